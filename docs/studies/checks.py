@@ -1,10 +1,11 @@
-"""Measure which faults `har-jax check` finds, and how often it warns of sound recordings.
+"""Measure which faults `har-jax check` finds, what they cost, and how often it warns of sound recordings.
 
 python docs/studies/checks.py --archives=<folder with the archives>
 python docs/studies/checks.py --nomeasure
 
-Some people of each archive are checked as recorded, and with faults. The command fills results/checks.csv and
-docs/results/checks.md. Takes some minutes.
+All people of each archive are checked as recorded. Of some, a few minutes of all activities are also checked
+with a fault, and recognized by the bundled base as `har-jax predict` does. The command fills
+results/checks.csv and docs/results/checks.md. Takes an hour.
 """
 
 import collections
@@ -21,185 +22,296 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from har_jax import files, recordings
+from har_jax import recordings
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.cli import command
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
-from har_jax.recordings import Reading, infer
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading
 from har_jax.report import csv_table, markdown
-from har_jax.signal.recording import Recording, Samples
-from har_jax.signal.summary import SignalSummary
-from har_jax.timeline import rate_check
+from har_jax.signal import segments
+from har_jax.signal.recording import Recording, Samples, Span
+from har_jax.timeline import rate_check, scoring
+from har_jax.timeline.predictions import predict
 
 FLAGS = flags.FlagValues()
 _ARCHIVES = flags.DEFINE_string('archives', None, 'folder with a folder of each archive', flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
-_PEOPLE = flags.DEFINE_integer('people', 4, 'people of each archive and position', flag_values=FLAGS)
-_WITH_FAULTS = 1  # of these people
+_PEOPLE = flags.DEFINE_integer('people', 3, 'with faults, of each archive and position', flag_values=FLAGS)
 _ROOT = pathlib.Path(__file__).parents[2]
 TABLE, PAGE = _ROOT / 'results' / 'checks.csv', _ROOT / 'docs' / 'results' / 'checks.md'
-AS_RECORDED = 'as recorded'
-# Patterns of warnings that name a cause. Others, as of a low rate or a clipped range, are true of archives.
+AS_RECORDED, SOME = 'as recorded', 'a few minutes'
+_GAP_S, _CLIP_S = 10.0, 60.0  # between a person's recordings; length of one of a single activity
+_FEWEST_ACTIVITIES, _LOST = 3, 0.1
+_ALIKE = 'left_arm', 'left_leg'  # without faults: DSADS has the right ones
+_KEY = ['archive', 'position', 'person', 'fault']
+# Warnings that are true of archives, and patterns of those that name a cause.
+_TRUE = 'clipped at the end|shorter than a window|steps and swings blur|in training: quick|under 10 windows'
 CAUSES = {
-  'axes or signs of a sensor': 'does not rotate as the gyroscope says|points (opposite|elsewhere)',
-  'factor of the gyroscope': 'times as fast',
-  'change within the recording': 'gravity jumps|in one part of the recording',
+  'axes or signs': 'does not rotate as the gyroscope says|points (opposite|elsewhere)',
+  'factor': 'times as fast',
+  'change': 'gravity jumps|in one part of the recording',
   'copy': 'values of the accelerometer',
   'noise': 'accelerometer has noise of',
   'bias or gain': 'At rest gravity',
   'smoothed': 'gravity alone, or smoothed',
-  'time of the gyroscope': 'turns with angular velocity if',
+  'late': '(late|early): gravity turns',
 }
 _TURN = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
-_Change = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+_Arrays = tuple[np.ndarray, np.ndarray]
+_Change = Callable[[list[Recording]], list[Recording]]
 
 
-def _at_half(change: _Change) -> _Change:
-  def change_second_half(acc: np.ndarray, gyro: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    halves = [np.array_split(part, 2) for part in (acc, gyro)]
-    changed = change(halves[0][1], halves[1][1])
-    return tuple(np.concatenate([first, part]) for (first, _), part in zip(halves, changed, strict=True))  # type: ignore[return-value]
+def _values(change: Callable[[np.ndarray, np.ndarray], _Arrays]) -> _Change:
+  """A change of the values of acceleration and angular velocity."""
 
-  return change_second_half
+  def change_all(parts: list[Recording]) -> list[Recording]:
+    return [_with_values(part, *change(part.acc.values, part.gyro.values)) for part in parts]
+
+  return change_all
 
 
-def _noisy(acc: np.ndarray, gyro: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _with_values(part: Recording, acc: np.ndarray, gyro: np.ndarray) -> Recording:
+  gyro_time_s = part.acc.time_s if gyro is acc else part.gyro.time_s
+  first = Samples(part.acc.time_s, np.asarray(acc, np.float32))
+  return dataclasses.replace(part, acc=first, gyro=Samples(gyro_time_s, np.asarray(gyro, np.float32)))
+
+
+def _from_half(change: Callable[[np.ndarray, np.ndarray], _Arrays]) -> _Change:
+  """The change from the middle of a person's time on, which is within a clip."""
+
+  def change_rest(parts: list[Recording]) -> list[Recording]:
+    left_s, changed = sum(float(part.acc.time_s[-1]) for part in parts) / 2, []
+    for part in parts:
+      first = [int(np.searchsorted(samples.time_s, left_s)) for samples in (part.acc, part.gyro)]
+      halves = [
+        np.split(samples.values, [index]) for samples, index in zip((part.acc, part.gyro), first, strict=True)
+      ]
+      before, after = zip(*halves, strict=True)
+      values = (np.concatenate(pair) for pair in zip(before, change(*after), strict=True))
+      changed.append(_with_values(part, *values))
+      left_s -= float(part.acc.time_s[-1])
+    return changed
+
+  return change_rest
+
+
+def _at_speed(factor: float) -> _Change:
+  """Time that runs `factor` times as fast, as at a wrong rate. Angular velocity stays as measured."""
+
+  def change_times(parts: list[Recording]) -> list[Recording]:
+    return [
+      dataclasses.replace(
+        part,
+        acc=Samples(part.acc.time_s / factor, part.acc.values),
+        gyro=Samples(part.gyro.time_s / factor, part.gyro.values),
+        spans=tuple(Span(span.start_s / factor, span.stop_s / factor, span.activity) for span in part.spans),
+      )
+      for part in parts
+    ]
+
+  return change_times
+
+
+def _late(delay_s: float) -> _Change:
+  def delay(parts: list[Recording]) -> list[Recording]:
+    return [
+      dataclasses.replace(
+        part,
+        gyro=Samples(
+          part.gyro.time_s,
+          np.stack(
+            [np.interp(part.gyro.time_s - delay_s, part.gyro.time_s, axis) for axis in part.gyro.values.T], 1
+          ).astype(np.float32),
+        ),
+      )
+      for part in parts
+    ]
+
+  return delay
+
+
+def _noisy(acc: np.ndarray, gyro: np.ndarray) -> _Arrays:
   return acc + np.random.default_rng(0).normal(0, 3, acc.shape), gyro
 
 
-def _smoothed(acc: np.ndarray, gyro: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _smoothed(acc: np.ndarray, gyro: np.ndarray) -> _Arrays:
   size = min(100, len(acc) // 2)
   sums = np.cumsum(np.pad(acc, ((size, size - 1), (0, 0)), 'edge'), axis=0)
   return ((sums[size:] - sums[:-size]) / size)[size // 2 :][: len(acc)], gyro
 
 
-# Fault → the cause that should be named, and what turns a recording into it.
+# Fault → the cause that should be named, and what turns a person's recordings into it.
 FAULTS: dict[str, tuple[str, _Change]] = {
-  'gyroscope negated': ('axes or signs of a sensor', lambda acc, gyro: (acc, -gyro)),
-  'gyroscope with other axes': ('axes or signs of a sensor', lambda acc, gyro: (acc, gyro @ _TURN)),
-  'gyroscope half as fast': ('factor of the gyroscope', lambda acc, gyro: (acc, gyro / 2)),
-  'acceleration negated from the middle on': (
-    'change within the recording',
-    _at_half(lambda acc, gyro: (-acc, gyro)),
+  'gyroscope negated': ('axes or signs', _values(lambda acc, gyro: (acc, -gyro))),
+  'gyroscope with other axes': ('axes or signs', _values(lambda acc, gyro: (acc, gyro @ _TURN))),
+  'acceleration with other axes': ('axes or signs', _values(lambda acc, gyro: (acc @ _TURN, gyro))),
+  'gyroscope half as fast': ('factor', _values(lambda acc, gyro: (acc, gyro / 2))),
+  'twice the rate': ('factor', _at_speed(2.0)),
+  'half the rate': ('factor', _at_speed(0.5)),
+  'acceleration negated from half on': ('change', _from_half(lambda acc, gyro: (-acc, gyro))),
+  'gyroscope negated from half on': ('change', _from_half(lambda acc, gyro: (acc, -gyro))),
+  'upside down from half on': (
+    'change',
+    _from_half(lambda acc, gyro: (acc * [-1, -1, 1], gyro * [-1, -1, 1])),
   ),
-  'gyroscope negated from the middle on': (
-    'change within the recording',
-    _at_half(lambda acc, gyro: (acc, -gyro)),
-  ),
-  'both with other axes from the middle on': (
-    'change within the recording',
-    _at_half(lambda acc, gyro: (acc @ _TURN, gyro @ _TURN)),
-  ),
-  'gyroscope a copy of acceleration': ('copy', lambda acc, gyro: (acc, acc)),
-  'gyroscope 15 samples late': ('time of the gyroscope', lambda acc, gyro: (acc, np.roll(gyro, 15, axis=0))),
-  'noise of 3 m/s²': ('noise', _noisy),
-  'bias of 2 m/s² on y': ('bias or gain', lambda acc, gyro: (acc + np.array([0, 2, 0], np.float32), gyro)),
-  'means of two seconds': ('smoothed', _smoothed),
+  'both with other axes from half on': ('change', _from_half(lambda acc, gyro: (acc @ _TURN, gyro @ _TURN))),
+  'gyroscope a copy of acceleration': ('copy', _values(lambda acc, gyro: (acc, acc))),
+  'gyroscope 0.3 s late': ('late', _late(0.3)),
+  'noise of 3 m/s²': ('noise', _values(_noisy)),
+  'bias of 2 m/s² on y': ('bias or gain', _values(lambda acc, gyro: (acc + np.array([0, 2, 0]), gyro))),
+  'gain of 15 % on y': ('bias or gain', _values(lambda acc, gyro: (acc * [1, 1.15, 1], gyro))),
+  'means of two seconds': ('smoothed', _values(_smoothed)),
 }
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
   if _MEASURE.value:
     csv_table.write(pd.DataFrame(_rows(pathlib.Path(str(_ARCHIVES.value)))), TABLE)
   PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  return {'out': TABLE}
 
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
-  expected = files.bundled_base().signals
-  for (name, position), people in _readings(folder):
-    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    for number, reading in enumerate(people):
-      for fault, (_, change) in {AS_RECORDED: ('', None), **FAULTS}.items():
-        if fault != AS_RECORDED and (number >= _WITH_FAULTS or (name, position) in _UNCORRECTED):
-          continue
-        counts[fault].update(['recordings', *find_causes(_with(reading, change), expected)])
-    for fault, count in counts.items():
-      yield {
-        'archive': name,
-        'position': position,
-        'fault': fault,
-        **{key: count[key] for key in ('recordings', *CAUSES)},
-      }
+  recognizer = Recognizer.load()
+  for (name, position), people in _people(folder):
+    drawn = np.random.default_rng(0).permutation(list(people))[: _PEOPLE.value]
+    for person, parts in people.items():
+      identity = dict(zip(_KEY, (name, position, person, AS_RECORDED), strict=True))
+      yield identity | {'warned': '; '.join(find_causes(_reading(parts), recognizer))}
+      has_faults = person in drawn and position not in _ALIKE
+      some = _minutes(parts, set(map(str, recognizer.classes_))) if has_faults else []
+      for fault, (_, change) in {SOME: ('', list), **FAULTS}.items() if some else ():
+        reading = _reading(change(some))
+        yield identity | {
+          'fault': fault,
+          'macro_f1': _macro_f1(reading, recognizer),
+          'warned': '; '.join(find_causes(reading, recognizer)),
+        }
 
 
-def find_causes(reading: Reading, expected: SignalSummary | None) -> set[str]:
-  """Finds the causes that `har-jax check` names."""
-  sentences = []
-  try:
-    sentences += rate_check.check(expected, reading, 'as_is', DEFAULT_WINDOWING)[0].warnings
-  except UserError as error:
-    sentences.append(str(error))
-  sentences += recordings.check(reading, DEFAULT_WINDOWING)
-  longest = max(reading.recordings, key=lambda recording: len(recording.acc.time_s))
-  if infer.lag_s(longest.acc, longest.gyro):
-    sentences.append('Gravity turns with angular velocity if')
-  return {cause for cause, pattern in CAUSES.items() if any(re.search(pattern, text) for text in sentences)}
-
-
-def _readings(folder: pathlib.Path) -> Iterator[tuple[tuple[str, str], list[Reading]]]:
-  """People of each archive and position; all recordings of a person are those of one file."""
+def _people(folder: pathlib.Path) -> Iterator[tuple[tuple[str, str], dict[str, list[Recording]]]]:
+  """People of each archive and position, and their recordings in random order."""
   for name, archive in ARCHIVES.items():
     for position, path in itertools.product(archive.positions, sorted((folder / name).glob('*.zip'))):
       people: dict[str, list[Recording]] = {}
       try:
         for recording in archive.read(Source(path), position, collections.Counter()):
-          if recording.subject not in people and len(people) == _PEOPLE.value:
-            break
           if min(len(recording.acc.time_s), len(recording.gyro.time_s)) > 1:
-            part = dataclasses.replace(recording, spans=())
-            people.setdefault(recording.subject, []).append(part)
+            people.setdefault(recording.subject, []).append(recording)
       except UserError as error:  # a zip of the archive's other position
         warnings.warn(str(error), stacklevel=1)
-      readings = [
-        Reading(parts, [], [], '', True, [subject] * len(parts), [0.0] * len(parts))
-        for subject, parts in people.items()
-      ]
-      if readings:
-        yield (name, position), [_with(reading, _UNCORRECTED.get((name, position))) for reading in readings]
-
-
-# What the readers correct, which users' own recordings with these devices have.
-_UNCORRECTED: dict[tuple[str, str], _Change] = {
-  ('pdiot', 'chest'): lambda acc, gyro: (acc, gyro / -1.7),
-  ('liara', 'wrist'): lambda acc, gyro: (acc, -gyro),
-}
-
-
-def _with(reading: Reading, change: _Change | None) -> Reading:
-  """The reading with changed values; `change` of None changes nothing."""
-  if change is None:
-    return reading
-  parts = []
-  for recording in reading.recordings:
-    acc, gyro = change(recording.acc.values, recording.gyro.values)
-    gyro_time_s = recording.acc.time_s if gyro is acc else recording.gyro.time_s
-    parts.append(
-      dataclasses.replace(
-        recording,
-        acc=Samples(recording.acc.time_s, acc.astype(np.float32)),
-        gyro=Samples(gyro_time_s, gyro.astype(np.float32)),
+      yield (
+        (name, position),
+        {
+          person: [parts[index] for index in np.random.default_rng(number).permutation(len(parts))]
+          for number, (person, parts) in enumerate(sorted(people.items()))
+        },
       )
-    )
-  return dataclasses.replace(reading, recordings=parts)
+
+
+def _minutes(parts: list[Recording], classes: set[str]) -> list[Recording]:
+  """A recording of each activity that the model knows, of at most a minute unless it has several; or none."""
+  seen: set[str] = set()
+  some = []
+  for part in parts:
+    spans = [span for span in part.spans if span.activity in classes]
+    activities = {span.activity for span in spans}
+    if activities - seen:
+      seen |= activities
+      stop_s = _CLIP_S if len(activities) == 1 else float(part.acc.time_s[-1])
+      short = segments.extract(dataclasses.replace(part, spans=tuple(spans)), 0.0, stop_s)
+      some += [short] if min(len(short.acc.time_s), len(short.gyro.time_s)) > 1 else []
+  return some if len(seen) >= _FEWEST_ACTIVITIES else []
+
+
+def _reading(parts: list[Recording]) -> Reading:
+  lengths_s = [float(part.acc.time_s[-1]) + _GAP_S for part in parts]
+  offsets_s = [0.0, *np.cumsum(lengths_s)[:-1].tolist()]
+  return Reading(parts, [], [], '', True, ['recording'] * len(parts), offsets_s)
+
+
+def find_causes(reading: Reading, recognizer: Recognizer) -> list[str]:
+  """Finds the causes that `har-jax check` names; `other` for a warning that names none of them."""
+  sentences = []
+  try:
+    sentences += rate_check.check(recognizer.signals, reading, 'as_is', DEFAULT_WINDOWING)[0].warnings
+  except UserError as error:
+    sentences.append(str(error))
+  bare = [dataclasses.replace(part, spans=()) for part in reading.recordings]
+  sentences += recordings.check(dataclasses.replace(reading, recordings=bare), DEFAULT_WINDOWING)
+  sentences = [text for text in sentences if not re.search(_TRUE, text)]
+  causes = [cause for cause, pattern in CAUSES.items() if re.search(pattern, ' '.join(sentences))]
+  return causes or ['other'] * bool(sentences)
+
+
+def _macro_f1(reading: Reading, recognizer: Recognizer) -> float | None:
+  """Macro-F1 of all windows of known activities; None if the recording is refused."""
+  try:
+    reading, _ = rate_check.check(recognizer.signals, reading, 'auto', DEFAULT_WINDOWING)
+    bare = [dataclasses.replace(part, spans=()) for part in reading.recordings]
+    predictions = predict(recognizer, dataclasses.replace(reading, recordings=bare), progress=False)
+    return round(scoring.score(predictions, reading.recordings).macro_f1, 4)
+  except UserError:
+    return None
 
 
 def block() -> str:
-  """What was named in recordings as they are, by archive, and which faults were named."""
-  table = pd.read_csv(TABLE)
+  """What was named in recordings as they are, by archive, and what faults cost and which were named."""
+  table = csv_table.read(TABLE).fillna({'warned': ''})
   sound = table[table['fault'] == AS_RECORDED]
-  named = [
-    ', '.join(f'{cause} {row[cause]}' for cause in CAUSES if row[cause]) or markdown.NONE
-    for _, row in sound.iterrows()
+  archives = [
+    {
+      'archive': archive,
+      'position': position,
+      'people': len(part),
+      'warned': ', '.join(
+        f'{cause} {count}' for cause, count in part['warned'].value_counts().items() if cause
+      )
+      or markdown.NONE,
+    }
+    for (archive, position), part in sound.groupby(['archive', 'position'], sort=False)
   ]
-  archives = sound[['archive', 'position', 'recordings']].assign(**{'warned of': named})
+  archives.append({'archive': '**all**', 'people': len(sound), 'warned': str((sound['warned'] != '').sum())})
+  usual = table[table['fault'] == SOME].set_index(_KEY[:3])['macro_f1']
   rows = []
   for fault, (cause, _) in FAULTS.items():
-    part = table[table['fault'] == fault]
-    rows.append({'fault': fault, 'recordings': part['recordings'].sum(), 'cause named': part[cause].sum()})
-  texts = ('As recorded, by person:', 'With a fault; all but the chest of PDIoT and LIARA:')
-  tables = [markdown.tabulated(frame.astype(str)) for frame in (archives, pd.DataFrame(rows))]
+    part = table[table['fault'] == fault].set_index(_KEY[:3])
+    after = part['macro_f1'].astype(float)
+    before, named = usual.loc[part.index].astype(float), part['warned'].str.contains(cause, regex=False)
+    is_lost = ~(before - after <= _LOST)  # also if the recording is refused
+    silent = is_lost & (part['warned'] == '') & after.notna()
+    rows.append(
+      (
+        fault,
+        len(part),
+        before.mean(),
+        after.mean(),
+        named.sum(),
+        is_lost.sum(),
+        (is_lost & ~named & after.notna()).sum(),
+        silent.sum(),
+      )
+    )
+  columns = [
+    'fault',
+    'recordings',
+    'macro-F1 before',
+    'after',
+    'cause named',
+    'lost over .1',
+    'of these, another or no cause',
+    'silent',
+  ]
+  faults = pd.DataFrame(rows, columns=columns)
+  total = faults.drop(columns=columns[:1] + columns[2:4]).sum()
+  faults = pd.concat([faults, pd.DataFrame([{'fault': '**all**', **total}])])
+  for name in columns[2:4]:
+    faults[name] = [markdown.NONE if pd.isna(value) else f'{value:.3f}' for value in faults[name]]
+  texts = ('As recorded, all people:', 'With a fault:')
+  tables = [markdown.tabulated(frame.fillna('').astype(str)) for frame in (pd.DataFrame(archives), faults)]
   return '\n\n'.join(itertools.chain.from_iterable(zip(texts, tables, strict=True)))
 
 

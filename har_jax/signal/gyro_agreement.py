@@ -28,7 +28,7 @@ _NOISE_G, _OF_BODY = 0.05, 0.3
 # (PDIoT's chest, a leg of DSADS); a larger gyroscope 0.35 at most; a smaller one up to 0.8, for legs that
 # cycle, whose own acceleration makes gravity seem to turn less, but 0.4 over no gyroscope; another time 0.1.
 _AXES_GAIN, _UNIQUE_GAIN = 0.5, 0.3
-_LARGER_GAIN, _SMALLER_GAIN, _OVER_NONE, _LEAST_FACTOR = 0.3, 0.6, 0.5, 1.15
+_LARGER_GAIN, _SMALLER_GAIN, _OVER_NONE, _LEAST_FACTOR = 0.3, 0.6, 0.5, 1.2
 _LATE_GAIN, _LEAST_LATE_S = 0.12, 0.2
 _SMALL_SCALE = 1.7  # what makes PDIoT's Respeck right
 _PART_GAIN = 0.35  # before and after a change, for either

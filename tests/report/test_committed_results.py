@@ -73,7 +73,7 @@ def test_nothing_else_is_committed_as_a_result():
     *('continual.csv', 'corrections.csv', 'federated.csv', 'time_and_memory.csv', 'method_costs.csv'),
     *('transcript.md', 'bench_reference.json', 'second_pretraining.csv', 'unseen.csv'),
     *('unseen_recordings.csv', 'checks.csv', 'sets.csv', 'steps.csv', 'temperatures.csv', 'suggestions.csv'),
-    *('unknown.csv', 'two_devices.csv'),
+    *('unknown.csv', 'two_devices.csv', 'devices.csv'),
   }
 
 

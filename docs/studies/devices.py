@@ -1,0 +1,129 @@
+"""Measure what other devices cost, and what calibration gives, and fill docs/results/checks.md.
+
+python docs/studies/devices.py --windows=windows
+python docs/studies/devices.py --nomeasure
+
+Each person has a device of their own: an accelerometer at the 95 % corner of the law of 41 phones and watches
+of HHAR, no gyroscope, or 15 rows a second. Windows, people and
+labels are those of `unseen.py`. Takes some minutes.
+"""
+
+import itertools
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import checks
+import numpy as np
+import pandas as pd
+import unseen
+from absl import flags
+from jaxtyping import Float
+
+from har_jax import Recognizer, files
+from har_jax.baselines import relative_features
+from har_jax.cli import command
+from har_jax.recognizer.recording_adaptation import adapt_to_recordings
+from har_jax.report import csv_table, markdown
+from har_jax.signal import still
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
+_MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
+TABLE = checks.TABLE.with_name('devices.csv')
+KINDS = unseen.Kind('waist', 'hapt'), unseen.Kind('pocket', 'pdiot')
+_LABELS, _SEED, _PEOPLE = (0, 10), 0, 8
+# Of an axis: 95 % of HHAR's 41 devices have at most this bias, in m/s², and this gain.
+_BIAS_M_S2, _GAIN = 0.5, 0.015
+_Person = Float[np.ndarray, 'w n 6']
+
+
+def _corner(signals: _Person, person: int) -> _Person:
+  signs = np.random.default_rng(person).choice([-1, 1], (2, 3))
+  changed = signals.copy()
+  changed[..., :3] = changed[..., :3] * (1 + _GAIN * signs[0]) + _BIAS_M_S2 * signs[1]
+  return changed
+
+
+def _calibrated(signals: _Person, person: int) -> _Person:
+  """Calibrates a device at the corner on its moments of rest, if they have all six directions."""
+  changed = _corner(signals, person)
+  fit = still.calibrate(changed[still.is_still(changed)][..., :3].mean(axis=1))
+  if fit is not None:
+    changed[..., :3] = (changed[..., :3] - fit.bias_m_s2) / fit.gain
+  return changed
+
+
+DEVICES: dict[str, Callable[[_Person, int], _Person]] = {
+  'as recorded': lambda signals, _: signals,
+  'accelerometer at the corner': _corner,
+  'the same, calibrated': _calibrated,
+  'no gyroscope': lambda signals, _: signals * np.array([1, 1, 1, 0, 0, 0], np.float32),
+  '15 Hz': lambda signals, _: unseen.repeat_samples(signals, 15.0),
+}
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+  base = files.bundled_base()
+  own = Recognizer.load()
+  head = own.recording_head_
+  assert head is not None
+  for kind, labels in itertools.product(KINDS, _LABELS):
+    signals, activities, people = unseen.load(kind)
+    fitted, tested = unseen.draw(activities, people, max(labels, 1), _SEED)
+    drawn = np.random.default_rng(_SEED).permutation(np.unique(people[tested]))[:_PEOPLE]
+    tested = np.flatnonzero(np.isin(people, drawn))
+    if not labels:
+      tested = tested[np.isin(activities[tested], own.classes_)]
+    else:
+      tested = tested[np.isin(activities[tested], activities[fitted])]
+    numbers = np.unique(people, return_inverse=True)[1]
+    for device, change in DEVICES.items():
+      changed = signals.copy()
+      for number in np.unique(numbers[np.r_[fitted, tested]]).tolist():
+        changed[numbers == number] = change(signals[numbers == number], number)
+      test = changed[tested]
+      if labels:
+        model = Recognizer(base, method='linear', validation_fraction=0.0)
+        model.fit(changed[fitted], activities[fitted])
+      else:
+        model = own
+      probabilities = adapt_to_recordings(model.probabilities(test), model.class_logits, people[tested])
+      if not labels:
+        for number in np.unique(numbers[tested]):
+          mine = numbers[tested] == number
+          described = relative_features.describe(test[mine], 50)
+          probabilities[mine] = head.combine(probabilities[mine], described, own.classes_.tolist())
+        probabilities = adapt_to_recordings(probabilities, model.class_logits, people[tested])
+      predicted = model.classes_[probabilities.argmax(axis=1)]
+      macro_f1 = round(unseen.macro_f1(activities[tested], predicted), 4)
+      row = {
+        'kind': kind.name,
+        'labels': labels,
+        'device': device,
+        'macro_f1': macro_f1,
+        'people': len(drawn),
+      }
+      print(*row.values(), sep='\t', flush=True)
+      yield row
+
+
+def main() -> dict[str, Any]:
+  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
+  if _MEASURE.value:
+    with warnings.catch_warnings(action='ignore'):
+      csv_table.write(pd.DataFrame(_rows()), TABLE)
+  checks.PAGE.write_text(filled(checks.PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  return {'out': TABLE}
+
+
+def filled(page: str) -> str:
+  table = csv_table.read(TABLE)
+  wide = table.pivot_table(index=['kind', 'labels'], columns='device', values='macro_f1', sort=False)
+  shown = wide.map('{:.3f}'.format).reset_index()
+  return markdown.fill(page, 'python docs/studies/devices.py', markdown.tabulated(shown.astype(str)))
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

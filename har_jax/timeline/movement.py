@@ -43,7 +43,7 @@ class Movement:
   steps: list[float]
   cadence: list[float]  # median of steps a minute
   summary: dict[str, Any]
-  days: list[dict[str, Any]]  # a row per day, or per file and day if the date is unknown
+  days: list[dict[str, object]]  # a row per day, or per file and day if the date is unknown
 
 
 def measure(bouts: Sequence[Bout], reading: Reading, clock: Clock) -> Movement:
@@ -100,7 +100,7 @@ def _count(bout: Bout, name: str, reading: Reading) -> tuple[float, float]:
 
 def _summarize(
   bouts: Sequence[Bout], clock: Clock, is_member: Callable[[int], bool], part: float, least_min: float
-) -> dict[str, Any]:
+) -> dict[str, float]:
   """Minutes of some bouts, and longer bouts of them: shorter breaks do not end one."""
   lengths_s, joined_s = [0.0], [0.0]
   numbers = [number for number in range(len(bouts)) if is_member(number)]
@@ -124,7 +124,7 @@ def _summarize(
   }
 
 
-def _days(bouts: Sequence[Bout], counted: Sequence[float], clock: Clock) -> list[dict[str, Any]]:
+def _days(bouts: Sequence[Bout], counted: Sequence[float], clock: Clock) -> list[dict[str, object]]:
   seconds: dict[str, dict[str, float]] = collections.defaultdict(lambda: collections.defaultdict(float))
   counts: dict[str, float] = collections.defaultdict(float)
   for bout, steps_of_bout in zip(bouts, counted, strict=True):

@@ -224,7 +224,7 @@ class _Windows:
 
 def _describe_files(
   reading: Reading, windows: _Windows, is_worn: Bool[np.ndarray, 'w'], windowing: Windowing
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
   rows, files = [], np.array(reading.files or [''] * len(reading.recordings))
   offsets_s = reading.offsets_s or [0.0] * len(files)
   for name in dict.fromkeys(files.tolist()):
@@ -239,7 +239,7 @@ def _describe_files(
   return rows
 
 
-def _describe_sensor(reading: Reading, name: str) -> dict[str, Any]:
+def _describe_sensor(reading: Reading, name: str) -> dict[str, object]:
   samples = [part.acc if name == 'accelerometer' else part.gyro for part in reading.recordings]
   longest = max(samples, key=lambda one: len(one.values))
   counted = np.concatenate([_rates_hz(one) for one in samples])

@@ -11,7 +11,7 @@ training settings, which hold a loss's hyperparameters, so that all trainers hee
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -56,17 +56,17 @@ class _Pretraining:
   def losses(
     self,
     variables: Variables,
-    batch: dict[str, Any],
+    batch: dict[str, Array],
     key: jax.Array,
     training: config.Training,
     shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Float[Array, 'b'], Variables]:
     return self._errors(variables, batch, key, shard_over_batch), {}
 
-  def predict(self, variables: Variables, batch: dict[str, Any], key: jax.Array) -> Float[Array, 'b']:
+  def predict(self, variables: Variables, batch: dict[str, Array], key: jax.Array) -> Float[Array, 'b']:
     return self._errors(variables, batch, key, on_one_device)
 
-  def score(self, predictions: Float[np.ndarray, 'w'], windows: dict[str, Any]) -> dict[str, float]:
+  def score(self, predictions: Float[np.ndarray, 'w'], windows: Mapping[str, np.ndarray]) -> dict[str, float]:
     loss = float(np.mean(predictions, dtype=np.float64))
     return {'score': -loss, 'loss': loss}
 
@@ -90,7 +90,7 @@ class Reconstruct(_Pretraining):
     return _drawn(self._autoencoder, key, _two_windows(self.model), visible)
 
   def _errors(
-    self, variables: Variables, batch: dict[str, Any], key: jax.Array, shard_over_batch: ShardOverBatch
+    self, variables: Variables, batch: dict[str, Array], key: jax.Array, shard_over_batch: ShardOverBatch
   ) -> Float[Array, 'b']:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
@@ -136,7 +136,7 @@ class Classify:
   def losses(
     self,
     variables: Variables,
-    batch: dict[str, Any],
+    batch: dict[str, Array],
     key: jax.Array,
     training: config.Training,
     shard_over_batch: ShardOverBatch = on_one_device,
@@ -158,11 +158,13 @@ class Classify:
     """The head's input, [b, d], for windows [b, n, c]."""
     return self._classifier.apply(nest(variables), signal, method='features')
 
-  def predict(self, variables: Variables, batch: dict[str, Any], key: jax.Array) -> Float[Array, 'b y']:
+  def predict(self, variables: Variables, batch: dict[str, Array], key: jax.Array) -> Float[Array, 'b y']:
     logits: Any = self._classifier.apply(nest(variables), batch['signal'])
     return logits
 
-  def score(self, predictions: Float[np.ndarray, 'w y'], windows: dict[str, Any]) -> dict[str, float]:
+  def score(
+    self, predictions: Float[np.ndarray, 'w y'], windows: Mapping[str, np.ndarray]
+  ) -> dict[str, float]:
     measured = metrics.measure(windows['label'], predictions.argmax(axis=1), self.classes)
     return {'score': measured.macro_f1, 'macro_f1': measured.macro_f1, 'accuracy': measured.accuracy}
 
@@ -171,7 +173,9 @@ class Classify:
 class ClassifyWithHidden(Classify):
   """Predicts the output layer's input, a 1 for its bias, and the logits, in one array."""
 
-  def predict(self, variables: Variables, batch: dict[str, Any], key: jax.Array) -> Float[Array, 'b outputs']:
+  def predict(
+    self, variables: Variables, batch: dict[str, Array], key: jax.Array
+  ) -> Float[Array, 'b outputs']:
     logits, captured = self._classifier.apply(
       nest(variables),
       batch['signal'],
@@ -215,7 +219,7 @@ class Contrastive(_Pretraining):
     return _drawn(self._projection_model, key, _two_windows(self.model))
 
   def _errors(
-    self, variables: Variables, batch: dict[str, Any], key: jax.Array, shard_over_batch: ShardOverBatch
+    self, variables: Variables, batch: dict[str, Array], key: jax.Array, shard_over_batch: ShardOverBatch
   ) -> Float[Array, 'b']:
     first, second = (
       shard_over_batch(self._project, variables, self._augment(batch[name], batch['origin'], view_key))

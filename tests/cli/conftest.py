@@ -30,7 +30,7 @@ def small_forest() -> Iterator[None]:
 
 @pytest.fixture(scope='session')
 def windows(tmp_path_factory) -> pathlib.Path:
-  """Two of the made-up datasets with few short recordings, prepared by the command."""
+  """Two datasets of the sample, cut to few short recordings, prepared by the command."""
   folder = tmp_path_factory.mktemp('windows')
   with pytest.MonkeyPatch.context() as patched:
     short_sample.shorten(patched)

@@ -1,4 +1,4 @@
-"""har-jax lodo, pretrain, paper and report on made-up datasets, for a few steps."""
+"""har-jax lodo, pretrain, paper and report on datasets of the sample, for a few steps."""
 
 import functools
 import json

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-import short_sample
 import tiny_flags
 import yaml
 from in_process import run_in_process
@@ -211,7 +210,6 @@ def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(('page', 'line'), [(page, line) for page in _WALKS for line in _commands(page)])
 def test_the_commands_of_the_site_run_one_after_another_in_one_folder(page, line, clone, monkeypatch, capsys):
   monkeypatch.chdir(clone)
-  short_sample.shorten(monkeypatch)
   assert _run(line, monkeypatch, capsys)
   for argument in shlex.split(line):
     if argument.startswith('--out='):

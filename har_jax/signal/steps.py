@@ -3,12 +3,15 @@
 n samples, l lags.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 
 from har_jax.signal.recording import Samples
 
 _RATE_HZ = 50.0  # on which the signal is interpolated
+_SLACK_SAMPLES = 1e-3  # rounding of times adds no sample
 _BAND_HZ = (0.5, 5.0)  # from slower than a stride to the second harmonic of a quick step
 _PART_S = 6.0  # a few strides of one pace
 _REGULAR = 0.3  # correlation of a part with itself a stride later; less is no steady gait
@@ -30,7 +33,8 @@ def count_steps(acc: Samples, stride_s: tuple[float, float]) -> tuple[float, flo
   if duration_s < 2 * stride_s[0]:
     return 0.0, np.nan
   lengths = np.linalg.norm(acc.values.astype(np.float64), axis=1)
-  even = np.interp(acc.time_s[0] + np.arange(0, duration_s, 1 / _RATE_HZ), acc.time_s, lengths)
+  samples = math.ceil(duration_s * _RATE_HZ - _SLACK_SAMPLES)
+  even = np.interp(acc.time_s[0] + np.arange(samples) / _RATE_HZ, acc.time_s, lengths)
   band = signal.butter(2, _BAND_HZ, 'band', fs=_RATE_HZ, output='sos')
   steps, cadences = 0.0, []
   for part in np.array_split(signal.sosfiltfilt(band, even), max(round(duration_s / _PART_S), 1)):

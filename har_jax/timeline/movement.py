@@ -18,6 +18,7 @@ from har_jax.signal.recording import Samples
 from har_jax.timeline.bouts import NOT_WORN, Bout
 from har_jax.timeline.clock import Clock, cut_at_midnight
 
+_SLACK_S = 1e-3  # less than half the time between two samples
 _WALKING = ('walking', 'treadmill_walking', 'nordic_walking')
 # Seconds of a stride: 75 to 150 steps a minute, and 126 to 218.
 _STRIDE_S = dict.fromkeys(_WALKING, (0.8, 1.6)) | dict.fromkeys(('running', 'jogging'), (0.55, 0.95))
@@ -94,7 +95,8 @@ def _count(bout: Bout, name: str, reading: Reading) -> tuple[float, float]:
   if name not in _STRIDE_S:
     return math.nan, math.nan
   acc = reading.recordings[bout.recording].acc
-  part = slice(*np.searchsorted(acc.time_s, (bout.start_s, bout.stop_s)))
+  # The same samples, however the times of a file or a table are rounded.
+  part = slice(*np.searchsorted(acc.time_s, (bout.start_s - _SLACK_S, bout.stop_s - _SLACK_S)))
   return steps.count_steps(Samples(acc.time_s[part], acc.values[part]), _STRIDE_S[name])
 
 

@@ -77,7 +77,7 @@ def _slowed(recording: Recording) -> Recording:
   [
     (_without_gravity, 'hapt: Acceleration seems to lack gravity'),
     (_turned, 'hapt, waist: gravity turns about other axes than the gyroscope says, for 1 of 1 people'),
-    (_slowed, 'hapt, waist: gravity turns 0.49 times as fast as the gyroscope says, for 1 of 1 people'),
+    (_slowed, 'hapt, waist: gravity turns 0.5 times as fast as the gyroscope says, for 1 of 1 people'),
   ],
 )
 def test_what_is_doubtful_is_a_warning(tmp_path, change, message, caplog):

@@ -75,7 +75,8 @@ def _federate(base: pathlib.Path, windows: pathlib.Path) -> None:
 
 def _continue(base: pathlib.Path, windows: pathlib.Path) -> None:
   stream = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0, most=2)
-  Settings(rank=2, steps=2, batch=8).learner(files.load_base(base), stream).alone(0)
+  learner = Settings(rank=2, steps=2, batch=8).learner(files.load_base(base), stream)
+  learner.train(learner.start_with([0, 1]), stream.domains[0].train, 0)
 
 
 def _bench(base: pathlib.Path, windows: pathlib.Path) -> None:

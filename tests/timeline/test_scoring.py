@@ -1,0 +1,126 @@
+"""Scores of answers, by hand: spans of labels, levels of stairs, languages, activities that are asked for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_predictions import make_labeled, make_predictions
+
+from har_jax.errors import UserError
+from har_jax.timeline import (
+  Bout,
+  score,
+  unknown_labels,
+)
+from har_jax.timeline import picture as pictures
+from har_jax.timeline.activities import select
+from har_jax.timeline.clock import Clock
+from har_jax.timeline.picture import Picture
+
+
+def test_scores_count_windows_inside_one_label():
+  # Windows start at 0, 1.28, ..., 6.4: the labels contain the first two, half of the third, and the last one.
+  scored = score(make_predictions([0, 1, 0, 1, 0, 1]), make_labeled((0.0, 3.84, 'run'), (6.4, 8.96, 'sit')))
+  assert (scored.windows, scored.names, scored.confusion) == (3, ('run', 'sit'), [[1, 1], [0, 1]])
+  assert scored.accuracy == pytest.approx(2 / 3)
+  assert scored.macro_f1 == pytest.approx(2 / 3)
+
+
+def test_macro_f1_leaves_out_what_nobodymake_labeled():
+  # Of four windows of run, one is called sit and one is unknown.
+  predictions = make_predictions([0, 0, 1, 0], confidence=[0.9, 0.9, 0.9, 0.6])
+  scored = score(predictions, make_labeled((0.0, 9.0, 'run')), unknown_below=0.7)
+  assert scored.names == ('run', 'sit', 'unknown')
+  assert scored.macro_f1 == pytest.approx(2 * 2 / (4 + 2))
+
+
+def test_colors_are_an_activitys_own_and_minutes_those_of_the_summary():
+  base, adapter = ('walking', 'sitting', 'lying'), ('=x', 'lying', 'running', 'walking')
+  for name in ('walking', 'lying', 'unknown'):
+    assert pictures._style(name, base) == pictures._style(name, adapter)
+  styles = [str(pictures._style(name, adapter)) for name in (*adapter, 'unknown', 'not_worn')]
+  assert len(set(styles)) == 6
+  bouts = [Bout(0, 0.0, 60 * 0.2496, 'walking', 1.0)]  # 0.25, which is printed as 0.2
+  drawn = Picture(bouts, Clock(('day',), (0.0,), None), base).svg().decode()
+  assert 'walking, 0.2 min' in drawn
+
+
+def test_unknown_and_untrained_classes_count_as_errors():
+  predictions = make_predictions([0, 1], confidence=0.6)
+  assert score(predictions, make_labeled((0.0, 9.0, 'run')), unknown_below=0.7).confusion == [[0, 2], [0, 0]]
+  scored = score(predictions, make_labeled((0.0, 9.0, 'swim')))
+  assert (scored.names, scored.accuracy) == (('run', 'sit', 'swim'), 0)
+
+
+def test_labels_may_be_spelled_otherwise_but_must_be_classes():
+  predictions, labeled = make_predictions([0, 1, 1, 1]), make_labeled((0.0, 2.6, 'RUN'), (2.6, 9.0, 'jog'))
+  assert score(predictions, labeled).confusion == [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
+  assert unknown_labels(predictions, labeled) == ['jog']
+
+
+def test_labels_may_be_in_another_language():
+  predictions = make_predictions([0, 1, 1], classes=('walking', 'sitting'))
+  labeled = make_labeled((0.0, 2.6, 'Gehen'), (1.28, 9.0, 'assise'))
+  assert not unknown_labels(predictions, labeled)
+  assert score(predictions, labeled).names == ('sitting', 'walking')
+  assert score(predictions, labeled).accuracy == 1
+
+
+_STAIRS = ('walking', 'upstairs', 'downstairs', 'stairs')
+
+
+@pytest.mark.parametrize(
+  ('labels', 'names', 'right'),
+  [
+    (('stairs', 'stairs'), ('stairs',), 4),  # one class
+    (
+      ('upstairs', 'downstairs'),
+      ('downstairs', 'upstairs'),
+      4,
+    ),  # stairs are up if that is likelier than down
+    (('treppab', 'treppauf'), ('downstairs', 'upstairs'), 0),
+    (('upstairs', 'stairs'), ('stairs',), 4),  # labels of both levels
+  ],
+)
+def test_stairs_are_scored_at_the_level_of_the_labels(labels, names, right: int):
+  predictions = make_predictions([1, 2, 3, 3], confidence=0.6, classes=_STAIRS)
+  predictions.probabilities[2:, 1] += 0.1
+  first, second = labels
+  labeled = make_labeled((0.0, 2.6, first), (1.28, 3.9, second), (2.56, 9.0, first))
+  scored = score(predictions, labeled)
+  assert (set(scored.names), scored.accuracy) == (set(names), right / 4)
+  assert not unknown_labels(predictions, labeled)
+
+
+def test_a_model_of_stairs_alone_is_scored_by_labels_of_directions():
+  predictions = make_predictions([1, 1], classes=('walking', 'stairs'))
+  assert score(predictions, make_labeled((0.0, 9.0, 'upstairs'))).accuracy == 1
+
+
+def test_answers_are_restricted_and_merged():
+  predictions = make_predictions([3, 1, 0], confidence=0.4, classes=_STAIRS)
+  chosen = select(predictions, ['stairs', 'gehen'])
+  assert chosen.classes == ('stairs', 'gehen')
+  assert chosen.probabilities == pytest.approx(np.array([[0.8, 0.2], [0.8, 0.2], [0.6, 0.4]]))
+  merged = select(
+    dataclasses.replace(predictions, sets=predictions.probabilities > 0.3), ['on foot=walking+stairs']
+  )
+  assert (merged.classes, merged.probabilities.tolist()) == (('on foot',), [[1], [1], [1]])
+  assert merged.sets is not None
+  assert merged.sets.all()
+  directions = select(predictions, ['upstairs', 'downstairs'])
+  assert directions.probabilities[:2] == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
+  assert select(predictions, []) is predictions
+
+
+@pytest.mark.parametrize(
+  'activities', [['swimming'], ['walking', 'walking'], ['a=walking', 'walking'], ['=walking']]
+)
+def test_activities_that_are_no_class_or_named_twice_are_errors(activities: list[str]):
+  with pytest.raises(UserError, match=r'activities (name|are)'):
+    select(make_predictions([0], classes=_STAIRS), activities)
+
+
+def test_labels_of_another_recording_are_an_error():
+  with pytest.raises(UserError, match='no window lies within a labeled span'):
+    score(make_predictions([0, 1]), make_labeled((100.0, 200.0, 'run')))

@@ -27,8 +27,9 @@ SHARED = ('split', 'test_fraction', 'validation_fraction', 'label_budget', 'clas
 # Only methods with adapters depend on these.
 ADAPTERS = tuple(flag for flag, (part, _) in HYPERPARAMETERS.items() if part == 'lora')
 
+AURC = 'aurc'  # area under the risk-coverage curve; not in rows that are older
 MEASURED = (
-  *('macro_f1', 'accuracy', 'precision', 'recall'),  # fractions of one, on the test part
+  *('macro_f1', 'accuracy', 'precision', 'recall', AURC),  # fractions of one, on the test part
   *('seconds', 'pretraining_seconds'),  # of adaptation; of all stages before it
   *('frozen_bytes', 'trainable_bytes', 'statistics_bytes', 'optimizer_bytes'),
   *('trained_parameters', 'total_parameters', 'num_classes'),
@@ -57,6 +58,7 @@ def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, 
     'experiment': experiment,
     **{name: getattr(identity, name) for name in ('target', 'method', 'seed')},
     **{name: getattr(result.test, name) for name in ('macro_f1', 'accuracy', 'precision', 'recall')},
+    AURC: None if result.selective is None else result.selective.aurc,
     'seconds': seconds['training'],
     'pretraining_seconds': sum(value for name, value in seconds.items() if name != 'training'),
     **{f'{part}_bytes': sum(sizes.values()) for part, sizes in msgspec.structs.asdict(result.bytes).items()},

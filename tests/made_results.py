@@ -31,6 +31,7 @@ def result(
   batch_runs=1,
   sources=('dsads', 'hhar'),
   label_budget='0.7',
+  selective=None,
   **flags,
 ):
   """One result file's content: accuracy .01, precision .02 and recall .03 above macro-F1.
@@ -72,6 +73,7 @@ def result(
       'recall': macro_f1 + 0.03,
       'confusion': confusion or [[9, 1], [2, 8]],
     },
+    'selective': selective,
     'test_by_subject': {
       name: {'accuracy': 1 - f1, 'macro_f1': f1, 'precision': f1, 'recall': f1, 'confusion': [[1, 0], [0, 1]]}
       for name, f1 in (subjects or {}).items()

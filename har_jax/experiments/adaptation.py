@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from jaxtyping import Int
+import scipy.special
+from jaxtyping import Float
 
 from har_jax import methods, records, runtime, storage, variables
 from har_jax.datasets import balancing, self_training, signal_summary
@@ -150,9 +151,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float, batch_runs: 
   """The result of a run. The test part is used here alone. earlier_s: training time of the teachers."""
   spec, objective, run, data = prepared.spec, prepared.objective, prepared.run, prepared.data
   adapted = end.variables | run.frozen
-  predicted = predict(objective, adapted, data.test, tta_shifts=spec.experiment.protocol.tta_shifts).argmax(
-    axis=1
-  )
+  logits = predict(objective, adapted, data.test, tta_shifts=spec.experiment.protocol.tta_shifts)
   plain = initial_shapes(objective)
   weights = {path: leaf for path, leaf in plain.items() if path.startswith('params/')}
   added = {path: leaf for path, leaf in run.trainable.items() if path not in plain}
@@ -162,7 +161,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float, batch_runs: 
   return make_result(
     spec,
     data,
-    predicted,
+    scipy.special.softmax(logits.astype(np.float64), axis=1),
     signals=signal_summary.summarize(signals, activities, spec.experiment.model.rate_hz),
     collections=list(METHODS[spec.method].collections),
     starts_from=relative_to(stages[-1].folder, spec.result) if stages else None,
@@ -183,12 +182,14 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float, batch_runs: 
 
 
 def make_result(
-  spec: RunSpec, data: TargetWindows, predicted: Int[np.ndarray, 'w'], **entries: Any
+  spec: RunSpec, data: TargetWindows, probabilities: Float[np.ndarray, 'w y'], **entries: Any
 ) -> records.Result:
-  """The result of predictions on the test part. entries: those that do not follow from the predictions."""
+  """The result of the test part. entries: those that do not follow from its probabilities."""
+  labels, predicted = data.test['label'], probabilities.argmax(axis=1)
   return records.Result(
     identity=spec.identity,
-    test=metrics.measure(data.test['label'], predicted, len(data.classes)),
+    test=metrics.measure(labels, predicted, len(data.classes)),
+    selective=metrics.measure_selective(labels, probabilities),
     test_by_subject=_by_subject(data, predicted),
     data=data.description,
     versions=runtime.versions(),

@@ -133,8 +133,8 @@ def measure_probabilities(
   labels, classes = data.validation['label'], len(data.classes)
   measured = metrics.measure(labels, probabilities('validation').argmax(axis=1), classes)
   validation = records.Validation(step=0, macro_f1=measured.macro_f1, accuracy=measured.accuracy)
-  predicted = probabilities('test').argmax(axis=1)
-  return make_result(spec, data, predicted, validation=[validation], step=0, batch_runs=1, **entries)
+  tested = probabilities('test')
+  return make_result(spec, data, tested, validation=[validation], step=0, batch_runs=1, **entries)
 
 
 def _check(spec: RunSpec, stop: Callable[[], bool]) -> None:

@@ -181,6 +181,16 @@ class Measures(Struct):
   confusion: list[list[int]]
 
 
+class Selective(Struct):
+  """Error rates among the most confident windows.
+
+  aurc: the mean over all coverages, the fractions of windows that are answered. risk: at a tenth to all.
+  """
+
+  aurc: float
+  risk: list[float]
+
+
 class Parts(Struct, Generic[_Entry]):
   """Something of each part of a target's windows."""
 
@@ -238,6 +248,7 @@ class Result(Card, kw_only=True, omit_defaults=True, tag=f'har_jax result {confi
   versions: dict[str, str]
   device: Device
   signals: SignalSummary | None = None  # none in results that are older, and of baselines
+  selective: Selective | None = None  # none in results that are older
   collections: list[str] | None
   starts_from: str | None
   ensemble: EnsembleFit | None = None

@@ -28,6 +28,21 @@ def learning_curves(runs: pd.DataFrame, name: str) -> Iterator[str]:
     yield svg.render(figures.learning_curves, part, target, named=named)
 
 
+def risk_coverage(runs: pd.DataFrame, name: str) -> Iterator[str]:
+  """One per target: the error rate among the most confident windows, for each tenth that is answered."""
+  rows = [
+    {'target': run.target, 'method': run.method, 'x': number / 10, 'risk': risk}
+    for run in runs.itertuples()
+    if run.result.selective is not None
+    for number, risk in enumerate(run.result.selective.risk, start=1)
+  ]
+  for target, part in pd.DataFrame(rows).groupby('target') if rows else ():
+    points = part.groupby(['method', 'x'], as_index=False)['risk'].agg(['mean', 'std']).fillna({'std': 0.0})
+    points = points.assign(line=points['method'])
+    named = (f'{name}-{target}', f'Error rate against coverage, {target}')
+    yield svg.render(figures.sweep, points, target, 'fraction answered', 'error rate', named=named)
+
+
 def confusion(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """One per target and method, over all seeds."""
   for (target, method), results in runs.groupby(['target', 'method'], sort=False)['result']:

@@ -20,6 +20,7 @@ _TYPES = dict.fromkeys(set(results.RUN_COLUMNS) - {*results.MEASURED, 'seed'}, '
   flag: _KINDS.get(type(getattr(getattr(config.Experiment(), part), name)), 'str')
   for flag, (part, name) in results.HYPERPARAMETERS.items()
 }
+_TYPES[results.AURC] = 'float'
 
 
 def load(folder: Place) -> pd.DataFrame:
@@ -50,6 +51,8 @@ def read_csv(path: Place) -> pd.DataFrame:
   Raises UserError if the table is damaged, has a column that this version does not know, or lacks one.
   """
   frame = csv_table.read(path, _TYPES)
+  if results.AURC not in frame:
+    frame[results.AURC] = float('nan')
   newer = set(results.HYPERPARAMETERS) - set(frame)
   if differing := set(frame) ^ (set(results.RUN_COLUMNS) - newer):
     raise UserError(f'{path} has other columns than this version writes: {", ".join(sorted(differing))}')

@@ -53,6 +53,7 @@ def html(
       'costs': _drawn('cost', curves.costs, shown, 'cost'),
       'budgets': _drawn('label_budget', curves.label_budgets, budgets, 'sweep'),
       'lora_ranks': _drawn('lora_rank', curves.ranks, ranks, 'sweep'),
+      'risk': _drawn('risk', curves.risk_coverage, shown, 'risk'),
       'confusion': _drawn('confusion', curves.confusion, shown, 'confusion'),
       'learning': _drawn('curves', curves.learning_curves, shown, 'curves'),
       'encoder': _drawn('embeddings', curves.embeddings, embeddings, 'embedding')

@@ -42,6 +42,8 @@ def means(runs: pd.DataFrame) -> Section:
     'trained parameters': ('trained_parameters', ',.0f'),
     'training, s': ('seconds', ',.0f'),
   }
+  if runs[results.AURC].notna().any():
+    cells['AURC'] = (results.AURC, '.3f')
   table = pd.DataFrame(index=by_target(runs).index)
   for name, (column, form) in cells.items():
     table[name] = by_target(runs, column).mean(axis=1, skipna=False).map(partial(number, form=form))

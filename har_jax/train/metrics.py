@@ -1,11 +1,11 @@
-"""Classification metrics from scikit-learn.   w windows, y classes."""
+"""Classification metrics.   w windows, y classes."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from har_jax.records import Measures
+from har_jax.records import Measures, Selective
 
 
 def measure(labels: Int[np.ndarray, 'w'], predicted: Int[np.ndarray, 'w'], classes: int) -> Measures:
@@ -26,6 +26,20 @@ def measure(labels: Int[np.ndarray, 'w'], predicted: Int[np.ndarray, 'w'], class
     recall=float(recall),
     confusion=metrics.confusion_matrix(labels, predicted, labels=range(classes)).tolist(),
   )
+
+
+def measure_selective(labels: Int[np.ndarray, 'w'], probabilities: Float[np.ndarray, 'w y']) -> Selective:
+  """Measures answers to the most confident windows alone: the area under the risk-coverage curve (AURC).
+
+  Windows of the same confidence have the same error, their mean. The confidence is the highest probability.
+  Source: Geifman, Uziel and El-Yaniv, arXiv:1805.08206, section 2.
+  """
+  confidence, group = np.unique(-probabilities.max(axis=1), return_inverse=True)
+  is_wrong = probabilities.argmax(axis=1) != labels
+  errors = np.bincount(group, is_wrong, len(confidence)) / np.bincount(group, minlength=len(confidence))
+  risk = errors[np.sort(group)].cumsum() / np.arange(1, len(labels) + 1)
+  tenths = np.ceil(np.arange(1, 11) * len(labels) / 10).astype(int) - 1
+  return Selective(float(risk.mean()), risk[tenths].round(6).tolist())
 
 
 def labeled_macro_f1(confusion: Sequence[Sequence[int]]) -> float:

@@ -61,6 +61,7 @@ def found(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
       seed=seed,
       macro_f1=0.9123 - 0.01 * seed - 0.001 * number,
       subjects={'3': 0.9, '4': 0.8},
+      selective={'aurc': 0.0312, 'risk': [0.01 * tenth for tenth in range(10)]},
       **each,
     )
     for number, each in enumerate(settings)

@@ -108,6 +108,16 @@ def test_a_result_that_is_older_than_a_hyperparameter_was_made_without_it(result
   assert (row['model_stem'], row['model_pooling'], row['finetune_time_warp_std']) == ('', 'mean', 0.0)
 
 
+def test_rows_older_than_the_area_under_the_risk_curve_lack_it(result, tmp_path):
+  risks = {'aurc': 0.0625, 'risk': [0.1] * 10}
+  rows = [made_results.row(result(seed=seed, selective=risks), 'study') for seed in (0, 1)]
+  table = frame.from_rows(rows)
+  frame.to_csv(table, tmp_path / 'runs.csv')
+  assert list(frame.read_csv(tmp_path / 'runs.csv')['aurc']) == [0.0625, 0.0625]
+  csv_table.write(table[[name for name in results.RUN_COLUMNS if name != 'aurc']], tmp_path / 'old.csv')
+  assert frame.read_csv(tmp_path / 'old.csv')['aurc'].isna().all()
+
+
 def test_an_experiment_of_a_folder_itself_has_its_name(result, tmp_path):
   write(tmp_path / 'lodo', [result()])
   assert list(frame.load(tmp_path / 'lodo')['experiment']) == ['lodo']

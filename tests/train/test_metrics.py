@@ -38,6 +38,21 @@ def test_macro_averages_leave_out_classes_that_do_not_occur():
   assert np.shape(measured.confusion) == (3, 3)
 
 
+def test_risk_at_each_coverage_by_hand():
+  probabilities = np.array([[0.7, 0.3], [0.1, 0.9], [0.2, 0.8], [0.6, 0.4]])
+  measured = metrics.measure_selective(np.array([0, 1, 0, 0]), probabilities)
+  risks = 0, 1 / 2, 1 / 3, 1 / 4  # the second surest is wrong
+  assert measured.aurc == pytest.approx(np.mean(risks))
+  tenths = 0, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 4, 1 / 4, 1 / 4
+  assert measured.risk == pytest.approx(tenths, abs=1e-6)
+
+
+@pytest.mark.parametrize('labels', [[0, 1], [1, 0]])
+def test_equally_sure_windows_share_their_errors(labels):
+  measured = metrics.measure_selective(np.array(labels), np.array([[0.8, 0.2], [0.8, 0.2]]))
+  assert measured.risk == [0.5] * 10
+
+
 def test_classification_selects_by_macro_f1_not_accuracy():
   logits = np.float32([[1, 0], [1, 0], [1, 0], [1, 0]])  # predicts class 0 throughout
   scores = Classify(config.Model(), 2).score(logits, {'label': np.array([0, 0, 0, 1])})

@@ -22,7 +22,7 @@ from har_jax.errors import UserError, advice, shorten
 
 # Scheme → the package that fsspec opens it with; the scheme is our extra's name.
 _DRIVERS = {'gs': 'gcsfs', 's3': 's3fs'}
-_MAX_CARD_BYTES = 1 << 26  # results and cards have kilobytes, pictures some megabytes
+_MAX_CARD_BYTES = 1 << 26  # results and cards have kilobytes
 RUN_AGAIN = 'delete it to run again'
 _SUMS = 'sums'  # entry of a card: file → checksum
 _Kind = TypeVar('_Kind')

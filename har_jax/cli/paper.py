@@ -32,7 +32,7 @@ def main() -> None:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   datasets, experiment, options = _start()
   from har_jax import experiments, storage
-  from har_jax.experiments import paper, pictures
+  from har_jax.experiments import paper
   from har_jax.report import frame, tables
   from har_jax.train import mesh
 
@@ -65,8 +65,5 @@ def main() -> None:
   if shard[1] > 1:
     print('this shard is done; once all are, the same command without --lodo_shard writes the tables')
     return
-  for target in plan.targets:
-    if (spec := plan.pictured(target)) is not None:
-      pictures.write(spec)
   storage.write_text(out / 'tables.md', tables.text(frame.load(out)))
   print(out / 'tables.md')

@@ -35,7 +35,7 @@ _HTML = _define('html', False, 'also write report.html: tables and figures on on
 
 
 def main() -> dict[str, object]:
-  from har_jax import records, results, storage
+  from har_jax import results, storage
   from har_jax.report import frame, markdown, page, tables
 
   if _HTML.value:
@@ -67,14 +67,8 @@ def main() -> dict[str, object]:
   storage.write_text(files[0], text)
   storage.write_text(files[1], page.headline(runs))
   if _HTML.value:
-    html = page.html(
-      runs,
-      folder=_RESULTS.value[0],
-      embeddings=page.pictures(folder, records.Embedding),
-      reconstructions=page.pictures(folder, records.Reconstruction),
-    )
     files.append(out / 'report.html')
-    storage.write_text(files[-1], html)
+    storage.write_text(files[-1], page.html(runs, folder=_RESULTS.value[0]))
   print(tables.terminal(runs), page.verdict(runs), sep='\n\n')
   print(*files, sep='\n')
   # Through text: it turns missing values into null.

@@ -16,7 +16,6 @@ from har_jax import config
 from har_jax.baselines import BASELINES
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
-from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.study import Study
 from har_jax.storage import Place
 
@@ -90,24 +89,6 @@ class Paper:
         yield from self._under_both(
           (self.swept,), ('full', 'lora', 'scratch', *BASELINES), label_budget=budget
         )
-
-  def pictured(self, target: str) -> RunSpec | None:
-    """The LoRA run of this target, with the first seed and the unchanged experiment, that pictures show; or
-    None.
-    """
-    unchanged = self.experiment
-    for study in self.studies():
-      experiment = study.experiment
-      if (
-        target in study.targets
-        and 'lora' in study.methods
-        and experiment.protocol.label_budget == unchanged.protocol.label_budget
-        and (experiment.lora, experiment.finetune) == (unchanged.lora, unchanged.finetune)
-      ):
-        whole = dataclasses.replace(study, shard=(0, 1))
-        key = (target, 'lora', self.seeds[0])
-        return next(spec for spec in whole.runs if (spec.target, spec.method, spec.seed) == key)
-    return None
 
   def _under_both(self, targets: Sequence[str], methods: Sequence[str], **changes: Any) -> Iterator[Study]:
     for protocol in _PROTOCOLS:

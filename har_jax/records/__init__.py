@@ -16,7 +16,6 @@ from msgspec import Struct
 from har_jax.errors import UserError, shorten
 from har_jax.records.cards import *  # noqa: F403
 from har_jax.records.cards import Card
-from har_jax.records.pictures import *  # noqa: F403
 from har_jax.records.runs import *  # noqa: F403
 
 _Kind = TypeVar('_Kind')

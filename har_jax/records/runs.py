@@ -1,4 +1,4 @@
-"""Records of the user's own runs: what a run depends on, its stages, its result, its pictures.
+"""Records of the user's own runs: what a run depends on, its stages, its result.
 
 Every entry of the files is here, in their order. The identity of a file is compared with that of the run that
 is asked for. Hyperparameters that an older identity lacks have their defaults; an entry that this version

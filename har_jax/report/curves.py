@@ -10,7 +10,6 @@ from har_jax.report import figures, published, statistics, svg
 
 _COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
 _RELATIVE = 'training time ÷ first'
-_WINDOWS = 4  # reconstructions drawn of a target
 
 
 def means(scores: pd.DataFrame, name: str) -> str:
@@ -106,23 +105,6 @@ def _sweeps(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: dict[
         points = points.assign(mean=points['mean'] / first, std=points['std'] / first)
       named = (f'{name}-{target}-{axis}-{column}', f'{y} over {axis}, {target}')
       yield svg.render(figures.sweep, points, target, axis, y, named=named)
-
-
-def embeddings(picture: records.Embedding, name: str) -> Iterator[str]:
-  """Test windows before and after adaptation."""
-  labels, classes = np.array(picture.label), picture.classes
-  for when, points in (('before', picture.before), ('after', picture.after)):
-    title = f'{when} adaptation by {picture.method}, {picture.split}-wise split'
-    data, named = (np.array(points, float), labels, classes, title), (f'{name}-{when}', title)
-    yield svg.render(figures.embedding, *data, named=named, size=(4.4, 4.4))
-
-
-def reconstructions(picture: records.Reconstruction, name: str) -> Iterator[str]:
-  """The first windows of a target."""
-  for number, window in enumerate(picture.windows[:_WINDOWS]):
-    title = f'{window.dataset}, {window.activity}'
-    data, named = (window, picture.patch_size, title), (f'{name}-{number}', f'Reconstruction, {title}')
-    yield svg.render(figures.reconstruction, *data, named=named, size=(4.4, 5.6))
 
 
 def continual(card: records.Continual) -> str:

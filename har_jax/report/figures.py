@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from har_jax.records import ReconstructedWindow
 from har_jax.report import frame
 from har_jax.report.svg import INK
 
@@ -18,9 +17,7 @@ _ORANGE, _SKY = '#e69f00', '#56b4e9'
 _METHODS = {'full': (_BLUE, 'o'), 'lora': (_VERMILION, 's'), 'qlora': (_GREEN, '^')}
 _METHODS |= {'probe': (_PURPLE, 'v'), 'scratch': (INK, 'D')}
 _OTHERS = ((_ORANGE, 'P'), (_SKY, 'X'))
-_CLASSES = (_BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY, INK)
 _MARKERS = 'os^vDP*X<>ph'
-_CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z')
 _LEGEND_ROWS, _LEGEND_ROW_INCHES = 4, 0.2  # more rows make the figure higher, not its panel lower
 _MOST_NUMBERS = 12  # domains; with more, the numbers in the cells cannot be read
 _LABEL = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
@@ -155,34 +152,6 @@ def rank_diagram(figure: Any, ranks: Any) -> None:
   panel.spines['left'].set_visible(False)
   panel.set_xlabel('mean rank, 1 is best')
   panel.grid(False)
-
-
-def embedding(figure: Any, points: np.ndarray, labels: np.ndarray, classes: list[str], title: str) -> None:
-  """Windows in the plane, a color and marker per class."""
-  panel = figure.subplots()
-  for index, name in enumerate(classes):
-    look = {'color': _CLASSES[index % len(_CLASSES)], 'marker': _MARKERS[index % len(_MARKERS)]}
-    panel.scatter(*points[labels == index].T, s=11, linewidths=0.25, edgecolors=INK, label=name, **look)
-  panel.set(xticks=[], yticks=[], title=title)
-  panel.spines[:].set_visible(False)
-  _legend(figure, columns=3)
-
-
-def reconstruction(figure: Any, window: ReconstructedWindow, patch_size: int, title: str) -> None:
-  """A window's six channels, and the model's reconstruction of the hidden tokens, which are shaded."""
-  signal, hidden = np.array(window.signal), np.array(window.hidden, dtype=bool)
-  masked = np.where(np.repeat(hidden, patch_size)[:, None], window.reconstructed, np.nan)
-  panels = figure.subplots(len(_CHANNELS), 1, sharex=True)
-  for panel, name, true, made in zip(panels, _CHANNELS, signal.T, masked.T, strict=True):
-    for start in patch_size * np.flatnonzero(hidden) - 0.5:
-      panel.axvspan(start, start + patch_size, color=INK, alpha=0.1, linewidth=0)
-    panel.plot(true, color=INK, linewidth=0.8, label='_signal')
-    panel.plot(made, color=_VERMILION, linewidth=1.6, linestyle=(0, (3, 1)), label='_reconstruction')
-    panel.set_ylabel(name, rotation=0, ha='right', va='center')
-    panel.locator_params(axis='y', nbins=3)
-  panels[-1].set_xlabel('sample')
-  panels[0].set_title(title)
-  figure.legend(panels[0].get_lines(), ['signal', 'reconstruction'], loc='outside lower center', ncols=2)
 
 
 def domains(figure: Any, scores: pd.DataFrame) -> None:

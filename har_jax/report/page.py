@@ -4,17 +4,14 @@ import importlib.resources
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
 
 import pandas as pd
 
-from har_jax import records, storage
 from har_jax.errors import require
 from har_jax.report import commands, curves, groups, markdown, svg, tables
 from har_jax.report.markdown import Section
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
-_Picture = TypeVar('_Picture', bound=records.Card)
 
 
 def refuse_without_tools() -> None:
@@ -22,16 +19,10 @@ def refuse_without_tools() -> None:
   require('jinja2', "the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
 
 
-def html(
-  runs: pd.DataFrame,
-  *,
-  folder: str,
-  embeddings: Sequence[records.Embedding] = (),
-  reconstructions: Sequence[records.Reconstruction] = (),
-) -> str:
+def html(runs: pd.DataFrame, *, folder: str) -> str:
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
-  folder: the results, as the page's commands name it. embeddings, reconstructions: of `pictures`.
+  folder: the results, as the page's commands name it.
   Raises UserError if a run occurs twice, or if jinja2 is not installed.
   """
   refuse_without_tools()
@@ -56,23 +47,12 @@ def html(
       'risk': _drawn('risk', curves.risk_coverage, shown, 'risk'),
       'confusion': _drawn('confusion', curves.confusion, shown, 'confusion'),
       'learning': _drawn('curves', curves.learning_curves, shown, 'curves'),
-      'encoder': _drawn('embeddings', curves.embeddings, embeddings, 'embedding')
-      + _drawn('windows', curves.reconstructions, reconstructions, 'reconstruction'),
     },
     tables=tables.sections(runs)
     | {'means': [*map(tables.targets, shown)], 'commands': [_commands(runs, folder)]},
     numeric=markdown.numeric,
     keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
   )
-
-
-def pictures(folder: storage.Place, kind: type[_Picture]) -> list[_Picture]:
-  """Every embeddings.json or reconstructions.json that `har-jax paper` wrote below a folder, by path.
-
-  Raises UserError if one has another format.
-  """
-  paths = sorted(folder.rglob(f'{kind.__name__.lower()}s.json'))
-  return [storage.read_record(path, kind, to_do='delete it and run har-jax paper again') for path in paths]
 
 
 def headline(runs: pd.DataFrame) -> str:
@@ -126,15 +106,17 @@ def _commands(runs: pd.DataFrame, folder: str) -> Section:
   return Section('Commands', caption, commands=lines)
 
 
-def _drawn(name: str, draw: Callable[..., Iterable[str]], parts: Sequence[Any], text: str) -> list[Section]:
-  """A section for each part that has figures: runs, or a picture. `name` starts the ids of their elements."""
-  drawn = [(_title(part), [*draw(part, f'{name}-{number}')]) for number, part in enumerate(parts)]
+def _drawn(
+  name: str, draw: Callable[..., Iterable[str]], parts: Sequence[pd.DataFrame], text: str
+) -> list[Section]:
+  """A section for each part that has figures. `name` starts the ids of their elements."""
+  drawn = [(part, [*draw(part, f'{name}-{number}')]) for number, part in enumerate(parts)]
   return [
-    Section(title, markdown.TEXTS[f'page_{text}'], drawings=drawings) for title, drawings in drawn if drawings
+    Section(
+      groups.title(part, groups.differing(part, ['label_budget'])),
+      markdown.TEXTS[f'page_{text}'],
+      drawings=drawings,
+    )
+    for part, drawings in drawn
+    if drawings
   ]
-
-
-def _title(part: pd.DataFrame | records.Embedding | records.Reconstruction) -> str:
-  if isinstance(part, pd.DataFrame):
-    return groups.title(part, groups.differing(part, ['label_budget']))
-  return part.target

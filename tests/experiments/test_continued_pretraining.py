@@ -28,7 +28,6 @@ from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold, Sources
 from har_jax.errors import Stopped, UserError
-from har_jax.experiments import pictures
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.signal import cutting
 
@@ -177,7 +176,6 @@ def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_pa
   assert given.keys() == expected.keys()
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
   list(experiments.run(study, QUIET))
-  pictures.write(spec_of(study))  # features alone are asked of it, whose head is another's
 
 
 def test_the_head_starts_from_known_activities_and_draws_others(study_of, out, windows, runs, tmp_path):

@@ -122,23 +122,6 @@ def test_the_rotation_table_changes_the_rotation_only(paper):
   assert {study.out for study in _of(every, 'rotation')} == {paper.out / 'base'}  # whose windows turn anyway
 
 
-def test_pictures_show_the_unchanged_experiment(paper):
-  spec = paper.pictured('wisdm')
-  assert spec is not None
-  assert (spec.target, spec.method, spec.seed) == ('wisdm', 'lora', 0)
-  assert spec.experiment.protocol.split == 'window'
-  assert dataclasses.replace(paper, shard=(1, 2)).pictured('wisdm') == spec
-  assert dataclasses.replace(paper, tables=('6',)).pictured('wisdm') is None
-  of_ranks = dataclasses.replace(paper, tables=('6',)).pictured('hapt')
-  assert of_ranks is not None
-  assert of_ranks.experiment.lora == paper.experiment.lora
-  protocol = dataclasses.replace(paper.experiment.protocol, label_budget='0.5')
-  half = dataclasses.replace(paper.experiment, protocol=protocol)
-  of_budgets = dataclasses.replace(paper, tables=('7',), experiment=half).pictured('hapt')
-  assert of_budgets is not None
-  assert of_budgets.experiment.protocol.label_budget == '0.5'
-
-
 def test_one_result_file_belongs_to_one_experiment(paper):
   # Otherwise a table would refuse the finished runs of another.
   places: dict[pathlib.Path, config.Experiment] = {}

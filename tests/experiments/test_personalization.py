@@ -1,36 +1,14 @@
-"""Pictures of finished runs, and an output layer for each of their test subjects."""
+"""An output layer for each test subject of finished runs."""
 
 import numpy as np
 import pytest
 from lodo_studies import ACTIVITIES, LORA, QUIET, spec_of
 
-from har_jax import storage
 from har_jax.errors import UserError
-from har_jax.experiments import personalization, pictures
+from har_jax.experiments import personalization
 from har_jax.experiments.personalization import personalize
 
 pytestmark = pytest.mark.slow
-
-
-def test_pictures_show_the_same_windows_before_and_after(runs, study_of, out):
-  study = study_of(out)
-  pictures.write(spec_of(study))
-  shown = storage.read(out / 'alpha/lora/subject/labels-0.7/seed0/embeddings.json')
-  windows = runs[LORA]['data']['windows']['test']
-  assert [len(shown[name]) for name in ('label', 'before', 'after')] == [windows] * 3
-  assert np.bincount(shown['label']).tolist() == runs[LORA]['data']['by_class']['test']
-  assert shown['before'] != shown['after']
-  filled = storage.read(out / 'alpha/pretrain/reconstructions.json')
-  assert [window['activity'] for window in filled['windows']] == list(ACTIVITIES)
-  model = study.experiment.model
-  for window in filled['windows']:
-    assert sum(window['hidden']) == model.hidden
-    assert np.shape(window['signal']) == np.shape(window['reconstructed']) == (128, 6)
-
-
-def test_pictures_of_an_unfinished_run_are_refused(study_of, tmp_path):
-  with pytest.raises(UserError, match=r'pretrained.json is missing'):
-    pictures.write(spec_of(study_of(tmp_path)))
 
 
 def test_each_test_subject_gets_an_output_layer(runs, study_of, out):

@@ -16,25 +16,6 @@ import numpy as np
 from har_jax import records, results
 from har_jax.report import frame, page
 
-EMBEDDING = records.Embedding(
-  target='hapt',
-  method='lora',
-  seed=0,
-  split='subject',
-  classes=['walking', 'sitting'],
-  label=[0, 1, 0],
-  before=[[0, 1], [2, 3], [4, 5]],
-  after=[[0, 0], [9, 9], [0, 1]],
-)
-_WINDOW = records.ReconstructedWindow(
-  dataset='hapt',
-  activity='walking',
-  hidden=[True] * 6 + [False] * 2,
-  signal=np.full((128, 6), 0.1).tolist(),
-  reconstructed=np.full((128, 6), 0.2).tolist(),
-)
-RECONSTRUCTION = records.Reconstruction(target='hapt', patch_size=16, windows=[_WINDOW])
-
 
 def with_json(found: list[dict[str, Any]]) -> Any:
   """Results as the frame that frame.load makes."""
@@ -72,9 +53,7 @@ def found(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
 @functools.cache
 def made(result: Callable[..., dict[str, Any]]) -> str:
   """The page of `found`."""
-  return page.html(
-    with_json(found(result)), folder='runs/x', embeddings=[EMBEDDING], reconstructions=[RECONSTRUCTION]
-  )
+  return page.html(with_json(found(result)), folder='runs/x')
 
 
 def write_with_long_names(path: pathlib.Path) -> None:
@@ -86,8 +65,7 @@ def write_with_long_names(path: pathlib.Path) -> None:
     run['test']['confusion'] = (np.eye(9, dtype=int) * 95 + 1).tolist()
     run['data']['classes'] = [f'walking {index} with a long name' for index in range(9)]
   folder = 'runs/a-folder-with-a-rather-long-name-that-nobody-would-break/and-another-one-below-it'
-  text = page.html(with_json(runs), folder=folder, embeddings=[EMBEDDING], reconstructions=[RECONSTRUCTION])
-  path.write_text(text, encoding='utf-8')
+  path.write_text(page.html(with_json(runs), folder=folder), encoding='utf-8')
 
 
 if __name__ == '__main__':

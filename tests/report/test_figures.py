@@ -158,26 +158,6 @@ def test_no_percentage_is_rounded_to_all_or_nothing(fraction, text):
   assert figures.percent(fraction) == text
 
 
-# --- windows
-
-
-def test_embedding_draws_each_class_once():
-  points, labels = np.arange(6.0).reshape(3, 2), np.array([0, 1, 0])
-  panel = drawn(figures.embedding, points, labels, ['a', 'b'], 't').axes[0]
-  offsets = {each.get_label(): each.get_offsets().tolist() for each in panel.collections}
-  assert offsets == {'a': [[0, 1], [4, 5]], 'b': [[2, 3]]}
-
-
-def test_reconstruction_is_drawn_in_hidden_tokens_only():
-  signals = {'signal': np.full((8, 6), 0.1).tolist(), 'reconstructed': np.full((8, 6), 0.2).tolist()}
-  window = records.ReconstructedWindow(dataset='hapt', activity='walking', hidden=[True, False], **signals)
-  figure = drawn(figures.reconstruction, window, 4, 't')
-  signal, made = figure.axes[5].get_lines()
-  assert np.array_equal(signal.get_ydata(), np.full(8, 0.1))
-  assert np.array_equal(made.get_ydata(), [0.2] * 4 + [np.nan] * 4, equal_nan=True)
-  assert len(figure.axes[5].patches) == 1
-
-
 # --- ranks
 
 

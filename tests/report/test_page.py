@@ -6,14 +6,12 @@ import json
 import re
 import shlex
 
-import msgspec
 import page_fixtures
 import pytest
-from page_fixtures import EMBEDDING, RECONSTRUCTION, with_json
+from page_fixtures import with_json
 
 pytest.importorskip('jinja2')
 
-from har_jax import records, storage
 from har_jax.cli import main
 from har_jax.errors import UserError
 from har_jax.report import curves, page, svg, tables
@@ -117,8 +115,7 @@ def test_nothing_is_loaded_from_elsewhere(text, read):
 def test_names_from_result_files_are_escaped(result):
   name = '<b>"&$'
   one = json.loads(json.dumps(result(target='x<script>y')).replace('"walking"', json.dumps(name)))
-  picture = msgspec.structs.replace(EMBEDDING, classes=[name, 'sitting'], target='x<script>y')
-  text = page.html(with_json([one]), folder='runs/<i>', embeddings=[picture])
+  text = page.html(with_json([one]), folder='runs/<i>')
   read = Read(text)
   assert not read.named('b')
   assert not read.named('i')
@@ -149,8 +146,6 @@ def test_every_part_is_there(read):
     'Macro-F1 against trained parameters',
     'Table VI',
     'Table VII',
-    'before adaptation by lora',
-    'hapt, walking',
     'har-jax report --results=runs/x --html',
   ):
     assert title in read.text, title
@@ -159,7 +154,7 @@ def test_every_part_is_there(read):
 @pytest.mark.slow
 def test_parts_without_content_are_left_out(result):
   text = Read(page.html(with_json([result()]), folder='runs/x')).text
-  for missing in ('Which rank', 'Does pretraining help?', 'What does the encoder learn?'):
+  for missing in ('Which rank', 'Does pretraining help?'):
     assert missing not in text
 
 
@@ -271,21 +266,3 @@ def test_a_missing_tool_names_the_extra(monkeypatch):
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   with pytest.raises(UserError, match=r"needs jinja2.*'har_jax\[report\]'"):
     page.refuse_without_tools()
-
-
-# --- files of pictures
-
-
-@pytest.mark.parametrize('kind', [records.Embedding, records.Reconstruction])
-def test_pictures_of_another_format_are_refused(kind, tmp_path):
-  name = kind.__name__.lower()
-  storage.write(tmp_path / f'{name}s.json', {'format': f'har_jax {name} 1'})
-  with pytest.raises(UserError, match=f'{name}s.json.*har_jax {name} 3'):
-    page.pictures(tmp_path, kind)
-
-
-def test_pictures_are_found_below_a_folder(tmp_path):
-  for picture in (EMBEDDING, RECONSTRUCTION):
-    path = tmp_path / 'a' / f'{type(picture).__name__.lower()}s.json'
-    storage.write(path, msgspec.to_builtins(picture))
-    assert page.pictures(tmp_path, type(picture)) == [picture]

@@ -246,11 +246,6 @@ class Protocol(Checked):
   continued_pretraining_steps: int = not_negative(
     0, "stage 'continued': steps of masked pretraining on the target's unlabeled training part"
   )
-  contrastive_steps: int = not_negative(
-    0,
-    "stage 'contrastive': steps of contrastive pretraining (InfoNCE within subject) on the target's "
-    'unlabeled training part',
-  )
   supervised_pretraining_steps: int = not_negative(
     0, "stage 'supervised': steps of classifying the sources' activities, with their labels"
   )
@@ -387,7 +382,6 @@ PRETRAIN_HELP = {
   'epochs': "passes over the sources' windows; fewer than in fine-tuning, since the sources have more",
   'batch': 'windows per step; more than in fine-tuning, since the sources have more',
   'learning_rate': 'peak learning rate',
-  'encoder_learning_rate': "stage 'contrastive': peak learning rate of the encoder",
 }
 
 # Each part of an experiment, and the prefix of its flags: --model_width, --split, --finetune_epochs.
@@ -400,5 +394,8 @@ FLAG_PREFIXES = {
   'pretrain': 'pretrain_',
   'finetune': 'finetune_',
 }
+
+# Hyperparameters that are gone → the value of runs without them, whose files and tables are still read.
+REMOVED = {'contrastive_steps': 0}
 
 PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Experiment.paper}

@@ -22,9 +22,8 @@ _start = training.define_training(
   unused=(
     *('lora', 'methods', 'nf4_double', 'nf4_kernel'),
     *('split', 'test_fraction', 'label_budget', 'classes', 'self_training', 'tta_shifts'),
-    *('continued_pretraining_steps', 'contrastive_steps', 'finetune_epochs', 'finetune_max_steps'),
-    *('finetune_num_evals', 'finetune_patience', 'pretrain_encoder_learning_rate'),
-    'finetune_encoder_learning_rate',
+    *('continued_pretraining_steps', 'finetune_epochs', 'finetune_max_steps', 'finetune_num_evals'),
+    *('finetune_patience', 'finetune_encoder_learning_rate'),
   ),
 )
 

@@ -22,6 +22,8 @@ def define_training(
   """
   define = command.definer(values)
   windows, progress = define('windows', 'windows'), define('progress', True)
+  # No stage trains a pretrained encoder at a rate of its own.
+  unused = (*unused, 'pretrain_encoder_learning_rate')
   experiment = command.define_experiment(values, unused=unused)
   set_cpu_devices = processes.define_cpu_devices(values)
   join = processes.define_processes(values)

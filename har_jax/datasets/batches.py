@@ -24,22 +24,19 @@ def training_batches(
   batch: int,
   steps: int,
   seed: int,
-  windows_per_row: int = 1,
   process: int = 0,
   processes: int = 1,
 ) -> Any:  # grain.DatasetIterator
   """`steps` batches; each epoch has a new order, and its last batch is padded with weight 0.
 
-  `batch` counts the windows of all processes, whose number must divide it. The shuffle keeps each row of
-  `windows_per_row` consecutive windows in order; that must divide the number of windows and `batch`.
+  `batch` counts the windows of all processes, whose number must divide it.
   """
   size = len(next(iter(arrays.values())))
   epoch_batches = -(-size // batch)
 
   @functools.lru_cache(maxsize=2)  # of the current epoch, and of the next one while prefetching
   def order(epoch: int) -> Int[np.ndarray, 'w']:
-    rows = np.random.default_rng([seed, epoch]).permutation(size // windows_per_row)
-    return (rows[:, None] * windows_per_row + np.arange(windows_per_row)).reshape(-1)
+    return np.random.default_rng([seed, epoch]).permutation(size)
 
   def read(step: int) -> Batch:
     epoch, number = divmod(step, epoch_batches)

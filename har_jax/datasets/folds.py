@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from har_jax import config, records
 from har_jax.archives import ARCHIVES
-from har_jax.datasets import balancing, normalization, splits, temporal_pairs
+from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
@@ -167,41 +167,11 @@ class Fold:
 
   def unlabeled_windows(self) -> tuple[Batch, Batch]:
     """All windows of the target's train and validation parts, whatever the label budget, without labels."""
-    parts = self._without_budget()
-    train = {name: parts.train[name] for name in ('signal', 'origin')}
-    return train, {'signal': parts.validation['signal']}
-
-  def followed_windows(self) -> tuple[Batch, Batch]:
-    """`unlabeled_windows` for contrastive pretraining, each with its next window of the same part as `near`.
-
-    Adds `subject`, `recording` and `start_s`. Both parts are in the order of `temporal_pairs.subject_rows`,
-    since evaluation reads its batches in order.
-    """
-    parts, archive = self._without_budget(), self.datasets[self.target].first_position
-    window_s = archive.windowing.seconds
-
-    def with_next(signal: np.ndarray, indices: np.ndarray) -> Batch:
-      near = temporal_pairs.next_windows(archive.recording[indices], archive.start_s[indices], window_s)
-      order = temporal_pairs.subject_rows(archive.subject[indices], seed=0)
-      ordered = indices[order]
-      return {
-        'signal': signal[order],
-        'near': signal[near[order]],
-        'subject': archive.subject[ordered],
-        'recording': archive.recording[ordered],
-        'start_s': archive.start_s[ordered].astype(np.float32),
-        'origin': np.broadcast_to(parts.train['origin'][:1], (len(ordered), 2)),
-      }
-
-    return (
-      with_next(parts.train['signal'], parts.indices['train']),
-      with_next(parts.validation['signal'], parts.indices['validation']),
-    )
-
-  def _without_budget(self) -> TargetWindows:
     all_labels = repr(1 - self.protocol.test_fraction)
     protocol = dataclasses.replace(self.protocol, label_budget=all_labels)
-    return dataclasses.replace(self, protocol=protocol).target_windows()
+    parts = dataclasses.replace(self, protocol=protocol).target_windows()
+    train = {name: parts.train[name] for name in ('signal', 'origin')}
+    return train, {'signal': parts.validation['signal']}
 
   def _official_test_subjects(self) -> Int[np.ndarray, 's'] | None:
     """Indices of the archive's own test subjects, if the protocol splits by them."""

@@ -2,7 +2,6 @@
 
 pretraining   masked autoencoding of the sources' windows                   <pretraining>/
 continued     the same, on the target's unlabeled training part             <out>/continued/<split>/seed<k>/
-contrastive   InfoNCE within subject, on the same windows                   <out>/contrastive/<split>/seed<k>/
 supervised    classification of the sources' activities, with labels        <out>/supervised/<split>/seed<k>/
               the same, where no stage on the target comes before           <pretraining>/../supervised/
 
@@ -18,7 +17,7 @@ import jax
 import msgspec
 
 from har_jax import config, records, runtime, storage, variables
-from har_jax.datasets import balancing, temporal_pairs
+from har_jax.datasets import balancing
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources
@@ -28,7 +27,7 @@ from har_jax.experiments.run_spec import RunSpec
 from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
-from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct, initial_shapes
+from har_jax.train.objective import Classify, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
 
 
@@ -58,7 +57,6 @@ class Stage:
   identity: records.StageIdentity
   seed: int
   title: str
-  pretrained: bool = False  # whether the encoder trains at `encoder_learning_rate`
 
   @property
   def name(self) -> str:
@@ -77,8 +75,6 @@ def stages_of(spec: RunSpec) -> list[Stage]:
   stages = [masked_pretraining(spec.pretraining, spec.experiment, sources, title)]
   if protocol.continued_pretraining_steps:
     stages.append(_continued(spec))
-  if protocol.contrastive_steps:
-    stages.append(_contrastive(spec))
   if protocol.supervised_pretraining_steps:
     title = f'{target}: activities of {names}'
     folder, seed = spec.pretraining.parent / 'supervised', 0
@@ -109,47 +105,17 @@ def masked_pretraining(folder: Place, experiment: config.Experiment, sources: So
 
 
 def _continued(spec: RunSpec) -> Stage:
-  """Continued (task-adaptive) pretraining.   Source: arXiv:2004.10964, section 4."""
-  experiment = spec.experiment
-  training = _fixed_length(experiment.pretrain, experiment.protocol.continued_pretraining_steps)
-  objective = Reconstruct(experiment.model, experiment.precision)
-  return _on_target(spec, 'continued', objective, training, spec.fold.unlabeled_windows)
+  """Continued (task-adaptive) pretraining on the target's training part.
 
-
-def _contrastive(spec: RunSpec) -> Stage:
-  """Contrastive pretraining: InfoNCE within subject."""
-  experiment = spec.experiment
-  objective = Contrastive(experiment.model, experiment.precision)
-  # Each example is a pair of windows: half of pretraining's batch takes the same time. Batches hold rows of
-  # one subject.
-  rows = max(experiment.pretrain.batch // 2 // temporal_pairs.ROW_SIZE, 1)
-  halved = dataclasses.replace(experiment.pretrain, batch=rows * temporal_pairs.ROW_SIZE)
-  training = _fixed_length(halved, experiment.protocol.contrastive_steps)
-  loss = records.ContrastiveLoss(
-    objective.temperature, objective.rotation_std_deg, objective.min_gap_s, objective.windows_per_row
-  )
-  stage = _on_target(spec, 'contrastive', objective, training, spec.fold.followed_windows)
-  identity = records.Contrastive(**msgspec.structs.asdict(stage.identity), contrastive=loss)
-  return dataclasses.replace(stage, identity=identity, pretrained=True)
-
-
-def _on_target(
-  spec: RunSpec,
-  name: str,
-  objective: Objective,
-  training: config.Training,
-  windows: Callable[[], tuple[Batch, Batch]],
-) -> Stage:
-  """A stage on the target's training part.
-
+  Source: arXiv:2004.10964, section 4.
   The label budget is no part of its identity: runs of every budget share it.
   """
-  protocol = spec.experiment.protocol
+  experiment, protocol = spec.experiment, spec.experiment.protocol
   return Stage(
-    folder=_folder(spec, name),
-    objective=objective,
+    folder=_folder(spec, 'continued'),
+    objective=Reconstruct(experiment.model, experiment.precision),
     datasets=spec.fold.datasets,
-    windows=windows,
+    windows=spec.fold.unlabeled_windows,
     identity=records.Continued(
       protocol=records.Splitting(
         split=protocol.split,
@@ -158,12 +124,12 @@ def _on_target(
         normalize=protocol.normalize,
         classes=protocol.classes,
       ),
-      training=training,
+      training=_fixed_length(experiment.pretrain, protocol.continued_pretraining_steps),
       seed=spec.seed,
       windows={spec.target: spec.identity.windows[spec.target]},
     ),
     seed=spec.seed,
-    title=f'{spec.target}: {name} pretraining, {protocol.split} split, seed {spec.seed}',
+    title=f'{spec.target}: continued pretraining, {protocol.split} split, seed {spec.seed}',
   )
 
 
@@ -265,7 +231,7 @@ def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
     stage.objective,
     [run],
     training=stage.identity.training,
-    pretrained=stage.pretrained,
+    pretrained=False,
     progress=options.progress,
     stop=options.stop,
   )

@@ -15,7 +15,7 @@ from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.signal.summary import SignalSummary
 from har_jax.storage import Place
-from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct, initial_shapes
+from har_jax.train.objective import Classify, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
 
 BUNDLED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'base'
@@ -171,19 +171,21 @@ def _load_pretraining(folder: Place) -> Base:
   identity, first = done.identity, done.identity.stages[0]
   if not isinstance(first, records.Pretraining):
     raise UserError(f'{path}: its first stage has no model; {to_do}')
-  model = first.model.with_head
   pretraining = {'stage': identity.name, 'steps': done.step, 'dtype': first.dtype}
   if isinstance(identity, records.Supervised):
-    model = identity.model
+    model, classes = identity.model, identity.classes
+    objective: Objective = Classify(model, len(classes))
     pretraining['validation_macro_f1'] = done.validated.macro_f1
   else:
+    model, classes = first.model.with_head, []
+    objective = Reconstruct(model)
     pretraining['validation_loss'] = done.validated.loss
   # They say how the base was made, and nothing is computed from them.
   entries = msgspec.to_builtins(identity)
   pretraining |= {name: entries[name] for name in ('training', 'from') if name in entries}
   sources = {name: windows for stage in identity.stages for name, windows in stage.windows.items()}
   card = {
-    'classes': identity.classes if isinstance(identity, records.Supervised) else [],
+    'classes': classes,
     'model': config_fields.to_json(model),
     'sources': [
       {'archive': name, 'license': ARCHIVES[name].license if name in ARCHIVES else 'unknown'}
@@ -192,12 +194,5 @@ def _load_pretraining(folder: Place) -> Base:
     ],
     'pretraining': pretraining,
   }
-  shapes = initial_shapes(_objective(identity, model))
+  shapes = initial_shapes(objective)
   return make_base(Checkpoints(folder / 'checkpoints').variables(done.step, shapes), card)
-
-
-def _objective(identity: records.StageIdentity, model: config.Model) -> Objective:
-  """The objective of the stage that an identity names."""
-  if isinstance(identity, records.Supervised):
-    return Classify(model, len(identity.classes))
-  return Contrastive(model) if isinstance(identity, records.Contrastive) else Reconstruct(model)

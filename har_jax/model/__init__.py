@@ -5,7 +5,6 @@ from har_jax.model.tokens import reconstruction_target
 from har_jax.model.transformer import (
   Autoencoder,
   Classifier,
-  ProjectionModel,
   Standardize,
   head_input_limits,
   head_input_weights,
@@ -16,7 +15,6 @@ from har_jax.model.transformer import (
 __all__ = [
   'Autoencoder',
   'Classifier',
-  'ProjectionModel',
   'Standardize',
   'draw_mask',
   'head_input_limits',

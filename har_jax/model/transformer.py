@@ -1,7 +1,7 @@
-"""The encoder, and the models that contain it: masked autoencoder, classifier, projection model.
+"""The encoder, and the models that contain it: masked autoencoder, classifier.
 
 b batch, n samples, c channels, t tokens, v visible tokens, q values per token;
-d width, y classes, e projection width, f inputs of the head.
+d width, y classes, f inputs of the head.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,6 @@ from har_jax.signal import statistics
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 _INIT_STD = 0.02  # of learned positions and mask tokens, as in BERT and MAE
-_PROJECTION_DIM = 128  # as in SimCLR
 TO_PHYSICAL = np.repeat(
   np.array([STANDARD_GRAVITY_M_S2, 1], np.float32), 3
 )  # from g and rad/s to m/s² and rad/s
@@ -218,17 +217,3 @@ class Classifier(nn.Module):
     self, signal: Float[Array, 'b n c'], *, training: bool = False, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
     return self.classify(self.features(signal), training=training, counts=counts)
-
-
-class ProjectionModel(nn.Module):
-  """Windows to unit vectors for contrastive pretraining: encoder, mean over tokens, two dense layers."""
-
-  model: config.Model
-  precision: config.Precision = config.Precision()
-
-  @nn.compact
-  def __call__(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b e']:
-    tokens, _ = Encoder(self.model, self.precision, name='encoder')(signal)
-    hidden = nn.relu(Dense(self.model.width, self.precision, name='project_0')(jnp.mean(tokens, axis=1)))
-    projected = Dense(_PROJECTION_DIM, self.precision, name='project_1')(hidden)
-    return projected / jnp.maximum(jnp.linalg.norm(projected, axis=-1, keepdims=True), 1e-6)

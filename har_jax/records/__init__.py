@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from har_jax import config
 from har_jax.errors import UserError, shorten
 from har_jax.records.cards import *  # noqa: F403
 from har_jax.records.cards import Card
@@ -40,7 +41,8 @@ def _check_names(kind: type, entries: Any) -> None:
     values = entries.get(name)
     if dataclasses.is_dataclass(part) and isinstance(values, dict):
       fields = [field.name for field in dataclasses.fields(part)]
-      if unknown := sorted(map(str, values.keys() - fields)):
+      unused = [field for field, off in config.REMOVED.items() if values.get(field) == off]
+      if unknown := sorted(map(str, values.keys() - fields - set(unused))):
         raise UserError(
           f'{part.__name__.lower()} has no {shorten(", ".join(unknown))}; its fields are {", ".join(fields)}'
         )

@@ -110,17 +110,6 @@ class Continued(_StageIdentity, kw_only=True, tag='continued'):
   windows: dict[str, IdentifiedWindows]
 
 
-class ContrastiveLoss(Struct):
-  temperature: float
-  rotation_std_deg: float
-  min_gap_s: float
-  windows_per_row: int
-
-
-class Contrastive(Continued, kw_only=True, tag='contrastive'):
-  contrastive: ContrastiveLoss
-
-
 class Supervised(_StageIdentity, kw_only=True, tag='supervised'):
   model: config.Model
   classes: list[str]
@@ -130,7 +119,7 @@ class Supervised(_StageIdentity, kw_only=True, tag='supervised'):
   windows: dict[str, IdentifiedWindows]
 
 
-StageIdentity = Pretraining | Continued | Contrastive | Supervised
+StageIdentity = Pretraining | Continued | Supervised
 
 
 class Validation(Struct, kw_only=True, omit_defaults=True):

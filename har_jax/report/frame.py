@@ -53,6 +53,10 @@ def read_csv(path: Place) -> pd.DataFrame:
   frame = csv_table.read(path, _TYPES)
   if results.AURC not in frame:
     frame[results.AURC] = float('nan')
+  gone = [
+    name for name, off in config.REMOVED.items() if name in frame and (frame[name].dropna() == off).all()
+  ]
+  frame = frame.drop(columns=gone)
   newer = set(results.HYPERPARAMETERS) - set(frame)
   if differing := set(frame) ^ (set(results.RUN_COLUMNS) - newer):
     raise UserError(f'{path} has other columns than this version writes: {", ".join(sorted(differing))}')

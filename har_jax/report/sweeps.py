@@ -11,7 +11,6 @@ from har_jax.report.markdown import TEXTS, Section, joined, mean_rows, rows, see
 _OFF = {
   'model_invariant_features': False,
   'continued_pretraining_steps': 0,
-  'contrastive_steps': 0,
   'supervised_pretraining_steps': 0,
   'self_training': 0,
   'tta_shifts': 1,

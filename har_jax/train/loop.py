@@ -78,7 +78,7 @@ def train(
   devices = mesh.data_mesh()
   mesh.check_divisible(training.batch, devices, flag=f'{objective.part}_batch')
   start = compiled_start(training, pretrained=pretrained, wrap=wrap)
-  active_runs = [ActiveRun(run, training, start, windows_per_row=objective.windows_per_row) for run in runs]
+  active_runs = [ActiveRun(run, training, start) for run in runs]
   if unfinished := [active_run for active_run in active_runs if active_run.is_active()]:
     for active_run in unfinished:
       active_run.open_log(progress=progress)

@@ -1,4 +1,4 @@
-"""Training objectives: reconstruction and contrast for pretraining, classification for fine-tuning.
+"""Training objectives: reconstruction for pretraining, classification for fine-tuning.
 
 b windows per batch, n samples, c channels, w windows, y classes.
 
@@ -11,7 +11,7 @@ training settings, which hold a loss's hyperparameters, so that all trainers hee
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -22,18 +22,16 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax import config
-from har_jax.datasets.temporal_pairs import ROW_SIZE
 from har_jax.model import (
   Autoencoder,
   Classifier,
-  ProjectionModel,
   Standardize,
   draw_mask,
   head_input_widths,
   reconstruction_error,
   reconstruction_target,
 )
-from har_jax.train import augment, metrics
+from har_jax.train import metrics
 from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.variables import Variables, flatten, nest, split
 
@@ -48,35 +46,14 @@ def _drawn(module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct, **o
     return flatten(module.lazy_init(key, *inputs, **options))
 
 
-class _Pretraining:
-  """Objectives without labels: the loss of each window is its prediction, and the score minus their mean."""
-
-  _errors: Callable[..., Float[Array, 'b']]  # (variables, batch, key, shard_over_batch)
-
-  def losses(
-    self,
-    variables: Variables,
-    batch: dict[str, Array],
-    key: jax.Array,
-    training: config.Training,
-    shard_over_batch: ShardOverBatch = on_one_device,
-  ) -> tuple[Float[Array, 'b'], Variables]:
-    return self._errors(variables, batch, key, shard_over_batch), {}
-
-  def predict(self, variables: Variables, batch: dict[str, Array], key: jax.Array) -> Float[Array, 'b']:
-    return self._errors(variables, batch, key, on_one_device)
-
-  def score(self, predictions: Float[np.ndarray, 'w'], windows: Mapping[str, np.ndarray]) -> dict[str, float]:
-    loss = float(np.mean(predictions, dtype=np.float64))
-    return {'score': -loss, 'loss': loss}
-
-
 @dataclasses.dataclass(frozen=True)
-class Reconstruct(_Pretraining):
-  """Masked pretraining: squared error on hidden patches. Every validation hides the same patches."""
+class Reconstruct:
+  """Masked pretraining: squared error on hidden patches. Every validation hides the same patches.
+
+  The loss of each window is its prediction, and the score minus their mean.
+  """
 
   part: ClassVar[str] = 'pretrain'  # of the experiment, with this objective's training settings
-  windows_per_row: ClassVar[int] = 1  # consecutive windows that stay in one batch
 
   model: config.Model
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
@@ -89,10 +66,19 @@ class Reconstruct(_Pretraining):
     visible = jax.ShapeDtypeStruct((2, self.model.tokens - self.model.hidden), np.int32)
     return _drawn(self._autoencoder, key, _two_windows(self.model), visible)
 
+  def losses(
+    self,
+    variables: Variables,
+    batch: dict[str, Array],
+    key: jax.Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
+  ) -> tuple[Float[Array, 'b'], Variables]:
+    return self._errors(variables, batch['signal'], key, shard_over_batch), {}
+
   def _errors(
-    self, variables: Variables, batch: dict[str, Array], key: jax.Array, shard_over_batch: ShardOverBatch
+    self, variables: Variables, signal: Array, key: jax.Array, shard_over_batch: ShardOverBatch
   ) -> Float[Array, 'b']:
-    signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
     reconstructed = shard_over_batch(self._reconstruct, variables, signal, visible)
     return reconstruction_error(reconstructed, reconstruction_target(signal, self.model), mask)
@@ -100,13 +86,19 @@ class Reconstruct(_Pretraining):
   def _reconstruct(self, variables: Variables, signal: Array, visible: Array) -> Any:
     return self._autoencoder.apply(nest(variables), signal, visible)
 
+  def predict(self, variables: Variables, batch: dict[str, Array], key: jax.Array) -> Float[Array, 'b']:
+    return self._errors(variables, batch['signal'], key, on_one_device)
+
+  def score(self, predictions: Float[np.ndarray, 'w'], windows: Mapping[str, np.ndarray]) -> dict[str, float]:
+    loss = float(np.mean(predictions, dtype=np.float64))
+    return {'score': -loss, 'loss': loss}
+
 
 @dataclasses.dataclass(frozen=True)
 class Classify:
   """Cross-entropy; validations are scored by macro-F1."""
 
   part: ClassVar[str] = 'finetune'
-  windows_per_row: ClassVar[int] = 1
 
   model: config.Model
   classes: int
@@ -188,67 +180,7 @@ class ClassifyWithHidden(Classify):
     return jnp.concatenate([part.astype(jnp.float32) for part in parts], axis=1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Contrastive(_Pretraining):
-  """Contrastive pretraining: InfoNCE within subject.
-
-  A window and its next window in the same recording form a positive pair. Negatives are the batch's windows
-  of the same subject at other times. With negatives from other subjects, the task can be solved by
-  identity, which does not transfer to unseen subjects. Each window of a pair gets its own circular shift
-  and rotation, so that phase and device orientation do not identify the pair. Batches hold rows of windows
-  of one subject. Their other entries are `near` [b, n, c] (each window's next window), `subject` [b],
-  `recording` [b], `start_s` [b] and `origin` [b, 2].
-  Source: arXiv:2002.05709 (SimCLR, the loss), arXiv:2106.00750 (temporal neighbors), arXiv:2007.04871
-  (negatives within subject).
-  """
-
-  part: ClassVar[str] = 'pretrain'
-  windows_per_row: ClassVar[int] = ROW_SIZE
-
-  model: config.Model
-  precision: config.Precision = dataclasses.field(default_factory=config.Precision)
-  temperature: float = 0.2
-  rotation_std_deg: float = 15.0
-  min_gap_s: float = 20.0  # between the starts of two windows of a recording for them to be negatives
-
-  @property
-  def _projection_model(self) -> ProjectionModel:
-    return ProjectionModel(self.model, self.precision)
-
-  def init(self, key: jax.Array) -> Variables:
-    return _drawn(self._projection_model, key, _two_windows(self.model))
-
-  def _errors(
-    self, variables: Variables, batch: dict[str, Array], key: jax.Array, shard_over_batch: ShardOverBatch
-  ) -> Float[Array, 'b']:
-    first, second = (
-      shard_over_batch(self._project, variables, self._augment(batch[name], batch['origin'], view_key))
-      for name, view_key in zip(('signal', 'near'), jax.random.split(key), strict=True)
-    )
-    subject, recording, start_s = batch['subject'], batch['recording'], batch['start_s']
-    same_time = (recording[:, None] == recording[None]) & (
-      jnp.abs(start_s[:, None] - start_s[None]) < self.min_gap_s
-    )
-    is_negative = (subject[:, None] == subject[None]) & ~same_time & (batch['weight'] > 0)[None]
-    positive = jnp.sum(first * second, axis=1) / self.temperature
-
-    def info_nce(anchor: Array) -> Float[Array, 'b']:
-      negative = jnp.concatenate([anchor @ first.T, anchor @ second.T], axis=1) / self.temperature
-      negative = jnp.where(jnp.tile(is_negative, 2), negative, -jnp.inf)
-      return jax.nn.logsumexp(jnp.concatenate([positive[:, None], negative], axis=1), axis=1) - positive
-
-    return (info_nce(first) + info_nce(second)) / 2
-
-  def _augment(self, signal: Array, origin: Array, key: jax.Array) -> Array:
-    shift_key, rotation_key = jax.random.split(key)
-    shifted = augment.circular_shift(signal, shift_key)
-    return augment.rotate(shifted, origin, rotation_key, self.rotation_std_deg)
-
-  def _project(self, variables: Variables, signal: Array) -> Any:
-    return self._projection_model.apply(nest(variables), signal)
-
-
-Objective = Reconstruct | Contrastive | Classify
+Objective = Reconstruct | Classify
 
 
 @functools.lru_cache(maxsize=32)

@@ -49,7 +49,7 @@ def train(
   start = compiled_start(one_step, pretrained=pretrained, wrap=wrap)
   results = []
   for run in runs:
-    active = ActiveRun(run, one_step, start, windows_per_row=objective.windows_per_row)
+    active = ActiveRun(run, one_step, start)
     if active.is_active():
       if stop():
         raise Stopped(f'{run.title}: stopped before its fit')

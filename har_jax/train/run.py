@@ -77,14 +77,7 @@ class ActiveRun:
 
   log: Log
 
-  def __init__(
-    self,
-    run: Run,
-    training: config.Training,
-    start: Callable[[Variables, Variables], State],
-    *,
-    windows_per_row: int,
-  ):
+  def __init__(self, run: Run, training: config.Training, start: Callable[[Variables, Variables], State]):
     self.inputs, self._batch, self._patience = run, training.batch, training.patience
     self.total_steps = count_steps(training, len(run.windows['signal']))
     self._validation_steps = {
@@ -95,7 +88,6 @@ class ActiveRun:
       batch=training.batch,
       steps=self.total_steps,
       seed=run.seed,
-      windows_per_row=windows_per_row,
       **mesh.process_rank(),
     )
     self._checkpoints: Any = InMemory()

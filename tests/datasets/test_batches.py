@@ -51,16 +51,6 @@ def test_epochs_and_seeds_differ_in_order_and_a_seed_repeats():
   assert order(0)[0] != order(0)[1]
 
 
-def test_rows_of_windows_stay_together_and_are_shuffled():
-  batches = list(training_batches(_arrays(21), batch=6, steps=8, seed=0, windows_per_row=3))
-  epochs = [np.concatenate([_counted(each) for each in batches[at : at + 4]]) for at in (0, 4)]
-  for labels in epochs:
-    rows = labels.reshape(-1, 3)
-    assert sorted(rows[:, 0]) == [0, 3, 6, 9, 12, 15, 18]
-    assert (np.diff(rows, axis=1) == 1).all()
-  assert not np.array_equal(*epochs)
-
-
 @pytest.mark.parametrize('after', [0, 1, 2, 3, 4, 7, 11])  # epochs end after 3, 6, 9
 def test_a_resumed_iterator_continues_exactly(after):
   def batches():

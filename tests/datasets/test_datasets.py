@@ -58,7 +58,6 @@ def test_a_fold_is_read_once_whatever_is_asked_of_it(folder, reads):
     datasets.identify(datasets.names)
     fold.target_windows()
     fold.unlabeled_windows()
-    fold.followed_windows()
     fold.sources.windows()
     fold.sources.labeled_windows()
     fold.sources.windows_of_classes(('walking',))

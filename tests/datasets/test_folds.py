@@ -97,23 +97,6 @@ def test_a_label_budget_changes_train_and_validation_labels_only(folder):
   np.testing.assert_array_equal(validation['signal'], full.validation['signal'])
 
 
-def test_pairs_are_two_windows_apart_in_one_recording(folder):
-  fold, archive = _fold(folder, 'target', Protocol(classes='all'), 0), store.load(folder / 'target')
-  train, _ = fold.followed_windows()
-  whole = fold.target_windows()
-  signals = [signal.tobytes() for signal in whole.train['signal']]
-  number = dict(zip(signals, whole.indices['train'], strict=True))
-  own, near = ([number[signal.tobytes()] for signal in train[name]] for name in ('signal', 'near'))
-  assert set(own) == set(number.values())
-  for name in ('subject', 'recording', 'start_s'):
-    np.testing.assert_allclose(train[name], getattr(archive, name)[own], rtol=1e-6)
-  np.testing.assert_array_equal(archive.recording[near], train['recording'])
-  step_s = archive.start_s[near] - train['start_s']
-  np.testing.assert_allclose(np.abs(step_s), 2.56, atol=1e-5)
-  assert (step_s > 0).mean() > 0.8  # backward only at the end of a recording
-  assert (train['subject'].reshape(-1, 32) == train['subject'].reshape(-1, 32)[:, :1]).all()
-
-
 def test_sources_hold_out_subjects_and_are_normalized_each(folder):
   train, validation = _sources(folder, ('first', 'second'), Protocol(validation_fraction=0.2)).windows()
   assert (len(train['signal']), len(validation['signal'])) == (4 * 60, 60)
@@ -153,8 +136,6 @@ def test_a_target_has_its_first_position_only(positions, split):
   for part in _PARTS:
     np.testing.assert_equal(getattr(many, part), getattr(one, part))
     np.testing.assert_array_equal(many.indices[part], one.indices[part])
-  followed = [_fold(positions, name, Protocol(), seed=3).followed_windows() for name in ('many', 'one')]
-  np.testing.assert_equal(followed[0], followed[1])
 
 
 def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions):

@@ -1,4 +1,4 @@
-"""The stages between pretraining and adaptation: continued, contrastive, supervised."""
+"""The stages between pretraining and adaptation: continued, supervised."""
 
 import dataclasses
 import itertools
@@ -34,7 +34,6 @@ from har_jax.signal import cutting
 pytestmark = pytest.mark.slow
 
 _CONTINUED = {'continued_pretraining_steps': 3}
-_CONTRASTIVE = {'contrastive_steps': 3}
 
 
 def test_continued_pretraining_runs_once_per_seed_on_the_training_part(runs, study_of, out, tmp_path):
@@ -59,18 +58,15 @@ def test_continued_pretraining_runs_once_per_seed_on_the_training_part(runs, stu
   assert len({each[kernel].tobytes() for each in (base, *started)}) == 3
 
 
-@pytest.mark.parametrize('asked', [_CONTINUED, _CONTRASTIVE])
-def test_stages_on_the_target_see_no_label_and_no_test_subject(runs, study_of, windows, out, tmp_path, asked):
-  expected = pretrained(study_of(tmp_path / 'out', protocol=asked, pretrained_dir=out))
+def test_stages_on_the_target_see_no_label_and_no_test_subject(runs, study_of, windows, out, tmp_path):
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_CONTINUED, pretrained_dir=out))
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
-  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=asked, pretrained_dir=out))
+  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=_CONTINUED, pretrained_dir=out))
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
   protocol = study_of(out).experiment.protocol
   learned, measured_by = Fold(Datasets.open(windows), 'alpha', (), protocol, 0).unlabeled_windows()
   assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
-  for part in Fold(Datasets.open(windows), 'alpha', (), protocol, 0).followed_windows():
-    assert sorted(part) == ['near', 'origin', 'recording', 'signal', 'start_s', 'subject']
 
 
 def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(runs, study_of, out, tmp_path):
@@ -84,7 +80,7 @@ def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(runs, study_of, o
 
 
 _SUPERVISED = {'supervised_pretraining_steps': 4}
-_STAGES = ('continued', 'contrastive', 'supervised')
+_STAGES = ('continued', 'supervised')
 
 
 def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(runs, study_of, out, tmp_path):
@@ -163,8 +159,8 @@ def test_stages_run_in_order_and_are_shared(runs, study_of, out, tmp_path):
   assert again['seconds'].keys() == made[LORA]['seconds'].keys()
 
 
-@pytest.mark.parametrize('asked', [{'supervised_pretraining_steps': 20}, {'contrastive_steps': 20}])
-def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_path, asked):
+def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_path):
+  asked = {'supervised_pretraining_steps': 20}
   whole, stopped = (
     study_of(tmp_path / name, protocol=asked, pretrained_dir=own_pretraining(out, tmp_path / f'{name}-own'))
     for name in ('whole', 'stopped')

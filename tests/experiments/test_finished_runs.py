@@ -60,8 +60,8 @@ def test_the_adapter_of_a_run_predicts_its_result(study_of, out, runs, name):
 @pytest.mark.parametrize(
   'asked',
   [
-    {'continued_pretraining_steps': 2, 'contrastive_steps': 2},
-    {'contrastive_steps': 2, 'supervised_pretraining_steps': 2},
+    {'continued_pretraining_steps': 2},
+    {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 2},
   ],
 )
 def test_a_run_is_read_with_the_stage_it_started_from(study_of, out, runs, asked, tmp_path):

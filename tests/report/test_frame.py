@@ -1,5 +1,6 @@
 """Result files and the table of all runs give the same rows, and lose nothing that tables need."""
 
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -116,6 +117,22 @@ def test_rows_older_than_the_area_under_the_risk_curve_lack_it(result, tmp_path)
   assert list(frame.read_csv(tmp_path / 'runs.csv')['aurc']) == [0.0625, 0.0625]
   csv_table.write(table[[name for name in results.RUN_COLUMNS if name != 'aurc']], tmp_path / 'old.csv')
   assert frame.read_csv(tmp_path / 'old.csv')['aurc'].isna().all()
+
+
+def test_files_with_a_hyperparameter_that_is_gone_are_read_if_it_was_off(result, tmp_path):
+  old = result()
+  for steps, read in (
+    (0, contextlib.nullcontext()),
+    (150, pytest.raises(UserError, match='contrastive_steps')),
+  ):
+    old['identity']['experiment']['protocol']['contrastive_steps'] = steps
+    write(tmp_path, [old])
+    with read:
+      assert len(frame.load(tmp_path)) == 1
+    table = pd.DataFrame([made_results.row(result(), 'study') | {'contrastive_steps': steps}])
+    csv_table.write(table[[*results.RUN_COLUMNS, 'contrastive_steps']], tmp_path / 'runs.csv')
+    with read:
+      assert len(frame.read_csv(tmp_path / 'runs.csv')) == 1
 
 
 def test_an_experiment_of_a_folder_itself_has_its_name(result, tmp_path):

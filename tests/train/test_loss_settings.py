@@ -45,7 +45,7 @@ def loss_that_reads(monkeypatch) -> None:
     raise _Reached(training.smoothing)
 
   monkeypatch.setattr(config, 'Experiment', _Experiment)
-  for kind in (objective.Reconstruct, objective.Contrastive, objective.Classify):
+  for kind in (objective.Reconstruct, objective.Classify):
     monkeypatch.setattr(kind, 'losses', losses)
 
 
@@ -84,9 +84,7 @@ def _bench(base: pathlib.Path, windows: pathlib.Path) -> None:
 
 
 def _study(windows: pathlib.Path, base: pathlib.Path, *methods: str) -> experiments.Study:
-  protocol = config.Protocol(
-    normalize='none', continued_pretraining_steps=1, contrastive_steps=1, supervised_pretraining_steps=1
-  )
+  protocol = config.Protocol(normalize='none', continued_pretraining_steps=1, supervised_pretraining_steps=1)
   return experiments.Study(
     out=windows / 'runs',
     datasets=Datasets.open(windows),

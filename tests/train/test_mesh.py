@@ -22,7 +22,7 @@ from har_jax.errors import Stopped, UserError
 from har_jax.methods import METHODS, Prepared, Settings, prepare
 from har_jax.train import evaluation, loop, mesh, optimizer
 from har_jax.train.loop import Run, train
-from har_jax.train.objective import Classify, Contrastive, Objective
+from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables
 
 pytestmark = pytest.mark.slow
@@ -44,9 +44,7 @@ _TRAINING = config.Training(
 _ROUNDING = {'rtol': 1e-4, 'atol': 3e-5}  # of float32, grown over the steps
 _RUNS: dict[str, config.Training] = {
   'qlora': _TRAINING,
-  'contrastive': dataclasses.replace(
-    _TRAINING, circular_shift=False, rotation_std_deg=0.0, batch=2 * Contrastive.windows_per_row
-  ),
+  'reconstruct': _TRAINING,
 }
 
 
@@ -54,14 +52,12 @@ def _windows(seed: int, size: int) -> Batch:
   rng = np.random.default_rng(seed)
   signal = rng.standard_normal((size, config.Windowing.samples, config.CHANNELS)).astype(np.float32)
   label = rng.integers(0, 3, size).astype(np.int32)
-  windows = {'signal': signal, 'origin': np.tile(np.float32([-0.4, 0.1]), (size, 1)), 'label': label}
-  contrastive = {'near': signal[::-1].copy(), 'subject': label // 2, 'recording': label}
-  return windows | contrastive | {'start_s': np.arange(size, dtype=np.float32)}
+  return {'signal': signal, 'origin': np.tile(np.float32([-0.4, 0.1]), (size, 1)), 'label': label}
 
 
 def _prepared(name: str) -> tuple[Objective, Prepared]:
-  if name == 'contrastive':
-    objective: Objective = Contrastive(_MODEL)
+  if name == 'reconstruct':
+    objective: Objective = Reconstruct(_MODEL)
     return objective, Prepared(_initial(objective), {}, {})
   objective = Classify(_MODEL, 3)
   settings = Settings(lora=config.Lora(rank=2))
@@ -90,7 +86,7 @@ def _run(
     prepared.trainable,
     prepared.statistics,
     prepared.frozen,
-    windows=_windows(0, 3 * objective.windows_per_row if name == 'contrastive' else _SIZE),
+    windows=_windows(0, _SIZE),
     validation=_windows(1, 21),
     seed=0,
     folder=folder / name,
@@ -179,15 +175,17 @@ def test_qlora_on_eight_devices_gives_the_numbers_of_one(on_eight, qlora_on_one)
   _assert_equal_numbers('qlora', qlora_on_one, on_eight)
 
 
-def test_contrastive_pretraining_on_eight_devices_gives_the_numbers_of_one(on_eight, tmp_path):
-  _assert_equal_numbers('contrastive', _run(tmp_path, 'contrastive'), on_eight)
+def test_masked_pretraining_on_eight_devices_gives_the_numbers_of_one(on_eight, tmp_path):
+  _assert_equal_numbers('reconstruct', _run(tmp_path, 'reconstruct'), on_eight)
 
 
 def _assert_equal_numbers(name: str, one: dict[str, np.ndarray], folder: pathlib.Path) -> None:
   eight = dict(np.load(folder / f'{name}.npz'))
   assert one.keys() == eight.keys()
   assert len(one['losses']) == _STEPS
-  trained = [leaf for path, leaf in one.items() if path.startswith(('params/head/', 'params/project'))]
+  trained = [
+    leaf for path, leaf in one.items() if path.startswith(('params/head/', 'params/decoder/reconstruct'))
+  ]
   assert max(np.abs(leaf).max() for leaf in trained) > 0.01
   for entry in one:
     np.testing.assert_allclose(eight[entry], one[entry], **_ROUNDING, err_msg=entry)

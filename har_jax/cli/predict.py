@@ -28,6 +28,11 @@ _ACTIVITIES = _define(
 _SECOND = _define(
   'second', None, 'recording of another device that the same person wore: both are answered together'
 )
+_SECOND_ADAPTER = _define(
+  'second_adapter',
+  None,
+  'folder of an adapter of the second device, of the same activities (default: --adapter)',
+)
 _OUT = _define(
   'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
 )
@@ -72,6 +77,7 @@ def main() -> dict[str, object]:
     labels=_LABELS.value,
     activities=_ACTIVITIES.value,
     second=_SECOND.value,
+    second_adapter=_SECOND_ADAPTER.value,
     base=FLAGS['base'].value,
     unknown_below=_UNKNOWN_BELOW.value,
     refusal_rate=_REFUSAL_RATE.value,

@@ -80,6 +80,14 @@ def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
   )
 
 
+def by_direction(predictions: Predictions) -> Predictions:
+  """Predictions without stairs of unknown direction, if both directions are classes, too."""
+  common = {language.common_name(label): label for label in predictions.classes}
+  if not common.keys() >= set(_FAMILY):
+    return predictions
+  return select(predictions, [label for label in predictions.classes if label != common[_STAIRS]])
+
+
 def _parse(activities: Sequence[str]) -> Mapping[str, list[str]]:
   merged = {}
   for entry in activities:

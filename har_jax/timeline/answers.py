@@ -44,6 +44,7 @@ class Answers:
     Times in seconds count from a file's first sample; `time` is on the wall clock, if the file states it.
   bouts : DataFrame
     A row per bout, decoded over the windows: start, end, activity, and mean confidence (NaN if not worn).
+    `set` has the activities that are in the sets of half of its windows, and the answer, if there are sets.
     `steps`, and `cadence` in steps a minute, are counted while walking and running; NaN elsewhere.
   summary : dict
     The entries of summary.json.
@@ -203,10 +204,12 @@ def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.D
 
 
 def bout_frame(bouts: Sequence[Bout], clock: Clock) -> 'pd.DataFrame':
-  """A row per bout: start, end, activity and confidence, with the file if there are several."""
+  """A row per bout: start, end, activity, confidence and set, with the file if there are several."""
   times_s = {'start': [bout.start_s for bout in bouts], 'end': [bout.stop_s for bout in bouts]}
   columns = _locations(clock, [bout.recording for bout in bouts], times_s)
   columns |= {name: [getattr(bout, name) for bout in bouts] for name in ('activity', 'confidence')}
+  if any(bout.set for bout in bouts):
+    columns['set'] = [_SEPARATOR.join(bout.set) for bout in bouts]
   return _to_frame(columns)
 
 

@@ -16,6 +16,7 @@ from har_jax.timeline.predictions import Predictions
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
 _UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
 _TRUST = 0.8  # in whether a window was refused: in a bout, most of them decide
+_IN_SET = 0.5  # of a bout's windows: an activity that may be the bout's
 _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
 
 
@@ -63,6 +64,7 @@ class Bout:
   """Times are on the clock of its recording.
 
   `confidence` is the mean over the windows of the activity's probability, each window alone; NaN if not worn.
+  `set`: the activity, and others that are in the sets of half of the windows; empty without sets.
   """
 
   recording: int
@@ -70,6 +72,7 @@ class Bout:
   stop_s: float
   activity: str
   confidence: float
+  set: tuple[str, ...] = ()
 
   @property
   def length_s(self) -> float:
@@ -95,8 +98,20 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     for first, stop, code in _equal_runs(codes):
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
       mean = float(confidence[first:stop].mean())
-      bouts.append(Bout(recording, float(edges[first]), float(edges[stop]), activity, mean))
+      possible = _join_sets(predictions, slice(part.start + first, part.start + stop), code)
+      bouts.append(Bout(recording, float(edges[first]), float(edges[stop]), activity, mean, possible))
   return bouts
+
+
+def _join_sets(predictions: Predictions, windows: slice, code: int) -> tuple[str, ...]:
+  if predictions.sets is None or code == _NOT_WORN:
+    return ()
+  shares = predictions.sets[windows].mean(axis=0)
+  return tuple(
+    name
+    for number, (name, share) in enumerate(zip(predictions.classes, shares, strict=True))
+    if share >= _IN_SET or number == code
+  )
 
 
 def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:

@@ -4,6 +4,7 @@ w windows, t and u half seconds, s shifts.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +21,19 @@ _LEAST_PART = 0.5  # of the shorter recording, in which both run
 _BY_CHANCE, _LASTS_S = 4.0, 4.0
 _ALONE_S, _CLEARER = 10.0, 0.1  # no shift farther away comes as near
 _TINY = 1e-9
+
+
+def in_order(predictions: Predictions, classes: Sequence[str]) -> Predictions:
+  """Predictions with another adapter's order of classes. Raises UserError if these are other classes."""
+  if set(classes) != set(predictions.classes):
+    own, other = (', '.join(sorted(names)) for names in (classes, predictions.classes))
+    raise UserError(
+      f"the first device's adapter answers {own}, the second one's {other}: adapt both to the same activities"
+    )
+  order = [predictions.classes.index(name) for name in classes]
+  return dataclasses.replace(
+    predictions, classes=tuple(classes), probabilities=predictions.probabilities[:, order], sets=None
+  )
 
 
 def find_offset(first: Reading, second: Reading) -> tuple[float, str]:

@@ -32,6 +32,7 @@ def recognize(
   labels: 'Source | None' = None,
   activities: Sequence[str] = (),
   second: 'Source | None' = None,
+  second_adapter: Adapter | None = None,
   base: str | os.PathLike[str] | None = None,
   unknown_below: float | int = 0.0,
   refusal_rate: float | int = 0.0,
@@ -61,6 +62,8 @@ def recognize(
   second : str, path-like or DataFrame, default None
     What another device recorded that the same person wore at the same time. Both are aligned by their clocks
     and by movement, and answered together, on the times of the first.
+  second_adapter : Recognizer, Adapted, str or path-like, default None
+    An adapter of the second device's own, of the same activities. None: the first one's.
   base : str or path-like, default None
     Folder of the adapter's base, if it was saved elsewhere.
   unknown_below, refusal_rate, mean_bout_s, not_worn_min : float
@@ -80,15 +83,10 @@ def recognize(
   Raises UserError, with what to do, if the recording or the adapter cannot be used.
   """
   rules, notices = Rules(mean_bout_s, unknown_below, not_worn_min, refusal_rate), Notices(tell)
-  if isinstance(adapter, Adapted):
-    adapter = adapter.recognizer
-  routed = None if isinstance(adapter, Recognizer) else routing.find(adapter)
-  if isinstance(adapter, Recognizer):
-    recognizer = adapter
-  else:
-    recognizer = Recognizer.load(adapter if routed is None else routed.first, base)
-  if not hasattr(recognizer, 'adapter_'):
-    raise UserError(f'{adapter} has a base without a head and no adapter: adapt it first')
+  if second_adapter is not None and second is None:
+    raise UserError('second_adapter needs second, the recording of another device')
+  routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
+  recognizer = _load(adapter if routed is None else routed.first, base, tta_shifts)
   reading = recordings.read(recording, labels=labels, **options)
   notices.note(reading.notes)
   reading, findings = rate_check.check(recognizer.signals, reading, frame, recognizer.windowing)
@@ -99,9 +97,7 @@ def recognize(
       f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.'
     )
     notices.note(reading.notes[-1:])
-    recognizer = Recognizer.load(folder, base)
-  if tta_shifts is not None:
-    recognizer = copy.copy(recognizer).set_params(tta_shifts=tta_shifts)
+    recognizer = _load(folder, base, tta_shifts)
   labeled = reading.recordings
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = dataclasses.replace(reading, recordings=[dataclasses.replace(part, spans=()) for part in labeled])
@@ -113,16 +109,18 @@ def recognize(
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
   together = None
   if second is not None:
-    other = _read_second(recognizer, second, frame, options)
+    answering = recognizer if second_adapter is None else _load(second_adapter, base, tta_shifts)
+    other = _read_second(answering, second, frame, options)
     offset_s, sentence = devices.find_offset(reading, other)
-    predictions, count = devices.combine(
-      predictions, predict(recognizer, other, progress=progress), (reading, other), offset_s
-    )
+    answered = devices.in_order(predict(answering, other, progress=progress), predictions.classes)
+    predictions, count = devices.combine(predictions, answered, (reading, other), offset_s)
     together = {'files': other.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}
     reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
     notices.note(reading.notes[-1:])
     reading.warnings.extend(other.warnings)
     notices.warn(other.warnings)
+  if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
+    predictions = levels.by_direction(predictions)
   predictions = levels.select(predictions, activities)
   notices.warn(predictions.warnings)
   reading.warnings.extend(predictions.warnings)
@@ -143,6 +141,16 @@ def recognize(
   if together is not None:
     answers.summary['second_device'] = together
   return answers
+
+
+def _load(adapter: Adapter | None, base: str | os.PathLike[str] | None, tta_shifts: int | None) -> Recognizer:
+  """The recognizer of an adapter. Raises UserError if it cannot answer."""
+  if isinstance(adapter, Adapted):
+    adapter = adapter.recognizer
+  recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter, base)
+  if not hasattr(recognizer, 'adapter_'):
+    raise UserError(f'{adapter} has a base without a head and no adapter: adapt it first')
+  return recognizer if tta_shifts is None else copy.copy(recognizer).set_params(tta_shifts=tta_shifts)
 
 
 def _read_second(recognizer: Recognizer, second: Source, frame: str, options: ReadingOptions) -> Reading:

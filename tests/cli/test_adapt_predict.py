@@ -197,6 +197,7 @@ def test_a_recording_is_predicted_without_an_adapter(folder, tmp_path):
   assert summary['adapter']['method'] == 'probe'
   assert sum(summary['minutes'].values()) > 0.9 * summary['recorded_minutes']
   assert sum(line.startswith('unknown ') for line in out.splitlines()) == 1
+  assert {name for name in summary['minutes'] if 'stairs' in name} == {'upstairs', 'downstairs'}
 
 
 def test_a_prediction_imports_no_large_package_for_one_function(tmp_path):

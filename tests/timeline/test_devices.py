@@ -7,7 +7,8 @@ from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
-from har_jax.timeline.devices import combine, find_offset
+from har_jax.timeline import recognize
+from har_jax.timeline.devices import combine, find_offset, in_order
 from har_jax.timeline.predictions import Predictions
 
 _RATE_HZ = 25
@@ -74,3 +75,16 @@ def test_windows_at_one_time_have_the_mean_of_log_probabilities():
   # sqrt(.5 · .8) to sqrt(.5 · .2) is 2 to 1; sqrt(.9 · .1) to sqrt(.1 · .9) is 1 to 1.
   assert joined.probabilities[:, 0] == pytest.approx([0.5, 2 / 3, 0.5, 0.9], abs=1e-6)
   assert joined.still.tolist() == [True, False, False, True]
+
+
+def test_another_adapter_answers_in_its_own_order_of_the_same_activities():
+  predictions = in_order(_predictions([0.8, 0.1]), ('sit', 'run'))
+  assert predictions.classes == ('sit', 'run')
+  assert predictions.probabilities == pytest.approx(np.array([[0.2, 0.8], [0.9, 0.1]]))
+  with pytest.raises(UserError, match="answers lie, run, the second one's run, sit: adapt both"):
+    in_order(predictions, ('run', 'lie'))
+
+
+def test_an_adapter_of_a_second_device_needs_its_recording():
+  with pytest.raises(UserError, match='second_adapter needs second'):
+    recognize('day.csv', second_adapter='adapter')

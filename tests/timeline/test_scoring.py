@@ -13,7 +13,7 @@ from har_jax.timeline import (
   unknown_labels,
 )
 from har_jax.timeline import picture as pictures
-from har_jax.timeline.activities import select
+from har_jax.timeline.activities import by_direction, select
 from har_jax.timeline.clock import Clock
 from har_jax.timeline.picture import Picture
 
@@ -111,6 +111,16 @@ def test_answers_are_restricted_and_merged():
   directions = select(predictions, ['upstairs', 'downstairs'])
   assert directions.probabilities[:2] == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
   assert select(predictions, []) is predictions
+
+
+def test_stairs_of_unknown_direction_are_shared_between_both_directions():
+  answered = by_direction(make_predictions([3, 1, 0], confidence=0.4, classes=_STAIRS))
+  assert answered.classes == ('walking', 'upstairs', 'downstairs')
+  assert answered.probabilities == pytest.approx(
+    np.array([[0.2, 0.4, 0.4], [0.2, 8 / 15, 4 / 15], [0.4, 0.3, 0.3]]), abs=1e-6
+  )
+  alone = make_predictions([1], classes=('walking', 'stairs'))
+  assert by_direction(alone) is alone
 
 
 @pytest.mark.parametrize(

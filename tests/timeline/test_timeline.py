@@ -161,6 +161,20 @@ def test_a_window_that_may_be_of_several_activities_names_them(tmp_path):
   assert [row.split(',')[3] for row in rows] == ['run', 'run | sit']
 
 
+def test_a_bout_may_be_of_the_activities_in_half_of_its_sets(tmp_path):
+  sets = np.array([[True, False], [True, True], [False, True], [False, True]] + [[True, True]] * 60)
+  starts = 1.28 * np.arange(64) + np.repeat([0, 100], [2, 62])  # a gap after the second
+  predictions = make_predictions([0, 0, 1, 1] + [1] * 60, starts=starts, still=[False] * 4 + [True] * 60)
+  predictions = dataclasses.replace(predictions, sets=sets)
+  bouts = find_bouts(predictions, Rules(not_worn_min=1.0))
+  assert [bout.set for bout in bouts] == [('run', 'sit'), ('sit',), ()]
+  make_answers(predictions, bouts, Rules(), _reading([190.0], [''], [0.0]), _CARD).save(tmp_path)
+  header, *rows = (tmp_path / 'bouts.csv').read_text().splitlines()
+  assert header == 'start_s,end_s,activity,confidence,set,steps,cadence'
+  assert [row.split(',')[4] for row in rows] == ['run | sit', 'sit', '']
+  assert find_bouts(dataclasses.replace(predictions, sets=~sets), Rules())[0].set == ('run', 'sit')
+
+
 def test_minutes_add_up_to_the_recorded_time():
   # 64 s of activity, 76.8 s unworn, and 40 s after the last window.
   still = [False] * 49 + [True] * 60

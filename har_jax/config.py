@@ -1,6 +1,6 @@
 """Every hyperparameter of an experiment, as frozen dataclasses that check themselves.
 
-The command-line flag, its help and the entry in the result file all follow from the field (`cli/command.py`).
+The command-line flag, its help and the entry in the result file follow from the field (`cli/training.py`).
 """
 
 import dataclasses
@@ -19,41 +19,16 @@ from har_jax.config_fields import (
   fraction,
   names,
   not_negative,
+  positive,
+  share,
   widths,
 )
 from har_jax.errors import UserError
+from har_jax.signal import DEFAULT_WINDOWING as DEFAULT_WINDOWING
+from har_jax.signal import Windowing
 
 SCHEMA_VERSION = 3  # of result files and of the cards next to adapters and bases
 CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
-
-
-@dataclasses.dataclass(frozen=True)
-class Windowing:
-  """Length and rate of windows, which overlap by half. By default those of UCI HAR: 2.56 s at 50 Hz."""
-
-  samples: int = count(128, 'samples per window; windows overlap by half', least=2, most=MOST_WINDOW_SAMPLES)
-  rate_hz: int = count(
-    50, 'sampling rate of the windows, in Hz; recordings of other rates are resampled', most=MOST_RATE_HZ
-  )
-
-  @property
-  def seconds(self) -> float:
-    return self.samples / self.rate_hz
-
-  @property
-  def step_samples(self) -> int:
-    """Samples from the start of a window to that of the next."""
-    return self.samples // 2
-
-  @property
-  def step_s(self) -> float:
-    return self.step_samples / self.rate_hz
-
-  def __str__(self) -> str:
-    return f'{self.samples} samples at {self.rate_hz} Hz'
-
-
-DEFAULT_WINDOWING = Windowing()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,35 +78,25 @@ class Model(Checked):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    remainders = {
+    stem_patch = 2 ** len(self.stem)
+    mistakes = {
       f'patch_size must divide the window of {self.window_samples} samples': self.window_samples
       % self.patch_size,
       'width must be a multiple of num_heads': self.width % self.num_heads,
       'num_heads must be a multiple of streams': self.num_heads % self.streams,
+      'invariant_features need both sensors in one stream; add --nomodel_invariant_features or '
+      '--model_streams=1': self.invariant_features and self.streams > 1,
+      f'stem of {len(self.stem)} widths needs patch_size {stem_patch} and streams 1': self.stem
+      and (self.patch_size != stem_patch or self.streams > 1),
+      'window_statistics are of signals in g and rad/s, which a stem takes; give a stem, or '
+      '--nomodel_window_statistics': self.window_statistics and not self.stem,
+      f'mask_ratio {self.mask_ratio} hides {self.hidden} of {self.tokens} tokens; hide at least one and '
+      'leave at least one visible': not 1 <= self.hidden < self.tokens,
     }
-    for rule in filter(remainders.get, remainders):
+    for mistake in filter(mistakes.get, mistakes):
       raise UserError(
-        f'model {rule}; given patch_size {self.patch_size}, width {self.width}, num_heads {self.num_heads}'
-      )
-    if self.invariant_features and self.streams > 1:
-      raise UserError(
-        f'model invariant_features need both sensors in one stream; given streams {self.streams}, '
-        'add --nomodel_invariant_features or --model_streams=1'
-      )
-    if self.stem and (self.patch_size != 2 ** len(self.stem) or self.streams > 1):
-      raise UserError(
-        f'model stem of {len(self.stem)} widths needs patch_size {2 ** len(self.stem)} and streams 1; '
-        f'given patch_size {self.patch_size}, streams {self.streams}'
-      )
-    if self.window_statistics and not self.stem:
-      raise UserError(
-        'model window_statistics are of signals in g and rad/s, which a stem takes; give a stem, or '
-        '--nomodel_window_statistics'
-      )
-    if not 1 <= self.hidden < self.tokens:
-      raise UserError(
-        f'model mask_ratio {self.mask_ratio} hides {self.hidden} of {self.tokens} tokens; '
-        'hide at least one and leave at least one visible'
+        f'model {mistake}; given patch_size {self.patch_size}, width {self.width}, '
+        f'num_heads {self.num_heads}, streams {self.streams}'
       )
 
   @property
@@ -153,7 +118,7 @@ class Lora(Checked):
   """Low-rank adapters, for LoRA and QLoRA alike."""
 
   rank: int = count(32, 'adapter rank', most=MOST_WIDTH)
-  alpha: float = field(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
+  alpha: float = positive(64.0, 'adapters are scaled by alpha / rank')
   targets: tuple[str, ...] = names(
     ('embed', 'query', 'key', 'value', 'output', 'up', 'down'),
     'modules to adapt; `embed`: the stem or linear embedding; with `head`, its own kernels stay frozen',
@@ -172,9 +137,7 @@ class Lora(Checked):
     },
     'initial adapters',
   )
-  rate_ratio: float = field(
-    1.0, 'rate of the second matrix over that of the first (LoRA+)', lambda v: v > 0, 'positive'
-  )
+  rate_ratio: float = positive(1.0, 'rate of the second matrix over that of the first (LoRA+)')
 
   @property
   def scale(self) -> float:
@@ -221,12 +184,8 @@ class Protocol(Checked):
     },
     'split of the target',
   )
-  test_fraction: float = field(
-    0.3, 'fraction of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'
-  )
-  validation_fraction: float = field(
-    0.1, 'fraction of the subjects or windows to validate on', lambda v: 0 < v < 1, 'between 0 and 1'
-  )
+  test_fraction: float = share(0.3, 'fraction of the subjects or windows to test on')
+  validation_fraction: float = share(0.1, 'fraction of the subjects or windows to validate on')
   label_budget: str = field(
     '0.7',
     'labels to train and validate with: a fraction of all windows (0.1), or n per class and part (10/class)',
@@ -290,9 +249,7 @@ def _is_budget(text: str) -> bool:
 class Training(Checked):
   """One training run: AdamW, linear warm-up, cosine decay to zero."""
 
-  epochs: float = field(
-    50.0, "passes over the target's training windows", lambda value: value > 0, 'positive'
-  )
+  epochs: float = positive(50.0, "passes over the target's training windows")
   max_steps: int = not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
   batch: int = count(64, 'windows per step')
   learning_rate: float = not_negative(
@@ -377,25 +334,16 @@ class Experiment:
     )
 
 
-# Help of a field of `Training` where it is another one in pretraining.
-PRETRAIN_HELP = {
-  'epochs': "passes over the sources' windows; fewer than in fine-tuning, since the sources have more",
-  'batch': 'windows per step; more than in fine-tuning, since the sources have more',
-  'learning_rate': 'peak learning rate',
-}
+def _hyperparameters(experiment: type) -> dict[str, tuple[str, str]]:
+  without_prefix = ('methods', 'precision', 'protocol')
+  return {
+    ('' if part.name in without_prefix else f'{part.name}_') + name: (part.name, name)
+    for part in dataclasses.fields(experiment)
+    for name in vars(part.default)
+  }
 
-# Each part of an experiment, and the prefix of its flags: --model_width, --split, --finetune_epochs.
-FLAG_PREFIXES = {
-  'model': 'model_',
-  'lora': 'lora_',
-  'methods': '',
-  'precision': '',
-  'protocol': '',
-  'pretrain': 'pretrain_',
-  'finetune': 'finetune_',
-}
 
-# Hyperparameters that are gone → the value of runs without them, whose files and tables are still read.
-REMOVED = {'contrastive_steps': 0}
+# Flag → part and name of each hyperparameter: 'model_width' → ('model', 'width').
+HYPERPARAMETERS = _hyperparameters(Experiment)
 
 PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Experiment.paper}

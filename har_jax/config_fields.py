@@ -41,6 +41,10 @@ def fraction(default: float, text: str) -> Any:
   return field(default, text, lambda value: 0 <= value < 1, 'in [0, 1)')
 
 
+def share(default: float, text: str) -> Any:
+  return field(default, text, lambda value: 0 < value < 1, 'between 0 and 1')
+
+
 def flag(default: bool, text: str) -> Any:
   return field(default, text, lambda value: value in (True, False), 'a bool')
 

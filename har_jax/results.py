@@ -1,6 +1,5 @@
 """Result files: their records, the row of each in the table of all runs, what differs between two. No JAX."""
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -16,16 +15,10 @@ from har_jax.storage import RUN_AGAIN, Place, files_below, read
 
 FORMAT = records.format_of(records.Result)
 
-# Flag → part and name of each hyperparameter: 'model_width' → ('model', 'width').
-HYPERPARAMETERS = {
-  f'{config.FLAG_PREFIXES[part.name]}{field.name}': (part.name, field.name)
-  for part in dataclasses.fields(config.Experiment)
-  for field in dataclasses.fields(part.type)  # type: ignore[arg-type]
-}
 # All methods depend on these, baselines too.
 SHARED = ('split', 'test_fraction', 'validation_fraction', 'label_budget', 'classes')
 # Only methods with adapters depend on these.
-ADAPTERS = tuple(flag for flag, (part, _) in HYPERPARAMETERS.items() if part == 'lora')
+ADAPTERS = tuple(flag for flag, (part, _) in config.HYPERPARAMETERS.items() if part == 'lora')
 
 AURC = 'aurc'  # area under the risk-coverage curve; not in rows that are older
 MEASURED = (
@@ -42,7 +35,7 @@ RUN_COLUMNS = (
   *_KEYS,
   *MEASURED,
   *_ORIGIN,
-  *(flag for flag in HYPERPARAMETERS if flag not in _KEYS),
+  *(flag for flag in config.HYPERPARAMETERS if flag not in _KEYS),
   'subject_macro_f1',  # '1=0.95 2=0.876', one entry a test subject, as `join_scores` writes them
   'confusion',  # JSON: activity → how often each activity was predicted for its test windows
 )
@@ -76,7 +69,7 @@ def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, 
     'commit': commit,
     **{
       flag: flat(getattr(getattr(identity.experiment, part), name))
-      for flag, (part, name) in HYPERPARAMETERS.items()
+      for flag, (part, name) in config.HYPERPARAMETERS.items()
       if _depends_on(result.collections, flag)
     },
     'subject_macro_f1': join_scores(
@@ -117,7 +110,7 @@ def _rounded(value: Any) -> Any:
 
 def default(flag: str) -> Any:
   """The default of a hyperparameter's field: a result that is older than the field was made so."""
-  part, name = HYPERPARAMETERS[flag]
+  part, name = config.HYPERPARAMETERS[flag]
   return getattr(type(getattr(config.Experiment(), part)), name)
 
 

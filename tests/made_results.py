@@ -40,7 +40,7 @@ def result(
   """
   experiment = config_fields.to_json(config.Experiment())
   for flag, value in (flags | {'label_budget': label_budget}).items():
-    part, name = results.HYPERPARAMETERS[flag]
+    part, name = config.HYPERPARAMETERS[flag]
     experiment[part][name] = value
   # Only signals that are not normalized have a stem.
   if 'normalize' in flags:

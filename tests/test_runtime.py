@@ -5,7 +5,8 @@ import pytest
 from absl import flags
 
 from har_jax import runtime
-from har_jax.cli.command import define_experiment, new_flags
+from har_jax.cli.command import new_flags
+from har_jax.cli.training import define_experiment
 
 
 @pytest.mark.parametrize(

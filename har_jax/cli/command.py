@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import errno
-import functools
 import io
 import json
 import os
@@ -11,7 +10,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from absl import flags
@@ -20,18 +19,12 @@ from har_jax import config, config_fields
 from har_jax.cli import compiled_programs, flagfiles
 from har_jax.errors import Stopped, UserError, advice
 
-_AUTO_DTYPE = 'auto'
+AUTO_DTYPE = 'auto'
 # Options of recordings that sentences name as Python does.
 _OPTION = re.compile(
   r'(?<![\w-])(frame(?==)|(?<=with )columns\b|activities(?= (?:are|name) )'
   r'|(?:acc_unit|gyro_unit|time_unit|time_zone|rate_hz|unknown_below|mean_bout_s|not_worn_min)\b)'
 )
-# Defaults of hyperparameters that follow from something else.
-_FOLLOWING = {
-  'dtype': _AUTO_DTYPE,
-  'model_window_samples': 'those of the windows',
-  'model_rate_hz': 'that of the windows',
-}
 
 _DEFINES: dict[type, Callable[..., flags.FlagHolder]] = {
   bool: flags.DEFINE_bool,
@@ -93,7 +86,7 @@ def define_fields(
   names: field → its flag, where this is not the prefix and the field's name.
   """
   holders = {
-    field.name: _define_field(
+    field.name: define_field(
       values, names.get(field.name, f'{prefix}{field.name}'), field, field.metadata['help'], field.default
     )
     for field in dataclasses.fields(cls)
@@ -102,7 +95,7 @@ def define_fields(
   return lambda: {name: holder.value for name, holder in holders.items()}
 
 
-def _define_field(
+def define_field(
   values: flags.FlagValues,
   name: str,
   field: dataclasses.Field,
@@ -116,11 +109,18 @@ def _define_field(
   if rule := field.metadata['rule']:
     flags.register_validator(
       holder,
-      lambda value: value in (None, _AUTO_DTYPE) or config_fields.is_valid(field, _entries(value)),
+      lambda value: value in (None, AUTO_DTYPE) or config_fields.is_valid(field, entries(value)),
       f'it must be {rule}',
       values,
     )
   return holder
+
+
+def entries(value: Any) -> Any:
+  """The value of a flag; that of a list as a tuple of whole numbers and words."""
+  if not isinstance(value, list):
+    return value
+  return tuple(int(word) if word.isdigit() else word for word in value)
 
 
 def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
@@ -263,12 +263,12 @@ def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   names = sorted(module.FLAGS, key=('quiet', 'json').__contains__)  # those of every command come last
   common = getattr(module, 'COMMON', '').split() or names
   is_experiment = 'preset' in module.FLAGS
-  part_of = {name: part.capitalize() for part, name, _ in _hyperparameters() if is_experiment}
-  titles = ('Other', *map(str.capitalize, config.FLAG_PREFIXES))
+  parts = {name: part.capitalize() for name, (part, _) in config.HYPERPARAMETERS.items() if is_experiment}
+  titles = dict.fromkeys(('Other', *parts.values()))
   groups: dict[str, list[str]] = {title: [] for title in titles}
   for name in names:
     if name not in common:
-      groups[part_of.get(name, 'Other')].append(name)
+      groups[parts.get(name, 'Other')].append(name)
   first = 'Flags; --flagfile=<file or name> reads them from a file, one per line'
   return {first: list(common)} | {title: listed for title, listed in groups.items() if listed}
 
@@ -294,66 +294,3 @@ def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> 
   unknown = [word for word in words if word not in choices]
   if unknown or not words:
     raise UserError(f'--{flag}={",".join(unknown)}: give one or more of {", ".join(choices)}')
-
-
-def define_experiment(
-  values: flags.FlagValues, *, unused: Collection[str] = ()
-) -> Callable[..., config.Experiment]:
-  """Defines --preset and a flag for each hyperparameter; returns `read_experiment` of these flags.
-
-  unused: flags, or parts of an experiment, that would change nothing in this command: it has no such flag.
-  """
-  text = 'source of the hyperparameters that no flag sets'
-  definer(values)('preset', 'base', text, choices=list(config.PRESETS))
-  for part, name, field in _hyperparameters():
-    if not {part, name}.intersection(unused):
-      default = getattr(getattr(config.Experiment(), part), field.name)
-      text = field.metadata['help']
-      if part == 'pretrain':
-        text = config.PRETRAIN_HELP.get(field.name, text)
-      if name == 'dtype':
-        text += f', or {_AUTO_DTYPE}: the faster one on this device'
-      text = f'{text} (default: {_FOLLOWING.get(name) or _shown(default)})'
-      _define_field(values, name, field, text, None, type(default))
-  return functools.partial(read_experiment, values)
-
-
-def read_experiment(values: flags.FlagValues, datasets: Any = None) -> config.Experiment:
-  """The preset with what the flags set. Without a flag, length and rate of windows are those of the datasets.
-
-  With --dtype=auto it asks JAX for its device: call it after what has to come before JAX is used.
-  """
-  parts: dict[str, dict[str, Any]] = {part: {} for part in config.FLAG_PREFIXES}
-  for part, name, field in _hyperparameters():
-    if name in values and values[name].value is not None:
-      parts[part][field.name] = _entries(values[name].value)
-  if datasets is not None and not {'window_samples', 'rate_hz'} <= parts['model'].keys():
-    windowing = datasets.windowing
-    parts['model'] = {'window_samples': windowing.samples, 'rate_hz': windowing.rate_hz} | parts['model']
-  if parts['precision'].get('dtype', _AUTO_DTYPE) == _AUTO_DTYPE:
-    from har_jax import runtime
-
-    parts['precision']['dtype'] = runtime.fastest_dtype()
-  preset = config.PRESETS[str(values['preset'].value)]()
-  changed = {part: dataclasses.replace(getattr(preset, part), **entries) for part, entries in parts.items()}
-  return dataclasses.replace(preset, **changed)
-
-
-def _hyperparameters() -> Iterator[tuple[str, str, dataclasses.Field]]:
-  """Part of the experiment, name of the flag and field of each hyperparameter."""
-  for part, prefix in config.FLAG_PREFIXES.items():
-    for field in dataclasses.fields(getattr(config.Experiment, part)):
-      yield part, f'{prefix}{field.name}', field
-
-
-def _shown(default: Any) -> str:
-  if isinstance(default, tuple):
-    return ','.join(map(str, default))
-  return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def _entries(value: Any) -> Any:
-  """The value of a flag; that of a list as a tuple of whole numbers and words."""
-  if not isinstance(value, list):
-    return value
-  return tuple(int(word) if word.isdigit() else word for word in value)

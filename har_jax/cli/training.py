@@ -1,7 +1,9 @@
 """Flags of commands that train on prepared windows."""
 
+import dataclasses
+import functools
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -12,19 +14,32 @@ if TYPE_CHECKING:
   from har_jax.datasets.datasets import Datasets
   from har_jax.experiments import TrainOptions
 
+# Help of flags that say something else than their field, which fine-tuning has, too.
+_HELP = {
+  'pretrain_epochs': "passes over the sources' windows; fewer than in fine-tuning: the sources have more",
+  'pretrain_batch': 'windows per step; more than in fine-tuning: the sources have more',
+  'pretrain_learning_rate': 'peak learning rate',
+}
+# Defaults of hyperparameters that follow from something else.
+_FOLLOWING = {
+  'dtype': command.AUTO_DTYPE,
+  'model_window_samples': 'those of the windows',
+  'model_rate_hz': 'that of the windows',
+}
+
 
 def define_training(
   values: flags.FlagValues, *, unused: Collection[str] = ()
 ) -> 'Callable[[], tuple[Datasets, config.Experiment, TrainOptions]]':
   """Defines flags of windows, hyperparameters, devices and processes; returns a function that reads them.
 
-  unused: as of `command.define_experiment`. That function joins a distributed run, and opens the windows.
+  unused: as of `define_experiment`. That function joins a distributed run, and opens the windows.
   """
   define = command.definer(values)
   windows, progress = define('windows', 'windows'), define('progress', True)
   # No stage trains a pretrained encoder at a rate of its own.
   unused = (*unused, 'pretrain_encoder_learning_rate')
-  experiment = command.define_experiment(values, unused=unused)
+  experiment = define_experiment(values, unused=unused)
   set_cpu_devices = processes.define_cpu_devices(values)
   join = processes.define_processes(values)
 
@@ -39,3 +54,51 @@ def define_training(
     return datasets, experiment(datasets), experiments.TrainOptions(progress=progress.value, stop=stop)
 
   return start
+
+
+def define_experiment(
+  values: flags.FlagValues, *, unused: Collection[str] = ()
+) -> Callable[..., config.Experiment]:
+  """Defines --preset and a flag for each hyperparameter; returns `read_experiment` of these flags.
+
+  unused: flags, or parts of an experiment, that would change nothing in this command: it has no such flag.
+  """
+  text = 'source of the hyperparameters that no flag sets'
+  command.definer(values)('preset', 'base', text, choices=list(config.PRESETS))
+  for name, (part, entry) in config.HYPERPARAMETERS.items():
+    if not {part, name}.intersection(unused):
+      settings = getattr(config.Experiment(), part)
+      field, default = type(settings).__dataclass_fields__[entry], getattr(settings, entry)
+      text = _HELP.get(name, field.metadata['help'])
+      if name == 'dtype':
+        text += f', or {command.AUTO_DTYPE}: the faster one on this device'
+      text = f'{text} (default: {_FOLLOWING.get(name) or _shown(default)})'
+      command.define_field(values, name, field, text, None, type(default))
+  return functools.partial(read_experiment, values)
+
+
+def read_experiment(values: flags.FlagValues, datasets: Any = None) -> config.Experiment:
+  """The preset with what the flags set. Without a flag, length and rate of windows are those of the datasets.
+
+  With --dtype=auto it asks JAX for its device: call it after what has to come before JAX is used.
+  """
+  parts: dict[str, dict[str, Any]] = {part: {} for part, _ in config.HYPERPARAMETERS.values()}
+  for name, (part, entry) in config.HYPERPARAMETERS.items():
+    if name in values and values[name].value is not None:
+      parts[part][entry] = command.entries(values[name].value)
+  if datasets is not None and not {'window_samples', 'rate_hz'} <= parts['model'].keys():
+    windowing = datasets.windowing
+    parts['model'] = {'window_samples': windowing.samples, 'rate_hz': windowing.rate_hz} | parts['model']
+  if parts['precision'].get('dtype', command.AUTO_DTYPE) == command.AUTO_DTYPE:
+    from har_jax import runtime
+
+    parts['precision']['dtype'] = runtime.fastest_dtype()
+  preset = config.PRESETS[str(values['preset'].value)]()
+  changed = {part: dataclasses.replace(getattr(preset, part), **entries) for part, entries in parts.items()}
+  return dataclasses.replace(preset, **changed)
+
+
+def _shown(default: Any) -> str:
+  if isinstance(default, tuple):
+    return ','.join(map(str, default))
+  return str(default).lower() if isinstance(default, bool) else str(default)

@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from har_jax import config
 from har_jax.errors import UserError, shorten
 from har_jax.records.cards import *  # noqa: F403
 from har_jax.records.cards import Card
 from har_jax.records.runs import *  # noqa: F403
+
+# Hyperparameters that are gone → the value of runs without them, whose files and tables are still read.
+REMOVED = {'contrastive_steps': 0}
 
 _Kind = TypeVar('_Kind')
 
@@ -41,7 +43,7 @@ def _check_names(kind: type, entries: Any) -> None:
     values = entries.get(name)
     if dataclasses.is_dataclass(part) and isinstance(values, dict):
       fields = [field.name for field in dataclasses.fields(part)]
-      unused = [field for field, off in config.REMOVED.items() if values.get(field) == off]
+      unused = [field for field, off in REMOVED.items() if values.get(field) == off]
       if unknown := sorted(map(str, values.keys() - fields - set(unused))):
         raise UserError(
           f'{part.__name__.lower()} has no {shorten(", ".join(unknown))}; its fields are {", ".join(fields)}'

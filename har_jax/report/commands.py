@@ -42,7 +42,7 @@ def flags_of(part: pd.DataFrame) -> list[str]:
 def differing(run: pd.Series, experiment: config.Experiment) -> dict[str, str]:
   """Flag → value of a run's hyperparameters that differ from an experiment's and are not missing."""
   plain = config_fields.to_json(experiment)
-  values = {flag: plain[part][name] for flag, (part, name) in results.HYPERPARAMETERS.items()}
+  values = {flag: plain[part][name] for flag, (part, name) in config.HYPERPARAMETERS.items()}
   return {
     flag: str(run[flag])
     for flag, value in values.items()

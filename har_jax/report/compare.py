@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from har_jax import results
+from har_jax import config
 from har_jax.errors import UserError
 from har_jax.report import groups
 from har_jax.report.markdown import NONE, TEXTS, Cell, Section, rows, spread_of
@@ -29,7 +29,7 @@ def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
 
 
 def _settings(runs: pd.DataFrame, names: list[str]) -> Section:
-  flags = [*results.HYPERPARAMETERS, *_WINDOWS]
+  flags = [*config.HYPERPARAMETERS, *_WINDOWS]
   settings = runs.groupby('folder')[flags].agg(
     lambda column: ', '.join(dict.fromkeys(map(str, column.dropna())))
   )
@@ -40,7 +40,7 @@ def _settings(runs: pd.DataFrame, names: list[str]) -> Section:
 
 
 def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
-  swept = runs.groupby('folder')[[*results.HYPERPARAMETERS]].nunique().max() > 1
+  swept = runs.groupby('folder')[[*config.HYPERPARAMETERS]].nunique().max() > 1
   by = ['target', 'method', *groups.differing(runs, swept.index[swept])]
   scores = runs.groupby([*by, 'seed', 'folder'], dropna=False)['macro_f1'].mean().unstack('folder')
   of_rows = scores.groupby(by, dropna=False)

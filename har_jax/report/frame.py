@@ -18,7 +18,7 @@ _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in table
 _KINDS = {bool: 'boolean', int: 'Int64', float: 'float'}  # missing where a method does not depend on it
 _TYPES = dict.fromkeys(set(results.RUN_COLUMNS) - {*results.MEASURED, 'seed'}, 'str') | {
   flag: _KINDS.get(type(getattr(getattr(config.Experiment(), part), name)), 'str')
-  for flag, (part, name) in results.HYPERPARAMETERS.items()
+  for flag, (part, name) in config.HYPERPARAMETERS.items()
 }
 _TYPES[results.AURC] = 'float'
 
@@ -54,10 +54,10 @@ def read_csv(path: Place) -> pd.DataFrame:
   if results.AURC not in frame:
     frame[results.AURC] = float('nan')
   gone = [
-    name for name, off in config.REMOVED.items() if name in frame and (frame[name].dropna() == off).all()
+    name for name, off in records.REMOVED.items() if name in frame and (frame[name].dropna() == off).all()
   ]
   frame = frame.drop(columns=gone)
-  newer = set(results.HYPERPARAMETERS) - set(frame)
+  newer = set(config.HYPERPARAMETERS) - set(frame)
   if differing := set(frame) ^ (set(results.RUN_COLUMNS) - newer):
     raise UserError(f'{path} has other columns than this version writes: {", ".join(sorted(differing))}')
   for name in (*results.MEASURED, 'seed'):

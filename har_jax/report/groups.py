@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from har_jax import results
+from har_jax import config, results
 from har_jax.errors import UserError
 from har_jax.report.frame import methods
 
@@ -125,7 +125,7 @@ def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
   return remaining[join_now | ~joined_before]
 
 
-def differing(runs: pd.DataFrame, flags: Iterable[str] = results.HYPERPARAMETERS) -> list[str]:
+def differing(runs: pd.DataFrame, flags: Iterable[str] = config.HYPERPARAMETERS) -> list[str]:
   """Hyperparameters that differ between runs; a missing value is no difference."""
   return [flag for flag in flags if runs[flag].nunique() > 1]
 

@@ -63,7 +63,7 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
   differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
   experiments = runs[['experiment', *differing]].drop_duplicates().astype(str).fillna(markdown.NONE)
   experiments = experiments.replace({'': _EMPTY})
-  changed = commands.differing(runs[list(results.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
+  changed = commands.differing(runs[list(config.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
   common = [(flag, value or _EMPTY) for flag, value in changed.items() if runs[flag].nunique() == 1]
   same = pd.DataFrame(common, columns=['field', 'value'])
   count = {'runs': lambda part: f'{len(part):,}'}
@@ -145,7 +145,7 @@ def _by_model(
   runs: pd.DataFrame, parts: Sequence[str], cells: Mapping[str, markdown.Cell], theirs: published.Theirs
 ) -> tuple[pd.DataFrame, list[str]]:
   """`published.rows`, with the hyperparameters of these parts and of LoRA that differ as columns."""
-  flags = [flag for flag, (part, _) in results.HYPERPARAMETERS.items() if part in (*parts, 'lora')]
+  flags = [flag for flag, (part, _) in config.HYPERPARAMETERS.items() if part in (*parts, 'lora')]
   by = ['method', *groups.differing(runs, flags)]
   remark = "of the paper's model (--preset=paper), with a head for nine classes"
   return published.rows(groups.ordered(runs, by), by, cells, theirs, remark)

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from har_jax.config import Windowing
 from har_jax.errors import UserError
-from har_jax.signal import segments
+from har_jax.signal import Windowing, segments
 from har_jax.signal.recording import Recording, Span
 from har_jax.signal.resample import Piece
 

@@ -10,8 +10,7 @@ import math
 import numpy as np
 from jaxtyping import Float, Float32
 
-from har_jax.config import Windowing
-from har_jax.signal import physics, segments
+from har_jax.signal import Windowing, physics, segments
 from har_jax.signal.recording import Recording, Samples
 
 # A longer gap breaks the signal. Under half a step of a walk (about 2 a second): no step is invented.

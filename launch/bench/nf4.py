@@ -16,7 +16,7 @@ from absl import flags
 from msgspec import structs
 
 from har_jax import config, config_fields, runtime, storage
-from har_jax.cli import command
+from har_jax.cli import command, training
 from har_jax.errors import UserError
 from har_jax.export.timing import interleaved
 from launch.bench import HELP, tables
@@ -38,7 +38,7 @@ _PRESETS = flags.DEFINE_list(
   flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string('out', 'runs/bench', 'folder for nf4.json and nf4.md', flag_values=FLAGS)
-_experiment = command.define_experiment(FLAGS, unused=('pretrain', 'methods', 'nf4_double'))
+_experiment = training.define_experiment(FLAGS, unused=('pretrain', 'methods', 'nf4_double'))
 # Name → method, double quantization. The first is the reference.
 _METHODS = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}
 

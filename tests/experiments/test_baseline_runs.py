@@ -125,4 +125,4 @@ def test_a_stopped_baseline_leaves_no_result(study_of, tmp_path, spy):
 
 def test_its_row_has_the_hyperparameters_of_split_and_labels_alone(study_of, tmp_path, spy):
   row = results.row(as_record(run(study_of(tmp_path, methods=('forest',)))[_FOREST]), 'a')
-  assert {flag for flag in results.HYPERPARAMETERS if row[flag] is not None} == set(results.SHARED)
+  assert {flag for flag in config.HYPERPARAMETERS if row[flag] is not None} == set(results.SHARED)

@@ -55,8 +55,8 @@ def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora
     assert made['parameters'][name] > runs[LORA]['parameters'][name]
   assert made['seconds']['training'] > runs[LORA]['seconds']['training']
   row, of_lora = results.row(as_record(made), 'a'), results.row(as_record(runs[LORA]), 'a')
-  assert {flag: row[flag] for flag in results.HYPERPARAMETERS} == {
-    flag: of_lora[flag] for flag in results.HYPERPARAMETERS
+  assert {flag: row[flag] for flag in config.HYPERPARAMETERS} == {
+    flag: of_lora[flag] for flag in config.HYPERPARAMETERS
   }
   assert row['trainable_bytes'] > of_lora['trainable_bytes']
 

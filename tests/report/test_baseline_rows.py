@@ -92,7 +92,7 @@ def test_missing_hyperparameters_read_back(result, tmp_path):
   again = frame.read_csv(tmp_path / 'runs.csv')
   frame.to_csv(again, tmp_path / 'again.csv')
   assert (tmp_path / 'again.csv').read_bytes() == (tmp_path / 'runs.csv').read_bytes()
-  flags = [flag for flag in results.HYPERPARAMETERS if flag not in results.SHARED]
+  flags = [flag for flag in config.HYPERPARAMETERS if flag not in results.SHARED]
   assert again.loc[again['method'] == 'forest', flags].isna().all(axis=None)
   assert tables.text(again) == tables.text(found)
 

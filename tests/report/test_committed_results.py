@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from absl import flags
 
-from har_jax import config, config_fields, results
-from har_jax.cli import command
+from har_jax import config, config_fields, records
+from har_jax.cli import training
 from har_jax.config import Experiment
 from har_jax.report import commands, frame, groups, markdown
 from launch.bench import tables as bench
@@ -24,7 +24,7 @@ def committed():
 def test_the_table_of_runs_is_as_the_command_writes_it(committed, tmp_path):
   frame.to_csv(committed, tmp_path / 'runs.csv')
   before, after = (pd.read_csv(folder / 'runs.csv', dtype=str) for folder in (FOLDER, tmp_path))
-  before = before.loc[:, ~before.columns.str.startswith('sum_')].drop(columns=[*config.REMOVED])
+  before = before.loc[:, ~before.columns.str.startswith('sum_')].drop(columns=[*records.REMOVED])
   pd.testing.assert_frame_equal(after[list(before)], before)  # without columns that are newer
   assert not committed.duplicated(frame.KEY).any()
   assert committed['commit'].str.fullmatch('[0-9a-f]{7,}').all()
@@ -37,7 +37,7 @@ def test_benchmark_tables_are_those_of_the_measurements():
 
 def test_the_command_of_every_experiment_has_its_hyperparameters(committed):
   values = flags.FlagValues()
-  experiment = command.define_experiment(values)
+  experiment = training.define_experiment(values)
   parts = groups.experiments(committed[~groups.baselines(committed)])
   assert len(parts) > 20
   for part in parts:
@@ -51,7 +51,7 @@ def test_the_command_of_every_experiment_has_its_hyperparameters(committed):
 def test_the_flagfile_of_the_paper_is_of_the_committed_runs(committed, monkeypatch):
   monkeypatch.chdir(FOLDER.parent)
   values = flags.FlagValues()
-  experiment = command.define_experiment(values)
+  experiment = training.define_experiment(values)
   for name in ('seeds', 'cpu_devices'):
     flags.DEFINE_string(name, None, name, flag_values=values)
   values(['har-jax', '--flagfile=launch/flags/paper.flags'])
@@ -111,6 +111,6 @@ def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
 
 def test_the_closest_preset_is_named(result):
   paper = config_fields.to_json(Experiment.paper())
-  flags = {flag: paper[part][name] for flag, (part, name) in results.HYPERPARAMETERS.items()}
+  flags = {flag: paper[part][name] for flag, (part, name) in config.HYPERPARAMETERS.items()}
   found = frame.from_rows([made_results.row(result(method='lora', **flags | {'model_dropout': 0.1}), 'a')])
   assert commands.flags_of(found) == ['--preset=paper', '--model_dropout=0.1']

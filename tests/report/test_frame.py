@@ -62,8 +62,8 @@ def test_a_row_holds_what_the_result_holds(result):
 
 def test_every_hyperparameter_is_a_column():
   fields = sum(len(vars(part)) for part in vars(config.Experiment()).values())
-  assert len(results.HYPERPARAMETERS) == fields
-  assert set(results.HYPERPARAMETERS) <= set(results.RUN_COLUMNS)
+  assert len(config.HYPERPARAMETERS) == fields
+  assert set(config.HYPERPARAMETERS) <= set(results.RUN_COLUMNS)
 
 
 def test_runs_without_adapters_do_not_depend_on_the_rank(result):
@@ -185,6 +185,7 @@ parts = [(each.name, added.get(each.name, each.type)) for each in dataclasses.fi
 config.Experiment = dataclasses.make_dataclass(
   'Experiment', [(name, kind, kind()) for name, kind in parts], frozen=True
 )
+config.HYPERPARAMETERS = config._hyperparameters(config.Experiment)
 
 from har_jax.report import frame
 

@@ -17,24 +17,3 @@ from har_jax.files.adapter import (
 from har_jax.files.base import BUNDLED, Base, bundled_base, load_base, make_base, prepare, save_base
 from har_jax.files.peft_layout import read_peft, write_peft
 from har_jax.files.runs import load_run
-
-__all__ = [
-  'BUNDLED',
-  'Adapter',
-  'Base',
-  'attach',
-  'bundled_base',
-  'head_adapter',
-  'leaves_of',
-  'load_adapter',
-  'load_base',
-  'load_run',
-  'make_adapter',
-  'make_base',
-  'method_entries',
-  'prepare',
-  'read_peft',
-  'save_adapter',
-  'save_base',
-  'write_peft',
-]

@@ -23,7 +23,6 @@ from har_jax.methods.method import (
   PeftLayout,
   Settings,
   Wrapped,
-  check_collections,
   in_head,
   merge,
   with_linear_head,
@@ -58,27 +57,3 @@ def find(name: str) -> Method:
   if name not in METHODS:
     raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
   return METHODS[name]
-
-
-__all__ = [
-  'METHODS',
-  'MODEL_COLLECTIONS',
-  'Method',
-  'PeftLayout',
-  'Prepared',
-  'Settings',
-  'Wrapped',
-  'arrange_head',
-  'check_collections',
-  'find',
-  'in_head',
-  'merge',
-  'output_layer',
-  'pack',
-  'prepare',
-  'quantized',
-  'unpack',
-  'unpack_on_host',
-  'with_linear_head',
-  'without',
-]

@@ -11,15 +11,3 @@ from har_jax.model.transformer import (
   head_input_widths,
   reconstruction_error,
 )
-
-__all__ = [
-  'Autoencoder',
-  'Classifier',
-  'Standardize',
-  'draw_mask',
-  'head_input_limits',
-  'head_input_weights',
-  'head_input_widths',
-  'reconstruction_error',
-  'reconstruction_target',
-]

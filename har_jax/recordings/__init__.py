@@ -3,14 +3,3 @@
 from har_jax.recordings.checks import check
 from har_jax.recordings.reading import Reading, ReadingOptions, Source, read
 from har_jax.recordings.windows import overlapping_windows, to_windows, unlabeled_windows
-
-__all__ = [
-  'Reading',
-  'ReadingOptions',
-  'Source',
-  'check',
-  'overlapping_windows',
-  'read',
-  'to_windows',
-  'unlabeled_windows',
-]

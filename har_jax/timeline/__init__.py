@@ -5,25 +5,5 @@ from har_jax.timeline.answers import Answers, make_answers
 from har_jax.timeline.bouts import Bout, Rules, find_bouts
 from har_jax.timeline.predictions import Predictions, predict, warnings_for
 from har_jax.timeline.recognition import recognize
-from har_jax.timeline.scoring import Score, score, unknown_labels
-from har_jax.timeline.suggestions import Suggestions, suggest
-
-__all__ = [
-  'OVERLAPPING',
-  'Adapted',
-  'Answers',
-  'Bout',
-  'Predictions',
-  'Rules',
-  'Score',
-  'Suggestions',
-  'adapt',
-  'find_bouts',
-  'make_answers',
-  'predict',
-  'recognize',
-  'score',
-  'suggest',
-  'unknown_labels',
-  'warnings_for',
-]
+from har_jax.timeline.scoring import Score, score
+from har_jax.timeline.suggestions import suggest

@@ -273,18 +273,18 @@ def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) ->
 
 def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
   windows: collections.Counter = collections.Counter()
-  seconds: dict[str, float] = collections.defaultdict(float)
   for span in (span for recording in reading.recordings for span in recording.spans):
     samples = int((span.stop_s - span.start_s) * windowing.rate_hz + 1e-3)
     windows[span.activity] += max((samples - windowing.samples) // windowing.step_samples + 1, 0)
-    seconds[span.activity] += span.stop_s - span.start_s
-  for activity, count in sorted(windows.items()):
-    if count < _FEW_WINDOWS:
-      yield (
-        f'The label {shorten(activity)!r} has {seconds[activity]:.1f} s, {count} windows of '
-        f'{windowing.seconds:g} s: too few to learn from; label {_few_windows_s(windowing):.1f} s or more '
-        f'without a break ({_FEW_WINDOWS} windows).'
-      )
+  few = [
+    f'{shorten(activity)!r} ({count})' for activity, count in sorted(windows.items()) if count < _FEW_WINDOWS
+  ]
+  if few:
+    yield (
+      f'Labels with too few windows of {windowing.seconds:g} s to learn from: {", ".join(few)}. Label '
+      f'{_few_windows_s(windowing):.1f} s or more of each without a break ({_FEW_WINDOWS} windows).'
+    )
+  for activity in sorted(windows):
     if language.means_none(activity):
       yield (
         f'The label {shorten(activity)!r} is an activity like any other: leave its cells empty, or its rows '

@@ -157,7 +157,9 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
     message = f'{stopped}; run the same command to resume' if mesh.is_main_process() else ''
     return _fail(message, processes.stop_code())
   except KeyboardInterrupt:
-    return _fail('interrupted; run the same command again to continue', 130)
+    kept = {'archive', 'windows'}.intersection(module.FLAGS)  # inputs of commands that keep what is finished
+    outcome = 'run the same command again to continue' if kept else 'nothing was written'
+    return _fail(f'interrupted; {outcome}', 130)
   return 0
 
 

@@ -90,16 +90,19 @@ def run(
     is_terminal = sys.stderr.isatty()
     arguments += [] if is_terminal else ['--noprogress']  # lines of a file cannot be drawn over
     shards = [[command, *arguments, f'--lodo_shard={job}/{jobs}'] for job in range(jobs)]
-    bar = tqdm.tqdm(total=len(results), desc='runs', disable=not values['progress'].value)
+    shown = values['progress'].value
+    bar = tqdm.tqdm(total=len(results), initial=finished(), desc='all runs', unit='run', disable=not shown)
     with _started(shards) as processes, bar:
       while any(process.poll() is None for process in processes):
         if stop() or any(process.poll() for process in processes):
           break
         time.sleep(_POLL_S)
         if is_terminal or finished() > bar.n:  # in a file, each refresh would be a line
-          bar.update(finished() - bar.n)
-          bar.refresh()  # the time that passes
-      bar.update(finished() - bar.n)
+          bar.n = (
+            finished()
+          )  # unlike `update`: the time left follows from the mean of all runs since the start
+          bar.refresh()
+      bar.n = finished()
       failed = [(job, process.returncode) for job, process in enumerate(processes) if process.returncode]
   if stop():
     raise Stopped(f'{finished()} of {len(results)} runs are done, and the others have saved their state')

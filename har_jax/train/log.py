@@ -13,6 +13,7 @@ import tqdm
 from har_jax import replacing, storage
 from har_jax.storage import Place
 
+_BAR = '{desc}: {percentage:3.0f}%|{bar}|{postfix}, {rate_fmt} [{elapsed}<{remaining}]'
 _LINES = 100  # of the training loss, approximately, however long the run
 
 
@@ -55,8 +56,14 @@ class Log:
       unit='w',
       unit_scale=True,
       disable=silent or not progress,
+      bar_format=_BAR,
       leave=None,  # not below the bar of other jobs, which --jobs places by TQDM_POSITION
     )
+    figures = f': 100%, step {steps}/{steps}, loss 10.000, 9.99kw/s [00:00<00:00]'
+    if (width := getattr(self._bar, 'ncols', None)) and len(title) + len(figures) > width:
+      # On a narrow terminal, tqdm would cut the line's end, which is what moves.
+      self._bar.bar_format = _BAR.replace('|{bar}|', '')
+      self._bar.set_description_str(f'{title[: max(width - len(figures) - 1, 0)]}…', refresh=False)
     self._bar.set_postfix_str('compiling')
     self._is_compiling = True
     self._batch, self._steps = batch, steps

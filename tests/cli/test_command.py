@@ -180,6 +180,18 @@ def test_a_command_ends_with_an_exit_code_and_one_line(ends, code, named, capsys
   assert len(err.splitlines()) == (ends is not None)
 
 
+def test_ctrl_c_promises_a_continuation_only_of_what_is_kept(monkeypatch, capsys):
+  def interrupt(module) -> None:
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(command, '_main', interrupt)
+  for name in ('prepare', 'lodo', 'adapt'):
+    command.run(main.load(name), [])
+  again, *_, last = capsys.readouterr().err.splitlines()
+  assert again == 'interrupted; run the same command again to continue'
+  assert last == 'interrupted; nothing was written'
+
+
 @pytest.mark.parametrize('name', [name for name in main.COMMANDS if 'out' in main.load(name).FLAGS])
 def test_an_out_that_cannot_be_written_is_found_before_any_work(name, tmp_path):
   (tmp_path / 'file').write_text('')

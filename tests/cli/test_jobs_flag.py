@@ -1,6 +1,7 @@
 """Several jobs on one machine."""
 
 import os
+import re
 import signal
 import sys
 
@@ -86,7 +87,17 @@ def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_p
 def test_a_file_gets_a_line_for_each_finished_run(run, values, capfd):
   values['progress'].value, values['does'].value = True, 'pause'
   run()
-  assert 2 <= capfd.readouterr().err.count('runs:') <= 4  # the first, and two runs
+  assert 2 <= capfd.readouterr().err.count('all runs:') <= 4  # the first, a run or two, and the last
+
+
+def test_the_time_left_does_not_count_runs_that_were_finished_before(run, values, tmp_path, capfd):
+  values['progress'].value, values['does'].value = True, 'pause'
+  (tmp_path / 'job0.json').touch()
+  run()
+  first, *_, last = re.findall(r'all runs: .*', capfd.readouterr().err.replace('\r', '\n'))
+  assert '1/2 [00:00<?' in first
+  assert '2/2' in last
+  assert float(re.search(r'([\d.]+)s/run', last)[1]) >= 2  # a run in two seconds or more
 
 
 def test_a_job_that_fails_ends_the_others(run, values, tmp_path, capfd):
@@ -145,5 +156,6 @@ def test_the_first_ctrl_c_asks_for_a_stop_and_the_second_ends_at_once(capsys):
     with pytest.raises(KeyboardInterrupt):
       signal.raise_signal(signal.SIGINT)
   finally:
+    processes._interrupts.clear()
     for number, handler in handlers.items():
       signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """The log: JSON lines, TensorBoard events and the progress bar."""
 
+import functools
 import itertools
 import json
 import pathlib
@@ -7,6 +8,7 @@ import sys
 import types
 
 import pytest
+import tqdm
 
 from har_jax.train.log import Log
 
@@ -111,3 +113,16 @@ def test_a_bar_tells_what_is_trained_its_step_its_loss_and_its_speed_if_wanted(t
   log.close()
   shown = capsys.readouterr().err
   assert {text in shown for text in ('a run', 'compiling', 'step 2/10, loss 0.250', 'w/s')} == {progress}
+
+
+def test_a_narrow_terminal_shortens_the_title_and_shows_step_loss_and_speed(tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr('tqdm.tqdm', functools.partial(tqdm.tqdm, ncols=80))
+  title = 'sample_motionsense: lora, subject split, seed 0'
+  log = Log(tmp_path, title=title, steps=48, resumed=0, batch=4, progress=True)
+  for step in range(1, 49):
+    log.step(step, 0.25)
+  log.close()
+  line = capsys.readouterr().err.split('\r')[-1].strip()
+  assert line.startswith('sample_motionsense: lora…: ')
+  assert ', step 48/48, loss 0.250, ' in line
+  assert 'w/s [' in line

@@ -21,6 +21,7 @@ KILLS ?= 100
 SAMPLE ?= 400
 SEED ?= 0
 FAULTY ?= har_jax
+AGAIN ?=
 TESTS ?=
 FIRST ?= 0
 ARCHIVES ?=
@@ -99,7 +100,7 @@ kills: .venv/ready-dev
 	HAR_KILLS=$(KILLS) HAR_FUZZ_FIRST=$(FIRST) $(BIN)/python -m pytest -s tests/fuzz/test_kills.py
 
 mutants: .venv/ready-dev
-	$(BIN)/python tests/mutants/mutants.py --sample=$(SAMPLE) --seed=$(SEED) --tests="$(TESTS)" $(FAULTY)
+	$(BIN)/python tests/mutants/mutants.py --sample=$(SAMPLE) --seed=$(SEED) --tests="$(TESTS)" $(AGAIN) $(FAULTY)
 
 # On one core, as the reference. After a change of speed that is meant: cp runs/bench/ratios.json results/bench_reference.json
 bench: .venv/ready

@@ -2,51 +2,52 @@
 
 python tests/mutants/mutants.py --sample=400 --seed=0 har_jax/methods har_jax/train
 
-Runs in the root of a checkout. Writes runs/mutants/: a map of the tests that reach each line (made once;
-delete map.json to make it again), each fault's outcome in results.jsonl, and table.md. Faults of
-results.jsonl are not tried again: a stopped run goes on, and a larger sample of a seed adds to a smaller one.
-One warm process forks for each fault, with all libraries loaded but the package. Tests run without the check
-of arrays' shapes. mutmut 3.8 forks, too, but leaves decorated functions and tables of modules as they are.
+Runs in the root of a checkout. Writes runs/mutants/: maps of the tests that reach each line (maps/ has a
+file for each folder of tests, made once; delete it to make it again), each fault's outcome in results.jsonl,
+and table.md. Faults of results.jsonl are not tried again: a stopped run goes on, and a larger sample of a
+seed adds to a smaller one. --again tries the survivors by the tests as they are now, into again.jsonl.
+One warm process forks for each fault, with the package loaded; what imports a faulty file is imported
+again. Tests run without the check of arrays' shapes.
+mutmut 3.8 forks, too, but leaves decorated functions and tables of modules as they are.
 """
 
 import argparse
-import ast
 import collections
-import contextlib
 import dataclasses
 import hashlib
-import importlib
 import json
+import math
 import os
 import pathlib
 import random
+import resource
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import tomllib
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import outcomes
 import pytest
 from faults import Fault, faults
+from modules import Modules
 
 ROOT = pathlib.Path.cwd()
 MEASURED = ('har_jax', 'launch', 'docs/studies')
-EQUIVALENTS = pathlib.Path(__file__).with_name('equivalents.toml')
-_MOST_S = 60.0  # of recorded time of the tests that a fault runs
+# Times are of the CPU: those of a clock depend on what else the machine does.
+_MOST_S = 20.0  # of recorded time of the tests that a fault runs
 _FACTOR, _START_S = 4, 60.0  # a fault may take this multiple of the recorded time, and so long to start
+_WAIT_S = 1200.0  # by the clock, for what waits forever and takes no time
 _OPTIONS = (
-  '-x',
   '-q',
   '-n0',
   '-pno:cacheprovider',
   '-oaddopts=',
   '-Wignore::pytest.PytestAssertRewriteWarning',
 )
-KILLED, SURVIVED, SLOW, UNREACHED, EQUIVALENT = 'killed', 'survived', 'too slow', 'unreached', 'equivalent'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +62,20 @@ class Map:
   sums: dict[str, str]
 
   @classmethod
-  def read(cls, path: pathlib.Path) -> 'Map':
-    entries = json.loads(path.read_text())
-    names = list(entries['seconds'])
-    reached = {
-      file: {int(line): [names[index] for index in indices] for line, indices in lines.items()}
-      for file, lines in entries['reached'].items()
-    }
-    return cls(entries['seconds'], reached, entries['sums'])
+  def read(cls, paths: Iterable[pathlib.Path]) -> 'Map':
+    """Puts maps of several folders together; the checksum of a file that changed between them is none."""
+    whole = cls({}, {}, {})
+    for path in paths:
+      entries = json.loads(path.read_text())
+      names = list(entries['seconds'])
+      whole.seconds.update(entries['seconds'])
+      for file, lines in entries['reached'].items():
+        merged = whole.reached.setdefault(file, {})
+        for line, indices in lines.items():
+          merged.setdefault(int(line), []).extend(names[index] for index in indices)
+        if whole.sums.setdefault(file, entries['sums'][file]) != entries['sums'][file]:
+          whole.sums[file] = ''
+    return whole
 
   def tests(self, fault: Fault) -> list[str]:
     """The tests that reach the fault's lines, then others of the same files, which may share what they did.
@@ -97,18 +104,20 @@ class _Recorder:
   """A plugin of pytest that tells coverage which test runs, and keeps how long the passed ones took."""
 
   def __init__(self, switch: Callable[[str], None]):
-    self._switch, self.seconds = switch, collections.Counter[str]()
+    self._switch = switch
+    self.seconds: dict[str, float] = {}
     self.failed: set[str] = set()
 
   @pytest.hookimpl(wrapper=True)
   def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
     self._switch(item.nodeid)
+    start = sum(os.times()[:4])
     result = yield
+    self.seconds[item.nodeid] = sum(os.times()[:4]) - start
     self._switch('')
     return result
 
   def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-    self.seconds[report.nodeid] += report.duration
     if report.outcome != 'passed':
       self.failed.add(report.nodeid)
 
@@ -131,28 +140,13 @@ def _checksum(path: str) -> str:
 
 
 def copy_tree(folder: pathlib.Path) -> pathlib.Path:
-  """Copies what git tracks or would add; compiled files follow the times of their sources."""
+  """Copies what git tracks or would add."""
   listed = ['git', 'ls-files', '--cached', '--others', '--exclude-standard', '-z']
   for name in subprocess.run(listed, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split('\0'):
     if name and (ROOT / name).is_file():
       (folder / name).parent.mkdir(parents=True, exist_ok=True)
       shutil.copy2(ROOT / name, folder / name)
   return folder
-
-
-def warm() -> None:
-  """Imports what the package imports from others. Flower stays out: its threads do not survive a fork."""
-  names = {'hypothesis'}
-  for path in (ROOT / 'har_jax').rglob('*.py'):
-    for node in ast.walk(ast.parse(path.read_text())):
-      if isinstance(node, ast.Import):
-        names |= {alias.name for alias in node.names}
-      elif isinstance(node, ast.ImportFrom) and node.module:
-        names.add(node.module)
-  for name in sorted(names):
-    if name.partition('.')[0] not in ('har_jax', 'flwr'):
-      with contextlib.suppress(ImportError):  # of an extra that is not installed
-        importlib.import_module(name)
 
 
 def in_fork(task: Callable[[], int], log: pathlib.Path) -> int:
@@ -176,10 +170,9 @@ def in_fork(task: Callable[[], int], log: pathlib.Path) -> int:
 
 
 def run_tests(tree: pathlib.Path, arguments: Sequence[str], *plugins: object) -> int:
-  """The exit code of pytest in a copy of the tree; for a process that imported nothing of the package."""
+  """The exit code of pytest in a copy of the tree."""
   os.chdir(tree)
   sys.path.insert(0, str(tree))
-  sys.dont_write_bytecode = True
   os.environ |= {
     'PYTHONPATH': str(tree),
     'PYTHONDONTWRITEBYTECODE': '1',
@@ -189,29 +182,42 @@ def run_tests(tree: pathlib.Path, arguments: Sequence[str], *plugins: object) ->
   return int(pytest.main([*_OPTIONS, *arguments], plugins=list(plugins)))
 
 
-def try_fault(fault: Fault, tests: Sequence[str], tree: pathlib.Path) -> int:
+def try_fault(
+  package: Modules, fault: Fault, tests: Sequence[str], tree: pathlib.Path, limit_s: float
+) -> int:
   """Begins to test a fault in a copy of the tree. The number of the process."""
-  path = tree / fault.path
-  path.write_text(fault.put_into((ROOT / fault.path).read_text()))
+  source = fault.put_into((ROOT / fault.path).read_text())
+  (tree / fault.path).write_text(source)  # for child processes, which write no compiled files
   files = dict.fromkeys(test.partition('::')[0] for test in tests)
   if missing := [file for file in files if not (tree / file).exists()]:
-    raise RuntimeError(f'no file {missing[0]}; delete map.json, which is of other tests')
-  return in_fork(lambda: run_tests(tree, [*files], _Ordered(tests)), tree.with_suffix('.log'))
+    raise RuntimeError(f'no file {missing[0]}; delete the maps, which are of other tests')
+
+  def run() -> int:
+    package.put_in(fault.path, source)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), resource.RLIM_INFINITY))
+    return run_tests(tree, ['-x', *files], _Ordered(tests))
+
+  return in_fork(run, tree.with_suffix('.log'))
 
 
-def make_map(out: pathlib.Path, options: Sequence[str]) -> None:
-  """Runs the tests once, and writes map.json."""
+def make_map(package: Modules, folder: str, out: pathlib.Path, options: Sequence[str]) -> pathlib.Path:
+  """Runs the tests of a folder once, if maps/ lacks its file. That file."""
   import coverage
 
+  path = out / 'maps' / f'{pathlib.Path(folder).stem}.json'
+  if path.exists():
+    return path
+  path.parent.mkdir(exist_ok=True)
   tree = copy_tree(out / 'map')
 
   def record() -> int:
+    package.forget()
     os.chdir(tree)
     folders = [str(tree / name) for name in MEASURED if (tree / name).is_dir()]
     measured = coverage.Coverage(data_file=None, source=folders, config_file=False)
     measured.start()
     recorder = _Recorder(measured.switch_context)
-    run_tests(tree, options, recorder)
+    run_tests(tree, [folder, *options], recorder)
     measured.stop()
     data = measured.get_data()
     seconds = {name: value for name, value in recorder.seconds.items() if name not in recorder.failed}
@@ -224,10 +230,11 @@ def make_map(out: pathlib.Path, options: Sequence[str]) -> None:
       for file in data.measured_files()
     }
     sums = {file: _checksum(file) for file in reached}
-    (out / 'map.json').write_text(json.dumps({'seconds': seconds, 'reached': reached, 'sums': sums}))
+    path.write_text(json.dumps({'seconds': seconds, 'reached': reached, 'sums': sums}))
     return 0
 
-  os.waitpid(in_fork(record, out / 'map.log'), 0)
+  os.waitpid(in_fork(record, path.with_suffix('.log')), 0)
+  return path
 
 
 def sample(paths: Sequence[str], count: int, seed: int) -> list[Fault]:
@@ -247,26 +254,21 @@ def sample(paths: Sequence[str], count: int, seed: int) -> list[Fault]:
   return sorted(every, key=place)[:count]
 
 
-def equivalents(path: pathlib.Path = EQUIVALENTS) -> dict[tuple[str, str], str]:
-  """(path, change) → why no test can see the fault."""
-  entries = tomllib.loads(path.read_text())['equivalent']
-  return {(entry['path'], entry['change']): entry['reason'] for entry in entries}
-
-
-def try_all(planned: Sequence[Fault], tests: Map, out: pathlib.Path, jobs: int) -> None:
-  """Tries faults in parallel, and adds a line to results.jsonl after each."""
+def try_all(package: Modules, planned: Sequence[Fault], tests: Map, results: pathlib.Path, jobs: int) -> None:
+  """Tries faults in parallel, and adds a line to `results` after each."""
   waiting, running = list(reversed(planned)), dict[int, tuple[Fault, pathlib.Path, float]]()
-  free = [copy_tree(out / f'tree{number}') for number in range(jobs)]
-  harmless = equivalents()
+  free = [copy_tree(results.parent / f'tree{number}') for number in range(jobs)]
+  harmless = outcomes.equivalents()
   while waiting or running:
     if waiting and free:
       fault = waiting.pop()
       chosen = [] if (fault.path, fault.change) in harmless else tests.tests(fault)
       if not chosen:
-        _write(out, fault, EQUIVALENT if (fault.path, fault.change) in harmless else UNREACHED)
+        is_harmless = (fault.path, fault.change) in harmless
+        outcomes.write(results, fault, outcomes.EQUIVALENT if is_harmless else outcomes.UNREACHED)
         continue
       tree, limit_s = free.pop(), _START_S + _FACTOR * sum(tests.seconds[test] for test in chosen)
-      running[try_fault(fault, chosen, tree)] = fault, tree, time.monotonic() + limit_s
+      running[try_fault(package, fault, chosen, tree, limit_s)] = fault, tree, time.monotonic() + _WAIT_S
       continue
     time.sleep(0.05)
     for number, (fault, tree, end) in list(running.items()):
@@ -276,45 +278,14 @@ def try_all(planned: Sequence[Fault], tests: Map, out: pathlib.Path, jobs: int) 
       if not done:
         os.killpg(number, signal.SIGKILL)
         os.waitpid(number, 0)
-      code = os.waitstatus_to_exitcode(status) if done else None
+      code = os.waitstatus_to_exitcode(status) if done else -signal.SIGXCPU
       if code == pytest.ExitCode.NO_TESTS_COLLECTED:
-        raise RuntimeError(f'{tree}.log: no test ran; delete map.json, which is of other tests')
-      _write(out, fault, SLOW if code is None else SURVIVED if code == 0 else KILLED)
+        raise RuntimeError(f'{tree}.log: no test ran; delete the maps, which are of other tests')
+      outcome = outcomes.KILLED if code else outcomes.SURVIVED
+      outcomes.write(results, fault, outcomes.SLOW if code == -signal.SIGXCPU else outcome)
       shutil.copy2(ROOT / fault.path, tree / fault.path)
       del running[number]
       free.append(tree)
-
-
-def _write(out: pathlib.Path, fault: Fault, outcome: str) -> None:
-  print(f'{outcome}: {fault.path}:{fault.line}: {fault.change}', flush=True)
-  with (out / 'results.jsonl').open('a') as file:
-    file.write(json.dumps({**dataclasses.asdict(fault), 'outcome': outcome}) + '\n')
-
-
-def read_results(out: pathlib.Path) -> dict[Fault, str]:
-  """Fault → outcome."""
-  path = out / 'results.jsonl'
-  entries = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-  return {Fault(**entry): outcome for entry in entries for outcome in [entry.pop('outcome')]}
-
-
-def table(outcomes: dict[Fault, str]) -> str:
-  """Markdown: faults, killed ones and survivors of each file; then each survivor. Without equivalents."""
-  counted = {fault: outcome for fault, outcome in outcomes.items() if outcome != EQUIVALENT}
-  all_of = collections.Counter(fault.path for fault in counted)
-  alive = [fault for fault, outcome in counted.items() if outcome in (SURVIVED, UNREACHED)]
-  alive_of = collections.Counter(fault.path for fault in alive)
-  lines = ['| module | mutants | killed | survivors |', '|---|---|---|---|']
-  lines += [
-    f'| {path} | {all_of[path]} | {all_of[path] - alive_of[path]} | {alive_of[path]} |'
-    for path in sorted(all_of)
-  ]
-  killed = len(counted) - len(alive)
-  lines += [f'| all | {len(counted)} | {killed} ({killed / max(len(counted), 1):.0%}) | {len(alive)} |', '']
-  lines += [
-    f'- {fault.path}:{fault.line}: `{fault.change}` ({counted[fault]})' for fault in sorted(alive, key=str)
-  ]
-  return '\n'.join(lines) + '\n'
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -325,20 +296,30 @@ def main(arguments: Sequence[str]) -> None:
   parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='processes at the same time')
   parser.add_argument('--out', type=pathlib.Path, default=ROOT / 'runs' / 'mutants')
   parser.add_argument(
-    '--tests', default='', help='options of pytest that choose the tests, such as -mnot\\ slow'
+    '--tests', default='', help='options and folders, such as "-m \'not slow\' tests/signal"'
   )
+  parser.add_argument('--again', action='store_true', help='tries the survivors of the same sample only')
   chosen = parser.parse_args(arguments)
   out = chosen.out.resolve()
   out.mkdir(parents=True, exist_ok=True)
-  warm()
-  if not (out / 'map.json').exists():
-    make_map(out, shlex.split(chosen.tests))
-  tests = Map.read(out / 'map.json')
+  words = shlex.split(chosen.tests)
+  files = sorted((ROOT / 'tests').rglob('test_*.py'))
+  every = dict.fromkeys('/'.join(file.relative_to(ROOT).parts[:2]) for file in files)
+  folders = [word for word in words if word.startswith('tests/')] or [*every]
+  options = [word for word in words if word not in folders]
+  package = Modules(ROOT)
+  package.import_libraries()
+  tests = Map.read([make_map(package, folder, out, options) for folder in folders])
+  package.import_package()
   planned = sample(chosen.paths or ['har_jax'], chosen.sample, chosen.seed)
-  done = read_results(out)
-  try_all([fault for fault in planned if fault not in done], tests, out, chosen.jobs)
-  done = read_results(out)
-  text = table({fault: done[fault] for fault in planned})
+  first, again = out / 'results.jsonl', out / 'again.jsonl'
+  done = outcomes.read(first)
+  if chosen.again:
+    planned = [fault for fault in planned if outcomes.is_alive(done.get(fault, ''))]
+    done = outcomes.read(again)
+  results = again if chosen.again else first
+  try_all(package, [fault for fault in planned if fault not in done], tests, results, chosen.jobs)
+  text = outcomes.table(outcomes.read(first), outcomes.read(again))
   (out / 'table.md').write_text(text)
   print(text)
 

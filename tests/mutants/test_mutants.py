@@ -1,6 +1,7 @@
 """Faults of a file, the tests that are chosen for them, and a whole run on a tiny package."""
 
 import ast
+import shutil
 import subprocess
 import sys
 
@@ -91,7 +92,7 @@ def test_a_run_lists_what_no_test_sees_and_goes_on_where_it_was_stopped(tmp_path
     'har_jax/__init__.py': '',
     'har_jax/signs.py': 'def is_large(value):\n  return value > 2 + 1\n\n\ndef unused():\n  return 1\n',
     'tests/test_signs.py': 'from har_jax.signs import is_large\n\n\ndef test_large():\n  assert is_large(9)\n'
-    '  assert not is_large(2)\n\n\ndef test_broken():\n  assert False\n',
+    '  assert not is_large(2)\n\n\ndef test_broken():\n  assert False\n',  # which is left out
     'pyproject.toml': '[tool.pytest.ini_options]\n',
   }
   for name, text in files.items():
@@ -109,5 +110,11 @@ def test_a_run_lists_what_no_test_sees_and_goes_on_where_it_was_stopped(tmp_path
   assert len(set(tried)) == len(tried) == 5
   assert 'killed: har_jax/signs.py:2: 2 + 1 → (2 - 1)' in tried
   assert 'unreached: har_jax/signs.py:6: 1 → 2' in tried
-  assert '| har_jax/signs.py | 5 | 1 | 4 |' in whole
+  assert '| signs.py | 5 | 1 (20%) | 1 (20%) | 85 % |' in whole
   assert '- har_jax/signs.py:2: `value > 2 + 1 → (value >= 2 + 1)` (survived)' in whole
+  with (tmp_path / 'tests/test_signs.py').open('a') as file:
+    file.write('\n\ndef test_limit():\n  assert not is_large(3)\n')
+  shutil.rmtree(tmp_path / 'out' / 'maps')
+  again = run('--sample=99', '--again')
+  assert '| signs.py | 5 | 1 (20%) | 2 (40%) | 85 % |' in again
+  assert not any('2 + 1 → (2 - 1)' in line for line in again)

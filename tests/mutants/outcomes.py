@@ -1,0 +1,78 @@
+"""What became of faults: lines of a file, and tables of them by room."""
+
+import collections
+import dataclasses
+import json
+import pathlib
+import tomllib
+from collections.abc import Mapping
+
+from faults import Fault
+
+KILLED, SURVIVED, SLOW, UNREACHED, EQUIVALENT = 'killed', 'survived', 'too slow', 'unreached', 'equivalent'
+_ALIVE = (SURVIVED, UNREACHED)
+_EQUIVALENTS = pathlib.Path(__file__).with_name('equivalents.toml')
+# Where a wrong number is hard to see. Of the others, 85 %.
+STRICT = (
+  *('experiments', 'methods', 'model', 'nf4', 'train', 'datasets/folds.py', 'datasets/splits.py'),
+  *('federated/aggregation.py', 'recordings/clocks.py', 'recordings/labels.py', 'report/statistics.py'),
+)
+_WANTED = {True: '95 %', False: '85 %'}
+
+
+def equivalents() -> dict[tuple[str, str], str]:
+  """(path, change) → why no test can see the fault."""
+  entries = tomllib.loads(_EQUIVALENTS.read_text())['equivalent']
+  return {(entry['path'], entry['change']): entry['reason'] for entry in entries}
+
+
+def write(path: pathlib.Path, fault: Fault, outcome: str) -> None:
+  print(f'{outcome}: {fault.path}:{fault.line}: {fault.change}', flush=True)
+  with path.open('a') as file:
+    file.write(json.dumps({**dataclasses.asdict(fault), 'outcome': outcome}) + '\n')
+
+
+def read(path: pathlib.Path) -> dict[Fault, str]:
+  """Fault → its last outcome."""
+  entries = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  return {Fault(**entry): outcome for entry in entries for outcome in [entry.pop('outcome')]}
+
+
+def is_alive(outcome: str) -> bool:
+  return outcome in _ALIVE
+
+
+def _room(fault: Fault) -> str:
+  place = fault.path.partition('/')[2]
+  return place if place in STRICT else place.partition('/')[0]
+
+
+def table(first: Mapping[Fault, str], last: Mapping[Fault, str]) -> str:
+  """Markdown: faults of each room, those killed at first and at last; then each survivor. No equivalents.
+
+  last: outcomes of those that were tried again.
+  """
+  harmless = equivalents()
+  counted = [
+    fault
+    for fault, outcome in first.items()
+    if outcome != EQUIVALENT and (fault.path, fault.change) not in harmless
+  ]
+  rooms = collections.defaultdict(list)
+  for fault in sorted(counted, key=lambda fault: (fault.path, fault.start)):
+    rooms[_room(fault)].append(fault)
+  alive = [fault for room in rooms.values() for fault in room if is_alive((first | last)[fault])]
+
+  def row(name: str, faults: list[Fault], wanted: str) -> str:
+    before, after = (
+      sum(not is_alive(outcomes[fault]) for fault in faults) for outcomes in (first, first | last)
+    )
+    shares = ' | '.join(f'{count} ({count / max(len(faults), 1):.0%})' for count in (before, after))
+    return f'| {name} | {len(faults)} | {shares} | {wanted} |'
+
+  strict = [fault for fault in counted if _room(fault) in STRICT]
+  lines = ['| room | mutants | killed at first | killed | wanted |', '|---|---|---|---|---|']
+  lines += [row(room, rooms[room], _WANTED[room in STRICT]) for room in sorted(rooms)]
+  lines += [row('those of 95 %', strict, _WANTED[True]), row('all', counted, _WANTED[False]), '']
+  lines += [f'- {each.path}:{each.line}: `{each.change}` ({(first | last)[each]})' for each in alive]
+  return '\n'.join(lines) + '\n'

@@ -34,20 +34,16 @@ def test_results_on_different_windows_of_one_archive_are_refused(tmp_path):
     results.find(tmp_path)
 
 
-def test_a_result_without_its_time_of_training_is_refused(tmp_path):
-  made = result()
-  del made['seconds']['training']
-  storage.write(tmp_path / 'seed0.json', made)
-  with pytest.raises(UserError, match='seconds of training are missing'):
-    results.find(tmp_path)
-
-
-def test_a_result_without_the_windows_of_its_target_is_refused(tmp_path):
-  made = result()
-  del made['identity']['windows']['wisdm']
-  storage.write(tmp_path / 'seed0.json', made)
-  with pytest.raises(UserError, match='windows of wisdm, the target, are missing'):
-    results.find(tmp_path)
+def test_a_result_without_its_time_of_training_or_the_windows_of_its_target_is_refused(tmp_path):
+  without_time, without_windows = result(), result()
+  del without_time['seconds']['training'], without_windows['identity']['windows']['wisdm']
+  for made, missing in (
+    (without_time, 'seconds of training'),
+    (without_windows, 'windows of wisdm, the target,'),
+  ):
+    storage.write(tmp_path / 'seed0.json', made)
+    with pytest.raises(UserError, match=f'{missing} are missing'):
+      results.find(tmp_path)
 
 
 def test_made_up_windows_have_their_sum_in_place_of_a_checksum():

@@ -27,11 +27,14 @@ def test_every_window_is_in_one_part(kind, seed):
   assert all((np.diff(part) > 0).all() for part in parts)
 
 
-@pytest.mark.parametrize('seed', range(5))
-def test_subject_wise_no_subject_is_in_two_parts(seed):
-  parts = [set(SUBJECTS[part]) for part in _parts(splits.split(LABELS, SUBJECTS, Protocol(), seed))]
-  assert [len(part) for part in parts] == [12, 2, 6]  # 0.6, 0.1 and 0.3 of twenty
-  assert set.union(*parts) == set(range(_SUBJECTS))
+# 0.1 and 0.3 of them, rounded, and at least one.
+@pytest.mark.parametrize(('count', 'sizes'), [(20, [12, 2, 6]), (5, [2, 1, 2]), (3, [1, 1, 1])])
+@pytest.mark.parametrize('seed', range(3))
+def test_subject_wise_no_subject_is_in_two_parts(seed, count, sizes):
+  subjects = SUBJECTS % count
+  parts = [set(subjects[part]) for part in _parts(splits.split(LABELS, subjects, Protocol(), seed))]
+  assert [len(part) for part in parts] == sizes
+  assert set.union(*parts) == set(range(count))
 
 
 def test_the_official_split_fixes_test_subjects_and_draws_the_others():
@@ -65,6 +68,7 @@ def test_a_sixth_fold_and_fewer_subjects_than_folds_are_refused():
     splits.split(LABELS, SUBJECTS, protocol, 5)
   with pytest.raises(UserError, match='4 subjects'):
     splits.split(LABELS, SUBJECTS % 4, protocol, 0)
+  assert len(set(splits.split(LABELS, SUBJECTS % 5, protocol, 0).test // (_CLASSES * _EACH) % 5)) == 1
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -204,8 +208,26 @@ def test_held_out_windows_are_of_other_subjects_or_of_every_class():
     assert set(rare[~held_out]) == {0, 1}
   # Every class has one subject only, so none can be held out.
   assert splits.hold_out_at_random(subjects, subjects, 0.1, 0)[1] == 'window'
-  # A class of four windows is too small to hold one out.
+  # A class of four windows is too small to hold one out; of five, at most four are held out.
   assert splits.hold_out_at_random(labels[:12], None, 0.1, 0)[1] == 'none'
+  held_out, _ = splits.hold_out_at_random(labels[:15], None, 0.99, 0)
+  assert np.bincount(labels[:15][held_out]).tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize(
+  ('count', 'unlabeled', 'first', 'later'),
+  [
+    (1, (), [2, 3], [6, 7, 8, 9, 10, 11]),
+    (1, {1}, [2], [6, 7, 8, 9, 10, 11]),
+    (0, (), [2, 3, 4, 5], [8, 9, 10, 11]),
+  ],
+)
+def test_a_person_gives_the_first_windows_of_each_activity_and_those_after_the_next(
+  count, unlabeled, first, later
+):
+  labels = np.array([1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 0])
+  parts = splits.split_first(labels, np.arange(2, 12), count, unlabeled)
+  assert [part.tolist() for part in parts] == [first, later]
 
 
 _SIGNAL = np.zeros((128, 6), np.float32)

@@ -87,6 +87,7 @@ def test_a_study_of_windows_that_the_model_does_not_take_is_refused(tmp_path):
     )
 
   assert len(study(window_samples=256).runs) == 1
+  assert study(window_samples=256).datasets['one'].identity.window_samples == 256
   for model in ({}, {'window_samples': 256, 'rate_hz': 25}):
     with pytest.raises(
       UserError,

@@ -54,6 +54,8 @@ def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora
   for name in ('trainable', 'total'):
     assert made['parameters'][name] > runs[LORA]['parameters'][name]
   assert made['seconds']['training'] > runs[LORA]['seconds']['training']
+  for name in ('collections', 'starts_from'):
+    assert made[name] == runs[LORA][name] is not None
   row, of_lora = results.row(as_record(made), 'a'), results.row(as_record(runs[LORA]), 'a')
   assert {flag: row[flag] for flag in config.HYPERPARAMETERS} == {
     flag: of_lora[flag] for flag in config.HYPERPARAMETERS

@@ -11,7 +11,7 @@ import trained_paths
 
 from har_jax import config, methods, records
 from har_jax.errors import UserError
-from har_jax.methods import packing
+from har_jax.methods import adalora, packing
 from har_jax.train import optimizer
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -130,6 +130,11 @@ def test_adalora_keeps_the_most_important_entries_of_all_layers(base):
   buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(state)]
   assert len(set(buffers)) == len(buffers)  # or the step could not donate them
   (params, _), _ = jax.lax.scan(step, (trainable, state), jnp.arange(20))
+  (_, first), _ = step((trainable, state), jnp.int32(0))
+  for path, leaf in first.sensitivity.items():
+    product = np.abs(trainable[path] * gradients[path])
+    np.testing.assert_allclose(leaf, 0.15 * product, rtol=1e-4)
+    np.testing.assert_allclose(first.uncertainty[path], 0.15 * 0.85 * product, rtol=1e-4)
   kept = {path: int((np.asarray(leaf) != 0).sum()) for path, leaf in params.items() if path.endswith('/e')}
   assert sum(kept.values()) == 4 * len(kept)  # of six at the start
   assert max(kept.values()) > 4
@@ -138,9 +143,12 @@ def test_adalora_keeps_the_most_important_entries_of_all_layers(base):
   )
 
 
-def test_adaloras_penalty_keeps_columns_orthonormal():
-  from har_jax.methods import adalora
+def test_adalora_prunes_from_a_tenth_to_six_tenths_of_the_steps():
+  fractions = [float(adalora._fraction(jnp.float32(progress), 0.5)) for progress in (0, 0.1, 0.35, 0.6, 1)]
+  assert fractions == pytest.approx([1, 1, 0.5 + 0.5 / 8, 0.5, 0.5])  # a cubic
 
+
+def test_adaloras_penalty_keeps_columns_orthonormal():
   leaf = jax.random.normal(jax.random.key(0), (5, 3))
 
   def penalty(a: jax.Array) -> jax.Array:

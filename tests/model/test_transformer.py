@@ -72,6 +72,26 @@ def test_only_visible_patches_have_a_gradient(tiny, drawn, changes):
   assert (largest[~np.asarray(mask)] > 0).all()
 
 
+_STATISTICS = {'pooling': 'statistics', 'window_statistics': True, 'head': ()}
+
+
+@pytest.mark.parametrize(
+  ('changes', 'logits'),
+  [
+    ({}, [-0.588243, -0.325703, 0.302559]),
+    ({'streams': 2, 'invariant_features': False, 'log_std': False}, [-0.230275, -1.373307, 1.005748]),
+    ({'patch_size': 4, 'stem': (8, 16)} | _STATISTICS, [0.222004, 0.735168, 0.695104]),
+  ],
+)
+def test_stored_weights_give_the_logits_that_they_gave_when_bases_were_first_stored(
+  tiny, drawn, changes, logits
+):
+  objective = Classify(dataclasses.replace(tiny, **changes), 3)
+  signal = 0.3 * _windows(1) + np.float32([0, 0.6, 0.8, 0, 0, 0])
+  found = jax.jit(objective.predict)(drawn(objective.init), {'signal': signal}, jax.random.key(0))
+  np.testing.assert_allclose(found[0], logits, rtol=1e-3)
+
+
 @pytest.mark.parametrize('changes', [{}, {'patch_size': 4, 'stem': (8, 16)}])
 def test_the_reconstruction_does_not_depend_on_hidden_patches(tiny, drawn, changes):
   tiny = dataclasses.replace(tiny, **changes)

@@ -127,7 +127,7 @@ READ = [
   row('from the start, not on the clock', TIME_S + 1.5, labels(STARTS + 1.5, STOPS + 1.5), SPANS,
       "as s from the recording's start"),
   row('without a zone', EPOCH_S + TIME_S, labels(_moments(STARTS), _moments(STOPS)), SPANS,
-      'read as UTC: if they are local, give --time_zone'),
+      'read as UTC: if they are local, give --time_zone', f'{START}+00:00'),
   row('numbers of rows', TIME_S, labels([0, 3000], [2900, 5900], ['a', 'b']), None,
       'the first 5.9 of 60.0 s. Are they numbers of rows?'),
   row('minutes', TIME_S, labels([0.05, 0.3], [0.3, 0.9], ['a', 'b']), None,

@@ -63,6 +63,7 @@ class _Measured:
 
   def __init__(self, name: str, signals: np.ndarray, labels: np.ndarray):
     from har_jax import files
+    from har_jax.datasets.normalization import PHYSICAL
     from har_jax.recognizer import fitting, parameters
     from har_jax.recognizer.recognizer import Recognizer
 
@@ -73,7 +74,8 @@ class _Measured:
       'label': labels.astype(np.int32),
       'origin': np.zeros((len(labels), 2), np.float32),
     }
-    self._fit = fitting.fits(defaults, base, experiment, list(range(_CLASSES)), windows, windows)(name)
+    parts = fitting.Parts(windows, windows, 'none', PHYSICAL)
+    self._fit = fitting.fits(defaults, base, experiment, list(range(_CLASSES)), parts)(name)
     self._recognizer = Recognizer.load().adapt(signals, labels, method=name, max_steps=1)
     self._predicted = np.resize(signals, (_PREDICTED, 128, 6))
     self._step_s: list[float] = []

@@ -33,9 +33,12 @@ class Estimator:
     predicted = self.predict(X)  # type: ignore[attr-defined]
     return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
+  def __sklearn_is_fitted__(self) -> bool:
+    return hasattr(self, 'classes_')
+
   def check_fitted(self) -> None:
     """Raises scikit-learn's NotFittedError before `fit`, which sets `classes_`."""
-    if not hasattr(self, 'classes_'):
+    if not self.__sklearn_is_fitted__():
       from sklearn.exceptions import NotFittedError
 
       raise NotFittedError(f'this {type(self).__name__} is not fitted: call fit first')

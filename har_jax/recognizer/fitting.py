@@ -3,25 +3,30 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
 from har_jax import config, files, methods
 from har_jax.baselines.installed import MAX_WINDOWS, evenly_spaced
-from har_jax.datasets import balancing, self_training
+from har_jax.datasets import balancing, normalization, self_training, splits
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.normalization import Normalizer
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
-from har_jax.recognizer import unknown_activities
-from har_jax.recognizer.parameters import Parameters
+from har_jax.recognizer import unknown_activities, validation
+from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters
 from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer
-from har_jax.train.objective import Classify
+from har_jax.train.objective import Classify, Objective
 from har_jax.train.step import compiled_start
 from har_jax.variables import Variables, resident
+
+if TYPE_CHECKING:
+  from har_jax.recognizer.budget import Plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,40 +41,84 @@ class Fitted:
 
 
 @dataclasses.dataclass(frozen=True)
+class Parts:
+  """Labeled windows to train and to validate with, normalized by the former.
+
+  split: how those for validation were chosen. 'none': they are all windows, and their metrics are not used.
+  """
+
+  train: Batch
+  validation: Batch
+  split: str
+  normalizer: Normalizer
+
+  @property
+  def are_apart(self) -> bool:
+    return self.split != 'none'
+
+
+def divide(
+  parameters: Parameters,
+  signals: Float[np.ndarray, 'w n 6'],
+  labels: Int[np.ndarray, 'w'],
+  groups: ArrayLike | None,
+  held_out: ArrayLike | None,
+  normalize: str,
+) -> Parts:
+  """Divides the windows of a fit. held_out: those to validate with; None: drawn, by subject or window."""
+  subjects = validation.encode_groups(groups, len(signals))
+  if held_out is None:
+    fraction, seed = float(parameters.validation_fraction), int(parameters.random_state)
+    is_held_out, split = splits.hold_out_at_random(labels, subjects, fraction, seed)
+  else:
+    is_held_out = validation.check_held_out(held_out, labels)
+    split = 'held_out' if is_held_out.any() else 'none'
+  normalizer = normalization.make(signals[~is_held_out], normalize)
+  windows = {'signal': normalizer(signals), 'label': labels}
+  train = {name: array[~is_held_out] for name, array in windows.items()}
+  train['origin'] = normalizer.origins(len(train['label']))
+  if split != 'none':
+    windows = {name: array[is_held_out] for name, array in windows.items()}
+  return Parts(train, windows, split, normalizer)
+
+
+@dataclasses.dataclass(frozen=True)
 class Fit:
-  """A training of a recognizer by one method. `train` and `validation` are normalized and labeled."""
+  """A training of a recognizer by one method."""
 
   objective: Classify
   method: Method
   settings: Settings
   prepared: Prepared
   training: config.Training
-  train: Batch
-  validation: Batch
+  parts: Parts
   seed: int
   progress: bool
 
+  def run(self, unlabeled: Float[np.ndarray, 'w n 6'] | None, *, tta_shifts: int) -> Fitted:
+    """Trains on the labeled windows, then with the others, if any, then fits the linear head."""
+    fitted = self.labeled()
+    if unlabeled is not None:
+      fitted = self._with_unlabeled(fitted, self.parts.normalizer(unlabeled), tta_shifts)
+    return self._with_linear_head(fitted)
+
   def labeled(self) -> Fitted:
     """Trains on the labeled windows."""
-    return self._on(self.train, 'labeled windows')
+    return self._on(self.parts.train, 'labeled windows')
 
-  def with_unlabeled(
-    self, teacher: Fitted, unlabeled: Float[np.ndarray, 'w n 6'], *, tta_shifts: int, validated: bool
+  def _with_unlabeled(
+    self, teacher: Fitted, unlabeled: Float[np.ndarray, 'w n 6'], tta_shifts: int
   ) -> Fitted:
     """One self-training round: trains anew, also on the windows that the teacher is most confident of.
 
-    Keeps the teacher where the student has a lower macro-F1 on the validation windows, if `validated`.
+    Keeps the teacher where the student has a lower macro-F1 on validation windows of their own.
     """
-    windows = {'signal': unlabeled, 'origin': self.train['origin'][:1].repeat(len(unlabeled), axis=0)}
-    logits = evaluation.predict(
-      self.objective,
-      teacher.variables,
-      {'signal': unlabeled, 'label': np.zeros(len(unlabeled), np.int32)},  # as in a validation: one program
-      tta_shifts=tta_shifts,
-      sizes=evaluation.ONE_SIZE,
-    )
+    validated = self.parts.are_apart
+    windows = {'signal': unlabeled, 'origin': self.parts.train['origin'][:1].repeat(len(unlabeled), axis=0)}
+    logits = predict(self.objective, teacher.variables, unlabeled, tta_shifts)
     pseudo_labeled = self_training.pseudo_labeled(windows, logits, seed=self.seed)
-    student = self._on(balancing.concatenate_equally([self.train, pseudo_labeled]), 'with pseudo-labels')
+    train = balancing.concatenate_equally([self.parts.train, pseudo_labeled])
+    student = self._on(train, 'with pseudo-labels')
     is_better = not validated or student.metrics['macro_f1'] >= teacher.metrics['macro_f1']
     entry = SelfTraining(
       unlabeled_windows=len(unlabeled),
@@ -79,20 +128,40 @@ class Fit:
     )
     return dataclasses.replace(student if is_better else teacher, self_training=entry)
 
-  def with_linear_head(self, fitted: Fitted) -> Fitted:
+  def _with_linear_head(self, fitted: Fitted) -> Fitted:
     """Replaces the head by a linear one on the adapted encoder's features and the windows' statistics."""
     objective = self.final_objective
     if objective == self.objective:
       return fitted
     variables = _without_head(fitted.variables) | objective.init_head(jax.random.key(0))
-    variables |= output_layer.fit(objective, variables, self.train)
-    metrics = evaluation.evaluate(objective, variables, self.validation)
+    variables |= output_layer.fit(objective, variables, self.parts.train)
+    metrics = evaluation.evaluate(objective, variables, self.parts.validation)
     return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=_scores(metrics))
 
-  def class_means(self, fitted: Fitted) -> dict[str, list[list[float]]]:
-    """Mean logits, and mean inputs of the output layer, of each class's training windows, for a card."""
-    chosen = evenly_spaced(self.train['label'], MAX_WINDOWS)
-    windows = {name: array[chosen] for name, array in self.train.items()}
+  def card(self, fitted: Fitted, training: dict[str, Any]) -> dict[str, Any]:
+    """Entries of the adapter's card: method, model, windows, metrics, and what is known of each class.
+
+    training: parameters of the fit.
+    """
+    parts, normalizer = self.parts, self.parts.normalizer
+    validated = len(parts.validation['label']) if parts.are_apart else 0
+    return {
+      **files.method_entries(self.method.name, self.settings, fitted.objective.model),
+      'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
+      'metrics': {'validation': fitted.metrics if parts.are_apart else None},
+      # Counts only: adapters are shared, and the names of subjects are private.
+      'split': {
+        'by': parts.split,
+        'windows': {'train': len(parts.train['label']), 'validation': validated},
+      },
+      'training': training | {'step': fitted.step, 'self_training': fitted.self_training},
+      **self._class_means(fitted),
+    }
+
+  def _class_means(self, fitted: Fitted) -> dict[str, list[list[float]]]:
+    """Mean logits, and mean inputs of the output layer, of each class's training windows."""
+    chosen = evenly_spaced(self.parts.train['label'], MAX_WINDOWS)
+    windows = {name: array[chosen] for name, array in self.parts.train.items()}
     outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
     logits, labels = outputs[:, -fitted.objective.classes :], windows['label']
     hidden = unknown_activities.hidden(outputs, fitted.objective.classes)
@@ -128,7 +197,7 @@ class Fit:
     Where no step trains, of the weights and of the head's inputs.
     """
     if self.method.fits_head:
-      inputs = 8 * len(self.train['label']) * sum(head_input_widths(self.objective.model))
+      inputs = 8 * len(self.parts.train['label']) * sum(head_input_widths(self.objective.model))
       return resident(self.prepared.variables) + inputs
     wrap = Wrapped(self.method, self.settings)
     start = compiled_start(self.training, pretrained=self.method.pretrained, wrap=wrap)
@@ -138,7 +207,7 @@ class Fit:
       self.training,
       state,
       self.prepared.frozen,
-      self.train,
+      self.parts.train,
       pretrained=self.method.pretrained,
       wrap=wrap,
     )
@@ -162,7 +231,7 @@ class Fit:
       prepared.statistics,
       prepared.frozen,
       windows,
-      self.validation,
+      self.parts.validation,
       self.seed,
       folder=None,  # minutes of training, which nothing resumes
       title=f'{self.method.name}, {title}',
@@ -178,6 +247,15 @@ class Fit:
     )
     variables = trained.variables | prepared.frozen
     return Fitted(self.objective, variables, trained.step, _scores(trained.history[-1]))
+
+
+def predict(
+  objective: Objective, variables: Variables, signals: Float[np.ndarray, 'w n 6'], tta_shifts: int
+) -> np.ndarray:
+  """The outputs for normalized windows, one row each."""
+  # The labels are not used: with them, the program is the one that validation compiled.
+  windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
+  return evaluation.predict(objective, variables, windows, tta_shifts=tta_shifts, sizes=evaluation.ONE_SIZE)
 
 
 def _without_head(variables: Variables) -> Variables:
@@ -196,8 +274,7 @@ def fits(
   base: files.Base | None,
   experiment: config.Experiment,
   classes: Sequence[Any],
-  train: Batch,
-  validation: Batch,
+  parts: Parts,
 ) -> FitOf:
   """Returns a function from the name of a method, and a rank if it is another, to its fit.
 
@@ -214,6 +291,20 @@ def fits(
     objective = Classify(method.model(experiment.model), len(classes), experiment.precision)
     of_head = None if method.fits_head else classes
     prepared = files.prepare(base, objective, method, settings, seed, classes=of_head)
-    return Fit(objective, method, settings, prepared, training, train, validation, seed, progress)
+    return Fit(objective, method, settings, prepared, training, parts, seed, progress)
 
   return fit_of
+
+
+def choose(parameters: Parameters, fit_of: FitOf, parts: Parts, *, rounds: int) -> tuple[Fit, 'Plan | None']:
+  """The fit of the parameters' method, or of the plan that 'auto' makes. rounds: as `budget.choose`.
+
+  Raises UserError where nothing fits, and where a limit is not positive.
+  """
+  if parameters.method != AUTO:
+    return fit_of(parameters.method), None
+  from har_jax.recognizer import budget
+
+  limits = budget.Budget(**{name: getattr(parameters, name) for name in LIMITS})
+  labels = float(np.median(np.bincount(parts.train['label'])))
+  return budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), rounds=rounds, labels=labels)

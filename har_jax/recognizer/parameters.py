@@ -13,15 +13,13 @@ from har_jax.errors import UserError
 
 if TYPE_CHECKING:
   from har_jax import files
-  from har_jax.recognizer.budget import Plan
-  from har_jax.recognizer.fitting import Fit, FitOf
 
 Base: TypeAlias = 'files.Base | str | os.PathLike[str] | None'
 
 AUTO = 'auto'  # in place of a method: one is chosen within a budget
 SCRATCH = 'scratch'  # the method without a base
 LIMITS = ('max_memory_mb', 'max_minutes', 'max_adapter_kb')  # the fields of `budget.Budget`
-# Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
+# Parameters in an adapter's card.
 IN_CARD: dict[str, type] = {
   'max_steps': int,
   'learning_rate': float,
@@ -144,19 +142,9 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
   return base, experiment
 
 
-def choose_fit(
-  parameters: Parameters, fit_of: 'FitOf', *, rounds: int, labels: float
-) -> tuple['Fit', 'Plan | None']:
-  """The fit of the parameters' method, or of the plan that 'auto' makes. rounds, labels: as `budget.choose`.
-
-  Raises UserError where nothing fits, and where a limit is not positive.
-  """
-  if parameters.method != AUTO:
-    return fit_of(parameters.method), None
-  from har_jax.recognizer import budget
-
-  limits = budget.Budget(**{name: getattr(parameters, name) for name in LIMITS})
-  return budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), rounds=rounds, labels=labels)
+def in_card(parameters: Parameters) -> dict[str, int | float]:
+  """The card's parameters. A search sets them to NumPy numbers, which JSON does not have."""
+  return {name: kind(getattr(parameters, name)) for name, kind in IN_CARD.items()}
 
 
 def load_base(base: Base) -> 'files.Base':

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from har_jax import config, files, storage
-from har_jax.datasets import normalization, signal_summary, splits
+from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.recognizer import (
   fitting,
@@ -27,7 +27,6 @@ from har_jax.recognizer import (
 )
 from har_jax.recognizer.estimator import Estimator
 from har_jax.signal.summary import SignalSummary
-from har_jax.train import evaluation
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
@@ -151,9 +150,6 @@ class Recognizer(parameters.Parameters, Estimator):
           f'{type(self).__name__} has no attribute {name!r}', name=name, obj=self
         ) from None
 
-  def __sklearn_is_fitted__(self) -> bool:
-    return hasattr(self, 'classes_')
-
   def set_params(  # type: ignore[override]
     self, **changed: Unpack[parameters.ParameterChanges]
   ) -> 'Recognizer':
@@ -193,43 +189,14 @@ class Recognizer(parameters.Parameters, Estimator):
     signals = validation.check_windows(X, windowing)
     classes, labels = validation.check_labels(y, len(signals))
     frame_check.warn_of_units(signals, windowing.rate_hz)
-    subjects = validation.encode_groups(groups, len(signals))
     more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
-    if held_out is None:
-      fraction, seed = float(self.validation_fraction), int(self.random_state)
-      held_out, split = splits.hold_out_at_random(labels, subjects, fraction, seed)
-    else:
-      held_out = validation.check_held_out(held_out, labels)
-      split = 'held_out' if held_out.any() else 'none'
-    normalizer = normalization.make(signals[~held_out], experiment.protocol.normalize)
-    windows = {'signal': normalizer(signals), 'label': labels}
-    train = {name: array[~held_out] for name, array in windows.items()}
-    train['origin'] = normalizer.origins(len(train['label']))
-    # Nothing held out: the validation is on all windows, and its metrics are not used.
-    has_validation = split != 'none'
-    validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
-    fit_of = fitting.fits(self, base, experiment, classes.tolist(), train, validate)
-    rounds, count = 1 if more is None else 2, float(np.median(np.bincount(train['label'])))
-    fit, plan = parameters.choose_fit(self, fit_of, rounds=rounds, labels=count)
-    fitted = fit.labeled()
-    if more is not None:
-      shifts = int(self.tta_shifts)
-      fitted = fit.with_unlabeled(fitted, normalizer(more), tta_shifts=shifts, validated=has_validation)
-    fitted = fit.with_linear_head(fitted)
-    card = {
-      **files.method_entries(fit.method.name, fit.settings, fitted.objective.model),
+    parts = fitting.divide(self, signals, labels, groups, held_out, experiment.protocol.normalize)
+    fit_of = fitting.fits(self, base, experiment, classes.tolist(), parts)
+    fit, plan = fitting.choose(self, fit_of, parts, rounds=1 if more is None else 2)
+    fitted = fit.run(more, tta_shifts=int(self.tta_shifts))
+    card = fit.card(fitted, parameters.in_card(self)) | {
       'classes': classes.tolist(),
-      'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
       'signals': signal_summary.summarize(signals, classes[labels].tolist(), windowing.rate_hz),
-      'metrics': {'validation': fitted.metrics if has_validation else None},
-      # Counts only: adapters are shared, and the names of subjects are private.
-      'split': {
-        'by': split,
-        'windows': {'train': len(train['label']), 'validation': int(held_out.sum())},
-      },
-      'training': {name: kind(getattr(self, name)) for name, kind in parameters.IN_CARD.items()}
-      | {'step': fitted.step, 'self_training': fitted.self_training},
-      **fit.class_means(fitted),
     }
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
     self.plan_ = None if plan is None else plan.ended(fit)
@@ -303,12 +270,8 @@ class Recognizer(parameters.Parameters, Estimator):
   def _outputs(self, objective: Classify, X: ArrayLike) -> Float[np.ndarray, 'w o']:
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
-    signals = self.prepare(X)
-    # The labels are not used: with them, the program is the one that validation compiled.
-    windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-    shifts, sizes = int(self.tta_shifts), evaluation.ONE_SIZE
-    outputs = evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts, sizes=sizes)
-    return outputs.astype(np.float64)
+    shifts = int(self.tta_shifts)
+    return fitting.predict(objective, self.variables_, self.prepare(X), shifts).astype(np.float64)
 
   def prepare(self, X: ArrayLike) -> Float[np.ndarray, 'w n 6']:
     """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""

@@ -26,6 +26,7 @@ _MAX_CARD_BYTES = 1 << 26  # results and cards have kilobytes
 RUN_AGAIN = 'delete it to run again'
 _SUMS = 'sums'  # entry of a card: file → checksum
 _Kind = TypeVar('_Kind')
+_Card = TypeVar('_Card', bound=records.Card)
 
 if typing.TYPE_CHECKING:
   Place = pathlib.Path
@@ -146,20 +147,18 @@ def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 
 
 def read_record(path: Place, kind: type[_Kind], *, to_do: str = RUN_AGAIN) -> _Kind:
-  """Reads a record. Raises UserError as `records.check` and, for a card, `read_card`; else `read`."""
+  """Reads a record. Raises UserError as `read_card`, for a card, or as `records.check` and `read`."""
   if issubclass(kind, records.Card):
-    entries, _ = read_card(path, records.format_of(kind), to_do=to_do)
-  else:
-    entries = read(path, to_do=to_do)
-  return records.check(entries, kind, path, to_do=to_do)
+    return read_card(path, kind, to_do=to_do)[0]
+  return records.check(read(path, to_do=to_do), kind, path, to_do=to_do)
 
 
-def read_card(path: Place, format: str, *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
-  """A card's entries, and the checksums of its files.
+def read_card(path: Place, kind: type[_Card], *, to_do: str) -> tuple[_Card, dict[str, str]]:
+  """A card, and the checksums of its files.
 
-  Raises UserError as `read`, and if it is of another format or schema version.
+  Raises UserError as `read` and `records.check`, and if it is of another format or schema version.
   """
-  entries = parse(path, to_do=to_do)
+  entries, format = parse(path, to_do=to_do), records.format_of(kind)
   if entries.get('format') != format:
     raise UserError(
       f'{path} has the format {shorten(repr(entries.get("format")))}, and this version reads {format!r}; '
@@ -168,7 +167,7 @@ def read_card(path: Place, format: str, *, to_do: str) -> tuple[dict[str, Any], 
   files = entries.pop(_SUMS, {})
   if not (isinstance(files, dict) and all(isinstance(sum_, str) for sum_ in files.values())):
     raise UserError(f'{path}: its {_SUMS} are not file → checksum; {to_do}')
-  return entries, files
+  return records.check(entries, kind, path, to_do=to_do), files
 
 
 def parse(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:

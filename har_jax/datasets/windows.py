@@ -24,7 +24,6 @@ from har_jax.signal.cutting import Window
 from har_jax.signal.recording import ACTIVITIES
 from har_jax.storage import Place
 
-FORMAT = records.format_of(records.Windows)
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
 _PREPARE_AGAIN = 'delete the folder and prepare it again'
 Card = tuple[records.Windows, dict[str, str]]  # meta.json, and the checksums of the other files
@@ -293,8 +292,7 @@ def read_card(folder: Place) -> Card:
   """The meta.json, and the checksums of the other files."""
   path = folder / 'meta.json'
   _check_there(folder, (path.name,))
-  entries, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
-  return records.check(entries, records.Windows, path, to_do=_PREPARE_AGAIN), expected
+  return storage.read_card(path, records.Windows, to_do=_PREPARE_AGAIN)
 
 
 def _place(folder: str | Place) -> Place:

@@ -121,7 +121,7 @@ def write(folder: str | Place, export: Export, **extra: Any) -> None:
 def load(folder: str | Place) -> Export:
   """Loads an export. Raises UserError if there is none, or if it is damaged."""
   place = storage.place(str(folder))
-  card, expected = safetensors_io.read_card(place / CARD, records.Export)
+  card, expected = storage.read_card(place / CARD, records.Export, to_do=safetensors_io.MAKE_AGAIN)
   file = card.file
   return Export(storage.read_file(place / file, expected.get(file), to_do='export again'), card)
 

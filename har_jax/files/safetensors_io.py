@@ -19,7 +19,7 @@ from har_jax.variables import Variables
 
 _Kind = TypeVar('_Kind', bound=Card)
 UNITS = ['m/s²'] * (CHANNELS // 2) + ['rad/s'] * (CHANNELS // 2)
-_MAKE_AGAIN = 'fetch or write it again'
+MAKE_AGAIN = 'fetch or write it again'
 
 
 def input_entries(windowing: Windowing) -> dict[str, int | list[str]]:
@@ -67,16 +67,10 @@ def read_with_card(
 
   Raises UserError, naming the file, if one is missing, of another format, damaged, or not the card's.
   """
-  card, expected = read_card(folder / name, kind)
+  card, expected = storage.read_card(folder / name, kind, to_do=MAKE_AGAIN)
   return card, {
-    file: storage.read_file(folder / file, expected.get(file), to_do=_MAKE_AGAIN) for file in files
+    file: storage.read_file(folder / file, expected.get(file), to_do=MAKE_AGAIN) for file in files
   }
-
-
-def read_card(path: Place, kind: type[_Kind]) -> tuple[_Kind, dict[str, str]]:
-  """A card, and the checksums of its files. Raises UserError as `storage.read_card` and `records.check`."""
-  entries, expected = storage.read_card(path, records.format_of(kind), to_do=_MAKE_AGAIN)
-  return records.check(entries, kind, path, to_do=_MAKE_AGAIN), expected
 
 
 def to_bytes(leaves: Variables) -> bytes:
@@ -89,7 +83,7 @@ def from_bytes(path: Place, content: bytes) -> Variables:
   try:
     read = safetensors.numpy.load(content)
   except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-    raise UserError(f'{path} cannot be read ({shorten(error)}); {_MAKE_AGAIN}') from error
+    raise UserError(f'{path} cannot be read ({shorten(error)}); {MAKE_AGAIN}') from error
   return jax.device_put(read)
 
 

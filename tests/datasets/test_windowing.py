@@ -49,16 +49,15 @@ def test_a_folder_says_the_length_and_rate_of_its_windows(tmp_path, windowing):
 
 def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path):
   path = _save(tmp_path / 'made', DEFAULT_WINDOWING) / 'meta.json'
-  meta, files = storage.read_card(path, store.FORMAT, to_do='')
+  meta = storage.parse(path)
   del meta['window_samples']
-  path.write_bytes(storage.card(meta, files))
+  storage.write(path, meta)
   assert store.load(path.parent).windowing == DEFAULT_WINDOWING
 
 
 def test_signals_of_another_length_than_the_meta_says_are_refused(tmp_path):
   path = _save(tmp_path / 'made', _LONG) / 'meta.json'
-  meta, files = storage.read_card(path, store.FORMAT, to_do='')
-  path.write_bytes(storage.card(meta | {'window_samples': 128}, files))
+  storage.write(path, storage.parse(path) | {'window_samples': 128})
   with pytest.raises(UserError, match=re.escape('signals are float32[6, 256, 6], not float32[w, 128, 6]')):
     store.load(path.parent)
 

@@ -16,7 +16,7 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
 
 _SAME = 0.999  # correlation of each axis with that of the other sensor
 # HHAR: of 41 phones and watches that lie still on six sides, gravity is wrong by at most 1.37 m/s².
-_LARGEST_ERROR_M_S2, _FEW_STRETCHES = 1.4, 2
+_LARGEST_ERROR_M_S2, _FEW_STRETCHES = 1.25, 2
 # Deviation from one sample to the next in the calmest tenth of all seconds, and its ratio to the second's: 1
 # is white noise. Of 88 people and positions of eight archives, all have under 0.25 m/s². With noise of 2,
 # all have over 1.6, and a ratio over 0.7.

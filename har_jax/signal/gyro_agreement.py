@@ -6,8 +6,13 @@ acceleration is rotated back by it. Then both halves of the window must have the
 acceleration averages out over a stride. What remains is the misfit of a window, and its logarithm tells how
 likely a hypothesis is: other axes or signs, another scale, another time of the gyroscope. Windows that no
 hypothesis explains then hardly count. The relation is linear in acceleration, so its sign does not matter.
+
+A delay is seen within swings, in which a limb's own acceleration is as large as gravity. It comes from the
+device's distance to the joint, its lever arm r: angular acceleration × r + angular velocity × (angular
+velocity × r). One arm is fitted to all windows, and what gravity and arm leave is the misfit.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +34,11 @@ _NOISE_G, _OF_BODY = 0.05, 0.3
 # cycle, whose own acceleration makes gravity seem to turn less, but 0.4 over no gyroscope; another time 0.1.
 _AXES_GAIN, _UNIQUE_GAIN = 0.5, 0.3
 _LARGER_GAIN, _SMALLER_GAIN, _OVER_NONE, _LEAST_FACTOR = 0.3, 0.6, 0.5, 1.2
-_LATE_GAIN, _LEAST_LATE_S = 0.12, 0.2
+_LATE_GAIN, _LEAST_LATE_S = 0.1, 0.2
+# Windows in which a delay shows: mean rad/s, and deviation of acceleration's length. In a run, half a stride
+# of delay seems to fit, since the other leg does the same then.
+_TURNING, _MOST_BODY_G = 0.3, 0.4
+_FLOOR_G2, _FITTED_G2, _FITS = 5e-4, 3e-3, 3  # noise of a misfit, and of weights; fits of the lever arm
 _SMALL_SCALE = 1.7  # what makes PDIoT's Respeck right
 _PART_GAIN = 0.35  # before and after a change, for either
 _BY_CHANCE = 3.0  # standard errors of a mean gain
@@ -82,7 +91,7 @@ def check(
   `expected`: the matrix that makes the gyroscope agree as it is in training; by default the identity.
   """
   expected = np.eye(3) if expected is None else expected
-  blocks = _blocks(signals, rate_hz)
+  blocks = everything = _blocks(signals, rate_hz)
   calm = 1 / np.hypot(1, blocks.body / _CALM_G)
   windows = _largest(blocks.change * calm)
   if len(windows) < _FEWEST_WINDOWS:
@@ -93,7 +102,7 @@ def check(
     turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
     blocks = blocks.only(_largest(np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN)) * calm))
   if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
-    return Agreement()
+    return Agreement(late_s=_find_delay(everything, expected, ()))
   candidates = frames.signed_permutations()
   (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
   logs = _log_misfits(blocks, candidates)
@@ -104,17 +113,17 @@ def check(
     logs = _log_misfits(blocks._replace(gyro=_SMALL_SCALE * blocks.gyro), candidates)
     larger = _compare_axes(logs[usual] - logs, candidates, int(usual))
     agreement = larger if larger.is_unique else agreement
-  if not is_moving:
-    return agreement
-  if _find_change(gains):
+  if is_moving and _find_change(gains):
     return Agreement(changes=True)
   as_expected = blocks._replace(gyro=blocks.gyro @ expected.T)
-  factor_gain, factor = _find_factor(as_expected)
-  late_gain, late_s = _find_delay(as_expected)
-  best = max(factor_gain, late_gain)
-  if best == 0 or (agreement.gyro is not None and gains.mean(axis=1).max() > best):
+  factor_gain, factor = _find_factor(as_expected) if is_moving else (0.0, None)
+  others = [factor * expected] if factor else []
+  others += [] if agreement.gyro is None else [agreement.gyro]
+  if (late_s := _find_delay(everything, expected, others)) is not None:
+    return Agreement(late_s=late_s)
+  if factor is None or (agreement.gyro is not None and gains.mean(axis=1).max() > factor_gain):
     return agreement
-  return Agreement(factor=factor) if factor_gain >= late_gain else Agreement(late_s=late_s)
+  return Agreement(factor=factor)
 
 
 def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
@@ -184,22 +193,49 @@ def _find_factor(blocks: _Blocks) -> tuple[float, float | None]:
   return (float(mean[usual] - least), ratio) if max(ratio, 1 / ratio) > _LEAST_FACTOR else (0.0, None)
 
 
-def _find_delay(blocks: _Blocks) -> tuple[float, float | None]:
-  """Mean gain, and seconds by which the gyroscope is behind; 0 and None if it is in time."""
-  size = (blocks.acc.shape[1] - _LAGS[-1]) // 2 * 2
-  if size < 2:
-    return 0.0, None
-  logs = []
-  for lag in _LAGS:
-    acc, gyro = blocks.acc[:, max(-lag, 0) :], blocks.gyro[:, max(lag, 0) :]
-    shifted = blocks._replace(acc=acc[:, :size], gyro=gyro[:, :size])
-    logs.append(_log_misfits(shifted, np.eye(3)[None])[0])
-  mean, usual = np.mean(logs, axis=1), len(_LAGS) // 2
-  best = int(mean.argmin())
+def _find_delay(
+  blocks: _Blocks, expected: Float[np.ndarray, '3 3'], others: Sequence[Float[np.ndarray, '3 3']]
+) -> float | None:
+  """Seconds by which the gyroscope is behind; None if it is in time, or another matrix explains more."""
+  turns = np.linalg.norm(blocks.gyro, axis=2).mean(axis=1)
+  blocks = blocks.only(_largest(np.where(blocks.body < _MOST_BODY_G, turns, 0.0), _TURNING))
+  size = blocks.acc.shape[1] - 2 * _LAGS[-1]
+  if size < 2 or len(blocks.acc) < _FEWEST_WINDOWS:
+    return None
+
+  def misfits(lag: int, matrix: Float[np.ndarray, '3 3']) -> Float[np.ndarray, 'w']:
+    first = _LAGS[-1] + lag
+    acc = blocks.acc[:, _LAGS[-1] : _LAGS[-1] + size]
+    return _log_swing_misfits(acc, blocks.gyro[:, first : first + size] @ matrix.T, blocks.step_s)
+
+  logs = np.array([misfits(lag, expected) for lag in _LAGS.tolist()])
+  best = int(logs.mean(axis=1).argmin())
   late_s = float(_LAGS[best] * blocks.step_s)
-  if abs(late_s) < _LEAST_LATE_S or not _exceeds(logs[usual] - logs[best], _LATE_GAIN):
-    return 0.0, None
-  return float(mean[usual] - mean[best]), late_s
+  is_edge = best in (0, len(_LAGS) - 1)  # and no minimum
+  if is_edge or abs(late_s) < _LEAST_LATE_S or not _exceeds(logs[len(_LAGS) // 2] - logs[best], _LATE_GAIN):
+    return None
+  return None if any(misfits(0, other).mean() < logs[best].mean() for other in others) else late_s
+
+
+def _log_swing_misfits(
+  acc: Float[np.ndarray, 'w t 3'], gyro: Float[np.ndarray, 'w t 3'], step_s: float
+) -> Float[np.ndarray, 'w']:
+  """Log of the mean square, in g², that constant gravity and one lever arm for all windows leave."""
+  back = _rotations_to_start(gyro, step_s)
+  changes = np.gradient(gyro, step_s, axis=1)
+  # The matrix of a cross product has rows unit vector × angular velocity: its product with r is ω × r.
+  spin = np.cross(np.eye(3), gyro[..., None, :])
+  arms = back @ (np.cross(np.eye(3), changes[..., None, :]) + spin @ spin)
+  rest = np.einsum('wtij,wtj->wti', back, acc)
+  arms, rest = (part - part.mean(axis=1, keepdims=True) for part in (arms, rest))
+  left = rest
+  for _ in range(_FITS):
+    weights = 1 / (np.square(left).sum(axis=2).mean(axis=1) + _FITTED_G2)
+    products = np.einsum('wtik,wtil,w->kl', arms, arms, weights)
+    ridge = 1e-3 * np.trace(products) * np.eye(3) + 1e-9 * np.eye(3)
+    arm = np.linalg.solve(products + ridge, np.einsum('wtik,wti,w->k', arms, rest, weights))
+    left = rest - arms @ arm
+  return np.log(np.square(left).sum(axis=2).mean(axis=1) + _FLOOR_G2)
 
 
 def _log_misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:

@@ -13,7 +13,7 @@ from har_jax.config import CHANNELS, Windowing
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recordings import Reading, to_windows
-from har_jax.signal import segments
+from har_jax.signal import pace, segments
 from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.summary import SignalSummary
 
@@ -60,6 +60,7 @@ def check(
     _correct(recording, findings[file]) for recording, file in zip(reading.recordings, files, strict=True)
   ]
   doubts += _warn_of_slow(expected, rates_hz(reading), windowing)
+  doubts += _warn_of_pace(reading) if reading.has_gyro else []
   corrected = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
   return corrected, findings
 
@@ -125,4 +126,16 @@ def _warn_of_slow(
     f'The {sensor} runs at {hz:.3g} Hz, at {usual_hz:.3g} Hz in training: quick movements look different.'
     for sensor, hz, usual_hz in zip(('accelerometer', 'gyroscope'), rates_hz, trained_hz, strict=False)
     if hz < min(_SLOWER * usual_hz, _FAST_ENOUGH * windowing.rate_hz)
+  ]
+
+
+def _warn_of_pace(reading: Reading) -> list[str]:
+  """A sentence if movements are not as quick as people's."""
+  factor = pace.check(_evenly_spaced(reading.recordings, reading, pace.WINDOWING)).factor
+  if factor is None:
+    return []
+  words = 'twice as fast as people are' if factor > 1 else 'half as fast as people are'
+  return [
+    f'Most movements are about {words}, for their strength: the sampling rate or the unit of time may be '
+    f'wrong. Divide a rate given by hand by {factor:g}.'
   ]

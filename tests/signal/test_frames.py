@@ -143,3 +143,20 @@ def test_a_part_with_other_axes_is_told_from_a_recording_with_other_axes():
 def test_frames_are_equal_if_they_do_the_same_to_both_sensors():
   assert frames.parse('x,y,z') == frames.parse('x,y,z,x,y,z') != frames.parse('y,x,z')
   assert frames.parse('x,y,z') != 'x,y,z'
+
+
+@pytest.mark.parametrize('blocks', [0, -4, 4])
+def test_a_delay_is_seen_in_swings_that_hide_gravity(blocks: int):
+  """A leg: the acceleration of its own swing, at 0.4 m from the hip, is as large as gravity's."""
+  time_s = np.arange(3000) / 50
+  phase = 2 * np.pi * 0.9 * time_s + np.sin(time_s / 5)
+  angle = 0.5 * np.sin(phase) + 0.05 * np.sin(2.1 * phase)
+  steps = np.random.default_rng(0).normal(0, 1.5, (3000, 3)) + 3 * np.sin(2 * phase + 1)[:, None] * [0, 1, 0]
+  turn = np.stack([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+  rate, change = (np.gradient(part, 0.02) for part in (angle, np.gradient(angle, 0.02)))
+  signal = np.zeros((3000, 6), np.float32)
+  signal[:, :2] = np.einsum('tij,tj->ti', turn, steps[:, :2] + [0, 9.81])
+  signal[:, :2] += 0.4 * np.stack([change, rate**2], axis=1)
+  signal[:, 2], signal[:, 5] = steps[:, 2], np.roll(rate, 4 * blocks)
+  agreement = gyro_agreement.check(signal[: 23 * 128].reshape(-1, 128, 6), 50)
+  assert agreement.late_s == (pytest.approx(0.08 * blocks) if blocks else None)

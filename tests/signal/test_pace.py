@@ -1,0 +1,68 @@
+"""Whether movements are as quick as people's, in the bundled excerpts of real recordings."""
+
+import collections
+import dataclasses
+
+import numpy as np
+import pytest
+import worn_device
+
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
+from har_jax.config import DEFAULT_WINDOWING
+from har_jax.recordings import Reading
+from har_jax.signal import pace
+from har_jax.signal.recording import Recording, Samples
+from har_jax.timeline import rate_check
+
+
+def _at_speed(recording: Recording, speed: float) -> Recording:
+  acc, gyro = (Samples(part.time_s / speed, part.values) for part in (recording.acc, recording.gyro))
+  return dataclasses.replace(recording, acc=acc, gyro=gyro, spans=())
+
+
+def _warnings(parts: list[Recording], *, has_gyro: bool = True) -> list[str]:
+  reading = Reading(parts, [], [], '', has_gyro, ['day'] * len(parts), [0.0] * len(parts))
+  checked, _ = rate_check.check(None, reading, 'as_is', DEFAULT_WINDOWING)
+  return [sentence for sentence in checked.warnings if 'as fast as people' in sentence]
+
+
+@pytest.mark.parametrize('archive', ['sample_motionsense', 'sample_wisdm', 'sample_dsads'])
+def test_a_rate_that_is_not_the_recordings_makes_people_too_quick_or_too_slow(archive):
+  found = ARCHIVES[archive]
+  parts = list(found.read(Source(found.bundled), found.positions[0], collections.Counter()))
+  assert _warnings(parts) == []
+  (fast,) = _warnings([_at_speed(part, 2.0) for part in parts])
+  assert 'about twice as fast as people are' in fast
+  assert 'by 2.' in fast
+  (slow,) = _warnings([_at_speed(part, 0.5) for part in parts])
+  assert 'about half as fast as people are' in slow
+  assert _warnings([_at_speed(part, 2.0) for part in parts], has_gyro=False) == []
+
+
+def test_rest_movements_of_no_person_and_few_windows_tell_nothing():
+  rng = np.random.default_rng(0)
+  swaying = worn_device.signal('walking', 60, 3)[::2][:1408].reshape(-1, 128, 6)
+  assert pace.is_moving(swaying).all()
+  assert pace.check(swaying).factor is None
+  still = np.float32([0, 0, 9.8, 0, 0, 0]) + 0.1 * rng.standard_normal((30, 128, 6)).astype(np.float32)
+  assert pace.check(still) == pace.Odds(0.0, 0.0, 0)
+  assert pace.Odds(9.0, -9.0, pace.FEWEST_WINDOWS - 1).factor is None
+
+
+def test_the_likelier_speed_counts():
+  assert pace.Odds(9.0, 3.0, 50).factor == 2
+  assert pace.Odds(3.0, 9.0, 50).factor == 0.5
+
+
+def test_spectra_by_hand():
+  """A tone of 2 Hz: its strength, frequencies and entropy on each of the three spectra."""
+  time_s = np.arange(128) / 25
+  tone = np.zeros((1, 128, 6))
+  tone[..., 2] = 10 + np.sin(2 * np.pi * 2 * time_s)
+  described = pace.describe(tone).reshape(3, 5)
+  np.testing.assert_allclose(described[0], described[1], rtol=1e-6)  # one axis is the length
+  np.testing.assert_allclose(np.exp(described[0, 1:4]), 2, rtol=0.03)
+  np.testing.assert_allclose(
+    pace.describe(3 * tone).reshape(3, 5)[0] - described[0], [np.log(3), 0, 0, 0, 0], atol=1e-6
+  )

@@ -47,16 +47,16 @@ def _examples(folder: pathlib.Path) -> Iterator[Examples]:
   classes = set(map(str, Recognizer.load().classes_))
   for place, people in checks.read_people(folder):
     if place[0] in _SHARED + _AS_RECORDED:
-      yield from of_place(place, people, classes)
+      yield from read_examples(place, people, classes)
   for path in sorted((folder / 'spar').glob('**/dataset.toml')):
     archive = own_dataset.load(path)
     subjects: dict[str, list[Recording]] = {}
     for recording in archive.read(Source(path.parent), archive.positions[0], collections.Counter()):
       subjects.setdefault(recording.subject, []).append(recording)
-    yield from of_place(('spar', archive.positions[0]), subjects, classes)
+    yield from read_examples(('spar', archive.positions[0]), subjects, classes)
 
 
-def of_place(
+def read_examples(
   place: tuple[str, str], people: dict[str, list[Recording]], classes: set[str]
 ) -> Iterator[Examples]:
   """Examples of the people of an archive and position who have no fault in the study of faults."""

@@ -34,14 +34,14 @@ _NOISE_G, _OF_BODY = 0.05, 0.3
 # cycle, whose own acceleration makes gravity seem to turn less, but 0.4 over no gyroscope; another time 0.1.
 _AXES_GAIN, _UNIQUE_GAIN = 0.5, 0.3
 _LARGER_GAIN, _SMALLER_GAIN, _OVER_NONE, _LEAST_FACTOR = 0.3, 0.6, 0.5, 1.2
-_LATE_GAIN, _LEAST_LATE_S = 0.1, 0.2
+_LATE_GAIN, _LEAST_LATE_S, _SWING_GAIN = 0.1, 0.2, 0.1
 # Windows in which a delay shows: mean rad/s, and deviation of acceleration's length. In a run, half a stride
 # of delay seems to fit, since the other leg does the same then.
 _TURNING, _MOST_BODY_G = 0.3, 0.4
 _FLOOR_G2, _FITTED_G2, _FITS = 5e-4, 3e-3, 3  # noise of a misfit, and of weights; fits of the lever arm
 _SMALL_SCALE = 1.7  # what makes PDIoT's Respeck right
 _PART_GAIN = 0.35  # before and after a change, for either
-_BY_CHANCE = 3.0  # standard errors of a mean gain
+_BY_CHANCE, _SURELY = 3.0, 4.0  # standard errors of a mean gain; the latter of swings
 _FACTORS = np.exp2(np.arange(-12, 13) / 4)
 _LAGS = np.arange(-6, 7)  # blocks: half a second
 
@@ -91,7 +91,9 @@ def check(
   `expected`: the matrix that makes the gyroscope agree as it is in training; by default the identity.
   """
   expected = np.eye(3) if expected is None else expected
-  blocks = everything = _blocks(signals, rate_hz)
+  blocks = _blocks(signals, rate_hz)
+  turns = np.linalg.norm(blocks.gyro, axis=2).mean(axis=1)
+  swings = blocks.only(_largest(np.where(blocks.body < _MOST_BODY_G, turns, 0.0), _TURNING))
   calm = 1 / np.hypot(1, blocks.body / _CALM_G)
   windows = _largest(blocks.change * calm)
   if len(windows) < _FEWEST_WINDOWS:
@@ -101,29 +103,47 @@ def check(
   else:
     turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
     blocks = blocks.only(_largest(np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN)) * calm))
-  if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
-    return Agreement(late_s=_find_delay(everything, expected, ()))
   candidates = frames.signed_permutations()
   (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
-  logs = _log_misfits(blocks, candidates)
-  gains = logs[usual] - logs
-  agreement = _compare_axes(gains, candidates, int(usual))
-  if agreement.gyro is not None and not agreement.is_unique:
-    # One that reports too little explains little of gravity's rotation, whatever its axes.
-    logs = _log_misfits(blocks._replace(gyro=_SMALL_SCALE * blocks.gyro), candidates)
-    larger = _compare_axes(logs[usual] - logs, candidates, int(usual))
-    agreement = larger if larger.is_unique else agreement
-  if is_moving and _find_change(gains):
-    return Agreement(changes=True)
-  as_expected = blocks._replace(gyro=blocks.gyro @ expected.T)
-  factor_gain, factor = _find_factor(as_expected) if is_moving else (0.0, None)
+  if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
+    agreement, factor, is_moving = Agreement(), None, False
+  else:
+    logs = _log_misfits(blocks, candidates)
+    gains = logs[usual] - logs
+    agreement = _compare_axes(gains, candidates, int(usual))
+    if agreement.gyro is not None and not agreement.is_unique:
+      # One that reports too little explains little of gravity's rotation, whatever its axes.
+      logs = _log_misfits(blocks._replace(gyro=_SMALL_SCALE * blocks.gyro), candidates)
+      larger = _compare_axes(logs[usual] - logs, candidates, int(usual))
+      agreement = larger if larger.is_unique else agreement
+    factor_gain, factor = 0.0, None
+  if is_moving:
+    if _find_change(gains):
+      return Agreement(changes=True)
+    factor_gain, factor = _find_factor(blocks._replace(gyro=blocks.gyro @ expected.T))
+  if not agreement.is_known:
+    agreement = _compare_axes_in_swings(swings, candidates, int(usual))
+    if agreement.changes:
+      return agreement
   others = [factor * expected] if factor else []
   others += [] if agreement.gyro is None else [agreement.gyro]
-  if (late_s := _find_delay(everything, expected, others)) is not None:
+  if (late_s := _find_delay(swings, expected, others)) is not None:
     return Agreement(late_s=late_s)
   if factor is None or (agreement.gyro is not None and gains.mean(axis=1).max() > factor_gain):
     return agreement
   return Agreement(factor=factor)
+
+
+def _compare_axes_in_swings(swings: _Blocks, candidates: Float[np.ndarray, 'c 3 3'], usual: int) -> Agreement:
+  """Other axes that fit swings better, which are not unique, or a change of axes."""
+  if len(swings.acc) < _FEWEST_WINDOWS:
+    return Agreement()
+  logs = _log_swing_misfits(swings, candidates)
+  gains = logs[usual] - logs
+  if _find_change(gains):
+    return Agreement(changes=True)
+  best = int(gains.mean(axis=1).argmax())
+  return Agreement(candidates[best], True) if _exceeds(gains[best], _SWING_GAIN, _SURELY) else Agreement()
 
 
 def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
@@ -147,9 +167,9 @@ def _between_halves(values: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w'
   return np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1)
 
 
-def _exceeds(gains: Float[np.ndarray, 'w'], least: float) -> bool:
+def _exceeds(gains: Float[np.ndarray, 'w'], least: float, errors: float = _BY_CHANCE) -> bool:
   mean = gains.mean()
-  return bool(mean > least and mean > _BY_CHANCE * gains.std() / len(gains) ** 0.5)
+  return bool(mean > least and mean > errors * gains.std() / len(gains) ** 0.5)
 
 
 def _compare_axes(
@@ -196,9 +216,10 @@ def _find_factor(blocks: _Blocks) -> tuple[float, float | None]:
 def _find_delay(
   blocks: _Blocks, expected: Float[np.ndarray, '3 3'], others: Sequence[Float[np.ndarray, '3 3']]
 ) -> float | None:
-  """Seconds by which the gyroscope is behind; None if it is in time, or another matrix explains more."""
-  turns = np.linalg.norm(blocks.gyro, axis=2).mean(axis=1)
-  blocks = blocks.only(_largest(np.where(blocks.body < _MOST_BODY_G, turns, 0.0), _TURNING))
+  """Seconds by which the gyroscope is behind; None if it is in time, or another matrix explains more.
+
+  blocks: of swings.
+  """
   size = blocks.acc.shape[1] - 2 * _LAGS[-1]
   if size < 2 or len(blocks.acc) < _FEWEST_WINDOWS:
     return None
@@ -206,36 +227,60 @@ def _find_delay(
   def misfits(lag: int, matrix: Float[np.ndarray, '3 3']) -> Float[np.ndarray, 'w']:
     first = _LAGS[-1] + lag
     acc = blocks.acc[:, _LAGS[-1] : _LAGS[-1] + size]
-    return _log_swing_misfits(acc, blocks.gyro[:, first : first + size] @ matrix.T, blocks.step_s)
+    gyro = blocks.gyro[:, first : first + size] @ matrix.T
+    return _log_swing_misfits(blocks._replace(acc=acc, gyro=gyro), np.eye(3)[None])[0]
 
   logs = np.array([misfits(lag, expected) for lag in _LAGS.tolist()])
   best = int(logs.mean(axis=1).argmin())
   late_s = float(_LAGS[best] * blocks.step_s)
   is_edge = best in (0, len(_LAGS) - 1)  # and no minimum
-  if is_edge or abs(late_s) < _LEAST_LATE_S or not _exceeds(logs[len(_LAGS) // 2] - logs[best], _LATE_GAIN):
+  gains = logs[len(_LAGS) // 2] - logs[best]
+  if is_edge or abs(late_s) < _LEAST_LATE_S or not _exceeds(gains, _LATE_GAIN, _SURELY):
     return None
   return None if any(misfits(0, other).mean() < logs[best].mean() for other in others) else late_s
 
 
-def _log_swing_misfits(
-  acc: Float[np.ndarray, 'w t 3'], gyro: Float[np.ndarray, 'w t 3'], step_s: float
-) -> Float[np.ndarray, 'w']:
-  """Log of the mean square, in g², that constant gravity and one lever arm for all windows leave."""
-  back = _rotations_to_start(gyro, step_s)
-  changes = np.gradient(gyro, step_s, axis=1)
+def _log_swing_misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:
+  """Log of the mean square, in g², that constant gravity and one lever arm for all windows leave.
+
+  Rotations as in `_log_misfits`.
+  """
+  signs = np.linalg.det(candidates).round()
+  misfits = np.empty((len(candidates), len(blocks.acc)))
+  changes = np.gradient(blocks.gyro, blocks.step_s, axis=1)
   # The matrix of a cross product has rows unit vector × angular velocity: its product with r is ω × r.
-  spin = np.cross(np.eye(3), gyro[..., None, :])
-  arms = back @ (np.cross(np.eye(3), changes[..., None, :]) + spin @ spin)
-  rest = np.einsum('wtij,wtj->wti', back, acc)
-  arms, rest = (part - part.mean(axis=1, keepdims=True) for part in (arms, rest))
-  left = rest
+  spin, change = (np.cross(np.eye(3), part[..., None, :]) for part in (blocks.gyro, changes))
+  for sign in np.unique(signs):
+    back = _rotations_to_start(sign * blocks.gyro, blocks.step_s)
+    arms = _centered(back @ (sign * change + spin @ spin))
+    products = np.einsum('wtik,wtil->wkl', arms, arms)
+    for number in np.flatnonzero(signs == sign):
+      turned = blocks.acc @ (sign * candidates[number])
+      seen = _centered(np.einsum('wtij,wtj->wti', back, turned))
+      misfits[number] = _leave(seen, products, np.einsum('wtik,wti->wk', arms, seen))
+  return np.log(misfits + _FLOOR_G2)
+
+
+def _centered(values: Float[np.ndarray, 'w t *shape']) -> Float[np.ndarray, 'w t *shape']:
+  return values - values.mean(axis=1, keepdims=True)
+
+
+def _leave(
+  seen: Float[np.ndarray, 'w t 3'], products: Float[np.ndarray, 'w 3 3'], along: Float[np.ndarray, 'w 3']
+) -> Float[np.ndarray, 'w']:
+  """Mean square that the best arm leaves; windows count by what is left in them.
+
+  products: of the arm's effects; along: those with what is seen.
+  """
+  squares = np.square(seen).sum(axis=(1, 2))
+  left = squares
   for _ in range(_FITS):
-    weights = 1 / (np.square(left).sum(axis=2).mean(axis=1) + _FITTED_G2)
-    products = np.einsum('wtik,wtil,w->kl', arms, arms, weights)
-    ridge = 1e-3 * np.trace(products) * np.eye(3) + 1e-9 * np.eye(3)
-    arm = np.linalg.solve(products + ridge, np.einsum('wtik,wti,w->k', arms, rest, weights))
-    left = rest - arms @ arm
-  return np.log(np.square(left).sum(axis=2).mean(axis=1) + _FLOOR_G2)
+    weights = 1 / (left / seen.shape[1] + _FITTED_G2)
+    total = np.einsum('wkl,w->kl', products, weights)
+    ridge = (1e-3 * np.trace(total) + 1e-9) * np.eye(3)
+    arm = np.linalg.solve(total + ridge, weights @ along)
+    left = np.maximum(squares - 2 * along @ arm + np.einsum('wkl,k,l->w', products, arm, arm), 0)
+  return left / seen.shape[1]
 
 
 def _log_misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:

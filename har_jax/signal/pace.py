@@ -1,4 +1,4 @@
-"""Whether movements are as quick as people's, or whether time runs too fast or too slow.
+"""Check of a recording's time: are movements as quick as people's, for their strength?
 
 w windows, n samples, f frequencies, c channels, q quantities.
 People's limbs have a size: at a given strength of a movement, its frequency says how far it goes. So a wrong

@@ -145,8 +145,7 @@ def test_frames_are_equal_if_they_do_the_same_to_both_sensors():
   assert frames.parse('x,y,z') != 'x,y,z'
 
 
-@pytest.mark.parametrize('blocks', [0, -4, 4])
-def test_a_delay_is_seen_in_swings_that_hide_gravity(blocks: int):
+def _leg(late: int) -> np.ndarray:
   """A leg: the acceleration of its own swing, at 0.4 m from the hip, is as large as gravity's."""
   time_s = np.arange(3000) / 50
   phase = 2 * np.pi * 0.9 * time_s + np.sin(time_s / 5)
@@ -157,6 +156,19 @@ def test_a_delay_is_seen_in_swings_that_hide_gravity(blocks: int):
   signal = np.zeros((3000, 6), np.float32)
   signal[:, :2] = np.einsum('tij,tj->ti', turn, steps[:, :2] + [0, 9.81])
   signal[:, :2] += 0.4 * np.stack([change, rate**2], axis=1)
-  signal[:, 2], signal[:, 5] = steps[:, 2], np.roll(rate, 4 * blocks)
-  agreement = gyro_agreement.check(signal[: 23 * 128].reshape(-1, 128, 6), 50)
+  signal[:, 2], signal[:, 5] = steps[:, 2], np.roll(rate, 4 * late)
+  return signal[: 23 * 128].reshape(-1, 128, 6)
+
+
+@pytest.mark.parametrize('blocks', [0, -4, 4])
+def test_a_delay_is_seen_in_swings_that_hide_gravity(blocks: int):
+  agreement = gyro_agreement.check(_leg(blocks), 50)
   assert agreement.late_s == (pytest.approx(0.08 * blocks) if blocks else None)
+
+
+def test_other_axes_are_seen_in_swings_that_hide_gravity():
+  signals = _leg(0)
+  assert gyro_agreement.check(signals, 50) == gyro_agreement.Agreement()
+  agreement = gyro_agreement.check(frames.parse('x,y,z,-x,-y,-z')(signals), 50)
+  assert agreement.gyro is not None
+  assert not agreement.is_unique  # about which axis it swings, and which way

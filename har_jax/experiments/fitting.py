@@ -48,8 +48,10 @@ class _Fits:
     return {name: baseline.predict_proba(signals) for name, baseline in self._baselines.items()}
 
   @property
-  def arrays(self) -> list[np.ndarray]:
-    return [array for baseline in self._baselines.values() for array in baseline.arrays]
+  def size(self) -> tuple[int, int]:
+    """Numbers that were fitted, and their bytes."""
+    arrays = [array for baseline in self._baselines.values() for array in baseline.arrays]
+    return sum(array.size for array in arrays), sum(array.nbytes for array in arrays)
 
 
 def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
@@ -62,7 +64,7 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
     return fits.probabilities(part)[spec.method]
 
-  size, size_bytes = _size(fits)
+  size, size_bytes = fits.size
   return measure_probabilities(
     spec,
     fits.data,
@@ -99,7 +101,7 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
     of_encoder = scipy.special.softmax(logits(getattr(fits.data, part)) / temperature, axis=1)
     return ensemble.average({ensemble.ENCODER: of_encoder, **fits.probabilities(part)}, weights)
 
-  size, size_bytes = _size(fits)
+  size, size_bytes = fits.size
   return measure_probabilities(
     spec,
     fits.data,
@@ -113,11 +115,6 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
     bytes=replace(encoder.bytes, trainable=encoder.bytes.trainable | {'fitted': size_bytes}),
     seconds=encoder.seconds | {'training': encoder.seconds['training'] + fits.seconds},
   )
-
-
-def _size(fits: _Fits) -> tuple[int, int]:
-  """Numbers that were fitted, and their bytes."""
-  return sum(array.size for array in fits.arrays), sum(array.nbytes for array in fits.arrays)
 
 
 def measure_probabilities(

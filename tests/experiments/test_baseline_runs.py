@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lodo_studies import QUIET, as_record, run, spec_of, target_of, with_altered, without_seconds
 
-from har_jax import baselines, experiments, files, results, storage
+from har_jax import baselines, config, experiments, files, results, storage
 from har_jax.baselines import BASELINES
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.personalization import personalize

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from lodo_studies import LORA, QUIET, as_record, run, spec_of, target_of, with_altered
 
-from har_jax import files, results, storage
+from har_jax import config, files, results, storage
 from har_jax.errors import UserError
 from har_jax.experiments import ensemble
 from har_jax.experiments.fitting import combine_and_test

@@ -8,7 +8,7 @@ import page_fixtures
 import pytest
 from report_rows import cells, runs
 
-from har_jax import records, results
+from har_jax import config, records, results
 from har_jax.errors import UserError
 from har_jax.report import commands, curves, frame, groups, page, tables
 

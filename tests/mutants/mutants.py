@@ -319,7 +319,7 @@ def main(arguments: Sequence[str]) -> None:
     done = outcomes.read(again)
   results = again if chosen.again else first
   try_all(package, [fault for fault in planned if fault not in done], tests, results, chosen.jobs)
-  text = outcomes.table(outcomes.read(first), outcomes.read(again))
+  text = outcomes.table(out)
   (out / 'table.md').write_text(text)
   print(text)
 

@@ -1,11 +1,14 @@
-"""What became of faults: lines of a file, and tables of them by room."""
+"""What became of faults: lines of a file, and tables of them by room.
+
+python tests/mutants/outcomes.py runs/mutants    prints the table of the faults that were tried so far
+"""
 
 import collections
 import dataclasses
 import json
 import pathlib
+import sys
 import tomllib
-from collections.abc import Mapping
 
 from faults import Fault
 
@@ -47,11 +50,9 @@ def _room(fault: Fault) -> str:
   return place if place in STRICT else place.partition('/')[0]
 
 
-def table(first: Mapping[Fault, str], last: Mapping[Fault, str]) -> str:
-  """Markdown: faults of each room, those killed at first and at last; then each survivor. No equivalents.
-
-  last: outcomes of those that were tried again.
-  """
+def table(folder: pathlib.Path) -> str:
+  """Markdown: faults of each room, those killed at first and at last; then each survivor. No equivalents."""
+  first, last = (read(folder / f'{name}.jsonl') for name in ('results', 'again'))
   harmless = equivalents()
   counted = [
     fault
@@ -76,3 +77,7 @@ def table(first: Mapping[Fault, str], last: Mapping[Fault, str]) -> str:
   lines += [row('those of 95 %', strict, _WANTED[True]), row('all', counted, _WANTED[False]), '']
   lines += [f'- {each.path}:{each.line}: `{each.change}` ({(first | last)[each]})' for each in alive]
   return '\n'.join(lines) + '\n'
+
+
+if __name__ == '__main__':
+  print(table(pathlib.Path(sys.argv[1])), end='')

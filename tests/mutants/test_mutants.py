@@ -1,11 +1,13 @@
 """Faults of a file, the tests that are chosen for them, and a whole run on a tiny package."""
 
 import ast
+import pathlib
 import shutil
 import subprocess
 import sys
 
 import mutants
+import outcomes
 import pytest
 from faults import Fault, faults
 
@@ -83,6 +85,12 @@ def test_a_larger_sample_begins_with_the_smaller_and_has_few_names(tmp_path, mon
   assert sorted(large, key=str) == sorted(faults(_SOURCE, 'a.py'), key=str)
   assert mutants.sample(['a.py'], 6, 1) != small
   assert sum(fault.is_name for fault in large[:10]) == 2
+
+
+def test_each_equivalent_is_a_fault_of_its_file():
+  root = pathlib.Path(__file__).parents[2]
+  for path, change in outcomes.equivalents():
+    assert change in {fault.change for fault in faults((root / path).read_text(), path)}
 
 
 @pytest.mark.slow

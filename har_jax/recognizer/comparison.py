@@ -106,7 +106,10 @@ def verdict(adapted: Score, baselines: Sequence[Score]) -> str:
       f'{counts}'
     )
   if points > 0:
-    first = f'The baseline {best.model} is better than {adapted.model}, by {points:.1f} points of macro-F1.'
+    first = (
+      f'The baseline {best.model} is better than {adapted.model}, by {points:.1f} points of macro-F1. '
+      'It is a comparison alone: no adapter holds a baseline.'
+    )
   else:
     first = (
       f'{adapted.model} is better than {best.model}, the best baseline, by {-points:.1f} points of macro-F1.'

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from absl import flags
 
-from har_jax.cli import command, main
+from har_jax.cli import main, training
 from har_jax.config import Experiment
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def _parse(script: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -
   try:
     module.FLAGS([script, *arguments])
     if 'preset' in module.FLAGS:
-      command.read_experiment(module.FLAGS)
+      training.read_experiment(module.FLAGS)
     return {name: module.FLAGS[name].value for name in module.FLAGS if module.FLAGS[name].present}
   finally:
     module.FLAGS.unparse_flags()

@@ -7,15 +7,12 @@ import pytest
 from made_predictions import make_labeled, make_predictions
 
 from har_jax.errors import UserError
-from har_jax.timeline import (
-  Bout,
-  score,
-  unknown_labels,
-)
+from har_jax.timeline import Bout, score
 from har_jax.timeline import picture as pictures
 from har_jax.timeline.activities import by_direction, select
 from har_jax.timeline.clock import Clock
 from har_jax.timeline.picture import Picture
+from har_jax.timeline.scoring import unknown_labels
 
 
 def test_scores_count_windows_inside_one_label():

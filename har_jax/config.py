@@ -275,6 +275,11 @@ class Training(Checked):
   time_warp_std: float = not_negative(
     0.0, 'time warp augmentation: standard deviation of the log factor of speed; 0: none'
   )
+  device_errors: float = not_negative(
+    0.0,
+    "device augmentation: the accelerometer's bias, gain and noise, as multiples of those of phones and "
+    'watches; some windows also have a lower rate, or no gyroscope; 0: none',
+  )
   num_evals: int = count(10, 'evenly spaced validations, each with a checkpoint')
   patience: int = not_negative(
     0,
@@ -308,6 +313,12 @@ class Experiment:
         f'{list(self.model.stem)} and normalize {self.protocol.normalize}, add '
         + ('--normalize=none' if self.model.stem else '--normalize=train')
       )
+    for part, training in ('pretrain', self.pretrain), ('finetune', self.finetune):
+      if training.device_errors and self.protocol.normalize != 'none':
+        raise UserError(
+          f'{part} device_errors are of signals in g and rad/s; given normalize {self.protocol.normalize}, '
+          f'add --{part}_device_errors=0'
+        )
     if self.protocol.tta_shifts > self.model.window_samples:
       raise UserError(
         f'protocol tta_shifts is {self.protocol.tta_shifts}; it must be at most {self.model.window_samples}, '

@@ -93,6 +93,14 @@ def test_a_stem_takes_physical_units_and_no_other_model_does(stem, normalize, fl
   assert config.Experiment(model=model, protocol=config.Protocol(normalize=flag)).model == model
 
 
+@pytest.mark.parametrize('part', ['pretrain', 'finetune'])
+def test_errors_of_devices_need_physical_units(part):
+  training, model = config.Training(device_errors=1.0), config.Model()
+  with pytest.raises(UserError, match=f'{part} device_errors are .* normalize train, add --{part}_device_er'):
+    config.Experiment(model=model, protocol=config.Protocol(), **{part: training})
+  assert config.Experiment(**{part: training})
+
+
 def test_any_width_that_the_heads_divide_is_valid():
   assert config.Model(width=18, num_heads=6, streams=2).width == 18  # two halves of 9, three heads of 3 each
 

@@ -11,7 +11,14 @@ from jax.scipy.spatial.transform import Rotation
 from jaxtyping import Array, Float
 
 from har_jax import config
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
+# Accelerometers of 41 phones and watches at rest (HHAR, doi:10.1145/2809695.2809718): standard deviations of
+# an axis' bias and of its gain, and the smallest and largest standard deviation of the noise.
+_BIAS_M_S2, _GAIN, _NOISE_M_S2 = 0.28, 0.01, (0.01, 0.08)
+# Parts of the windows with such noise, with a lower rate, and without a gyroscope.
+_NOISY, _SLOW, _NO_GYRO = 0.5, 0.3, 0.15
+_RATES = 0.24, 0.6  # lower rates, as parts of the windows' own: 12 to 30 of 50 Hz
 _CHUNK = 256  # windows of a copy that one program augments, however many there are
 
 
@@ -22,6 +29,7 @@ def augment(batch: dict[str, Any], key: Array, training: config.Training) -> tup
     (training.circular_shift, lambda signal, origin, key, _: circular_shift(signal, key)),
     (training.amplitude_std, scale_amplitude),
     (training.rotation_std_deg, rotate),
+    (training.device_errors, lambda signal, _, key, scale: vary_device(signal, key, scale)),
   )
   for strength, transform in transforms:
     if strength:
@@ -111,3 +119,30 @@ def warp_time(
   acc, gyro = jnp.split(left * (1 - weight) + right * weight, 2, axis=-1)
   zero = origin[:, None, 1:]
   return jnp.concatenate([acc, zero + factor[..., None] * (gyro - zero)], axis=-1)
+
+
+def vary_device(signal: Float[Array, 'b n c'], key: jax.Array, scale: float) -> Float[Array, 'b n c']:
+  """Records each window by a device of its own. Acceleration is in g.
+
+  Each axis of the accelerometer has a bias and a gain; some windows have noise, a lower rate, or no gyroscope
+  (zeros). A sample of a lower rate is repeated until the next one. scale: of the accelerometer's errors.
+  """
+  shape = len(signal), 1, 1
+  keys = jax.random.split(key, 8)
+  is_noisy, is_slow, has_no_gyro = (
+    jax.random.uniform(own, shape) < part
+    for own, part in zip(keys[:3], (_NOISY, _SLOW, _NO_GYRO), strict=True)
+  )
+  acc, gyro = jnp.split(signal, 2, axis=-1)
+  gain, bias_m_s2 = (
+    scale * std * jax.random.normal(own, (len(signal), 1, 3))
+    for own, std in zip(keys[3:5], (_GAIN, _BIAS_M_S2), strict=True)
+  )
+  smallest, largest = jnp.log(jnp.array(_NOISE_M_S2))
+  noise_m_s2 = scale * jnp.exp(jax.random.uniform(keys[5], shape, minval=smallest, maxval=largest))
+  noise_m_s2 = jnp.where(is_noisy, noise_m_s2, 0) * jax.random.normal(keys[6], acc.shape)
+  acc = acc * (1 + gain) + (bias_m_s2 + noise_m_s2) / STANDARD_GRAVITY_M_S2
+  changed = jnp.concatenate([acc, jnp.where(has_no_gyro, 0, gyro)], axis=-1)
+  rate = jax.random.uniform(keys[7], shape, minval=_RATES[0], maxval=_RATES[1])
+  latest = jnp.floor(jnp.floor(jnp.arange(signal.shape[1])[None, :, None] * rate) / rate).astype(int)
+  return jnp.where(is_slow, jnp.take_along_axis(changed, latest, axis=1), changed)

@@ -96,7 +96,14 @@ def _losses(training: config.Training, signal: np.ndarray, origin: tuple[float, 
 
 @pytest.mark.parametrize(
   'fields',
-  [{'circular_shift': True}, {'rotation_std_deg': 5.0}, {'amplitude_std': 0.1}, {'time_warp_std': 0.1}, {}],
+  [
+    {'circular_shift': True},
+    {'rotation_std_deg': 5.0},
+    {'amplitude_std': 0.1},
+    {'time_warp_std': 0.1},
+    {'device_errors': 1.0},
+    {},
+  ],
   ids=str,
 )
 def test_each_training_step_draws_a_new_augmentation_if_configured(fields):
@@ -178,3 +185,32 @@ def test_a_copy_keeps_the_absent_gyroscope_at_zero_and_the_mean_near():
   copy = augment.augmented_copy(windows, config.Experiment().finetune, 0)
   np.testing.assert_array_equal(copy[..., 3:], 0)
   np.testing.assert_allclose(np.linalg.norm(copy[..., :3], axis=2), 9.81, rtol=1e-5)
+
+
+def test_devices_have_the_errors_of_their_law_and_some_a_lower_rate_or_no_gyroscope():
+  still = np.tile(np.float32([0, 0, 4, 0.1, 0.2, 0.3]), (4000, 128, 1))  # g, rad/s
+  ramp = still + np.arange(128, dtype=np.float32)[None, :, None]
+  vary = jax.jit(augment.vary_device, static_argnums=2)
+  changed, faster = (np.asarray(vary(jnp.asarray(x), jax.random.key(0), 1.0)) for x in (still, ramp))
+  has_gyro = changed[..., 3:].any(axis=(1, 2))
+  assert 1 - has_gyro.mean() == pytest.approx(0.15, abs=0.02)
+  np.testing.assert_array_equal(changed[has_gyro][..., 3:], still[has_gyro][..., 3:])
+  error_m_s2 = 9.80665 * (changed - still)[..., :3]
+  # HHAR's 41 devices: bias 0.28 m/s². On an axis with 4 g, the gain of 1 % adds to it.
+  expected = np.array([0.28, 0.28, np.hypot(0.28, 0.392)])
+  np.testing.assert_allclose(error_m_s2.mean(axis=1).std(axis=0), expected, rtol=0.05)
+  noise = error_m_s2.std(axis=1).max(axis=1)
+  assert (noise > 1e-5).mean() == pytest.approx(0.5, abs=0.03)
+  assert 0.007 < noise[noise > 1e-5].min() < noise.max() < 0.12
+  repeated = (np.abs(np.diff(faster[..., 0], axis=1)) < 0.3).mean(axis=1)  # each sample is 1 above the last
+  slow = repeated[repeated > 0.3]
+  assert len(slow) / 4000 == pytest.approx(0.3, abs=0.03)
+  assert slow.min() == pytest.approx(1 - 0.6, abs=0.02)
+  assert slow.max() == pytest.approx(1 - 0.24, abs=0.02)
+  assert (faster[..., 0] < 1.05 * np.arange(128) + 0.3).all()  # no sample is from the future
+
+
+def test_twice_the_errors_of_devices_are_twice_as_large():
+  signal = jnp.zeros((1000, 16, 6)).at[..., 2].set(1.0)
+  once, twice = (np.asarray(augment.vary_device(signal, jax.random.key(1), scale)) for scale in (1.0, 2.0))
+  np.testing.assert_allclose((twice - signal)[..., :3], 2 * (once - signal)[..., :3], atol=1e-6)

@@ -94,7 +94,9 @@ def _rows() -> Iterator[dict[str, Any]]:
         for number in np.unique(numbers[tested]):
           mine = numbers[tested] == number
           described = relative_features.describe(test[mine], 50)
-          probabilities[mine] = head.combine(probabilities[mine], described, own.classes_.tolist())
+          probabilities[mine] = head.combine(
+            probabilities[mine], described, own.classes_.tolist(), own.temperature
+          )
         probabilities = adapt_to_recordings(probabilities, model.class_logits, people[tested])
       predicted = model.classes_[probabilities.argmax(axis=1)]
       macro_f1 = round(unseen.macro_f1(activities[tested], predicted), 4)

@@ -112,7 +112,7 @@ def _unlabeled(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, _A
 
     def compared(before: Float[np.ndarray, 'w y'], own: np.ndarray) -> Float[np.ndarray, 'w y']:
       described = relative_features.describe(signals[indices[own]], 50)
-      return head.combine(before[own], described, classes)
+      return head.combine(before[own], described, classes, model.temperature)
 
     yield 'base, compared with walking', _by_person(functools.partial(compared, probabilities), drawn_people)
     adapted = adapt_to_recordings(probabilities, model.class_logits, drawn_people)

@@ -126,6 +126,7 @@ def head_adapter(base: Base) -> Adapter:
     'classes': list(base.classes),
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
     'signals': base.card.signals,
+    'temperature': base.card.temperature,
     'class_logits': base.card.class_logits,
     'set_scores': base.card.set_scores,
   }

@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 _ITERATIONS = 5
 # The prior counts as so many windows of a class that have not moved, in a recording of all classes. Chosen
-# among 1 to 20 on LIARA, SPAR, HAPT and PDIoT's pocket, with other draws than docs/results/unseen.md has.
-_PRIOR_WINDOWS = 2.0
+# among 2 to 12 with and without labels, in recordings of all activities and of one or two, on the kinds of
+# docs/results/unseen.md with other draws.
+_PRIOR_WINDOWS = 3.0
 _TINY = 1e-30
 
 

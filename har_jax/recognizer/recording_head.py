@@ -58,10 +58,15 @@ class RecordingHead:
     return special.softmax(np.stack(logits), axis=2).mean(axis=0)
 
   def combine(
-    self, encoder: Float[np.ndarray, 'w y'], recording: Described, classes: Sequence[str]
+    self,
+    encoder: Float[np.ndarray, 'w y'],
+    recording: Described,
+    classes: Sequence[str],
+    temperature: float = 1.0,
   ) -> Float[np.ndarray, 'w y']:
     """The encoder's probabilities of `classes`, redistributed among those that this head knows.
 
+    temperature: of the encoder's probabilities; the answers have it, too.
     The same array where the recording has too little walking.
     """
     features = recording.relative_to(encoder.argmax(axis=1) == list(classes).index(WALKING))
@@ -69,7 +74,7 @@ class RecordingHead:
       return encoder
     columns = [list(classes).index(name) for name in self.classes]
     shared = encoder[:, columns]
-    joint = self.predict_proba(features) * np.maximum(shared, _TINY) ** _ENCODER_POWER
+    joint = self.predict_proba(features) ** (1 / temperature) * np.maximum(shared, _TINY) ** _ENCODER_POWER
     combined = np.array(encoder)
     combined[:, columns] = joint * (shared.sum(axis=1) / joint.sum(axis=1))[:, None]
     return combined

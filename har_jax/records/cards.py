@@ -108,8 +108,9 @@ class Base(_Made, kw_only=True, tag=f'har_jax base {config.SCHEMA_VERSION}'):
   sources: Annotated[list[_Source], Meta(max_length=10_000)] = []
   normalization: Text = ''
   pretraining: dict[str, Any] = {}
+  temperature: Positive = 1.0
   class_logits: ClassLogits | None = None
-  set_scores: SetScores | None = None
+  set_scores: SetScores | None = None  # with this temperature
 
   def __post_init__(self) -> None:
     _check_class_logits(self)

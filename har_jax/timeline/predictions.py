@@ -105,7 +105,7 @@ def predict(
   joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
   if head is not None:
     joined, compared, pooled = _combine(
-      head, joined, relative_features.concatenate(described), classes, files
+      head, joined, relative_features.concatenate(described), classes, files, recognizer.temperature
     )
     if compared:
       together = np.zeros(len(files)) if pooled else files
@@ -135,6 +135,7 @@ def _combine(
   described: Described,
   classes: tuple[str, ...],
   files: np.ndarray,
+  temperature: float,
 ) -> tuple[Float[np.ndarray, 'w y'], bool, int]:
   """Probabilities, whether windows were compared with walking, and how many files with that of all.
 
@@ -145,13 +146,13 @@ def _combine(
   for name in names:
     is_in_file = files == name
     alone = encoder[is_in_file]
-    answers = head.combine(alone, described.only(is_in_file), classes)
+    answers = head.combine(alone, described.only(is_in_file), classes, temperature)
     if answers is alone:  # too little walking
       break
     combined[is_in_file] = answers
   else:
     return combined, True, 0
-  together = head.combine(encoder, described, classes)
+  together = head.combine(encoder, described, classes, temperature)
   compared = together is not encoder
   return together, compared, len(names) if compared and len(names) > 1 else 0
 

@@ -70,6 +70,24 @@ def test_a_recognizer_of_the_base_predicts_without_labels(general, tmp_path):
   assert recognizer.method == 'auto'  # that of the next fit
 
 
+@pytest.mark.slow
+def test_the_head_answers_with_a_temperature_that_its_sets_have(general):
+  validation = windows((np.arange(120) % 4)[:40])
+  signals = validation['signal'] * np.float32([9.80665] * 3 + [1] * 3)
+  recognizer = Recognizer(general)
+  plain = Recognizer(
+    files.make_base(general.variables, msgspec.structs.replace(general.card, temperature=1.0))
+  )
+  probabilities, unsoftened = recognizer.predict_proba(signals), plain.predict_proba(signals)
+  softened = unsoftened ** (1 / 2.5)
+  np.testing.assert_allclose(probabilities, softened / softened.sum(axis=1, keepdims=True), rtol=1e-4)
+  assert recognizer.temperature == 2.5
+  activities = np.array(ACTIVITIES)[validation['label']]
+  groups = np.where(activities == 'kicking', 'unknown', activities)[activities != 'typing']
+  own = probabilities[activities != 'typing'][groups[:, None] == recognizer.classes_]
+  np.testing.assert_allclose(general.card.set_scores, np.sort(1 - own), atol=1e-3)
+
+
 def test_a_rare_class_weighs_as_much_as_a_frequent_one():
   rng = np.random.default_rng(0)
   labels = np.repeat([0, 1], [90, 10])

@@ -36,7 +36,7 @@ def test_moving_logits_is_moving_the_features_of_a_linear_head():
   for _ in range(5):
     counts = expected.sum(axis=0)
     shares = counts / counts.sum()
-    prior = 2 * (3 / np.exp(-(shares * np.log(shares)).sum())) ** 2
+    prior = 3 * (3 / np.exp(-(shares * np.log(shares)).sum())) ** 2
     moves = (expected.T @ features - counts[:, None] * CENTERS) / (prior + counts)[:, None]
     moved = features - expected @ moves
     expected = special.softmax(moved @ CENTERS.T - np.square(CENTERS).sum(axis=1) / 2, axis=1)

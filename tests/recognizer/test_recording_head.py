@@ -100,6 +100,17 @@ def test_it_tells_apart_what_the_encoder_does_not(head, unseen):
   np.testing.assert_array_equal(combined[:, 3], encoder[:, 3])  # what it does not know, it leaves
 
 
+def test_answers_have_the_temperature_of_the_encoder(head, unseen):
+  windows, encoder = unseen
+  described = relative_features.describe(windows, 50)
+  softened = encoder ** (1 / 2.5)
+  softened /= softened.sum(axis=1, keepdims=True)
+  sharp = head.combine(encoder, described, CLASSES)[:, :3] ** (1 / 2.5)
+  combined = head.combine(softened, described, CLASSES, 2.5)
+  share = softened[:, :3].sum(axis=1, keepdims=True)
+  np.testing.assert_allclose(combined[:, :3], share * sharp / sharp.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
 def test_without_walking_the_encoder_answers(head, unseen):
   windows, encoder = unseen
   still = encoder.argmax(axis=1) != 0

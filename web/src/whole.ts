@@ -4,7 +4,7 @@ import type { AdapterCard } from './adapter';
 import { softmax } from './output_layer';
 
 const ITERATIONS = 5;
-const PRIOR_WINDOWS = 2; // of a class that have not moved, in a recording of all classes
+const PRIOR_WINDOWS = 3; // of a class that have not moved, in a recording of all classes
 const TINY = 1e-30;
 const COVERAGE = 0.9;
 

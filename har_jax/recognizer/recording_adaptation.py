@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 _ITERATIONS = 5
 # The prior counts as so many windows of a class that have not moved, in a recording of all classes. Chosen
-# among 2 to 12 with and without labels, in recordings of all activities and of one or two, on the kinds of
-# docs/results/unseen.md with other draws.
+# among 2 to 12, with and without labels, on other draws than docs/results/unseen.md has. Recordings had all
+# activities, or one or two.
 _PRIOR_WINDOWS = 3.0
 _TINY = 1e-30
 

@@ -3,17 +3,16 @@
 import type { AdapterCard } from './adapter';
 import type { Chain } from './chain';
 import { csv } from './recorder';
+import type { Moment } from './steps';
 import { UNKNOWN, type Session } from './timeline';
 import { adaptToRecording, classLogitsOf, setOf } from './whole';
 
 const FIRST_PROBABILITY = 4; // of a row
 
-interface Row {
-  timeMs: number;
+interface Row extends Moment {
   shown: string;
   confidence: number;
   probabilities: number[];
-  activity: string; // from all windows
   set: string[];
   names: readonly string[];
 }
@@ -24,26 +23,34 @@ interface Row {
  */
 export function tabulate(sessions: readonly Session[], card: AdapterCard, chain: Chain): Row[] {
   const isPlain = (session: Session): boolean => session.model === card.checksum && !session.corrections;
-  const plain = sessions.filter(isPlain).flatMap(({ rows }) => rows);
+  const own = (row: number[], { names }: Session): number[] => row.slice(FIRST_PROBABILITY, lastOf(names));
+  const plainSessions = sessions.filter(isPlain);
+  const plain = plainSessions.flatMap(({ rows }) => rows);
   const classLogits = classLogitsOf(card);
-  const probabilities = plain.map((row) => row.slice(FIRST_PROBABILITY));
+  const probabilities = plainSessions.flatMap((session) => session.rows.map((row) => own(row, session)));
   const adapted = classLogits && plain.length ? adaptToRecording(probabilities, classLogits) : probabilities;
   const byRow = new Map(plain.map((row, index) => [row, adapted[index]]));
   return sessions.flatMap((session) => {
     const { names, rows } = session;
     const scores = isPlain(session) ? card.set_scores : undefined;
-    const changed = rows.map((row) => byRow.get(row) ?? row.slice(FIRST_PROBABILITY));
+    const changed = rows.map((row) => byRow.get(row) ?? own(row, session));
     const decoded = unbroken(rows).flatMap(([first, stop]) => chain.smoothed(changed.slice(first, stop)));
     return rows.map((row, index) => ({
       timeMs: row[0],
+      isFirst: index === 0 || row[1] === 1,
       shown: row[2] < 0 ? UNKNOWN : names[row[2]],
       confidence: row[3],
-      probabilities: row.slice(FIRST_PROBABILITY),
+      probabilities: own(row, session),
       activity: names[decoded[index].indexOf(Math.max(...decoded[index]))],
+      lengths: row.slice(lastOf(names)),
       set: scores ? setOf(changed[index], scores).map((each) => names[each]) : [],
       names,
     }));
   });
+}
+
+function lastOf(names: readonly string[]): number {
+  return FIRST_PROBABILITY + names.length;
 }
 
 export function answersCsv(rows: readonly Row[]): string {

@@ -10,6 +10,7 @@ import { connectPocket } from './pocket';
 import { isTake, lengthS, Recorder, type Take } from './recorder';
 import { Recognizer, type Answer } from './recognizer';
 import { Sensor } from './sensor';
+import { measureMovement } from './steps';
 import { Store, type Series } from './store';
 import { isSession, nameOf, Timeline, UNKNOWN } from './timeline';
 import * as view from './view';
@@ -96,7 +97,10 @@ async function setUp(model: Model): Promise<void> {
     view.choices('truth', labels);
   });
   const rows = () => tabulate(answered.sessions, adapter, own.learner.chain);
-  view.onClick('sum-up', () => view.write('totals', inAll(totals(rows(), stream.hop_s))));
+  view.onClick('sum-up', () => {
+    const all = rows();
+    view.write('totals', inAll(totals(all, stream.hop_s), measureMovement(all, windowS, input.rate_hz)));
+  });
   view.onClick('save-answers', () => view.save(view.csvFile('answers.csv', answersCsv(rows()))));
   view.write('model', `${classes.length} activities`);
   await learning.restore();

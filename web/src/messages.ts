@@ -3,6 +3,7 @@
 import type { Contradiction } from './frame';
 import type { Correction } from './learner';
 import type { Failure } from './sensor';
+import type { Movement } from './steps';
 
 export const FAILURES: Record<Failure, string> = {
   insecure: 'Browsers give motion data only to pages with https. Open this page by its https address.',
@@ -57,9 +58,11 @@ export function learnedFrom(corrections: readonly Correction[]): string {
   return `Learned: ${times.join(', ')}`;
 }
 
-export function inAll(totals: ReadonlyMap<string, number>): string {
+export function inAll(totals: ReadonlyMap<string, number>, { steps, cadence }: Movement): string {
   const times = [...totals].map(([each, lastsS]) => `${each} ${seconds(lastsS)}`);
-  return `All windows together: ${times.join(', ')}`;
+  const pace = cadence === undefined ? '' : `, ${Math.round(cadence)} a minute while walking`;
+  const counted = steps ? `. ${steps} steps of walking and running${pace}` : '';
+  return `All windows together: ${times.join(', ')}${counted}.`;
 }
 
 /** `label`: what was being recorded. */

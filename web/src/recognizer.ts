@@ -5,6 +5,7 @@ import { FrameCheck, type Contradiction } from './frame';
 import { Learner } from './learner';
 import type { Model } from './model';
 import { softmax } from './output_layer';
+import { lengthsOf } from './steps';
 import { adaptToRecording, classLogitsOf } from './whole';
 import { rulesOf, Windows, type Sample, type Window } from './windows';
 
@@ -23,6 +24,7 @@ export interface Answer {
   names: readonly string[]; // of the probabilities
   corrections: number; // that the answer rests on
   contradiction: Contradiction | undefined; // of all windows so far with the training recordings
+  lengths: number[]; // of acceleration, of the samples that the window before does not have
 }
 
 export class Recognizer {
@@ -32,6 +34,7 @@ export class Recognizer {
   readonly learner: Learner;
   private recent: number[][] = []; // logits
   private recentS = -Infinity; // start of the last one's window
+  private lastS = -Infinity; // start of the last window
   private known: number[] | undefined;
   private best = -1;
   private turn: Promise<void> = Promise.resolve(); // the model takes one window at a time
@@ -75,10 +78,13 @@ export class Recognizer {
     const isKnown = this.isKnown(probabilities, isFirst || best !== this.best);
     this.best = best;
     const contradiction = this.frame.push(window);
+    const sinceS = isFirst ? Infinity : window.startS - this.lastS;
+    this.lastS = window.startS;
+    const lengths = lengthsOf(window, Math.round(sinceS * this.model.card.input.rate_hz));
     const [names, corrections] = [learner.names, learner.corrections.length];
     this.onAnswer({
       ...{ startS, isFirst, alone, probabilities, posterior, best, isKnown, names, corrections },
-      contradiction,
+      ...{ contradiction, lengths },
     });
   }
 

@@ -10,7 +10,8 @@ export interface Bar {
   stopS: number;
 }
 
-/** Answers of one model. A row: time, 1 after a gap, index of the name or -1, confidence, probabilities. */
+/** Answers of one model. A row: time, 1 after a gap, index of the name or -1, confidence, probabilities, and
+ * lengths of acceleration. */
 export interface Session extends Series {
   names: readonly string[];
   model: string; // checksum of its adapter
@@ -43,7 +44,7 @@ export class Timeline {
       this.sessions.push(this.current);
     }
     const numbers = [Number(answer.isFirst), isKnown ? best : -1, answer.posterior[best]];
-    this.current.rows.push([1000 * answer.startS, ...numbers, ...answer.alone]);
+    this.current.rows.push([1000 * answer.startS, ...numbers, ...answer.alone, ...answer.lengths]);
     return this.current;
   }
 

@@ -3,6 +3,7 @@
 python tests/expected.py <folder>    where <folder>/built holds the built page
 """
 
+import collections
 import dataclasses
 import json
 import pathlib
@@ -11,9 +12,12 @@ import sys
 import jax
 import msgspec
 import numpy as np
+import pandas as pd
 import scipy.special
 
-from har_jax import config, config_fields, export, files, methods, records
+from har_jax import config, config_fields, export, files, methods, recognize, records
+from har_jax.archives import ARCHIVES, sample
+from har_jax.archives.source import Source
 from har_jax.datasets import signal_summary
 from har_jax.export import web
 from har_jax.recognizer import frame_check, prediction_sets, recording_adaptation
@@ -194,6 +198,20 @@ def _recordings() -> dict:
   }
 
 
+def _steps() -> dict:
+  """What Python counts in a recording of the sample: walking, running and a rest, with their bouts."""
+  archive, names = ARCHIVES['sample_motionsense'], ['walking', 'sitting', 'running']
+  read = archive.read(Source(sample.FOLDER / 'motionsense.zip'), archive.positions[0], collections.Counter())
+  of_person = [recording for recording in read if recording.subject == '1']
+  parts = [next(part for part in of_person if part.spans[0].activity == name) for name in names]
+  samples = np.concatenate([np.concatenate([part.acc.values, part.gyro.values], axis=1) for part in parts])
+  table = pd.DataFrame(samples, columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  table.insert(0, 'time_s', np.arange(len(table)) / 50)
+  answers = recognize(table, acc_unit='m/s2', gyro_unit='rad/s', activities=names)
+  bouts = answers.bouts[['start_s', 'end_s', 'activity']].to_dict('records')
+  return {'samples': samples.tolist(), 'bouts': bouts, 'movement': answers.summary['movement']}
+
+
 def _trained() -> tuple[SignalSummary, np.ndarray]:
   """What the exported card says of the training recordings, a made-up walk and rest; and 20 such windows."""
   samples = _samples(np.arange(0, _SECONDS, 1 / 50)).astype(np.float32)
@@ -231,6 +249,7 @@ def main(folder: pathlib.Path) -> None:
   found = _frames(summary, windows) | {'signals': msgspec.to_builtins(summary)}
   expected = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
   expected |= {'corrections': _corrections(), 'recording': _recordings(), 'adapters': _adapters(folder)}
+  expected['steps'] = _steps()
   text = json.dumps(expected | {'unknown_below': _UNKNOWN_BELOW})
   (folder / 'expected.json').write_text(text, encoding='utf-8')
 

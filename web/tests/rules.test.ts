@@ -49,6 +49,8 @@ test('whether a bout is known does not depend on the bout before it', async () =
   expect(change).toBeGreaterThan(8);
   expect(made.slice(0, change).map(({ isKnown }) => isKnown)).not.toContain(false);
   expect(made[change].isKnown).toBe(false);
+  // No sample twice.
+  expect(made.map(({ lengths }) => lengths.length)).toEqual([128, ...Array<number>(13).fill(64)]);
 });
 
 const ANSWER: Answer = {
@@ -62,6 +64,7 @@ const ANSWER: Answer = {
   names: CARD.classes,
   corrections: 0,
   contradiction: undefined,
+  lengths: [9.8],
 };
 
 test('answers with an activity that was learned stand beside those before it', () => {

@@ -49,6 +49,11 @@ export interface Expected {
     scores: number[];
     sets: boolean[][];
   };
+  steps: {
+    samples: number[][];
+    bouts: { start_s: number; end_s: number; activity: string }[];
+    movement: { steps: number; walking_cadence: number };
+  };
   adapters: Record<string, { added: number[][]; card: AdapterCard }>;
   frames: { signals: Signals; windows: number[][]; cases: Record<string, FrameCase> };
 }

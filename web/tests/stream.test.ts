@@ -2,11 +2,12 @@
 
 import { expect, inject, test } from 'vitest';
 import { Chain } from '../src/chain';
+import { lengthsOf, measureMovement, type Moment } from '../src/steps';
 import { rulesOf, Windows } from '../src/windows';
 import { readExpected } from './setup';
 
 const RULES = { samples: 128, rateHz: 50, hopS: 1.28, maxGapS: 0.2 };
-const { cases, chain, lengths } = readExpected(inject('folder'));
+const { cases, chain, lengths, steps } = readExpected(inject('folder'));
 
 function furthest(a: ArrayLike<number>, b: number[]): number {
   return Math.max(...b.map((value, index) => Math.abs(a[index] - value)));
@@ -51,6 +52,22 @@ test('samples that are missing or not later are dropped', () => {
   ]);
   expect(found).toHaveLength(windows.length);
   expect(furthest(found[3].signal, windows[3])).toBeLessThan(1e-5);
+});
+
+test('steps of a real recording are those of Python', () => {
+  const stream = new Windows(RULES);
+  const windows = steps.samples.flatMap((values, index) => stream.push({ timeS: index / 50, values }));
+  const moments = windows.map((window, index): Moment => {
+    const centerS = window.startS + 1.28;
+    const bout = steps.bouts.find(({ start_s, end_s }) => start_s <= centerS && centerS < end_s);
+    const fresh = index ? Math.round((window.startS - windows[index - 1].startS) * 50) : Infinity;
+    const lengths = lengthsOf(window, fresh);
+    return { timeMs: 1000 * window.startS, isFirst: window.isFirst, activity: bout?.activity ?? '', lengths };
+  });
+  const measured = measureMovement(moments, 2.56, 50);
+  expect(measured.steps).toBe(steps.movement.steps);
+  expect(measured.steps).toBeGreaterThan(100);
+  expect(measured.cadence).toBeCloseTo(steps.movement.walking_cadence, 1);
 });
 
 test('the filter over time is that of Python', () => {

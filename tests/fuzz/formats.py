@@ -12,6 +12,7 @@ import made_results
 import mutations
 import numpy as np
 import received_formats
+import traps
 from form import Format, Read, digest
 from official import OFFICIAL, zipped
 
@@ -235,6 +236,7 @@ FORMATS = (
   *_archives('bytes of its zip', _BYTES, True),
   *_archives('a file in its zip', mutations.damaged_member, False),
   *received_formats.FORMATS,
+  traps.FORMAT,
   Format('own dataset', _build_dataset, _TEXT, _read_dataset, False),
   *(
     Format(f'{name}, bytes', build, _BYTES, read, True, '*[!n]')  # but its card

@@ -66,6 +66,7 @@ async function setUp(model: Model): Promise<void> {
   const { classes, input, stream } = card;
   const activities = new view.Activities(classes, UNKNOWN);
   const answered = (timeline = new Timeline(adapter.checksum, stream.hop_s));
+  answered.sessions.push(...(await restore(sessions))); // before new ones are kept
   const showLast = (nowS: number) => activities.showTimeline(answered.bars(nowS - SPAN_S), nowS);
   const onAnswer = (answer: Answer): void => {
     const session = answered.push(answer);
@@ -104,7 +105,6 @@ async function setUp(model: Model): Promise<void> {
   view.onClick('save-answers', () => view.save(view.csvFile('answers.csv', answersCsv(rows()))));
   view.write('model', `${classes.length} activities`);
   await learning.restore();
-  answered.sessions.push(...(await restore(sessions)));
   if (!answered.sessions.length) return;
   view.element('answers').hidden = false;
   showLast(Date.now() / 1000);
@@ -258,6 +258,7 @@ async function main(): Promise<void> {
   connect();
   void watchBattery((share) => view.write('battery', view.percent(share)));
   void keepOffline(() => view.write('offline', 'ready'));
+  await showEarlier(); // before a new recording is kept
   try {
     await setUp(await loadModel());
   } catch (error) {
@@ -266,7 +267,6 @@ async function main(): Promise<void> {
     view.write('answer', '–');
     view.notify(NO_MODEL);
   }
-  await showEarlier();
 }
 
 void main();

@@ -459,6 +459,7 @@ test.each([
   await page.move(motionsOf(jitter).map((each) => ({ ...each, timeMs: each.timeMs + 15_000 })));
   await answers(page, 2 * jitter.start_s.length - 1);
   await page.page.waitForSelector('#trace polyline[points]');
+  await page.page.click('#sum-up');
   await page.shoot(`running-${width}-${scheme}`);
   expect(await page.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
   await page.page.click('#lock');

@@ -17,6 +17,7 @@ from har_jax.config_fields import (
   field,
   flag,
   fraction,
+  label_budget,
   names,
   not_negative,
   positive,
@@ -186,11 +187,9 @@ class Protocol(Checked):
   )
   test_fraction: float = share(0.3, 'fraction of the subjects or windows to test on')
   validation_fraction: float = share(0.1, 'fraction of the subjects or windows to validate on')
-  label_budget: str = field(
+  label_budget: str = label_budget(
     '0.7',
     'labels to train and validate with: a fraction of all windows (0.1), or n per class and part (10/class)',
-    lambda value: _is_budget(value),
-    'a fraction over 0 and up to 1 such as 0.1, or a number per class such as 10/class',
   )
   normalize: str = choice(
     'train',
@@ -235,14 +234,6 @@ class Protocol(Checked):
     """The label budget: a fraction of all windows (float), or labels per class (int)."""
     number, per_class, _ = self.label_budget.partition('/class')
     return int(number) if per_class else float(number)
-
-
-def _is_budget(text: str) -> bool:
-  number, per_class, after = text.partition('/class')
-  try:
-    return not after and (int(number) >= 1 if per_class else 0 < float(number) <= 1)
-  except ValueError:
-    return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -319,11 +310,8 @@ class Experiment:
           f'{part} device_errors are of signals in g and rad/s; given normalize {self.protocol.normalize}, '
           f'add --{part}_device_errors=0'
         )
-    if self.protocol.tta_shifts > self.model.window_samples:
-      raise UserError(
-        f'protocol tta_shifts is {self.protocol.tta_shifts}; it must be at most {self.model.window_samples}, '
-        'the samples of a window'
-      )
+    if (shifts := self.protocol.tta_shifts) > (most := self.model.window_samples):
+      raise UserError(f'protocol tta_shifts is {shifts}; it must be at most {most}, the samples of a window')
 
   @classmethod
   def paper(cls) -> 'Experiment':

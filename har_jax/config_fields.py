@@ -58,6 +58,18 @@ def choice(default: str, choices: Mapping[str, str] | Sequence[str], text: str) 
   return field(default, text, lambda value: value in choices, f'one of {", ".join(choices)}')
 
 
+def label_budget(default: str, text: str) -> Any:
+  def is_valid(value: str) -> bool:
+    number, per_class, after = value.partition('/class')
+    try:
+      return not after and (int(number) >= 1 if per_class else 0 < float(number) <= 1)
+    except ValueError:
+      return False
+
+  rule = 'a fraction over 0 and up to 1 such as 0.1, or a number per class such as 10/class'
+  return field(default, text, is_valid, rule)
+
+
 def positive(default: float, text: str) -> Any:
   return field(default, text, lambda value: value > 0, 'a number over 0')
 

@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 import pytest
+import scipy.interpolate
 
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.signal.recording import Recording, Samples, Span, regular
@@ -78,6 +79,14 @@ def test_sensors_pair_by_time_not_by_row():
   both = piece.signal[10:-10]
   np.testing.assert_allclose(both[:, :3], both[:, 3:], atol=0.01)  # half a sample at 2 Hz would be 0.13
   np.testing.assert_allclose(both[:, 3:], _tones(_times(piece), 2.0).values[10:-10], atol=0.01)
+
+
+def test_between_uneven_samples_the_signal_is_the_modified_akima_curve():
+  rng = np.random.default_rng(0)
+  time_s, values = (np.arange(300) + rng.uniform(0, 0.3, 300)) / 50, rng.normal(0, 9, (300, 3))
+  (piece,) = _resampled(Samples(time_s, values), Samples(time_s, values))
+  curve = scipy.interpolate.Akima1DInterpolator(time_s, values, method='makima')
+  np.testing.assert_allclose(piece.signal[1:-1, :3], curve(_times(piece))[1:-1], atol=1e-4)
 
 
 @pytest.mark.parametrize('rate_hz', [19.86, 25, 100, 187.5])

@@ -35,7 +35,7 @@ _MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', fl
 _MODEL = flags.DEFINE_string(
   'model', None, 'file.py:Class of one more model, with fit(X, y) and predict(X)', flag_values=FLAGS
 )
-_OUT = flags.DEFINE_string('out', None, 'table (default: results/unseen.csv)', flag_values=FLAGS)
+_TABLE = flags.DEFINE_string('table', None, 'the table (default: results/unseen.csv)', flag_values=FLAGS)
 _ROOT = pathlib.Path(__file__).parents[2]
 TABLE, PAGE = _ROOT / 'results' / 'unseen.csv', _ROOT / 'docs' / 'results' / 'unseen.md'
 _SEEDS, _LABELS = (0, 1, 2), (10, 1)
@@ -171,7 +171,7 @@ def measure(kind: Kind, labels: int, seed: int, name: str, make: Callable[[int],
 
 
 def main() -> dict[str, Any]:
-  table = pathlib.Path(_OUT.value) if _OUT.value else TABLE
+  table = pathlib.Path(_TABLE.value) if _TABLE.value else TABLE
   rows = csv_table.read(table).to_dict('records') if table.exists() else []
   done = {tuple(row[name] for name in _KEY) for row in rows}
   made = models() if _MEASURE.value else {}

@@ -293,6 +293,7 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script, page):
     'errors',
     'federated',
     'method_costs',
+    'poison',
     'sets',
     'steps',
     'suggestions',

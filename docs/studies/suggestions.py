@@ -5,7 +5,7 @@ python docs/studies/suggestions.py --nomeasure
 
 One person's recordings are cut into stretches, some of which are labeled. A linear head on the frozen bundled
 base is fitted to them, and tested on other people.
-w windows, s stretches, f features.
+w windows, t training windows, s stretches, f features.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from har_jax.cli import command
 from har_jax.report import csv_table, markdown
-from har_jax.signal.statistics import window_statistics
+from har_jax.signal import statistics
 from har_jax.timeline import suggestions
 
 FLAGS = flags.FlagValues()
@@ -77,10 +77,10 @@ def draw(kind: unseen.Kind, seed: int) -> Person:
   def means(windows: Float[np.ndarray, 'w f']) -> Float[np.ndarray, 's f']:
     return windows[:own_count].reshape(len(stretches), size, -1).mean(axis=1)
 
-  statistics = window_statistics(signals[indices[:own_count]], 50)
-  encoded = features[:, : -statistics.shape[1]]
+  own = statistics.window_statistics(signals[indices[:own_count]], 50)
+  encoded = features[:, : -own.shape[1]]
   by_window = dict(zip(indices.tolist(), features, strict=True))
-  return Person(stretches, tested, by_window, means(probabilities), means(statistics), means(encoded))
+  return Person(stretches, tested, by_window, means(probabilities), means(own), means(encoded))
 
 
 def _order(kind: unseen.Kind) -> tuple[np.ndarray, np.ndarray]:
@@ -103,6 +103,20 @@ def encode(signals: Float[np.ndarray, 'w n 6']) -> tuple[Float[np.ndarray, 'w f'
   objective = Features(methods.with_linear_head(model.adapter_.objective.model), 2)
   encoder = {path: leaf for path, leaf in model.variables_.items() if '/encoder/' in path}
   return evaluation.predict(objective, encoder, windows), model.probabilities(signals)
+
+
+def head_inputs(
+  features: Float[np.ndarray, 'w f'], training: Float[np.ndarray, 't f']
+) -> Float[np.ndarray, 'w f']:
+  """Features of `encode` as a linear head takes them that is fitted to some of them."""
+  from har_jax.model import head_input_limits
+  from har_jax.train import output_layer
+
+  count = len(statistics.NAMES)
+  widths = features.shape[1] - count, count
+  mean, scale = output_layer.standardization(training, widths)
+  limits = head_input_limits(widths)
+  return np.clip((features - mean) * scale, -limits, limits)
 
 
 def choices(person: Person, count: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -141,7 +155,6 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
   person, activities = draw(kind, seed), unseen.load(kind)[1]
   names = np.array([_most_frequent(activities[stretch]) for stretch in person.stretches])
   tested = np.stack([person.features[index] for index in person.tested.tolist()])
-  widths = person.encoded.shape[1], person.statistics.shape[1]
   for count in _LABELS:
     for name, chosen in choices(person, count, seed):
       windows = np.concatenate([person.stretches[index] for index in chosen])
@@ -149,10 +162,8 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
       features = np.stack([person.features[index] for index in windows.tolist()])
       score = 0.0
       if len(np.unique(labels)) > 1:
-        # Both parts of the head's input have the same total variance, and no limit.
-        scale = 1 / (np.maximum(features.std(axis=0), 1e-6) * np.sqrt(np.repeat(widths, widths)))
-        head = LogisticRegression(C=10.0, max_iter=1000).fit(features * scale, labels)
-        score = unseen.macro_f1(activities[person.tested], head.predict(tested * scale))
+        head = LogisticRegression(C=10.0, max_iter=1000).fit(head_inputs(features, features), labels)
+        score = unseen.macro_f1(activities[person.tested], head.predict(head_inputs(tested, features)))
       yield {
         'kind': kind.name,
         'seed': seed,

@@ -106,13 +106,11 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
   from sklearn.metrics import roc_auc_score
 
   features, activities, part = draw(kind, seed)
-  widths = 576, features.shape[1] - 576
   tested = activities[part == 3]
   for name in np.random.default_rng(seed).permutation(np.unique(tested))[:_LEFT_OUT]:
     is_train = (part == 0) & (activities != name)
     train = features[is_train]
-    scale = 1 / (np.maximum(train.std(axis=0), 1e-6) * np.sqrt(np.repeat(widths, widths)))
-    standardized = (features - train.mean(axis=0)) * scale
+    standardized = suggestions.head_inputs(features, train)
     labels = np.unique(activities[is_train], return_inverse=True)[1]
     is_unknown = tested == name
     for title, values in scores(standardized, standardized[is_train], labels):

@@ -82,7 +82,7 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   outputs = predict(objective.with_hidden, variables | {_MEAN: jnp.zeros_like(tiny), _SCALE: tiny}, windows)
   features = outputs[:, : -1 - objective.classes].astype(np.float64) / _FAR_BELOW_LIMITS
   widths = head_input_widths(objective.model)
-  mean, scale = _standardization(features, widths)
+  mean, scale = standardization(features, widths)
   limits = head_input_limits(widths)
   model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
   model.fit(np.clip((features - mean) * scale, -limits, limits), windows['label'])
@@ -98,9 +98,10 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   return {path: jnp.asarray(leaf, jnp.float32) for path, leaf in leaves.items()}
 
 
-def _standardization(
+def standardization(
   features: Float[np.ndarray, 'w f'], widths: Sequence[int]
 ) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'f']]:
+  """Mean and scale of the head's inputs, by those of the training windows; without a limit."""
   deviations = features.std(axis=0)
   deviations = np.where(deviations > _LEAST_DEVIATION, deviations, np.inf)  # a constant input is left out
   return features.mean(axis=0), head_input_weights(widths) / deviations

@@ -112,7 +112,7 @@ def _print_summary(answers: Any) -> None:
   summary = answers.summary
   rows = [*answers.minutes['minutes'].items(), ('recorded', summary['recorded_minutes'])]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
-  print(f'{summary["bouts"]} bouts: {summary["rules"]}.')
+  print(f'{summary["bouts"]} bout{"s" * (summary["bouts"] != 1)}: {summary["rules"]}.')
   for sentence in movement.sentences(summary['movement']):
     print(sentence)
   if len(summary['days']) > 1:

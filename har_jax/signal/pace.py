@@ -16,13 +16,13 @@ from jaxtyping import Bool, Float
 
 from har_jax.signal import Windowing
 
-WINDOWING = Windowing(samples=128, rate_hz=25)
+WINDOWING = Windowing(samples=256, rate_hz=50)  # a usual rate, so that few recordings must be resampled
 _BAND_HZ = (0.3, 9.0)  # from slow strides to what a filter of 20 Hz lets through
 _MOVING_M_S2, _MOVING_RAD_S = 0.7, 0.2
 FEWEST_WINDOWS = 8
 _FAST, _SLOW = 2.2, 0.5  # mean log odds that are believed
 _USUAL = 3.5  # deviations from the mean: the functions are not fitted to what lies beyond, 1 % of windows
-_TINY = 1e-9
+_TINY = 1e-13
 _MODEL = pathlib.Path(__file__).with_name('pace.json')
 
 
@@ -66,7 +66,7 @@ def describe(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w q']:
   values = (values - values.mean(axis=1, keepdims=True)) * np.hanning(values.shape[1])[:, None]
   frequencies_hz = np.fft.rfftfreq(values.shape[1], 1 / WINDOWING.rate_hz)
   band = (frequencies_hz > _BAND_HZ[0]) & (frequencies_hz < _BAND_HZ[1])
-  powers = np.square(np.abs(np.fft.rfft(values, axis=1)[:, band]))
+  powers = np.square(np.abs(np.fft.rfft(values, axis=1, norm='forward')[:, band]))
   parts = (powers[..., 0], powers[..., 1:4].sum(axis=2), powers[..., 4:].sum(axis=2))
   return np.concatenate([_describe_spectrum(part + _TINY, frequencies_hz[band]) for part in parts], axis=1)
 

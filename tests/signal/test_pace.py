@@ -42,10 +42,10 @@ def test_a_rate_that_is_not_the_recordings_makes_people_too_quick_or_too_slow(ar
 
 def test_rest_movements_of_no_person_and_few_windows_tell_nothing():
   rng = np.random.default_rng(0)
-  swaying = worn_device.signal('walking', 60, 3)[::2][:1408].reshape(-1, 128, 6)
+  swaying = worn_device.signal('walking', 60, 3)[:2816].reshape(-1, 256, 6)
   assert pace.is_moving(swaying).all()
   assert pace.check(swaying).factor is None
-  still = np.float32([0, 0, 9.8, 0, 0, 0]) + 0.1 * rng.standard_normal((30, 128, 6)).astype(np.float32)
+  still = np.float32([0, 0, 9.8, 0, 0, 0]) + 0.1 * rng.standard_normal((30, 256, 6)).astype(np.float32)
   assert pace.check(still) == pace.Odds(0.0, 0.0, 0)
   assert pace.Odds(9.0, -9.0, pace.FEWEST_WINDOWS - 1).factor is None
 
@@ -57,8 +57,8 @@ def test_the_likelier_speed_counts():
 
 def test_spectra_by_hand():
   """A tone of 2 Hz: its strength, frequencies and entropy on each of the three spectra."""
-  time_s = np.arange(128) / 25
-  tone = np.zeros((1, 128, 6))
+  time_s = np.arange(256) / 50
+  tone = np.zeros((1, 256, 6))
   tone[..., 2] = 10 + np.sin(2 * np.pi * 2 * time_s)
   described = pace.describe(tone).reshape(3, 5)
   np.testing.assert_allclose(described[0], described[1], rtol=1e-6)  # one axis is the length

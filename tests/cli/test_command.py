@@ -232,7 +232,7 @@ def test_a_flagfile_of_another_command_names_it(capsys):
   assert command.run(main.load('pretrain'), ['--flagfile=sample']) == 1
   told = (
     'error: --flagfile=sample is for har-jax lodo; this command has no targets, methods, seeds, '
-    'lodo_batch_runs, label_budget, lora_rank, lora_alpha, finetune_epochs, '
+    'label_budget, lora_rank, lora_alpha, finetune_epochs, '
   )
   assert capsys.readouterr().err == told + 'finetune_max_steps, finetune_num_evals\n'
 

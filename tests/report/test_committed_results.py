@@ -73,6 +73,7 @@ def test_nothing_else_is_committed_as_a_result():
     *(
       'continual.csv',
       'contrastive.csv',
+      'poison.csv',
       'corrections.csv',
       'federated.csv',
       'time_and_memory.csv',

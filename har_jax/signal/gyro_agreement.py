@@ -34,7 +34,9 @@ _NOISE_G, _OF_BODY = 0.05, 0.3
 # cycle, whose own acceleration makes gravity seem to turn less, but 0.4 over no gyroscope; another time 0.1.
 _AXES_GAIN, _UNIQUE_GAIN = 0.5, 0.3
 _LARGER_GAIN, _SMALLER_GAIN, _OVER_NONE, _LEAST_FACTOR = 0.3, 0.6, 0.5, 1.2
-_LATE_GAIN, _LEAST_LATE_S, _SWING_GAIN = 0.1, 0.2, 0.1
+# In swings, other axes gain at most 0.24 for DSADS's arms and legs as recorded. A change of axes is not
+# sought: as recorded, it gains as much as with a fault.
+_LATE_GAIN, _LEAST_LATE_S, _SWING_GAIN = 0.1, 0.2, 0.28
 # Windows in which a delay shows: mean rad/s, and deviation of acceleration's length. In a run, half a stride
 # of delay seems to fit, since the other leg does the same then.
 _TURNING, _MOST_BODY_G = 0.3, 0.4
@@ -123,8 +125,6 @@ def check(
     factor_gain, factor = _find_factor(blocks._replace(gyro=blocks.gyro @ expected.T))
   if not agreement.is_known:
     agreement = _compare_axes_in_swings(swings, candidates, int(usual))
-    if agreement.changes:
-      return agreement
   others = [factor * expected] if factor else []
   others += [] if agreement.gyro is None else [agreement.gyro]
   if (late_s := _find_delay(swings, expected, others)) is not None:
@@ -135,13 +135,11 @@ def check(
 
 
 def _compare_axes_in_swings(swings: _Blocks, candidates: Float[np.ndarray, 'c 3 3'], usual: int) -> Agreement:
-  """Other axes that fit swings better, which are not unique, or a change of axes."""
+  """Other axes that fit swings better, which are not unique."""
   if len(swings.acc) < _FEWEST_WINDOWS:
     return Agreement()
   logs = _log_swing_misfits(swings, candidates)
   gains = logs[usual] - logs
-  if _find_change(gains):
-    return Agreement(changes=True)
   best = int(gains.mean(axis=1).argmax())
   return Agreement(candidates[best], True) if _exceeds(gains[best], _SWING_GAIN, _SURELY) else Agreement()
 

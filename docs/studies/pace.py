@@ -20,6 +20,7 @@ from absl import flags
 from har_jax.archives import own_dataset
 from har_jax.archives.source import Source
 from har_jax.cli import command
+from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import to_windows
 from har_jax.signal import pace
@@ -48,7 +49,12 @@ def _examples(folder: pathlib.Path) -> Iterator[Examples]:
   for place, people in checks.read_people(folder):
     if place[0] in _SHARED + _AS_RECORDED:
       yield from read_examples(place, people, classes)
-  for path in sorted((folder / 'spar').glob('**/dataset.toml')):
+  tables = sorted((folder / 'spar').glob('**/dataset.toml'))
+  if not tables:  # without its slow exercises, those of others look half as fast
+    raise UserError(
+      f'no dataset.toml of SPAR in {folder / "spar"}; see docs/own_dataset.md for how to write it'
+    )
+  for path in tables:
     archive = own_dataset.load(path)
     subjects: dict[str, list[Recording]] = {}
     for recording in archive.read(Source(path.parent), archive.positions[0], collections.Counter()):

@@ -2,8 +2,8 @@
 
 python docs/studies/bench_table.py [steps] [recommended]
 
-Needs torch, peft and bitsandbytes, and JAX 0.12 or newer for bfloat16. Takes half an hour a model on an idle
-machine.
+Needs torch, peft and bitsandbytes, and JAX 0.12 or newer for bfloat16. On two idle cores,
+`steps` takes an hour, `recommended` twenty minutes.
 """
 
 import os
@@ -28,8 +28,11 @@ _OUT = _ROOT / 'runs' / 'bench_table'
 _PAPER = ('--model_stem=', '--model_depth=6', '--model_pooling=mean', '--normalize=train')
 _NO_AUGMENTATION = ('--finetune_amplitude_std=0', '--finetune_time_warp_std=0')
 # Experiment in the table → its flags. `steps` is the paper's linear embedding; no flags: what everyone runs.
-MODELS = {'steps': (*_PAPER, *_NO_AUGMENTATION), 'recommended': ()}
-_MEASURED = ('--kinds=lora,full,qlora,pretraining,inference', '--batches=64,256,1024')
+MODELS = {
+  'steps': (*_PAPER, *_NO_AUGMENTATION, '--batches=64,256,1024', '--repeats=8'),
+  'recommended': ('--batches=256', '--repeats=5'),
+}
+_KINDS = '--kinds=lora,full,qlora,pretraining,inference'
 # For both libraries: memory that was freed is used again.
 _ALLOCATOR = 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4000000000'
 
@@ -37,7 +40,7 @@ _ALLOCATOR = 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_t
 def main() -> None:
   for name in sys.argv[1:] or MODELS:
     devices = f'--cpu_devices={len(jobs.cores())}'
-    arguments = (*MODELS[name], *_MEASURED, devices, '--dtypes=float32,bfloat16', '--repeats=8')
+    arguments = (*MODELS[name], _KINDS, devices, '--dtypes=float32,bfloat16')
     program = [sys.executable, '-m', 'launch.bench', '--peers', *arguments, f'--out={_OUT / name}']
     measured = subprocess.run(program, cwd=_ROOT, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
     if measured.returncode:  # its message is above

@@ -14,6 +14,23 @@ def run_in_process(name: str, *arguments: object) -> tuple[int, str, str]:
   return _output(main.load(name), lambda: main.main([name, *map(str, arguments)]))
 
 
+def succeed(name: str, *arguments: object) -> tuple[str, str]:
+  """The standard output and the standard error of a command that ends well."""
+  code, out, err = run_in_process(name, *arguments)
+  assert code == 0, err
+  return out, err
+
+
+def refuse(name: str, *arguments: object, is_silent: bool = True) -> str:
+  """The one line of a command that ends with an error; it may warn, and print unless `is_silent`."""
+  code, out, err = run_in_process(name, *arguments)
+  assert code == 1, err
+  assert not (is_silent and out)
+  (line,) = [line for line in err.splitlines() if not line.startswith('warning: ')]
+  assert line.startswith('error: ')
+  return line
+
+
 def run_module(module: types.ModuleType, *arguments: object) -> tuple[int, str, str]:
   """The same of `python -m <module> <arguments>`, a script that is no command of har-jax."""
   return _output(module, lambda: command.run(module, [*map(str, arguments)]))

@@ -7,17 +7,11 @@ import pytest
 import recordings
 import short_sample
 import tiny_flags
-from in_process import run_in_process
+from in_process import succeed
 
 from har_jax import config_fields, files
 from har_jax.baselines import forest
 from har_jax.train.objective import Classify
-
-
-def _run(command: str, *arguments: object) -> tuple[str, str]:
-  code, out, err = run_in_process(command, *arguments)
-  assert code == 0, err
-  return out, err
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -35,7 +29,7 @@ def windows(tmp_path_factory) -> pathlib.Path:
   with pytest.MonkeyPatch.context() as patched:
     short_sample.shorten(patched)
     for name in short_sample.NAMES:
-      out, _ = _run('prepare', f'--archive={name}', f'--out={folder}')
+      out, _ = succeed('prepare', f'--archive={name}', f'--out={folder}')
       assert 'walking' in out
   return folder
 
@@ -50,7 +44,7 @@ def study(windows) -> tuple[str, ...]:
 def finished(study, tmp_path_factory) -> pathlib.Path:
   """The folder of the study, run without interruption in one process."""
   folder = tmp_path_factory.mktemp('runs')
-  out, _ = _run('lodo', *study, f'--out={folder}')
+  out, _ = succeed('lodo', *study, f'--out={folder}')
   for number, method in enumerate(('full', 'probe'), start=1):
     assert (
       f'[{number}/2] {folder}/sample_motionsense/{method}/subject/labels-0.7/seed0.json: accuracy ' in out
@@ -72,11 +66,5 @@ def folder(tmp_path_factory, tiny, drawn) -> pathlib.Path:
 @pytest.fixture(scope='session')
 def adapted(folder) -> tuple[str, str]:
   """What `har-jax adapt` prints while it makes the folder `adapter`."""
-  return _run(
-    'adapt',
-    f'--recording={folder}/my.csv',
-    f'--labels={folder}/labels.csv',
-    f'--base={folder}/base',
-    f'--out={folder}/adapter',
-    *tiny_flags.ADAPT,
-  )
+  where = (folder / 'my.csv', folder / 'labels.csv', f'--base={folder}/base', f'--out={folder}/adapter')
+  return succeed('adapt', *where, *tiny_flags.ADAPT)

@@ -25,25 +25,25 @@ def _text(name: str) -> str:
   return (_CLOUD / name).read_text()
 
 
-def _pod() -> dict[str, Any]:
-  (replicated,) = yaml.safe_load(_text('gke_tpu.yaml'))['spec']['replicatedJobs']
-  return replicated['template']['spec']['template']['spec']
+def _yaml(name: str) -> dict[str, Any]:
+  return yaml.safe_load(_text(name))
 
 
-def _shell(name: str) -> str:
-  return yaml.safe_load(_text(name))['run'] if name.endswith('.yaml') else _text(name)
+def _job() -> tuple[dict[str, Any], dict[str, Any]]:
+  """The job of the JobSet, and its pod."""
+  (replicated,) = _yaml('gke_tpu.yaml')['spec']['replicatedJobs']
+  return replicated, replicated['template']['spec']['template']['spec']
 
 
 def _command(name: str) -> list[str]:
   """The script that a spec runs and its arguments."""
   if name == 'gke_tpu.yaml':
-    words = _pod()['containers'][0]['command']
+    words = _job()[1]['containers'][0]['command']
   else:
-    lines = _shell(name).replace('\\\n', ' ').splitlines()
-    (line,) = (line for line in lines if 'launch/' in line and not line.startswith('#'))
+    text = _yaml(name)['run'] if name in _SKY else _text(name)
+    (line,) = re.findall(r'^[^#\n]*launch/.*', text.replace('\\\n', ' '), re.MULTILINE)
     words = shlex.split(line)
-  start = next(index for index, word in enumerate(words) if word.startswith('launch/'))
-  return words[start:]
+  return words[next(index for index, word in enumerate(words) if word.startswith('launch/')) :]
 
 
 def _parse(script: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def test_an_end_by_sigterm_is_no_failure(name):
 @pytest.mark.parametrize('name', _SKY)
 @pytest.mark.parametrize('part', ['setup', 'run'])
 def test_skypilots_commands_are_valid_bash(name, part):
-  subprocess.run(['bash', '-n', '-c', yaml.safe_load(_text(name))[part]], check=True)
+  subprocess.run(['bash', '-n', '-c', _yaml(name)[part]], check=True)
 
 
 # --- GKE
@@ -142,7 +142,7 @@ def _check_schema(value: Any, schema: Any, path: str = '') -> None:
 
 
 def test_the_jobset_has_only_fields_of_its_schema():
-  jobset = yaml.safe_load(_text('gke_tpu.yaml'))
+  jobset = _yaml('gke_tpu.yaml')
   _check_schema(jobset, _JOBSET)
   assert (jobset['apiVersion'], jobset['kind']) == ('jobset.x-k8s.io/v1alpha2', 'JobSet')
   assert re.fullmatch('[a-z][a-z0-9-]*', jobset['metadata']['name'])
@@ -153,25 +153,24 @@ def test_the_jobset_has_only_fields_of_its_schema():
 
 def test_kubernetes_accepts_the_job_of_the_jobset():
   kubernetes_validate = pytest.importorskip('kubernetes_validate')
-  (replicated,) = yaml.safe_load(_text('gke_tpu.yaml'))['spec']['replicatedJobs']
+  replicated, _ = _job()
   job = {'apiVersion': 'batch/v1', 'kind': 'Job', 'metadata': {'name': replicated['name']}}
-  kubernetes_validate.validate(
-    job | replicated['template'], kubernetes_validate.latest_version(), strict=True
-  )
+  latest = kubernetes_validate.latest_version()
+  kubernetes_validate.validate(job | replicated['template'], latest, strict=True)
   misspelt = {'spec': replicated['template']['spec'] | {'backofLimit': 0}}
   with pytest.raises(kubernetes_validate.ValidationError):
-    kubernetes_validate.validate(job | misspelt, kubernetes_validate.latest_version(), strict=True)
+    kubernetes_validate.validate(job | misspelt, latest, strict=True)
 
 
 def test_the_number_of_hosts_fits_the_topology():
-  (replicated,) = yaml.safe_load(_text('gke_tpu.yaml'))['spec']['replicatedJobs']
-  job, (container,) = replicated['template']['spec'], _pod()['containers']
-  sides = _pod()['nodeSelector']['cloud.google.com/gke-tpu-topology'].split('x')
+  replicated, pod = _job()
+  job, (container,) = replicated['template']['spec'], pod['containers']
+  sides = pod['nodeSelector']['cloud.google.com/gke-tpu-topology'].split('x')
   chips = container['resources']['limits']['google.com/tpu']
   assert job['parallelism'] == job['completions'] == math.prod(map(int, sides)) // chips
   assert container['resources']['requests'] == container['resources']['limits']
   assert job['backoffLimit'] == 0
-  assert _pod()['restartPolicy'] == 'Never'  # a podFailurePolicy needs it
+  assert pod['restartPolicy'] == 'Never'  # a podFailurePolicy needs it
   assert {entry['name'] for entry in container['env']} == {'BUCKET', 'SHARD'}
   _check_divides_the_batches(job['parallelism'] * chips)
 
@@ -182,7 +181,7 @@ def _check_divides_the_batches(devices: int) -> None:
 
 
 def test_the_chips_of_skypilots_slice_divide_the_batches():
-  accelerators = yaml.safe_load(_text('sky_tpu.yaml'))['resources']['accelerators']
+  accelerators = _yaml('sky_tpu.yaml')['resources']['accelerators']
   _check_divides_the_batches(int(accelerators.removeprefix('tpu-v5litepod-')))
 
 
@@ -223,13 +222,8 @@ def test_the_slurm_script_requeues_itself_after_sigterm(tmp_path, code, is_reque
   for name, ends in (('srun', code), ('scontrol', 0)):
     (tmp_path / name).write_text(f'#!/bin/bash\necho {name} "$@" >> {tmp_path}/called\nexit {ends}\n')
     (tmp_path / name).chmod(0o755)
-  slurm = {
-    'SLURM_ARRAY_TASK_ID': '1',
-    'SLURM_ARRAY_TASK_COUNT': '4',
-    'SLURM_JOB_ID': '17',
-    'BUCKET': 'gs://b',
-  }
-  environment = os.environ | slurm | {'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
+  slurm = {'SLURM_ARRAY_TASK_ID': '1', 'SLURM_ARRAY_TASK_COUNT': '4', 'SLURM_JOB_ID': '17'}
+  environment = os.environ | slurm | {'BUCKET': 'gs://b', 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
   done = subprocess.run(['bash', str(_CLOUD / 'slurm_gpu.sh')], env=environment)
   assert done.returncode == code
   called = (tmp_path / 'called').read_text().splitlines()

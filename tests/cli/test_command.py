@@ -12,11 +12,11 @@ import sys
 
 import pytest
 from absl import flags
-from in_process import run_in_process
+from in_process import refuse
 from toy_command import toy_module
 
 from har_jax import config
-from har_jax.cli import command, flagfiles, main, processes, training
+from har_jax.cli import command, flagfiles, main, training
 from har_jax.continual.settings import Settings
 from har_jax.errors import Stopped, UserError
 from har_jax.federated.federation import Federation
@@ -104,12 +104,6 @@ def test_a_field_with_a_help_text_is_a_flag_with_its_default(name, cls, others):
     assert (flag.help, flag.default) == (field.metadata['help'], field.default)
 
 
-def test_a_value_out_of_range_is_refused_as_the_flag_is_read():
-  for flag in ('--rank=0', '--random_state=-1', '--batch=half'):
-    code, _, error = run_in_process('adapt', flag)
-    assert (code, error.startswith(f'error: flag {flag}: ')) == (1, True)
-
-
 def test_lodo_has_a_flag_for_every_hyperparameter():
   values, experiment = main.load('lodo').FLAGS, vars(config.Experiment())
   prefixes = ('model_', 'lora_', '', '', '', 'pretrain_', 'finetune_')
@@ -122,40 +116,44 @@ def test_lodo_has_a_flag_for_every_hyperparameter():
 def test_hyperparameter_flags_override_the_preset():
   values = flags.FlagValues()
   experiment = training.define_experiment(values)
-  values(
-    [
-      'har-jax',
-      '--preset=paper',
-      '--model_width=96',
-      '--model_head=8,4',
-      '--nomodel_log_std',
-      '--split=subject',
-    ]
-  )
+  words = ('--preset=paper', '--model_width=96', '--model_head=8,4', '--model_stem=', '--nomodel_log_std')
+  values(['har-jax', *words, '--split=subject'])
   paper = config.Experiment.paper()
-  assert experiment().model.width == 96
-  assert experiment().model.head == (8, 4)
-  assert experiment().protocol.split == 'subject'
+  model = dataclasses.replace(paper.model, width=96, head=(8, 4), stem=(), log_std=False)
+  assert (experiment().model, experiment().protocol.split) == (model, 'subject')
   assert experiment().lora == paper.lora
 
 
-def test_pretraining_refuses_a_hyperparameter_that_it_would_ignore():
-  for flag in ('lora_rank', 'continued_pretraining_steps', 'finetune_max_steps'):
-    assert f'--{flag}' in run_in_process('lodo', '--helpfull')[1]
-    code, _, error = run_in_process('pretrain', f'--{flag}=5')
-    assert (code, flag in error) == (1, True)
+IN_SAMPLE = (
+  'targets, methods, seeds, label_budget, lora_rank, lora_alpha, finetune_epochs, finetune_max_steps'
+)
 
 
-def test_an_empty_list_flag_is_an_empty_tuple():
-  values = flags.FlagValues()
-  experiment = training.define_experiment(values)
-  values(['har-jax', '--model_stem=', '--normalize=train'])
-  assert experiment().model == dataclasses.replace(config.Experiment().model, stem=())
-
-
-def test_a_second_call_in_one_process_starts_from_the_defaults():
-  assert '--seeds=one' in run_in_process('lodo', '--seeds=one')[2]
-  assert '--lodo_shard=one' in run_in_process('lodo', '--lodo_shard=one')[2]
+@pytest.mark.parametrize(
+  ('name', 'words', 'message'),
+  [
+    ('lodo', '--siez=3', 'siez'),
+    ('lodo', '3', "'3' is not a flag: write --name=value"),
+    ('export', 'a b', "'b' is not a flag: write --name=value; by position: adapter"),
+    ('export', 'a --adapter=b', "'a' and --adapter=b: give one of them"),
+    *(('adapt', word, f'flag {word}: ') for word in ('--rank=0', '--random_state=-1', '--batch=half')),
+    # What it would ignore, and what another command has.
+    *(('pretrain', f'--{flag}=5', flag) for flag in ('lora_rank', 'continued_pretraining_steps')),
+    ('pretrain', '--finetune_max_steps=5', 'finetune_max_steps'),
+    ('pretrain', '--flagfile=sample',
+     f'--flagfile=sample is for har-jax lodo; this command has no {IN_SAMPLE}, finetune_num_evals'),
+    ('lodo', '--flagfile=nowhere', 'by name there are base, choose, paper'),
+    # A second call in one process starts from the defaults.
+    ('lodo', '--seeds=one', '--seeds=one'),
+    ('lodo', '--lodo_shard=one', '--lodo_shard=one'),
+    ('lodo', '--processes=2 --process=0', '--coordinator'),
+    ('lodo', '--coordinator=here:1 --processes=2 --process=2', '--process=2'),
+    ('lodo', '--coordinator=here --processes=2 --process=1', '--coordinator=here'),
+    ('lodo', '--distributed --process=1', '--distributed'),
+  ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(name, words, message):
+  assert message in refuse(name, *words.split())
 
 
 # --- exit codes
@@ -195,10 +193,8 @@ def test_ctrl_c_promises_a_continuation_only_of_what_is_kept(monkeypatch, capsys
 @pytest.mark.parametrize('name', [name for name in main.COMMANDS if 'out' in main.load(name).FLAGS])
 def test_an_out_that_cannot_be_written_is_found_before_any_work(name, tmp_path):
   (tmp_path / 'file').write_text('')
-  code, out, err = run_in_process(name, f'--out={tmp_path}/file/out')
-  assert (code, out) == (1, '')
-  assert err.startswith(f'error: cannot write to {tmp_path}/file/out: Not a directory; ')
-  assert len(err.splitlines()) == 1
+  error = refuse(name, f'--out={tmp_path}/file/out')
+  assert error.startswith(f'error: cannot write to {tmp_path}/file/out: Not a directory; ')
 
 
 @pytest.mark.parametrize('ends', [ValueError('a bug'), OSError(errno.EACCES, 'denied')])
@@ -228,55 +224,12 @@ def test_alarms_of_the_compiler_do_not_reach_the_user(monkeypatch):
     assert os.environ['TF_CPP_MIN_LOG_LEVEL'] == level
 
 
-def test_a_flagfile_of_another_command_names_it(capsys):
-  assert command.run(main.load('pretrain'), ['--flagfile=sample']) == 1
-  told = (
-    'error: --flagfile=sample is for har-jax lodo; this command has no targets, methods, seeds, '
-    'label_budget, lora_rank, lora_alpha, finetune_epochs, '
-  )
-  assert capsys.readouterr().err == told + 'finetune_max_steps, finetune_num_evals\n'
-
-
 def test_sentences_name_flags_with_their_dashes():
   sentence = 'rate_hz is 3: give it with columns, --time_unit=s or frame=flip; unknown_below is a_rate_hz'
   expected = (
     '--rate_hz is 3: give it with --columns, --time_unit=s or --frame=flip; --unknown_below is a_rate_hz'
   )
   assert command.with_dashes(sentence) == expected
-
-
-@pytest.mark.parametrize(
-  ('argument', 'named'),
-  [
-    ('--siez=3', 'siez'),
-    ('--size=three', 'three'),
-    ('3', "'3'"),
-    ('--flagfile=nowhere', 'by name there are base, choose, paper'),
-  ],
-)
-def test_a_wrong_flag_is_one_line(argument, named, capsys):
-  assert command.run(toy_module(), [argument]) == 1
-  err = capsys.readouterr().err
-  assert err.startswith('error: ')
-  assert named in err
-  assert len(err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-  ('arguments', 'named'),
-  [
-    (['--processes=2', '--process=0'], '--coordinator'),
-    (['--coordinator=here:1', '--processes=2', '--process=2'], '--process=2'),
-    (['--coordinator=here', '--processes=2', '--process=1'], '--coordinator=here'),
-    (['--distributed', '--process=1'], '--distributed'),
-  ],
-)
-def test_flags_of_a_distributed_run_are_checked(arguments, named):
-  values = flags.FlagValues()
-  join = processes.define_processes(values)
-  values(['har-jax', *arguments])
-  with pytest.raises(UserError, match=named):
-    join()
 
 
 # --- entry points

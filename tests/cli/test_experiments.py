@@ -9,7 +9,7 @@ from typing import Any
 import processes
 import pytest
 import tiny_flags
-from in_process import run_in_process
+from in_process import refuse, run_in_process, succeed
 
 from har_jax.experiments import paper, supervised_head
 from har_jax.train.checkpoint import Checkpoints
@@ -20,9 +20,7 @@ _RESULT = 'sample_motionsense/{}/subject/labels-0.7/seed0.json'
 
 
 def _run(command: str, *arguments: object) -> str:
-  code, out, err = run_in_process(command, *arguments)
-  assert code == 0, err
-  return out
+  return succeed(command, *arguments)[0]
 
 
 def _result(folder: pathlib.Path, method: str) -> dict:
@@ -33,9 +31,7 @@ def _result(folder: pathlib.Path, method: str) -> dict:
 
 
 def test_stages_are_run_one_at_a_time(study, finished, tmp_path):
-  code, _, err = run_in_process('lodo', *study, f'--out={tmp_path}', '--phase=adapt')
-  assert code == 1
-  assert '--phase' in err
+  assert '--phase' in refuse('lodo', *study, f'--out={tmp_path}', '--phase=adapt')
   pretrained = tmp_path / 'sample_motionsense' / 'pretrain' / 'pretrained.json'
   assert _run('lodo', *study, f'--out={tmp_path}', '--phase=pretrain').startswith(f'{pretrained}: step ')
   assert not list(tmp_path.rglob('seed0.json'))
@@ -49,8 +45,7 @@ def test_personalization_writes_one_file_per_label_count(study, finished):
   path, _, figures = out.partition(': ')
   assert json.loads(pathlib.Path(path).read_text())['by_subject']
   assert 'subjects, macro-F1 ' in figures
-  code, _, err = run_in_process('lodo', *study, *flags, '--personal_labels=0')
-  assert (code, '--personal_labels=0' in err) == (1, True)
+  assert '--personal_labels=0' in refuse('lodo', *study, *flags, '--personal_labels=0')
 
 
 @pytest.mark.parametrize(
@@ -59,23 +54,17 @@ def test_personalization_writes_one_file_per_label_count(study, finished):
     (['--targets=sample_motionsens'], "'sample_motionsens'"),
     (['--methods=lroa'], "'lroa'"),
     (['--sources=sample_motionsense,sample_wisdm'], 'sample_motionsense'),
-    (['--seeds=one'], '--seeds=one'),
     (['--finetune_batch=0'], '--finetune_batch=0: it must be at least 1'),
     (['--label_budget=0.9'], 'label_budget 0.9'),
     (['--methods=lora', '--lora_targets=qeury'], "'qeury'"),
     (['--lodo_shard=2'], '--lodo_shard=2'),
-    (['--lodo_shard=one/two'], '--lodo_shard=one/two'),
     (['--lodo_shard=0/3'], '3 shards'),
     (['--windows={}/nowhere'], 'nowhere'),
   ],
 )
 def test_a_mistake_is_one_line_and_starts_no_run(arguments, named, study, tmp_path):
   words = [word.format(tmp_path) for word in arguments]
-  code, out, err = run_in_process('lodo', *study, f'--out={tmp_path}/out', *words)
-  assert (code, out) == (1, '')
-  assert err.startswith('error: ')
-  assert named in err
-  assert len(err.splitlines()) == 1
+  assert named in refuse('lodo', *study, f'--out={tmp_path}/out', *words)
   assert not list(tmp_path.rglob('seed*.json'))
 
 
@@ -125,10 +114,7 @@ def test_a_baseline_runs_by_the_same_command(study, tmp_path):
   out = _run('lodo', *flags)
   assert out.startswith(f'[1/1] {tmp_path}/{_RESULT.format("forest")}: accuracy ')
   assert 'forest' in _run('report', f'--results={tmp_path}')
-  code, _, err = run_in_process('lodo', *flags, '--phase=personalize')
-  assert code == 1
-  (line,) = err.splitlines()
-  assert line.startswith('error: forest has no output layer')
+  assert 'error: forest has no output layer' in refuse('lodo', *flags, '--phase=personalize')
 
 
 # --- pretrain
@@ -177,8 +163,8 @@ def test_supervised_pretraining_follows(base):
 
 
 def test_unknown_sources_are_refused(windows, tmp_path):
-  code, _, err = run_in_process('pretrain', f'--windows={windows}', '--sources=nowhere', f'--out={tmp_path}')
-  assert (code, 'nowhere' in err) == (1, True)
+  flags = (f'--windows={windows}', '--sources=nowhere', f'--out={tmp_path}')
+  assert 'nowhere' in refuse('pretrain', *flags)
 
 
 # --- paper

@@ -83,21 +83,6 @@ def test_words_set_the_flags_of_their_places_before_and_after_flags():
   assert (module.FLAGS['size'].value, module.FLAGS['progress'].value) == (5, False)
 
 
-@pytest.mark.parametrize(
-  ('arguments', 'message'),
-  [
-    (['5', '6'], "'6' is not a flag: write --name=value; by position: size"),
-    (['5', '--size=4'], "'5' and --size=4: give one of them"),
-    (['five'], '--size=five'),
-  ],
-)
-def test_a_word_without_a_place_is_an_error(arguments, message, capsys):
-  module = toy_module()
-  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
-  assert command.run(module, arguments) == 1
-  assert message in capsys.readouterr().err
-
-
 def test_help_shows_a_default_once(capsys):
   assert command.run(toy_module(), ['--help']) == 0
   lines = capsys.readouterr().out.splitlines()

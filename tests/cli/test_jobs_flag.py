@@ -1,5 +1,6 @@
 """Several jobs on one machine."""
 
+import json
 import os
 import re
 import signal
@@ -8,7 +9,7 @@ import sys
 import pytest
 from absl import flags
 
-from har_jax.cli import jobs, processes
+from har_jax.cli import command, jobs, processes
 from har_jax.errors import Stopped, UserError
 
 # In place of `python -m har_jax`: writes what it was given and its cores, and does what its shard says.
@@ -39,12 +40,9 @@ if given['does'] == 'wait' or given['does'].startswith('fail'):
 @pytest.fixture
 def values(tmp_path) -> flags.FlagValues:
   made = flags.FlagValues()
-  flags.DEFINE_string('out', str(tmp_path), '', flag_values=made)
-  flags.DEFINE_string('does', 'end', '', flag_values=made)
-  flags.DEFINE_string('lodo_shard', '0/1', '', flag_values=made)
-  flags.DEFINE_string('coordinator', None, '', flag_values=made)
-  flags.DEFINE_bool('distributed', False, '', flag_values=made)
-  flags.DEFINE_bool('progress', False, '', flag_values=made)
+  defaults = {'out': str(tmp_path), 'does': 'end', 'lodo_shard': '0/1', 'coordinator': None}
+  for name, default in {**defaults, 'distributed': False, 'progress': False}.items():
+    command.definer(made)(name, default, '')
   made(['har-jax'])
   return made
 
@@ -62,8 +60,6 @@ def run(values, tmp_path, monkeypatch):
 
 
 def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, tmp_path):
-  import json
-
   before, interrupt = os.sched_getaffinity(0), signal.getsignal(signal.SIGINT)
   run()
   first, second = (json.loads((tmp_path / f'job{number}.json').read_text()) for number in range(2))
@@ -76,8 +72,6 @@ def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, t
 
 @pytest.mark.parametrize('is_terminal', [True, False])
 def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_path, monkeypatch):
-  import json
-
   monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal, raising=False)
   run()
   shown = [json.loads((tmp_path / f'shown{number}.json').read_text()) for number in range(2)]
@@ -123,20 +117,21 @@ def test_shards_of_other_machines_are_refused(run, values, name):
     run()
 
 
-@pytest.mark.parametrize('given', ['0', '-1', 'two', '1.5'])
-def test_a_number_of_jobs_is_a_number(given):
+def _read_jobs(text: str) -> int:
   values = flags.FlagValues()
   read = jobs.define_jobs(values)
-  values(['har-jax', f'--jobs={given}'])
-  with pytest.raises(UserError, match=f'--jobs={given}: give a number of processes, or auto'):
-    read()
+  values(['har-jax', f'--jobs={text}'])
+  return read()
+
+
+@pytest.mark.parametrize('text', ['0', '-1', 'two', '1.5'])
+def test_a_number_of_jobs_is_a_number(text):
+  with pytest.raises(UserError, match=f'--jobs={text}: give a number of processes, or auto'):
+    _read_jobs(text)
 
 
 def test_auto_is_one_job_a_core_on_a_cpu():
-  values = flags.FlagValues()
-  read = jobs.define_jobs(values)
-  values(['har-jax', '--jobs=auto'])
-  assert read() == len(os.sched_getaffinity(0))
+  assert _read_jobs('auto') == len(os.sched_getaffinity(0))
 
 
 def test_the_first_ctrl_c_asks_for_a_stop_and_the_second_ends_at_once(capsys):

@@ -8,7 +8,7 @@ import pytest
 import recordings
 import short_sample
 import tiny_flags
-from in_process import run_in_process
+from in_process import refuse, succeed
 
 from har_jax.config import Windowing
 from har_jax.recognizer.frame_check import FrameWarning
@@ -23,18 +23,6 @@ _MODEL = (
 )
 
 
-def _run(command: str, *arguments: object) -> str:
-  code, out, err = run_in_process(command, *arguments)
-  assert code == 0, err
-  return out
-
-
-def _refused(command: str, *arguments: object) -> str:
-  code, _, err = run_in_process(command, *arguments)
-  assert code == 1
-  return err
-
-
 def _json(path: pathlib.Path) -> dict:
   return json.loads(path.read_text(encoding='utf-8'))
 
@@ -47,9 +35,9 @@ def folder(tmp_path_factory) -> pathlib.Path:
     short_sample.shorten(patched)
     for name in short_sample.NAMES:
       flags = (f'--window_samples={_WINDOWING.samples}', f'--window_rate_hz={_WINDOWING.rate_hz}')
-      _run('prepare', name, *flags, f'--out={folder}/windows')
+      succeed('prepare', name, *flags, f'--out={folder}/windows')
   pretrain = (f'--windows={folder}/windows', *_MODEL, *tiny_flags.PRETRAIN, f'--out={folder}/base')
-  _run('pretrain', *pretrain, '--supervised_pretraining_steps=2')
+  succeed('pretrain', *pretrain, '--supervised_pretraining_steps=2')
   return folder
 
 
@@ -61,18 +49,13 @@ def test_a_base_takes_length_and_rate_from_the_windows(folder):
 
 
 def test_a_study_takes_length_and_rate_from_the_windows(folder):
-  study = (
-    f'--windows={folder}/windows',
-    '--targets=sample_motionsense',
-    '--methods=forest',
-    '--seeds=0',
-    *_MODEL,
-  )
-  _run('lodo', *study, f'--out={folder}/runs')
+  study = (f'--windows={folder}/windows', '--targets=sample_motionsense', '--methods=forest', '--seeds=0')
+  study += _MODEL
+  succeed('lodo', *study, f'--out={folder}/runs')
   (path,) = (folder / 'runs').rglob('seed0.json')
   model = _json(path)['identity']['experiment']['model']
   assert (model['window_samples'], model['rate_hz']) == (64, 25)
-  error = _refused('lodo', *study, '--model_rate_hz=50', f'--out={folder}/others')
+  error = refuse('lodo', *study, '--model_rate_hz=50', f'--out={folder}/others')
   assert 'are 64 samples at 25 Hz, and the model takes 64 samples at 50 Hz: give a model or base of' in error
 
 
@@ -85,9 +68,9 @@ def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder):
   ]
   (folder / 'labels.csv').write_text('\n'.join(['start,end,activity', *rows]), encoding='utf-8')
   adapt = (folder / 'day.csv', folder / 'labels.csv', f'--base={folder}/base', '--max_steps=4', '--rank=2')
-  _run('adapt', *adapt, '--noprogress', f'--out={folder}/adapter')
+  succeed('adapt', *adapt, '--noprogress', f'--out={folder}/adapter')
   predict = (folder / 'day.csv', f'--adapter={folder}/adapter', '--noprogress', f'--out={folder}/answers')
-  _run('predict', *predict)
+  succeed('predict', *predict)
   starts_s = np.genfromtxt(folder / 'answers' / 'windows.csv', delimiter=',', names=True, usecols=0)['time_s']
   np.testing.assert_allclose(np.diff(starts_s)[:20], 1.28, atol=1e-3)
   recognizer = Recognizer.load(folder / 'adapter')
@@ -97,7 +80,7 @@ def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder):
   assert [each.time_s for each in predictions] == pytest.approx([0, 1.28])
   export = (folder / 'adapter', '--format=onnx,stablehlo', f'--out={folder}/exports')
   with pytest.warns(FrameWarning, match='Gravity points elsewhere'):  # in a pocket
-    _run('export', *export, f'--compare_windows={folder}/windows/sample_motionsense')
+    succeed('export', *export, f'--compare_windows={folder}/windows/sample_motionsense')
   for name in ('onnx', 'stablehlo'):
     card = _json(folder / 'exports' / f'{name}-float32' / 'model.json')
     assert (card['input']['shape'][1:], card['input']['rate_hz']) == ([64, 6], 25)
@@ -105,16 +88,8 @@ def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder):
     assert card['measured']['max_difference'] < 1e-4
 
 
-def test_a_base_of_another_length_is_refused(folder, windows):
-  arguments = (
-    f'--windows={windows}',
-    '--target=sample_motionsense',
-    f'--base={folder}/base',
-    f'--out={folder}/new',
-  )
-  error = _refused('continual', *arguments)
-  assert (
-    'the windows of sample_motionsense are 128 samples at 50 Hz, and the model takes 64 samples at 25 Hz'
-    in error
-  )
+def test_a_base_of_another_length_isrefuse(folder, windows):
+  flags = ('--target=sample_motionsense', f'--base={folder}/base', f'--out={folder}/new')
+  error = refuse('continual', f'--windows={windows}', *flags)
+  assert 'motionsense are 128 samples at 50 Hz, and the model takes 64 samples at 25 Hz' in error
   assert 'prepare windows with --window_samples=64 --window_rate_hz=25' in error

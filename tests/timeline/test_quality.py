@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import worn_device
-from in_process import run_in_process
+from in_process import succeed
 
 import har_jax
 
@@ -75,8 +75,7 @@ def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day
 def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'day.csv', index=False)
   flags = ('--not_worn_min=1', f'--out={tmp_path}/checked')
-  code, out, err = run_in_process('check', tmp_path / 'day.csv', *flags)
-  assert code == 0, err
+  out, _ = succeed('check', tmp_path / 'day.csv', *flags)
   assert (tmp_path / 'checked' / 'check.txt').read_text() == out.rsplit('\n', 2)[0] + '\n'
   written = json.loads((tmp_path / 'checked' / 'check.json').read_text())
   assert written['files'][0]['minutes'] == day.summary['files'][0]['minutes']

@@ -25,6 +25,7 @@ from har_jax.archives.source import Source
 from har_jax.baselines import BASELINES
 from har_jax.cli import command
 from har_jax.datasets import splits
+from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
 from har_jax.recognizer.calibration import fit_temperature
 from har_jax.recordings import Reading, to_windows
@@ -87,7 +88,7 @@ def measure(
   signals = np.stack([window.signal for window in windows])
   names = [label_at(recordings[window.recording], window.start_s, _WINDOWING) for window in windows]
   classes = [name for name in LOCOMOTION if name in names]
-  labels = np.array([classes.index(name) if name in classes else -1 for name in names])
+  labels = find_labels(names, classes)
   people = list(dict.fromkeys(recording.subject for recording in recordings))
   subjects = np.array([people.index(window.subject) for window in windows])
   labeled = np.flatnonzero(labels >= 0)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from har_jax.config import Windowing
+from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
 from har_jax.experiments.supervised_head import NAMES
 from har_jax.recognizer.recognizer import Recognizer
@@ -53,7 +54,7 @@ def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[
   start_s = np.array([window.start_s for window in cut])
   names = [label_at(recordings[window.recording], window.start_s, windowing) for window in cut]
   names = [name if name is None or name in classes else NAMES.get(name) for name in names]
-  label = np.array([classes.index(name) if name in classes else -1 for name in names])
+  label = find_labels(names, classes)
   by_person = {}
   for subject in dict.fromkeys(recording.subject for recording in recordings):
     numbers = [index for index, recording in enumerate(recordings) if recording.subject == subject]

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from har_jax import config
 from har_jax.datasets import splits
 from har_jax.datasets import windows as store
-from har_jax.datasets.batches import Batch
+from har_jax.datasets.batches import Batch, concatenate
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.normalization import PHYSICAL
 from har_jax.errors import UserError
@@ -191,8 +191,3 @@ def _sample(part: _Part, rows: Int[np.ndarray, 'p'], most: int) -> Batch:
     'label': part.label[indices],
     'recording': part.windows.recording[indices].astype(np.int64),
   }
-
-
-def concatenate(parts: Sequence[Batch]) -> Batch:
-  """Joins windows of several parts, which have the same entries."""
-  return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from har_jax.config import CHANNELS
 from har_jax.continual.learner import State
-from har_jax.datasets.batches import Batch
+from har_jax.datasets.batches import Batch, concatenate
 from har_jax.errors import UserError
 
 _SHRINKAGE = 0.1  # of each feature's variance to the mean of all: some features hardly vary in a few windows
@@ -34,7 +34,7 @@ def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: in
     'label': train['label'][order].astype(np.int16),
     'domain': np.full(len(order), number, np.int16),
   }
-  together = {name: np.concatenate([stored[name], new[name]]) if stored else new[name] for name in new}
+  together = concatenate([stored, new]) if stored else new
   _, group = np.unique(np.stack([together['domain'], together['label']]), axis=1, return_inverse=True)
   rank = np.zeros(len(group), int)
   for number in np.unique(group):
@@ -67,8 +67,9 @@ def add_means(
   }
   if not stored:
     return new
-  joined = {name: np.concatenate([stored[name], new[name]]) for name in ('means', 'domain')}
-  return joined | {name: stored[name] + new[name] for name in ('squares', 'windows')}
+  return concatenate([stored, new], ('means', 'domain')) | {
+    name: stored[name] + new[name] for name in ('squares', 'windows')
+  }
 
 
 def route(

@@ -14,10 +14,9 @@ import numpy as np
 
 from har_jax import files, locks
 from har_jax.continual import scores, strategies
-from har_jax.continual.domains import concatenate
 from har_jax.continual.learner import Learner, State, part
 from har_jax.continual.settings import Settings
-from har_jax.datasets.batches import Batch
+from har_jax.datasets.batches import Batch, concatenate
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.safetensors_io import checksum

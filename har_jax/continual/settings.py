@@ -4,7 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from har_jax import config_fields
-from har_jax.recognizer.parameters import Parameters
+from har_jax.recognizer.parameters import from_settings
 
 if TYPE_CHECKING:
   from har_jax import files
@@ -43,14 +43,4 @@ class Settings(config_fields.Checked):
   def learner(self, base: 'files.Base', stream: 'Stream') -> 'Learner':
     from har_jax.continual.learner import Learner
 
-    parameters = Parameters(
-      base,
-      method=self.method,
-      rank=self.rank,
-      alpha=2.0 * self.rank,
-      max_steps=self.steps,
-      learning_rate=self.learning_rate,
-      batch=self.batch,
-      random_state=self.seed,
-    )
-    return Learner(stream, parameters)
+    return Learner(stream, from_settings(self, base, self.steps))

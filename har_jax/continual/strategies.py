@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.continual import memory
-from har_jax.continual.domains import concatenate
 from har_jax.continual.learner import Learner, State, part, under
 from har_jax.continual.settings import Settings
-from har_jax.datasets.batches import Batch
+from har_jax.datasets.batches import Batch, concatenate
 from har_jax.variables import Variables
 
 Learn = Callable[[Learner, State, int, Settings], State]

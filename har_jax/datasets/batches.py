@@ -8,7 +8,7 @@ count the same batches in the same order, so they share one iterator state.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,11 @@ def stack(batches: Sequence[Batch], size: int) -> Batch:
   """Batches stacked along a new first axis. Repeats the first one up to `size`, so that shapes stay fixed."""
   filled = [*batches, *[batches[0]] * (size - len(batches))]
   return {name: np.stack([batch[name] for batch in filled]) for name in filled[0]}
+
+
+def concatenate(parts: Sequence[Batch], names: Iterable[str] = ()) -> Batch:
+  """Windows of several parts, one part after another. names: their arrays; none: all."""
+  return {name: np.concatenate([part[name] for part in parts]) for name in names or parts[0]}
 
 
 def _padded(arrays: Batch, indices: Int[np.ndarray, 'p'], batch: int, process: int, processes: int) -> Batch:

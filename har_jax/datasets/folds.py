@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int
 from har_jax import config, records
 from har_jax.archives import ARCHIVES
 from har_jax.datasets import balancing, normalization, splits
-from har_jax.datasets.batches import Batch
+from har_jax.datasets.batches import Batch, concatenate
 from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
 from har_jax.signal.recording import LOCOMOTION
 
@@ -42,22 +43,22 @@ class Sources:
   def windows(self) -> tuple[Batch, Batch]:
     """Train and validation windows, without labels."""
     train, validation = zip(*map(self._read, self.names), strict=True)
-    return _concatenate(train, ('signal', 'origin')), _concatenate(validation, ('signal',))
+    return concatenate(train, ('signal', 'origin')), concatenate(validation, ('signal',))
 
   def labeled_windows(self) -> tuple[Batch, Batch]:
     """`windows` with labels, which index `classes`; a part of a large source."""
     parts: tuple[list[Batch], list[Batch]] = ([], [])
     for source in self.names:
-      label = _label_table(self.datasets[source].meta.activities, self.classes)
+      label = find_labels(self.datasets[source].meta.activities, self.classes)
       for batches, part in zip(parts, self._read(source), strict=True):
         batches.append(balancing.draw_from_source(part | {'label': label[part['activity']]}, seed=0))
     train, validation = parts
-    return _concatenate(train, ('signal', 'origin', 'label')), _concatenate(validation, ('signal', 'label'))
+    return concatenate(train, ('signal', 'origin', 'label')), concatenate(validation, ('signal', 'label'))
 
   def windows_of_classes(self, classes: Sequence[str]) -> Batch:
     """The train windows of a target's classes; labels index these."""
     train, _ = self.labeled_windows()
-    label = _label_table(self.classes, classes)[train['label']]
+    label = find_labels(self.classes, classes)[train['label']]
     return {name: values[label >= 0] for name, values in (train | {'label': label}).items()}
 
   def held_out(self, name: str) -> Bool[np.ndarray, 'w']:
@@ -80,7 +81,7 @@ class Sources:
         signal = normalizer(windows.signals[mask])
         origin = normalizer.origins(len(signal))
         batches.append({'signal': signal, 'origin': origin, 'activity': windows.activity[mask]})
-    train, validation = (_concatenate(batches, ('signal', 'origin', 'activity')) for batches in parts)
+    train, validation = map(concatenate, parts)
     return train, validation
 
 
@@ -124,9 +125,9 @@ class Fold:
     classes = tuple(name for name in activities if protocol.classes == 'all' or name in LOCOMOTION)
     if len(classes) < 2:
       raise UserError(f'{self.target} has fewer than two classes ({", ".join(classes)}); try --classes=all')
-    table = _label_table(activities, classes)[windows.activity]
-    rows = np.flatnonzero(table >= 0)  # of the archive; the parts below index them
-    labels, subjects = table[rows], windows.subject[rows]
+    every = windows.labels(classes)
+    rows = np.flatnonzero(every >= 0)  # of the archive; the parts below index them
+    labels, subjects = every[rows], windows.subject[rows]
     try:
       parts = splits.split(labels, subjects, protocol, self.seed, official=self._official_test_subjects())
     except UserError as error:
@@ -182,12 +183,3 @@ class Fold:
       others = ', '.join(name for name, archive in ARCHIVES.items() if archive.test_subjects)
       raise UserError(f'{self.target} has no official split ({others} have one); use --split=subject')
     return np.flatnonzero(np.isin(self.datasets[self.target].first_position.meta.subjects, test_subjects))
-
-
-def _label_table(names: Sequence[str], classes: Sequence[str]) -> Int[np.ndarray, 'n']:
-  """The index of each name in `classes`, or -1."""
-  return np.array([classes.index(name) if name in classes else -1 for name in names], np.int32)
-
-
-def _concatenate(parts: Sequence[Batch], names: Sequence[str]) -> Batch:
-  return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -54,8 +54,12 @@ class Windows:
 
   def labels(self, classes: Sequence[str]) -> Int32[np.ndarray, 'w']:
     """The index of each window's activity in `classes`, or -1."""
-    indices = [classes.index(name) if name in classes else -1 for name in self.meta.activities]
-    return np.array(indices, np.int32)[self.activity]
+    return find_labels(self.meta.activities, classes)[self.activity]
+
+
+def find_labels(names: Sequence[str | None], classes: Sequence[str]) -> Int32[np.ndarray, 'n']:
+  """The index of each name in `classes`, or -1."""
+  return np.array([classes.index(name) if name in classes else -1 for name in names], np.int32)
 
 
 def check_windowing(name: str, meta: records.Windows, windowing: Windowing) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from har_jax.baselines import relative_features
 from har_jax.datasets.folds import Sources
+from har_jax.datasets.windows import find_labels
 from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recording_head import WALKING, RecordingHead
@@ -35,7 +36,7 @@ def _recordings(sources: Sources, source: str, seed: int) -> Iterator[tuple[np.n
   """Features and labels of each position of a source, which index _GROUPS."""
   windows, held_out = sources.datasets[source].windows, sources.held_out(source)
   groups = [NAMES.get(name, UNKNOWN) for name in windows.meta.activities]
-  label = np.array([_GROUPS.index(name) if name in _GROUPS else -1 for name in groups])[windows.activity]
+  label = find_labels(groups, _GROUPS)[windows.activity]
   rng = np.random.default_rng(seed)
   for position in np.unique(windows.position):
     here = np.flatnonzero((windows.position == position) & ~held_out)

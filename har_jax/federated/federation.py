@@ -6,7 +6,7 @@ from typing import Any
 
 from har_jax import config_fields, records
 from har_jax.errors import UserError
-from har_jax.recognizer.parameters import Parameters
+from har_jax.recognizer.parameters import Parameters, from_settings
 
 _MOST_CLASSES = 1000
 
@@ -100,13 +100,4 @@ class Federation(config_fields.Checked):
 
   def parameters(self, base: Any) -> Parameters:
     """Parameters of the training by clients."""
-    return Parameters(
-      base,
-      method=self.method,
-      rank=self.rank,
-      alpha=2.0 * self.rank,
-      max_steps=self.rounds * self.local_steps,
-      learning_rate=self.learning_rate,
-      batch=self.batch,
-      random_state=self.seed,
-    )
+    return from_settings(self, base, self.rounds * self.local_steps)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from har_jax.federated import aggregation
 from har_jax.federated.federation import Federation
-from har_jax.variables import Variables
+from har_jax.variables import Variables, collection
 
 _TRIMMED = 0.2  # of the clients, at each end
 _TINY = 1e-12
@@ -56,7 +56,7 @@ def clip(updates: Sequence[Variables], start: Variables, most: float) -> list[Va
   limits = {name: most * np.sort(norms[name])[(len(updates) - 1) // 2] for name in norms}
   return [
     {
-      path: _shorten(leaf, start[path], limits[_collection(path)], norms[_collection(path)][number])
+      path: _shorten(leaf, start[path], limits[collection(path)], norms[collection(path)][number])
       for path, leaf in update.items()
     }
     for number, update in enumerate(updates)
@@ -75,12 +75,8 @@ def _norms(updates: Sequence[Variables], start: Variables) -> dict[str, Float[np
   for number, update in enumerate(updates):
     for path, leaf in update.items():
       change = leaf.astype(np.float64) - start[path]
-      squares.setdefault(_collection(path), np.zeros(len(updates)))[number] += np.square(change).sum()
+      squares.setdefault(collection(path), np.zeros(len(updates)))[number] += np.square(change).sum()
   return {name: np.sqrt(total) for name, total in squares.items()}
-
-
-def _collection(path: str) -> str:
-  return path.partition('/')[0]
 
 
 def _trimmed_mean(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*shape']:
@@ -113,7 +109,7 @@ def multi_krum(updates: Sequence[Variables], start: Variables) -> Int[np.ndarray
     [
       np.concatenate(
         [
-          ((leaf.astype(np.float64) - start[path]) / units[_collection(path)]).ravel()
+          ((leaf.astype(np.float64) - start[path]) / units[collection(path)]).ravel()
           for path, leaf in update.items()
         ]
       )

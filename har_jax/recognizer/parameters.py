@@ -76,6 +76,13 @@ class Parameters:
     return None if self.base is None and self.method == SCRATCH else load_base(self.base)
 
 
+def from_settings(settings: Any, base: Base, steps: int) -> Parameters:
+  """Parameters by the settings that continual adaptation and a federation share: alpha is twice the rank."""
+  names = ('method', 'rank', 'learning_rate', 'batch')
+  shared = {name: getattr(settings, name) for name in names}
+  return Parameters(base, alpha=2.0 * settings.rank, max_steps=steps, random_state=settings.seed, **shared)
+
+
 class TrainingChanges(TypedDict, total=False):
   """Parameters of training, where some are given by name."""
 

@@ -8,7 +8,7 @@ import pandas as pd
 from har_jax.report import frame, groups, markdown, svg
 
 _ROOT = pathlib.Path(__file__).parents[1]
-PICTURE = _ROOT / 'docs' / 'label_budget.svg'
+PAGE, PICTURE = _ROOT / 'README.md', _ROOT / 'docs' / 'label_budget.svg'
 _KEY = ['experiment', 'split', 'label_budget']
 _COLUMNS = {
   ('recommended', 'subject', '0.7'): '70 % labeled',
@@ -57,15 +57,11 @@ def means() -> pd.DataFrame:
   return wide.reindex(index=pd.MultiIndex.from_tuples(_COLUMNS, names=_KEY), columns=_METHODS)
 
 
-def table() -> str:
+def block() -> str:
   """The means as Markdown: a row for each method, a column for each experiment and label budget."""
   wide = means().fillna(markdown.NONE).T
   wide.columns = list(_COLUMNS.values())
   return markdown.tabulated(wide.reset_index())
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/headline.py', table())
 
 
 def by_budget() -> dict[str, dict[str, float]]:
@@ -101,6 +97,6 @@ def _draw(figure: Any, scores: dict[str, dict[str, float]]) -> None:
 
 
 if __name__ == '__main__':
-  readme = _ROOT / 'README.md'
-  readme.write_text(filled(readme.read_text(encoding='utf-8')), encoding='utf-8')
+  page = markdown.fill(PAGE.read_text(encoding='utf-8'), 'python docs/headline.py', block())
+  PAGE.write_text(page, encoding='utf-8')
   PICTURE.write_text(picture(), encoding='utf-8')

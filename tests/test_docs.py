@@ -19,7 +19,7 @@ from in_process import run_in_process
 from har_jax import export, methods, runtime, storage
 from har_jax.cli import main
 from har_jax.errors import UserError
-from har_jax.report import csv_table
+from har_jax.report import csv_table, markdown
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _DOCS = [str(path.relative_to(_ROOT)) for path in sorted((_ROOT / 'docs').rglob('*.md'))]
@@ -59,6 +59,12 @@ _FIGURE = re.compile(
   r'|\d ?(ms|s|MB|MiB|kB|GB|%|minutes|seconds|hours)(?![\w²])'
   r'|\d× (faster|slower|smaller|less)'
 )
+# Scripts that fill a block of a page.
+_SCRIPTS = [
+  str(path.relative_to(_ROOT))
+  for path in sorted((_ROOT / 'docs').rglob('*.py'))
+  if '\ndef block() ' in path.read_text(encoding='utf-8')
+]
 _BENCH = {'bench': 'launch.bench.__main__', 'bench.nf4': 'launch.bench.nf4'}
 _NOT_MEASURED = ('JAX 0.12', 'jax2onnx 0.17', "the paper's 70 %")
 
@@ -275,39 +281,14 @@ def test_a_measured_figure_stands_only_in_a_generated_block(page):
   assert not [line for line in text.splitlines() if _FIGURE.search(line)]
 
 
-@pytest.mark.parametrize(
-  ('script', 'page'), [('headline.py', 'README.md'), ('studies/method_table.py', 'docs/results/methods.md')]
-)
-def test_tables_and_pictures_follow_from_the_table_of_runs(script, page):
-  made = runpy.run_path(str(_ROOT / 'docs' / script))
-  assert made['filled'](_read(page)) == _read(page)
-  assert f'>{made["caption"]()}</title>' in made['PICTURE'].read_text(encoding='utf-8')
-
-
-@pytest.mark.parametrize(
-  'name',
-  [
-    'checks',
-    'continual',
-    'corrections',
-    'errors',
-    'federated',
-    'method_costs',
-    'poison',
-    'sets',
-    'steps',
-    'suggestions',
-    'time_and_memory',
-    'two_devices',
-    'unknown',
-    'unseen',
-  ],
-)
-def test_a_page_of_measurements_follows_from_its_table(name, monkeypatch):
-  monkeypatch.syspath_prepend(_ROOT / 'docs' / 'studies')  # one study imports another
-  made = runpy.run_path(str(_ROOT / 'docs' / 'studies' / f'{name}.py'))
-  page = _read(made['PAGE'])
-  assert made['filled'](page) == page
+@pytest.mark.parametrize('script', _SCRIPTS)
+def test_tables_and_pictures_follow_from_the_tables_of_results(script, monkeypatch):
+  monkeypatch.syspath_prepend((_ROOT / script).parent)  # one study imports another
+  made = runpy.run_path(str(_ROOT / script))
+  page = made['PAGE'].read_text(encoding='utf-8')
+  assert markdown.fill(page, f'python {script}', made['block']()) == page
+  if 'PICTURE' in made:
+    assert f'>{made["caption"]()}</title>' in made['PICTURE'].read_text(encoding='utf-8')
 
 
 def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path, monkeypatch):
@@ -331,27 +312,14 @@ def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  'line',
-  [
-    *('macro-F1 .979', 'LoRA reaches 0.95', '± 0.2', 'two and 2.4 points'),
-    *('49.6 ms a step', '8.82 MiB', '30 %'),
-  ],
+  'figure',
+  ['macro-F1 .979', 'LoRA reaches 0.95', '± 0.2', 'two and 2.4 points', '49.6 ms a step', '8.82 MiB', '30 %'],
 )
-def test_the_search_finds_a_measured_figure(line):
-  assert _FIGURE.search(line)
-  assert not _FIGURE.search(_without_generated(f'<!-- generated: x -->\n{line}\n<!-- end of generated -->'))
+def test_the_search_finds_a_measured_figure(figure):
+  assert _FIGURE.search(figure)
+  assert not _FIGURE.search(_without_generated(f'<!-- generated: x -->\n{figure}\n<!-- end of generated -->'))
 
 
-@pytest.mark.parametrize(
-  'line',
-  [
-    '128 samples at 50 Hz',
-    '--label_budget=0.7',
-    '--label_budget=10/class',
-    '9.81 m/s²',
-    'Python 3.11',
-    'arXiv:2512.17983',
-  ],
-)
-def test_the_search_leaves_configuration_values_alone(line):
-  assert not _FIGURE.search(line)
+def test_the_search_leaves_configuration_values_alone():
+  budgets = '--label_budget=0.7 --label_budget=10/class'
+  assert not _FIGURE.search(f'128 samples at 50 Hz, {budgets}, 9.81 m/s², Python 3.11, arXiv:2512.17983')

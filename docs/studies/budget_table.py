@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax import config, runtime
@@ -23,7 +24,6 @@ from har_jax.report import markdown
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-PAGE = pathlib.Path(__file__).parents[1] / 'results' / 'methods.md'
 _BUDGETS, _STEPS = 10, 300
 # The range of each limit, drawn on a log scale.
 _RANGES = {'max_memory_mb': (10.0, 120.0), 'max_minutes': (0.1, 0.5), 'max_adapter_kb': (250.0, 600.0)}
@@ -74,8 +74,7 @@ def main() -> None:
     f'Ten random budgets, {len(labels)} windows of HAPT, the bundled base, {device}; '
     f'predicted / actual:\n\n{table}'
   )
-  page = PAGE.read_text(encoding='utf-8')
-  PAGE.write_text(markdown.fill(page, 'python docs/studies/budget_table.py', text), encoding='utf-8')
+  study.fill(study.places('methods')[1], 'budget_table', text)
 
 
 if __name__ == '__main__':

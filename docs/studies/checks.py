@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax import recordings
@@ -41,8 +42,7 @@ FLAGS = flags.FlagValues()
 _ARCHIVES = flags.DEFINE_string('archives', None, 'folder with a folder of each archive', flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
 _RECOGNIZE = flags.DEFINE_bool('recognize', True, 'measure each macro-F1 anew', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'checks.csv', _ROOT / 'docs' / 'results' / 'checks.md'
+TABLE, PAGE = study.places('checks')
 AS_RECORDED, SOME = 'as recorded', 'a few minutes'
 _PEOPLE = 3  # with faults, of each archive and position
 _GAP_S, _CLIP_S = 10.0, 60.0  # between a person's recordings; length of one of a single activity
@@ -173,7 +173,7 @@ FAULTS: dict[str, tuple[str, _Change]] = {
 def main() -> dict[str, Any]:
   if _MEASURE.value:
     csv_table.write(pd.DataFrame(_rows(pathlib.Path(str(_ARCHIVES.value)))), TABLE)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'checks', block())
   return {'out': TABLE}
 
 
@@ -319,10 +319,6 @@ def block() -> str:
   texts = ('As recorded, all people:', 'With a fault:')
   tables = [markdown.tabulated(frame.fillna('').astype(str)) for frame in (pd.DataFrame(archives), faults)]
   return '\n\n'.join(itertools.chain.from_iterable(zip(texts, tables, strict=True)))
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/checks.py', block())
 
 
 if __name__ == '__main__':

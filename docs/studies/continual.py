@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax.cli import command
@@ -23,8 +24,7 @@ from har_jax.report import csv_table, markdown
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'continual.csv', _ROOT / 'docs' / 'results' / 'continual.md'
+TABLE, PAGE = study.places('continual')
 _LABELS = 10
 # Title → what differs between the streams.
 _STREAMS: dict[str, dict[str, Any]] = {
@@ -57,13 +57,9 @@ def _cases() -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
-  for case in _cases() if _TRAIN.value else ():
-    if not any(all(row[name] == case[name] for name in _KEY) for row in rows):
-      rows.append(_measured(case, pathlib.Path(_WINDOWS.value)))
-      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
-      print(rows[-1], flush=True)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  if _TRAIN.value:
+    study.resume(TABLE, _cases(), lambda case: [_measured(case, pathlib.Path(_WINDOWS.value))], _KEY)
+  study.fill(PAGE, 'continual', block())
   print(TABLE)
 
 
@@ -116,7 +112,9 @@ def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
 def _commit() -> str:
   """The commit of the code, as it is when the first row is measured."""
   command_line = ('git', 'rev-parse', '--short', 'HEAD')
-  return subprocess.run(command_line, cwd=_ROOT, capture_output=True, text=True, check=True).stdout.strip()
+  return subprocess.run(
+    command_line, cwd=study.ROOT, capture_output=True, text=True, check=True
+  ).stdout.strip()
 
 
 def block() -> str:
@@ -174,10 +172,6 @@ def _percent(values: pd.Series) -> str:
   if values.isna().any():
     return markdown.NONE
   return f'{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}'
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/continual.py', block())
 
 
 if __name__ == '__main__':

@@ -8,13 +8,13 @@ Groups of rows that the table has are not measured again. All of them take some 
 """
 
 import collections
-import pathlib
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax.cli import command
@@ -24,8 +24,7 @@ from har_jax.stream.corrections import PENALTY, REPLAYED
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'corrections.csv', _ROOT / 'docs' / 'results' / 'corrections.md'
+TABLE, PAGE = study.places('corrections')
 _MOST = (0, 1, 3, 5, 10)
 _SEEDS = (0, 1, 2)
 _LABELS = 10  # windows of each activity and person that an adapter is trained on
@@ -41,14 +40,10 @@ def _groups() -> Iterator[tuple[str, int, int]]:
 
 
 def main() -> None:
-  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
-  for group in _groups() if _MEASURE.value else ():
-    which = dict(zip(_GROUP, group, strict=True))
-    if not any(all(row[name] == which[name] for name in _GROUP) for row in rows):
-      rows += [which | row for row in _hapt(*group)]
-      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
-      print(rows[-1], flush=True)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  if _MEASURE.value:
+    groups = (dict(zip(_GROUP, group, strict=True)) for group in _groups())
+    study.resume(TABLE, groups, lambda group: [group | row for row in _hapt(*group.values())], _GROUP)
+  study.fill(PAGE, 'corrections', block())
   print(TABLE)
 
 
@@ -175,10 +170,6 @@ def _pairs(means: pd.DataFrame, name: str) -> list[str]:
 
 def _number(value: float) -> str:
   return markdown.NONE if pd.isna(value) else f'{value:.3f}'
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/corrections.py', block())
 
 
 if __name__ == '__main__':

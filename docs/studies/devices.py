@@ -17,6 +17,7 @@ from typing import Any
 import checks
 import numpy as np
 import pandas as pd
+import study
 import unseen
 from absl import flags
 from jaxtyping import Float
@@ -31,7 +32,7 @@ from har_jax.signal import still
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
-TABLE = checks.TABLE.with_name('devices.csv')
+TABLE, PAGE = checks.TABLE.with_name('devices.csv'), checks.PAGE
 KINDS = unseen.Kind('waist', 'hapt'), unseen.Kind('pocket', 'pdiot')
 _LABELS, _SEED, _PEOPLE = (0, 10), 0, 8
 # Of an axis: 95 % of HHAR's 41 devices have at most this bias, in m/s², and this gain.
@@ -116,15 +117,15 @@ def main() -> dict[str, Any]:
   if _MEASURE.value:
     with warnings.catch_warnings(action='ignore'):
       csv_table.write(pd.DataFrame(_rows()), TABLE)
-  checks.PAGE.write_text(filled(checks.PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'devices', block())
   return {'out': TABLE}
 
 
-def filled(page: str) -> str:
+def block() -> str:
   table = csv_table.read(TABLE)
   wide = table.pivot_table(index=['kind', 'labels'], columns='device', values='macro_f1', sort=False)
   shown = wide.map('{:.3f}'.format).reset_index()
-  return markdown.fill(page, 'python docs/studies/devices.py', markdown.tabulated(shown.astype(str)))
+  return markdown.tabulated(shown.astype(str))
 
 
 if __name__ == '__main__':

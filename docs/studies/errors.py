@@ -1,16 +1,15 @@
 """Generate the tables of docs/results/errors.md from results/runs.csv: python docs/studies/errors.py."""
 
 import json
-import pathlib
 
 import numpy as np
 import pandas as pd
+import study
 from sklearn import metrics
 
 from har_jax.report import frame, markdown, statistics
 
-_ROOT = pathlib.Path(__file__).parents[2]
-PAGE = _ROOT / 'docs' / 'results' / 'errors.md'
+_, PAGE = study.places('errors')
 _METHODS = ['lora', 'ensemble', 'rocket', 'forest']
 _BUDGETS = {'0.7': '70 %', '0.1': 'a tenth', '10/class': '10 per activity'}
 _ALIKE = ['sitting', 'standing']
@@ -19,7 +18,7 @@ _NAMED = 2  # confusions in a cell
 
 def runs() -> pd.DataFrame:
   """Runs of the recommended recipe and both baselines that have a confusion matrix, one row per run."""
-  table = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  table = frame.read_csv(study.ROOT / 'results' / 'runs.csv')
   table = table[table['experiment'].isin(['recommended', 'baselines']) & (table['split'] == 'subject')]
   table = table[table['method'].isin(_METHODS) & table['label_budget'].isin(_BUDGETS)]
   return table[table['confusion'] != '']
@@ -104,9 +103,5 @@ def block() -> str:
   return '\n\n'.join([intro, tables[0], more, tables[1]])
 
 
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/errors.py', block())
-
-
 if __name__ == '__main__':
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'errors', block())

@@ -18,25 +18,26 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax.cli import command
+from har_jax.datasets.batches import concatenate
 from har_jax.federated.federation import Federation
 from har_jax.federated.people import Archive, People, read
 from har_jax.federated.task import Task, load_task
 from har_jax.report import csv_table, markdown
 from har_jax.variables import Variables
 
-_ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(_ROOT / 'tests' / 'federated'))
+sys.path.insert(0, str(study.ROOT / 'tests' / 'federated'))
 
-import flower_processes  # noqa: E402  # the processes of the tests
+import flower_processes  # the processes of the tests
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
-_UNFINISHED = _ROOT / 'runs' / 'federated'
-TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'results' / 'federated.md'
+_UNFINISHED = study.ROOT / 'runs' / 'federated'
+TABLE, PAGE = study.places('federated')
 _LABELS, _ROUNDS = 10, 20
 _OTHERS = ('motionsense', 'wisdm')
 _SETTINGS = ['method', 'rank', 'local_steps', 'seed']
@@ -89,18 +90,15 @@ def _cases() -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
-  for case in _cases() if _TRAIN.value else ():
-    if not any(all(row[name] == case[name] for name in _KEY) for row in rows):
-      rows += _measured(case, pathlib.Path(_WINDOWS.value))
-      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
-      print(rows[-1], flush=True)
-  for row in filter(_is_counted, rows) if _TRAIN.value else ():
-    if pd.isna(row.get('socket_to_client')):
-      row |= _at_sockets(row, pathlib.Path(_WINDOWS.value))
-      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
-      print(row, flush=True)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  if _TRAIN.value:
+    windows = pathlib.Path(_WINDOWS.value)
+    rows = study.resume(TABLE, _cases(), lambda case: _measured(case, windows), _KEY)
+    for row in filter(_is_counted, rows):
+      if pd.isna(row.get('socket_to_client')):
+        row |= _at_sockets(row, windows)
+        csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+        print(row, flush=True)
+  study.fill(PAGE, 'federated', block())
   print(TABLE)
 
 
@@ -130,8 +128,7 @@ def _references(federation: Federation, people: People) -> Iterator[dict[str, An
   yield _reference_row('alone', task, people, alone, time.monotonic() - begun_s)
   begun_s = time.monotonic()
   parts = [person.train for person in people.clients]
-  together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-  pooled = task.fit_alone(together, seed=federation.seed, steps=_STEPS_POOLED)
+  pooled = task.fit_alone(concatenate(parts), seed=federation.seed, steps=_STEPS_POOLED)
   yield _reference_row('pooled', task, people, [pooled] * len(people.clients), time.monotonic() - begun_s)
 
 
@@ -301,10 +298,6 @@ def _costs(part: pd.DataFrame, full: float) -> dict[str, str]:
 
 def _number(form: str, value: float) -> str:
   return markdown.NONE if pd.isna(value) else form.format(value)
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/federated.py', block())
 
 
 if __name__ == '__main__':

@@ -6,7 +6,6 @@ python docs/studies/method_costs.py --norun
 The base is the bundled one, with the defaults of `adapt`. Takes ten minutes on an idle machine.
 """
 
-import pathlib
 import statistics
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax.cli import command, report
@@ -21,8 +21,7 @@ from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
 _RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'method_costs.csv', _ROOT / 'docs' / 'results' / 'methods.md'
+TABLE, PAGE = study.places('method_costs')[0], study.places('methods')[1]
 _CLASSES, _WINDOWS = 6, 60  # as with ten windows of each activity
 _STEPS, _REPEATS = (16, 80), 3
 _PREDICTED = 512  # windows
@@ -39,7 +38,7 @@ def main() -> None:
   if _RUN.value:
     csv_table.write(pd.DataFrame(_rows()), TABLE)
     print(TABLE)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'method_costs', block())
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -102,8 +101,7 @@ class _Measured:
     }
 
 
-def filled(page: str) -> str:
-  """The page with the table of results/method_costs.csv."""
+def block() -> str:
   frame = csv_table.read(TABLE)
   shown = frame[['method']].assign(
     **{title: frame[name].map(form.format) for name, (title, form) in _SHOWN.items()}
@@ -114,7 +112,7 @@ def filled(page: str) -> str:
     f'{machine}; the bundled base, steps of 32 windows. “Training” are the arrays of a step, with those '
     'that the compiler plans. “Prediction” are the weights. Times are medians of three.'
   )
-  return markdown.fill(page, 'python docs/studies/method_costs.py', f'{text}\n\n{markdown.tabulated(shown)}')
+  return f'{text}\n\n{markdown.tabulated(shown)}'
 
 
 if __name__ == '__main__':

@@ -1,18 +1,16 @@
 """Generate tables and picture of docs/results/methods.md: python docs/studies/method_table.py."""
 
 import functools
-import pathlib
 from typing import Any
 
 import pandas as pd
+import study
 
 from har_jax.report import csv_table, frame, markdown, svg
 
-_ROOT = pathlib.Path(__file__).parents[2]
-_FOLDER = _ROOT / 'docs' / 'results'
-PAGE, PICTURE = _FOLDER / 'methods.md', _FOLDER / 'methods.svg'
-_COSTS = _ROOT / 'results' / 'method_costs.csv'
-_AGAIN = _ROOT / 'results' / 'second_pretraining.csv'
+_RUNS, PAGE = study.ROOT / 'results' / 'runs.csv', study.ROOT / 'docs' / 'results' / 'methods.md'
+PICTURE = PAGE.with_suffix('.svg')
+_COSTS, _AGAIN = _RUNS.with_name('method_costs.csv'), _RUNS.with_name('second_pretraining.csv')
 _EXPERIMENT, _FEW = 'recommended', '10/class'
 _BUDGETS = {'0.7': '70 % of the labels', '0.1': 'a tenth', _FEW: '10 per activity'}
 _WITHOUT_ADAPTERS = ['ensemble', 'scratch', 'zero_shot', 'zero_shot_recording', 'forest', 'rocket']
@@ -29,7 +27,7 @@ _APART = 0.002  # names of points that are nearer to the median, or below, would
 
 @functools.cache
 def _table() -> pd.DataFrame:
-  return frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  return frame.read_csv(_RUNS)
 
 
 @functools.cache
@@ -168,10 +166,6 @@ def block() -> str:
   )
 
 
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/method_table.py', block())
-
-
 def costs() -> pd.DataFrame:
   """`measured`, and the milliseconds of a training step from results/method_costs.csv."""
   return measured().join(csv_table.read(_COSTS).set_index('method')['step_ms'])
@@ -212,5 +206,5 @@ def _draw(figure: Any, table: pd.DataFrame) -> None:
 
 
 if __name__ == '__main__':
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'method_table', block())
   PICTURE.write_text(picture(), encoding='utf-8')

@@ -6,13 +6,14 @@ python docs/studies/poison.py --notrain
 The clients train and are aggregated as `har-jax federate` does it, in one process. Takes half an hour.
 """
 
+import functools
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import study
 from absl import flags
 
 from har_jax.cli import command
@@ -20,7 +21,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.federated import aggregation, robust
 from har_jax.federated.federation import Federation
-from har_jax.federated.people import Archive, Person, read
+from har_jax.federated.people import Archive, People, Person, read
 from har_jax.federated.task import Task, load_task
 from har_jax.report import csv_table, markdown
 from har_jax.variables import Variables
@@ -28,11 +29,10 @@ from har_jax.variables import Variables
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'poison.csv', _ROOT / 'docs' / 'results' / 'federated.md'
+TABLE, PAGE = study.places('poison')[0], study.places('federated')[1]
 _CLIENTS, _CLAIMED, _LABELS = 5, 10**6, 10
 _SETTINGS: dict[str, Any] = {'rank': 8, 'rounds': 3}
-_BELIEVED = 'all is believed'
+_BELIEVED, _KEY = 'all is believed', ('lie', 'defense')
 # The mean of updates as they come, by the windows that clients claim; then what a federation can do.
 DEFENSES: dict[str, dict[str, Any]] = {
   'default': {},
@@ -53,25 +53,23 @@ LIES: dict[str, tuple[bool, float, int | None]] = {
 
 
 def main() -> None:
-  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
-  for row in _measure(rows) if _TRAIN.value else ():
-    rows.append(row)
-    csv_table.write(pd.DataFrame(rows), TABLE)
-    print(row, flush=True)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  if _TRAIN.value:
+    cases = ({'lie': lie, 'defense': defense} for defense in DEFENSES for lie in LIES)
+    study.resume(TABLE, cases, lambda case: [case | {'macro_f1': round(_measure(**case), 4)}], _KEY)
+  study.fill(PAGE, 'poison', block())
 
 
-def _measure(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+@functools.cache
+def _people_and_task() -> tuple[People, Task]:
   people = read(Archive(pathlib.Path(_WINDOWS.value), 'hapt', _LABELS, 0, most=_CLIENTS))
-  task = load_task(Federation(people.classes, **_SETTINGS), None)
-  seen = {(row['lie'], row['defense']) for row in rows}
-  for defense, settings in DEFENSES.items():
-    federation = Federation(people.classes, **_SETTINGS | settings)
-    for lie in LIES:
-      if (lie, defense) not in seen:
-        variables = train(task, federation, people.clients, lie, is_checked=defense != _BELIEVED)
-        score = task.measure(variables, people.unseen).macro_f1
-        yield {'lie': lie, 'defense': defense, 'macro_f1': round(score, 4)}
+  return people, load_task(Federation(people.classes, **_SETTINGS), None)
+
+
+def _measure(lie: str, defense: str) -> float:
+  people, task = _people_and_task()
+  federation = Federation(people.classes, **_SETTINGS | DEFENSES[defense])
+  variables = train(task, federation, people.clients, lie, is_checked=defense != _BELIEVED)
+  return task.measure(variables, people.unseen).macro_f1
 
 
 def train(
@@ -121,10 +119,6 @@ def block() -> str:
 
 
 _number: Callable[[float], str] = '{:.3f}'.format
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/poison.py', block())
 
 
 if __name__ == '__main__':

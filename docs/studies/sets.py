@@ -11,12 +11,12 @@ import dataclasses
 import itertools
 import math
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 import unseen
 from absl import flags
 from jaxtyping import Bool, Float
@@ -72,27 +72,13 @@ def answer(kind: unseen.Kind, seed: int) -> Answered:
   from har_jax import Recognizer, files
 
   signals, activities, people = unseen.load(kind)
-  rng = np.random.default_rng(seed)
-  order = rng.permutation(np.unique(people))
-  half, quarter = len(order) // 2, len(order) // 4
-  parts = [np.isin(people, own) for own in np.split(order, [half, half + quarter])]
-  train, own = [], []
-  for name in np.unique(activities):
-    indices = rng.permutation(np.flatnonzero(parts[0] & (activities == name)))
-    if len(indices) >= _LABELS + max(_CALIBRATED) and (parts[2] & (activities == name)).any():
-      train.append(indices[:_LABELS])
-      own.append(indices[_LABELS : _LABELS + max(_CALIBRATED)])
-  fitted = np.concatenate(train)
-  is_class = np.isin(activities, activities[fitted])
-  others, tested = (
-    rng.permutation(np.flatnonzero(part & is_class))[:most]
-    for part, most in zip(parts[1:], (_MOST_OTHERS, _MOST_TESTED), strict=True)
-  )
+  sizes, most = (_LABELS, max(_CALIBRATED)), (_MOST_OTHERS, _MOST_TESTED)
+  train, own, others, tested = study.draw_parts(activities, people, seed, sizes, most)
   base = files.bundled_base()
-  model = Recognizer(base, method='linear', validation_fraction=0.0).fit(signals[fitted], activities[fitted])
-  indices = np.concatenate([*own, others, tested])
+  model = Recognizer(base, method='linear', validation_fraction=0.0).fit(signals[train], activities[train])
+  indices = np.concatenate([own, others, tested])
   logits = np.log(np.maximum(model.probabilities(signals[indices]), 1e-30))
-  part = np.repeat([0, 1, 2], [len(np.concatenate(own)), len(others), len(tested)])
+  part = np.repeat([0, 1, 2], [len(own), len(others), len(tested)])
   assert model.class_logits is not None
   labels = np.searchsorted(model.classes_, activities[indices])
   return Answered(logits, model.class_logits, labels, people[indices], part)
@@ -236,20 +222,19 @@ def calibration_error(probabilities: Float[np.ndarray, 'w y'], labels: np.ndarra
 
 def main() -> dict[str, Any]:
   unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
-  rows: list[dict[str, Any]] = []
   temperatures: list[dict[str, Any]] = []
-  for kind in KINDS if _MEASURE.value else ():
-    for seed in _SEEDS:
-      with warnings.catch_warnings(action='ignore'):
-        answered = answer(kind, seed)
-        rows.extend([*measure(kind, seed, answered), *measure_person(kind, seed, answered)])
-        rows.extend(measure_base(kind, seed))
-      temperatures.extend(measure_temperatures(kind, seed, answered))
-      print(kind.name, seed, sep='\t', flush=True)
-  if rows:
-    csv_table.write(pd.DataFrame(rows), TABLE)
+
+  def measure_all(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+    answered = answer(kind, seed)
+    temperatures.extend(measure_temperatures(kind, seed, answered))
+    yield from measure(kind, seed, answered)
+    yield from measure_person(kind, seed, answered)
+    yield from measure_base(kind, seed)
+
+  if _MEASURE.value:
+    csv_table.write(pd.DataFrame(study.measure_kinds(KINDS, _SEEDS, measure_all)), TABLE)
     csv_table.write(pd.DataFrame(temperatures), TEMPERATURES)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'sets', block())
   return {'out': TABLE}
 
 
@@ -277,10 +262,8 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
   return table.assign(**{name: table[name].map('{:.3f}'.format) for name in figures}).astype(str)
 
 
-def filled(page: str) -> str:
-  """The page with the tables."""
-  text = summary(csv_table.read(TABLE), csv_table.read(TEMPERATURES))
-  return markdown.fill(page, 'python docs/studies/sets.py', text)
+def block() -> str:
+  return summary(csv_table.read(TABLE), csv_table.read(TEMPERATURES))
 
 
 if __name__ == '__main__':

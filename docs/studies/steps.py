@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 from scipy import signal
 
@@ -27,8 +28,7 @@ from har_jax.signal.recording import Recording, Samples
 FLAGS = flags.FlagValues()
 _ARCHIVES = flags.DEFINE_string('archives', None, 'folder with a folder of each archive', flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'steps.csv', _ROOT / 'docs' / 'results' / 'steps.md'
+TABLE, PAGE = study.places('steps')
 _STRIDE_S = {'walking': (0.8, 1.6), 'running': (0.55, 0.95)}  # of timeline/movement.py
 _HAND, _LEGS, _PHONE = 'swings counted by hand', 'swings of both legs', 'steps of the phone'
 # Seconds from the recording's start, and the strides between the first and the last swing in a picture of
@@ -57,7 +57,7 @@ def main() -> None:
   if _MEASURE.value:
     folder = pathlib.Path(str(_ARCHIVES.value))
     csv_table.write(pd.DataFrame(rows(lambda *place: list(_walks(folder, *place)))), TABLE)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'steps', block())
 
 
 def rows(walks) -> Iterator[dict[str, Any]]:
@@ -154,10 +154,6 @@ def block() -> str:
       }
     )
   return markdown.tabulated(pd.DataFrame(lines).astype(str))
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/steps.py', block())
 
 
 if __name__ == '__main__':

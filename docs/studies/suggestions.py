@@ -10,12 +10,12 @@ w windows, t training windows, s stretches, f features.
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 import unseen
 from absl import flags
 from jaxtyping import Float
@@ -55,7 +55,8 @@ class Person:
 def draw(kind: unseen.Kind, seed: int) -> Person:
   """One person, drawn anew for each seed, and half of the others."""
   signals, activities, people = unseen.load(kind)
-  recordings, start_s = _order(kind)
+  loaded = unseen.open_windows(kind)
+  recordings, start_s = np.array(loaded.recording), np.array(loaded.start_s)
   rng = np.random.default_rng(seed)
   order = rng.permutation(np.unique(people))
   own = np.flatnonzero(people == order[0])
@@ -81,15 +82,6 @@ def draw(kind: unseen.Kind, seed: int) -> Person:
   encoded = features[:, : -own.shape[1]]
   by_window = dict(zip(indices.tolist(), features, strict=True))
   return Person(stretches, tested, by_window, means(probabilities), means(own), means(encoded))
-
-
-def _order(kind: unseen.Kind) -> tuple[np.ndarray, np.ndarray]:
-  """The recording and the start of each window of `unseen.load`."""
-  from har_jax.datasets import windows
-
-  loaded = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
-  loaded = windows.at_position(loaded, kind.position) if loaded.meta.positions else loaded
-  return np.array(loaded.recording), np.array(loaded.start_s)
 
 
 def encode(signals: Float[np.ndarray, 'w n 6']) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
@@ -182,15 +174,9 @@ def _most_frequent(activities: np.ndarray) -> str:
 
 def main() -> dict[str, Any]:
   unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
-  rows: list[dict[str, Any]] = []
-  for kind in KINDS if _MEASURE.value else ():
-    for seed in _SEEDS:
-      with warnings.catch_warnings(action='ignore'):
-        rows.extend(measure(kind, seed))
-      print(kind.name, seed, sep='\t', flush=True)
-  if rows:
-    csv_table.write(pd.DataFrame(rows), TABLE)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  if _MEASURE.value:
+    csv_table.write(pd.DataFrame(study.measure_kinds(KINDS, _SEEDS, measure)), TABLE)
+  study.fill(PAGE, 'suggestions', block())
   return {'out': TABLE}
 
 
@@ -208,9 +194,8 @@ def summary(rows: pd.DataFrame) -> str:
   return '\n\n'.join(parts)
 
 
-def filled(page: str) -> str:
-  """The page with the tables."""
-  return markdown.fill(page, 'python docs/studies/suggestions.py', summary(csv_table.read(TABLE)))
+def block() -> str:
+  return summary(csv_table.read(TABLE))
 
 
 if __name__ == '__main__':

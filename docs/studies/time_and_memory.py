@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax.cli import command, report
@@ -28,8 +29,7 @@ _ARCHIVES = flags.DEFINE_string(
 )
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'time_and_memory.csv', _ROOT / 'docs' / 'install.md'
+TABLE, PAGE = study.places('time_and_memory')[0], study.ROOT / 'docs' / 'install.md'
 _HOURS = (1, 11)
 _MADE_HOURS = 0.1  # of the recording that docs/make_recording.py makes
 _RECORDING_HZ = 50
@@ -48,7 +48,7 @@ def main() -> None:
       rows = list(_rows(pathlib.Path(folder)))
     csv_table.write(pd.DataFrame(rows), TABLE)
     print(TABLE)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'time_and_memory', block())
 
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
@@ -77,7 +77,7 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
     ['pretrain', '--flagfile=base', f'--windows={_WINDOWS.value}', *_PRETRAINING, steps],
   )
   made = folder / 'made'
-  script = str(_ROOT / 'docs' / 'make_recording.py')
+  script = str(study.ROOT / 'docs' / 'make_recording.py')
   subprocess.run(
     [sys.executable, script, '--windows_per_activity=10', f'--out={made}'],
     check=True,
@@ -117,7 +117,7 @@ def _measured(arguments: list[str]) -> dict[str, Any]:
   begun_s = time.monotonic()
   process = subprocess.Popen(
     [sys.executable, *arguments],
-    cwd=_ROOT,
+    cwd=study.ROOT,
     env=environment,
     stdout=subprocess.DEVNULL,
   )
@@ -131,16 +131,13 @@ def _measured(arguments: list[str]) -> dict[str, Any]:
   }
 
 
-def filled(page: str) -> str:
-  """The page with the table of results/time_and_memory.csv."""
+def block() -> str:
   frame = csv_table.read(TABLE)
   names = {'cpu_seconds': 'CPU seconds', 'peak_mb': 'peak MB'}
   shown = frame[['command', 'seconds', *names]].rename(columns=names).astype(str)
   first = frame.iloc[0]
   machine = f'{first["cores"]} cores, {first["device"]}, {first["versions"]}, commit {first["commit"]}.'
-  return markdown.fill(
-    page, 'python docs/studies/time_and_memory.py', f'{markdown.tabulated(shown)}\n\n{machine}'
-  )
+  return f'{markdown.tabulated(shown)}\n\n{machine}'
 
 
 if __name__ == '__main__':

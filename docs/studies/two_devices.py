@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 
 from har_jax.cli import command
@@ -26,8 +27,7 @@ from har_jax.train import metrics
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', None, 'folder of `har-jax prepare`', flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'two_devices.csv', _ROOT / 'docs' / 'results' / 'two_devices.md'
+TABLE, PAGE = study.places('two_devices')
 _PAIRS = (
   ('sp_sw_har', 'pocket', 'wrist'),
   ('dsads', 'right_leg', 'right_arm'),
@@ -49,7 +49,7 @@ _RULES = {
 def main() -> None:
   if _MEASURE.value:
     csv_table.write(pd.DataFrame(_rows(pathlib.Path(str(_WINDOWS.value)))), TABLE)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'two_devices', block())
 
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
@@ -119,10 +119,6 @@ def block() -> str:
   means = means[list(_RULES)].map('{:.3f}'.format).reset_index()
   means.insert(1, 'people', people.reindex(means['devices']).to_numpy())
   return markdown.tabulated(means.astype(str))
-
-
-def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/studies/two_devices.py', block())
 
 
 if __name__ == '__main__':

@@ -8,12 +8,12 @@ w windows, t training windows, f features.
 """
 
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 import suggestions
 import unseen
 from absl import flags
@@ -49,22 +49,10 @@ def draw(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
   part: 0 to train on, 1 more of the same people, 2 of a quarter of the people, 3 of the last quarter.
   """
   signals, activities, people = unseen.load(kind)
-  rng = np.random.default_rng(seed)
-  order = rng.permutation(np.unique(people))
-  half, quarter = len(order) // 2, len(order) // 4
-  own, others, last = (np.isin(people, some) for some in np.split(order, [half, half + quarter]))
-  parts: list[list[np.ndarray]] = [[], []]
-  for name in np.unique(activities):
-    indices = rng.permutation(np.flatnonzero(own & (activities == name)))
-    if len(indices) >= 2 * _LABELS and (last & (activities == name)).any():
-      for part, drawn in zip(parts, np.split(indices[: 2 * _LABELS], 2), strict=True):
-        part.append(drawn)
-  is_class = np.isin(activities, activities[np.concatenate(parts[0])])
-  for some, most in ((others, _MOST_OTHERS), (last, _MOST_TESTED)):
-    parts.append([rng.permutation(np.flatnonzero(some & is_class))[:most]])
-  joined = [np.concatenate(part) for part in parts]
-  indices = np.concatenate(joined)
-  numbers = np.repeat(np.arange(len(joined)), [len(drawn) for drawn in joined])
+  sizes, most = (_LABELS, _LABELS), (_MOST_OTHERS, _MOST_TESTED)
+  parts = study.draw_parts(activities, people, seed, sizes, most)
+  indices = np.concatenate(parts)
+  numbers = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
   return suggestions.encode(signals[indices])[0], activities[indices], numbers
 
 
@@ -126,15 +114,9 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
 
 def main() -> dict[str, Any]:
   unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
-  rows: list[dict[str, Any]] = []
-  for kind in KINDS if _MEASURE.value else ():
-    for seed in _SEEDS:
-      with warnings.catch_warnings(action='ignore'):
-        rows.extend(measure(kind, seed))
-      print(kind.name, seed, sep='\t', flush=True)
-  if rows:
-    csv_table.write(pd.DataFrame(rows), TABLE)
-  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  if _MEASURE.value:
+    csv_table.write(pd.DataFrame(study.measure_kinds(KINDS, _SEEDS, measure)), TABLE)
+  study.fill(PAGE, 'unknown', block())
   return {'out': TABLE}
 
 
@@ -162,9 +144,8 @@ def summary(rows: pd.DataFrame) -> str:
   )
 
 
-def filled(page: str) -> str:
-  """The page with the tables."""
-  return markdown.fill(page, 'python docs/studies/unknown.py', summary(csv_table.read(TABLE)))
+def block() -> str:
+  return summary(csv_table.read(TABLE))
 
 
 if __name__ == '__main__':

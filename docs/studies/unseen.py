@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 from jaxtyping import Float, Int
 
@@ -36,8 +37,7 @@ _MODEL = flags.DEFINE_string(
   'model', None, 'file.py:Class of one more model, with fit(X, y) and predict(X)', flag_values=FLAGS
 )
 _TABLE = flags.DEFINE_string('table', None, 'the table (default: results/unseen.csv)', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[2]
-TABLE, PAGE = _ROOT / 'results' / 'unseen.csv', _ROOT / 'docs' / 'results' / 'unseen.md'
+TABLE, PAGE = study.places('unseen')
 _SEEDS, _LABELS = (0, 1, 2), (10, 1)
 _MOST_TESTED = 2000  # windows of a kind, drawn at random
 _FEWEST = 3  # windows of an activity, of the people to train on
@@ -67,12 +67,18 @@ KINDS = (
 
 
 @functools.cache
-def load(kind: Kind) -> tuple[Float[np.ndarray, 'w n 6'], np.ndarray, np.ndarray]:
-  """Windows, activities and people."""
+def open_windows(kind: Kind) -> Any:
+  """The dataset's windows at the position, at 50 Hz."""
   from har_jax.datasets import windows
 
-  found = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
-  found = windows.at_position(found, kind.position) if found.meta.positions else found
+  loaded = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
+  return windows.at_position(loaded, kind.position) if loaded.meta.positions else loaded
+
+
+@functools.cache
+def load(kind: Kind) -> tuple[Float[np.ndarray, 'w n 6'], np.ndarray, np.ndarray]:
+  """Windows, activities and people."""
+  found = open_windows(kind)
   names = np.array(found.meta.activities)
   return repeat_samples(np.array(found.signals), kind.rate_hz), names[found.activity], np.array(found.subject)
 
@@ -181,7 +187,7 @@ def main() -> dict[str, Any]:
       csv_table.write(pd.DataFrame(rows), table)
       print(*(rows[-1][column] for column in (*_KEY, 'macro_f1', 'seconds')), sep='\t', flush=True)
   if table == TABLE:
-    PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+    study.fill(PAGE, 'unseen', block())
   else:
     print(summary(pd.DataFrame(rows)))
   return {'out': table}
@@ -216,9 +222,8 @@ def _interval(rows: pd.DataFrame) -> str:
   return f'{low:.3f} to {high:.3f}'
 
 
-def filled(page: str) -> str:
-  """The page with the tables of TABLE."""
-  return markdown.fill(page, 'python docs/studies/unseen.py', summary(csv_table.read(TABLE)))
+def block() -> str:
+  return summary(csv_table.read(TABLE))
 
 
 if __name__ == '__main__':

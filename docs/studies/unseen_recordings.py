@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 import unseen
 from absl import flags
 from jaxtyping import Float
@@ -30,22 +31,12 @@ from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
-TABLE = unseen.TABLE.with_name('unseen_recordings.csv')
+TABLE, PAGE = unseen.TABLE.with_name('unseen_recordings.csv'), unseen.PAGE
 _SEEDS, _LABELS = (0, 1, 2), (0, 10, 1)
 _ADAPTED_TO = 400  # windows, as in a stream
 _PEOPLE = 12  # tested in a kind, drawn at random
 _KEY = ['kind', 'labels', 'seed', 'model']
 _Answers = Iterator[tuple[str, Float[np.ndarray, 'w y']]]
-
-
-@functools.cache
-def _recordings(kind: unseen.Kind) -> np.ndarray:
-  """The file of each window of `unseen.load`."""
-  from har_jax.datasets import windows
-
-  loaded = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
-  loaded = windows.at_position(loaded, kind.position) if loaded.meta.positions else loaded
-  return np.array(loaded.recording)
 
 
 def _by_person(
@@ -130,7 +121,7 @@ def measure(kind: unseen.Kind, labels: int, seed: int) -> Iterator[dict[str, Any
   chain = Chain(MEAN_BOUT_S, window_s / 2, window_s)
   indices, classes, answers = _fitted(kind, labels, seed) if labels else _unlabeled(kind, seed)
   _, activities, people = unseen.load(kind)
-  true, files = activities[indices], _recordings(kind)[indices]
+  true, files = activities[indices], np.array(unseen.open_windows(kind).recording)[indices]
   is_scored = np.isin(true, classes)
   for name, probabilities in answers:
     smoothed = np.array(probabilities, np.float64)
@@ -158,7 +149,7 @@ def main() -> dict[str, Any]:
       rows.extend(measure(kind, labels, seed))
     csv_table.write(pd.DataFrame(rows), TABLE)
     print(kind.name, labels, seed, sep='\t', flush=True)
-  unseen.PAGE.write_text(filled(unseen.PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  study.fill(PAGE, 'unseen_recordings', block())
   return {'out': TABLE}
 
 
@@ -175,10 +166,9 @@ def _table(rows: pd.DataFrame, labels: Any) -> str:
   )
 
 
-def filled(page: str) -> str:
-  """The page with the tables of TABLE."""
+def block() -> str:
   tables = [_table(part, labels) for labels, part in csv_table.read(TABLE).groupby('labels', sort=False)]
-  return markdown.fill(page, 'python docs/studies/unseen_recordings.py', '\n\n'.join(tables))
+  return '\n\n'.join(tables)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,72 @@
+"""What studies share: places of their table and page, rows that are measured once, the page's block."""
+
+import pathlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from har_jax.report import csv_table, markdown
+
+ROOT = pathlib.Path(__file__).parents[2]
+Row = dict[str, Any]
+
+
+def places(name: str) -> tuple[pathlib.Path, pathlib.Path]:
+  """A study's table, and the page of its results."""
+  return ROOT / 'results' / f'{name}.csv', ROOT / 'docs' / 'results' / f'{name}.md'
+
+
+def resume(
+  table: pathlib.Path, cases: Iterable[Row], measure: Callable[[Row], Iterable[Row]], key: Iterable[str]
+) -> list[Row]:
+  """Measures cases that the table lacks, and writes it after each; a case and a row have the same `key`."""
+  rows = csv_table.read(table).to_dict('records') if table.exists() else []
+  for case in cases:
+    if not any(all(row[name] == case[name] for name in key) for row in rows):
+      rows.extend(measure(case))
+      csv_table.write(pd.DataFrame(rows).round(6), table)
+      print(rows[-1], flush=True)
+  return rows
+
+
+def measure_kinds(
+  kinds: Iterable[Any], seeds: Iterable[int], measure: Callable[[Any, int], Iterable[Row]]
+) -> Iterator[Row]:
+  """Rows of each kind of recordings and seed; libraries' warnings are not shown."""
+  for kind in kinds:
+    for seed in seeds:
+      with warnings.catch_warnings(action='ignore'):
+        yield from list(measure(kind, seed))
+      print(kind.name, seed, sep='\t', flush=True)
+
+
+def draw_parts(
+  activities: np.ndarray, people: np.ndarray, seed: int, sizes: Sequence[int], most: Sequence[int]
+) -> list[Int[np.ndarray, 'w']]:
+  """Indices of drawn windows: parts of half the people's, then some of two other quarters of the people.
+
+  sizes: windows of each activity in each of the first parts. most: windows of each quarter.
+  Activities that the last quarter lacks are left out.
+  """
+  rng = np.random.default_rng(seed)
+  order = rng.permutation(np.unique(people))
+  half, quarter = len(order) // 2, len(order) // 4
+  own, *others = (np.isin(people, some) for some in np.split(order, [half, half + quarter]))
+  drawn = []
+  for name in np.unique(activities):
+    indices = rng.permutation(np.flatnonzero(own & (activities == name)))[: sum(sizes)]
+    if len(indices) == sum(sizes) and (others[1] & (activities == name)).any():
+      drawn.append(np.split(indices, np.cumsum(sizes)[:-1]))
+  parts = [np.concatenate(part) for part in zip(*drawn, strict=True)]
+  is_class = np.isin(activities, activities[parts[0]])
+  quarters = zip(others, most, strict=True)
+  return parts + [rng.permutation(np.flatnonzero(some & is_class))[:count] for some, count in quarters]
+
+
+def fill(page: pathlib.Path, script: str, block: str) -> None:
+  text = markdown.fill(page.read_text(encoding='utf-8'), f'python docs/studies/{script}.py', block)
+  page.write_text(text, encoding='utf-8')

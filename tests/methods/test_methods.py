@@ -61,14 +61,10 @@ def with_one_block(objective) -> Classify:
   return dataclasses.replace(objective, model=dataclasses.replace(objective.model, depth=1))
 
 
-def _has_second(held: Variables) -> bool:
-  return any('/block_1/' in path for path in held)
-
-
 @pytest.fixture(scope='module')
 def predict(objective, with_one_block) -> Predict:
-  compiled = {True: jax.jit(objective.predict), False: jax.jit(with_one_block.predict)}
-  return lambda held, batch: compiled[_has_second(held)](held, batch, jax.random.key(0))
+  jitted = {True: jax.jit(objective.predict), False: jax.jit(with_one_block.predict)}
+  return lambda held, batch: jitted[any('/block_1/' in path for path in held)](held, batch, jax.random.key(0))
 
 
 @pytest.fixture(scope='module')
@@ -94,6 +90,15 @@ def run_of(objective, with_one_block, base, batch) -> Callable[[str], Run]:
     return runs[name]
 
   return run
+
+
+@pytest.fixture
+def method(method_name) -> methods.Method:
+  return methods.METHODS[method_name]
+
+
+def _adapt(name: str, base: Variables, settings: methods.Settings = _SETTINGS, seed: int = 1) -> Variables:
+  return methods.METHODS[name].adapt(base, settings, jax.random.key(seed))
 
 
 def test_each_method_is_listed_under_its_name():
@@ -124,7 +129,7 @@ def test_each_method_trains_the_paths_of_the_table(objective, base, name):
 
 def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base):
   settings = methods.Settings(config.Lora(targets=('up', 'head')))
-  adapted = methods.METHODS['lora'].adapt(base, settings, jax.random.key(0))
+  adapted = _adapt('lora', base, settings)
   trained = {path for path in adapted if methods.METHODS['lora'].trains(path, settings) and '/head/' in path}
   assert trained == {
     *(f'lora/head/dense_{i}/{leaf}' for i in (0, 1) for leaf in 'ab'),
@@ -143,8 +148,7 @@ def test_the_optimizer_holds_no_state_of_frozen_leaves(run_of, method_name):
 
 
 def test_at_its_start_lora_gives_the_pretrained_output_bit_for_bit(predict, base, batch):
-  adapted = methods.METHODS['lora'].adapt(base, _SETTINGS, jax.random.key(1))
-  np.testing.assert_array_equal(predict(adapted, batch), predict(base, batch))
+  np.testing.assert_array_equal(predict(_adapt('lora', base), batch), predict(base, batch))
 
 
 def test_merged_predicts_what_unmerged_predicts(run_of, predict, batch, method_name):
@@ -174,8 +178,7 @@ def test_a_merged_kernel_is_the_kernel_plus_the_scaled_product(run_of, name):
       np.testing.assert_allclose(merged[f'params/{module}/kernel'], kernel, rtol=0, atol=1e-6)
 
 
-def test_prepared_parts_are_disjoint_and_owned(base, method_name):
-  method = methods.METHODS[method_name]
+def test_prepared_parts_are_disjoint_and_owned(base, method, method_name):
   prepared = methods.prepare(lambda _: dict(base), method, _SETTINGS, 0)
   parts = (prepared.trainable, prepared.statistics, prepared.frozen)
   assert sum(map(len, parts)) == len(prepared.variables)
@@ -185,32 +188,22 @@ def test_prepared_parts_are_disjoint_and_owned(base, method_name):
     {path.replace(block, ''): path in prepared.trainable for path in prepared.variables if block in path}
     for block in ('/block_0/', '/block_1/')
   ]
-  assert trains[0]
-  assert trains[1]
+  assert all(trains)
   assert (trains[0] == trains[1]) is ('partial' not in method_name)
 
 
-def test_pretrained_weights_and_head_replace_drawn_ones(base, method_name):
-  method = methods.METHODS[method_name]
+def test_pretrained_weights_and_head_replace_drawn_ones(base, method):
+  drawn = jax.tree.map(jnp.zeros_like, base)
   encoder = {path: leaf for path, leaf in base.items() if path.startswith('params/encoder/')}
   bias = 'params/head/dense_0/bias'
-  prepared = methods.prepare(
-    lambda _: jax.tree.map(jnp.zeros_like, base),
-    method,
-    _SETTINGS,
-    0,
-    pretrained=encoder,
-    head=lambda drawn: {bias: drawn[bias] + 7},
-  )
+  replaced = {'pretrained': encoder, 'head': lambda drawn: {bias: drawn[bias] + 7}}
+  prepared = methods.prepare(lambda _: drawn, method, _SETTINGS, 0, **replaced)
   kernel = 'params/encoder/embed/kernel'
-  is_base = np.array_equal(prepared.variables[kernel], base[kernel])
-  assert is_base is method.pretrained
+  assert np.array_equal(prepared.variables[kernel], base[kernel]) is method.pretrained
   assert bool(np.all(prepared.variables[bias] == 7)) is method.pretrained
 
 
-def test_a_collection_without_an_owner_is_an_error(base, method_name):
-  method = methods.METHODS[method_name]
-
+def test_a_collection_without_an_owner_is_an_error(base, method, method_name):
   def adapt(held: Variables, settings: methods.Settings, key: jax.Array) -> Variables:
     return method.adapt(held, settings, key) | {'stray/encoder/value': jnp.ones(())}
 
@@ -222,15 +215,12 @@ def test_a_collection_without_an_owner_is_an_error(base, method_name):
 
 def test_a_merge_that_leaves_a_collection_is_an_error(base):
   lora = dataclasses.replace(methods.METHODS['lora'], merge=dict)
-  adapted = lora.adapt(base, _SETTINGS, jax.random.key(0))
   with pytest.raises(UserError, match='leaves the collection lora, lora_scale'):
-    methods.merge(lora, adapted)
+    methods.merge(lora, _adapt('lora', base))
 
 
 def test_merging_unpacks_kernels_without_an_adapter_too(base, predict, batch):
-  adapted = methods.METHODS['qlora'].adapt(
-    base, methods.Settings(config.Lora(targets=('up',))), jax.random.key(1)
-  )
+  adapted = _adapt('qlora', base, methods.Settings(config.Lora(targets=('up',))))
   merged = methods.merge(methods.METHODS['qlora'], adapted)
   assert variables.difference(base, merged) == ''
   found, expected = (predict(held, batch) for held in (merged, adapted))
@@ -238,7 +228,7 @@ def test_merging_unpacks_kernels_without_an_adapter_too(base, predict, batch):
 
 
 def test_qlora_packs_the_blocks_matrices_and_nothing_else(base):
-  adapted = methods.METHODS['qlora'].adapt(base, _SETTINGS, jax.random.key(1))
+  adapted = _adapt('qlora', base)
   packed = {path.removeprefix('nf4/').rsplit('/', 1)[0] for path in adapted if path.startswith('nf4/')}
   assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES}
   assert not packed & {path.removeprefix('params/').removesuffix('/kernel') for path in adapted}
@@ -250,9 +240,7 @@ def test_qlora_packs_the_blocks_matrices_and_nothing_else(base):
 
 def test_double_quantization_packs_the_same_codes_and_eight_bit_scales(base):
   doubled = dataclasses.replace(_SETTINGS, precision=config.Precision(nf4_double=True))
-  plain, double = (
-    methods.METHODS['qlora'].adapt(base, each, jax.random.key(1)) for each in (_SETTINGS, doubled)
-  )
+  plain, double = (_adapt('qlora', base, settings) for settings in (_SETTINGS, doubled))
   for path, leaf in plain.items():
     if path.endswith('/codes'):
       np.testing.assert_array_equal(leaf, double[path])
@@ -265,7 +253,7 @@ def test_double_quantization_packs_the_same_codes_and_eight_bit_scales(base):
 
 def test_a_target_stands_for_the_modules_of_both_streams(tiny, drawn):
   objective = Classify(dataclasses.replace(tiny, streams=2, invariant_features=False), _CLASSES)
-  adapted = methods.METHODS['lora'].adapt(drawn(objective.init), _SETTINGS, jax.random.key(0))
+  adapted = _adapt('lora', drawn(objective.init))
   assert {'lora/encoder/embed_acc/a', 'lora/encoder/embed_gyro/a'} <= adapted.keys()
 
 
@@ -284,12 +272,12 @@ def test_weights_that_are_not_finite_are_refused_by_name(base, bad):
   path = 'params/encoder/block_1/attention/value/kernel'
   broken = base | {path: base[path].at[3, 5].set(bad).at[0, 0].set(bad)}
   with pytest.raises(UserError, match=f'{path}: 2 of 576 weights are not finite'):
-    methods.METHODS['qlora'].adapt(broken, _SETTINGS, jax.random.key(0))
+    _adapt('qlora', broken)
 
 
 def test_qlora_is_lora_on_the_dequantized_kernels(predict, base, batch):
-  qlora = methods.METHODS['qlora'].adapt(base, _SETTINGS, jax.random.key(1))
-  lora = methods.METHODS['lora'].adapt(unpack(qlora), _SETTINGS, jax.random.key(1))
+  qlora = _adapt('qlora', base)
+  lora = _adapt('lora', unpack(qlora))
   assert lora.keys() == unpack(qlora).keys()
   found, expected = (predict(held, batch) for held in (qlora, lora))
   np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
@@ -300,16 +288,14 @@ def test_qlora_is_lora_on_the_dequantized_kernels(predict, base, batch):
 @pytest.mark.parametrize('target', ['qurey', 'kernel', 'params', ''])
 def test_a_target_that_matches_nothing_lists_the_modules(base, name, target):
   with pytest.raises(UserError) as caught:
-    methods.METHODS[name].adapt(
-      base, methods.Settings(config.Lora(targets=('query', target))), jax.random.key(0)
-    )
+    _adapt(name, base, methods.Settings(config.Lora(targets=('query', target))))
   assert repr(target) in str(caught.value)
   for module in ('query', 'output', 'up', 'embed', 'head'):
     assert module in str(caught.value)
 
 
 def test_a_pair_starts_as_its_source_says(base):
-  adapted = methods.METHODS['lora'].adapt(base, _SETTINGS, jax.random.key(1))
+  adapted = _adapt('lora', base)
   a, b = (adapted[f'lora/encoder/block_0/up/{leaf}'] for leaf in 'ab')
   assert (a.shape, b.shape) == ((24, 4), (4, 48))
   assert not b.any()
@@ -317,15 +303,14 @@ def test_a_pair_starts_as_its_source_says(base):
   assert adapted['lora_scale/encoder/block_0/up/value'] == 8 / 4  # alpha over rank
   others = [leaf for path, leaf in adapted.items() if path.endswith('/up/a')]
   assert not np.array_equal(*others)
-  other_seed = methods.METHODS['lora'].adapt(base, _SETTINGS, jax.random.key(2))
-  assert not np.array_equal(a, other_seed['lora/encoder/block_0/up/a'])
+  assert not np.array_equal(a, _adapt('lora', base, seed=2)['lora/encoder/block_0/up/a'])
 
 
 def test_adapting_leaves_its_argument_unchanged(base, method_name):
-  paths, first = set(base), {path: np.asarray(leaf) for path, leaf in base.items()}
-  methods.METHODS[method_name].adapt(base, _SETTINGS, jax.random.key(0))
-  assert set(base) == paths
-  assert all(np.array_equal(first[path], base[path]) for path in paths)
+  before = {path: np.asarray(leaf) for path, leaf in base.items()}
+  _adapt(method_name, base)
+  assert base.keys() == before.keys()
+  assert all(np.array_equal(before[path], base[path]) for path in before)
 
 
 @functools.cache
@@ -338,8 +323,8 @@ def _at_full_size(preset: str) -> tuple[Classify, dict[str, jax.ShapeDtypeStruct
 
 @pytest.mark.slow
 @pytest.mark.parametrize('preset', config.PRESETS)
-def test_a_full_step_is_traced_at_full_size(preset, method_name):
-  experiment, method = config.PRESETS[preset](), methods.METHODS[method_name]
+def test_a_full_step_is_traced_at_full_size(preset, method):
+  experiment = config.PRESETS[preset]()
   objective, drawn = _at_full_size(preset)
   count = experiment.finetune.batch
 

@@ -1,14 +1,29 @@
 """What tests of tables share."""
 
+import itertools
+
 import made_results
 
 from har_jax import storage
-from har_jax.report import frame, groups
+from har_jax.report import frame, groups, significance
 
 
 def runs(found, name='study'):
   """Results as the frame that a table of runs gives: without the JSON."""
   return frame.from_rows(made_results.row(each, name) for each in found)
+
+
+def product(**axes):
+  """Results for all combinations of these values."""
+  return [
+    made_results.result(**dict(zip(axes, values, strict=True)))
+    for values in itertools.product(*axes.values())
+  ]
+
+
+def sections(found, title):
+  """Sections of the statistics whose title begins so."""
+  return [section for section in significance.sections(runs(found)) if section.title.startswith(title)]
 
 
 def cells(table, **where):

@@ -6,7 +6,7 @@ import made_results
 import msgspec
 import page_fixtures
 import pytest
-from report_rows import cells, runs
+from report_rows import cells, product, runs
 
 from har_jax import config, records, results
 from har_jax.errors import UserError
@@ -17,13 +17,12 @@ def _named(part):
   return sorted(zip(part['experiment'], part['method'], part['seed'], strict=True))
 
 
-def _both(result, **options):
-  """Full fine-tuning with and without test-time augmentation, two experiments."""
-  return [result(seed=seed, tta_shifts=shifts, **options) for shifts in (1, 4) for seed in (0, 1)]
+# Full fine-tuning with and without test-time augmentation, two experiments.
+_BOTH = product(tta_shifts=(1, 4), seed=(0, 1))
 
 
 def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows(result):
-  ours = runs(_both(result))
+  ours = runs(_BOTH)
   other = {'label_budget': '0.3'}, {'split': 'window'}, {'checksum': 'sha256:bb'}, {'target': 'dsads'}
   theirs = runs(
     [
@@ -44,8 +43,8 @@ def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows(res
   assert groups.experiments(theirs[:0]) == []
 
 
-def test_table_ii_has_its_difference_to_full(result):
-  found = [*_both(result, macro_f1=0.9), *(result(method='rocket', seed=s, macro_f1=0.92) for s in (0, 1))]
+def test_table_ii_has_its_difference_to_full():
+  found = [*_BOTH, *product(method=['rocket'], seed=(0, 1), macro_f1=[0.92])]
   for section in tables.table2(runs(found)):
     row = cells(section.table, method='rocket')
     assert (row['macro-F1'], row['seeds']) == ('0.920 ± 0.000', 'n=2')
@@ -53,7 +52,7 @@ def test_table_ii_has_its_difference_to_full(result):
 
 
 def test_a_baseline_that_two_experiments_ran_counts_once(result):
-  found = [*_both(result), result(method='forest', tta_shifts=1), result(method='forest', tta_shifts=4)]
+  found = [*_BOTH, *product(method=['forest'], tta_shifts=(1, 4))]
   for part in groups.experiments(runs(found)):
     assert list(part['method']) == ['full', 'full', 'forest']
   found[-1] = result(method='forest', macro_f1=0.5)  # of another version of the code
@@ -63,7 +62,7 @@ def test_a_baseline_that_two_experiments_ran_counts_once(result):
 
 def test_a_baseline_stays_where_the_experiment_that_it_joins_stays(result):
   budgets = ('0.7', '0.3', '0.1', '10/class')
-  sweep = [result(method=method, label_budget=each) for each in budgets for method in ('full', 'forest')]
+  sweep = product(label_budget=budgets, method=('full', 'forest'))
   lone = [result(label_budget='0.3', tta_shifts=4)]
   kept = groups.without_sweeps(runs([*sweep, result(label_budget='0.7', seed=1), *lone]))
   shown = {(row.method, row.label_budget) for row in kept.itertuples()}
@@ -72,8 +71,8 @@ def test_a_baseline_stays_where_the_experiment_that_it_joins_stays(result):
   assert list(table7.table['method']) == len(budgets) * ['full', 'forest']
 
 
-def test_baselines_alone_are_an_experiment(result):
-  found = runs([result(method=method, seed=seed) for method in ('forest', 'rocket') for seed in (0, 1)])
+def test_baselines_alone_are_an_experiment():
+  found = runs(product(method=('forest', 'rocket'), seed=(0, 1)))
   (section,) = tables.table2(found)
   assert list(section.table['method']) == ['forest', 'rocket']
   assert 'forest' in tables.text(found)
@@ -108,14 +107,9 @@ def test_a_baseline_has_no_learning_curve(result):
 
 
 @pytest.mark.slow
-def test_the_page_shows_baselines_in_tables_and_figures(result):
+def test_the_page_shows_baselines_in_tables_and_figures():
   pytest.importorskip('jinja2')
-  subjects = {'3': 0.9, '4': 0.8}
-  found = [
-    result(method=name, seed=seed, subjects=subjects)
-    for name in ('full', 'forest', 'rocket')
-    for seed in (0, 1)
-  ]
+  found = product(method=('full', 'forest', 'rocket'), seed=(0, 1), subjects=[{'3': 0.9, '4': 0.8}])
   text = page.html(page_fixtures.with_json(found), folder='runs/x')
   parts = dict(re.findall(r'<h2[^>]*>([^<]+)</h2>(.*?)(?=<h2|$)', text, re.DOTALL))
   for name in (
@@ -129,9 +123,9 @@ def test_the_page_shows_baselines_in_tables_and_figures(result):
   assert 'rocket' not in parts['Was training long enough?']
 
 
-def test_an_ensemble_is_a_row_beside_lora_and_the_baselines(result):
+def test_an_ensemble_is_a_row_beside_lora_and_the_baselines():
   methods = ('lora', 'ensemble', 'forest', 'rocket')
-  made = runs([result(method=method, seed=seed) for method in methods for seed in (0, 1)])
+  made = runs(product(method=methods, seed=(0, 1)))
   (part,) = groups.experiments(made)
   (section,) = tables.table2(part)
   assert section.table['method'].tolist()[:4] == list(methods)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from report_rows import one_group, runs, runs_of, scored
+from report_rows import one_group, runs_of, scored, sections
 
-from har_jax.report import significance, statistics
+from har_jax.report import statistics
 
 
 def ranked(result, blocks=10):
@@ -71,7 +71,7 @@ def test_too_few_methods_or_subjects_are_not_ranked(result):
   two = runs_of(result, 'full', scored(80, 70)) + runs_of(result, 'lora', scored(80, 70))
   assert statistics.ranks(one_group(two)) is None
   assert statistics.ranks(one_group(ranked(result, blocks=1))) is None
-  assert not [each for each in significance.sections(runs(two)) if each.title.startswith('Ranks')]
+  assert sections(two, 'Ranks') == []
 
 
 def test_a_block_needs_every_method(result):
@@ -81,9 +81,7 @@ def test_a_block_needs_every_method(result):
 
 
 def test_ranks_in_a_table(result):
-  (section,) = [
-    each for each in significance.sections(runs(ranked(result))) if each.title.startswith('Ranks')
-  ]
+  (section,) = sections(ranked(result), 'Ranks')
   assert section.table.to_dict('records') == [
     {'method': 'full', 'mean rank': '1.00', 'not significantly different': 'lora'},
     {'method': 'lora', 'mean rank': '2.00', 'not significantly different': 'full; scratch'},

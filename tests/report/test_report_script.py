@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from in_process import run_in_process
-from report_rows import write
+from report_rows import product, write
 
 from har_jax import storage
 from har_jax.cli import main
@@ -16,10 +16,8 @@ from har_jax.cli import main
 pytestmark = pytest.mark.slow
 
 
-def test_a_folder_of_results_becomes_tables_there(result, tmp_path):
-  write(
-    tmp_path, [result(target='hhar', method=name, seed=seed) for name in ('full', 'lora') for seed in (0, 1)]
-  )
+def test_a_folder_of_results_becomes_tables_there(tmp_path):
+  write(tmp_path, product(target=['hhar'], method=('full', 'lora'), seed=(0, 1)))
   code, out, err = run_in_process('report', f'--results={tmp_path}')
   assert (code, err) == (0, '')
   assert '0.900 ± 0.000' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
@@ -40,12 +38,16 @@ def test_a_flag_sets_the_output_folder(result, tmp_path):
   assert not (tmp_path / 'results' / 'tables.md').exists()
 
 
-def test_html_writes_the_page_and_the_headline_figure(result, tmp_path):
+def test_html_writes_the_page_and_the_headline_figure_and_needs_no_jax(tmp_path):
   pytest.importorskip('jinja2')
-  write(tmp_path, [result(target='hapt')])
-  code, out, err = run_in_process('report', f'--results={tmp_path}', '--html')
-  assert (code, err) == (0, '')
-  assert out.splitlines()[-1] == str(tmp_path / 'report.html')
+  write(tmp_path, product(target=['hapt'], method=('full', 'lora')))
+  code = (
+    'import sys; sys.modules.update(dict.fromkeys(("jax", "jaxlib", "flax", "optax", "orbax", "grain")));'
+    f'from har_jax.cli import main; sys.exit(main.main(["report", "--results={tmp_path}", "--html"]))'
+  )
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+  assert (done.returncode, done.stderr) == (0, '')
+  assert done.stdout.splitlines()[-1] == str(tmp_path / 'report.html')
   page = (tmp_path / 'report.html').read_text(encoding='utf-8')
   assert 'Table II' in page
   assert f'har-jax report --results={tmp_path} --html' in page
@@ -110,14 +112,3 @@ def test_mistakes_are_one_line(result, tmp_path):
   code, _, err = run_in_process('report', f'--results={tmp_path}', f'--out={tmp_path / "file"}')
   assert (code, len(err.splitlines())) == (1, 1)
   assert str(tmp_path / 'file') in err
-
-
-def test_the_report_needs_no_jax(result, tmp_path):
-  write(tmp_path, [result(target='hapt', method=method) for method in ('full', 'lora')])
-  code = (
-    'import sys; sys.modules.update(dict.fromkeys(("jax", "jaxlib", "flax", "optax", "orbax", "grain")));'
-    f'from har_jax.cli import main; sys.exit(main.main(["report", "--results={tmp_path}", "--html"]))'
-  )
-  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-  assert (done.returncode, done.stderr) == (0, '')
-  assert (tmp_path / 'report.html').exists()

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from report_rows import cells, one_group, runs, runs_of, scored
+from report_rows import cells, one_group, product, runs_of, scored, sections
 from scipy import stats
 
 from har_jax.report import significance, statistics
@@ -23,7 +23,7 @@ def full_and_lora(result, differences, full=FULL):
 
 
 def section_of(found):
-  (section,) = [each for each in significance.sections(runs(found)) if each.title.startswith('Tests')]
+  (section,) = sections(found, 'Tests')
   return section
 
 
@@ -95,9 +95,7 @@ def test_a_target_without_the_method_makes_no_claim(result):
 
 
 def test_without_full_nothing_is_compared(result):
-  titles = [
-    each.title.partition(':')[0] for each in significance.sections(runs(runs_of(result, 'lora', scored(80))))
-  ]
+  titles = [each.title.partition(':')[0] for each in sections(runs_of(result, 'lora', scored(80)), '')]
   assert titles == ['Intervals', 'What datasets can show']
 
 
@@ -126,11 +124,7 @@ def test_the_interval_is_as_wide_as_theory_says_and_repeats():
 
 
 def test_each_method_has_its_own_interval(result):
-  (levels,) = [
-    each
-    for each in significance.sections(runs(runs_of(result, 'full', scored(60, 70))))
-    if each.title.startswith('Intervals')
-  ]
+  (levels,) = sections(runs_of(result, 'full', scored(60, 70)), 'Intervals')
   assert levels.table.to_dict('records') == [
     {'target': 'wisdm', 'method': 'full', 'subjects': '2', 'macro-F1, points': '65.0 (60.0 to 70.0)'}
   ]
@@ -146,18 +140,16 @@ def test_holm_by_hand():
   assert list(statistics.holm(pd.Series([0.6, 0.7]))) == pytest.approx([1.0, 1.0])
 
 
-def test_six_that_all_fall_have_the_smallest_p_of_wilcoxon():
-  p = statistics.wilcoxon(np.array([-5.0, -6.0, -7.0, -8.0, -9.0, -10.0]))
-  assert p == pytest.approx(2 / 2**6)
-
-
-def test_differences_of_zero_are_left_out_and_ties_stay_exact():
-  p = statistics.wilcoxon(np.array([0.0, 0.0, -2.0, -2.0, -2.0, -2.0, -2.0, -2.0]))
-  assert p == pytest.approx(2 / 2**6)  # a normal approximation would have .014
-
-
-def test_five_that_differ_are_too_few_for_wilcoxon():
-  assert np.isnan(statistics.wilcoxon(np.array([-5.0, -6.0, -7.0, -8.0, -9.0, 0.0])))
+@pytest.mark.parametrize(
+  ('differences', 'p'),
+  [
+    ([-5.0, -6.0, -7.0, -8.0, -9.0, -10.0], 2 / 2**6),  # the smallest of six
+    ([0.0, 0.0, *(6 * [-2.0])], 2 / 2**6),  # a normal approximation of ties would have .014
+    ([-5.0, -6.0, -7.0, -8.0, -9.0, 0.0], np.nan),  # five that differ are too few
+  ],
+)
+def test_wilcoxon_is_exact_and_leaves_out_differences_of_zero(differences, p):
+  assert statistics.wilcoxon(np.array(differences)) == pytest.approx(p, nan_ok=True)
 
 
 @pytest.mark.parametrize('sign', [1, -1])  # which of the two is the worse
@@ -277,10 +269,6 @@ def test_window_wise_results_speak_of_no_new_people(result):
     assert any('nothing here speaks of new people' in note for note in section.notes) is is_said
 
 
-def test_the_same_people_in_two_archives_are_named(result):
-  found = [
-    result(target=target, method=method, subjects=scored(80))
-    for target in ('hapt', 'ucihar')
-    for method in ('full', 'lora')
-  ]
+def test_the_same_people_in_two_archives_are_named():
+  found = product(target=('hapt', 'ucihar'), method=('full', 'lora'), subjects=[scored(80)])
   assert any('hapt and ucihar hold the same people' in note for note in section_of(found).notes)

@@ -1,6 +1,6 @@
 """Tables VI and VII, and what rotation, the split and pretraining change: figures worked out by hand."""
 
-from report_rows import cells, runs
+from report_rows import cells, product, runs
 
 from har_jax.report import markdown, sweeps, tables
 
@@ -72,10 +72,8 @@ def test_a_full_score_of_zero_makes_no_ratio(result):
 
 
 def test_each_split_has_its_sweep(result):
-  found = [
-    result(split=split, label_budget=labels) for split in ('subject', 'window') for labels in ('0.7', '0.3')
-  ]
-  titles = [section.title for section in sweeps.table7(runs(found))]
+  found = runs(product(split=('subject', 'window'), label_budget=('0.7', '0.3')))
+  titles = [section.title for section in sweeps.table7(found)]
   assert titles == [
     'Table VII. Labels: study, subject-wise split',
     'Table VII. Labels: study, window-wise split (optimistic)',

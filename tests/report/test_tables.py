@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from report_rows import cells, runs
+from report_rows import cells, product, runs
 
 from har_jax.errors import UserError
 from har_jax.report import frame, groups, markdown, published, tables
@@ -145,10 +145,7 @@ def test_a_run_that_occurs_twice_is_refused(result):
 
 
 def test_published_figures_stand_next_to_the_same_target_and_budget(result):
-  found = [
-    result(target=target, method=m, split='window') for target in ('hhar', 'wisdm') for m in ('full', 'probe')
-  ]
-  section = table2(found)
+  section = table2(product(target=('hhar', 'wisdm'), method=('full', 'probe'), split=['window']))
   assert cells(section.table, target='hhar', method='full')[THEIRS] == '0.980'
   assert {cells(section.table, target=each, method='probe')[THEIRS] for each in ('hhar', 'wisdm')} == {'–'}
   assert published.SOURCE in section.notes[0]
@@ -302,13 +299,13 @@ def test_the_configuration_of_runs_without_subjects(result, tmp_path):
   assert data.table['test subjects'][0] == '0'
 
 
-def test_markdown_has_all_tables(result):
-  found = [
-    result(method=method, split=split, label_budget=labels, subjects={'a': 0.8, 'b': 0.7})
-    for method in ('full', 'lora', 'scratch')
-    for split in ('window', 'subject')
-    for labels in ('0.7', '0.1')
-  ]
+def test_markdown_has_all_tables():
+  found = product(
+    method=('full', 'lora', 'scratch'),
+    split=('window', 'subject'),
+    label_budget=('0.7', '0.1'),
+    subjects=[{'a': 0.8, 'b': 0.7}],
+  )
   everything = tables.text(runs(found))
   assert [line for line in everything.splitlines() if line.startswith('## Leakage')] == [
     '## Leakage: study, labels 0.7',
@@ -321,9 +318,9 @@ def test_markdown_has_all_tables(result):
 
 def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
   found = [
-    *(result(method=method) for method in ('full', 'lora')),
-    *(result(method='lora', lora_rank=rank) for rank in (8, 16)),
-    *(result(method='lora', label_budget=labels) for labels in ('0.3', '5/class')),
+    *product(method=('full', 'lora')),
+    *product(method=['lora'], lora_rank=(8, 16)),
+    *product(method=['lora'], label_budget=('0.3', '5/class')),
   ]
   titles = [section.title for section in tables.sections(runs(found))['2']]
   assert titles == ['Table II: study, subject-wise split, labels 0.7']
@@ -339,8 +336,8 @@ def test_a_section_is_heading_caption_table_and_notes():
   assert markdown.markdown([section, section]).count('Caption.') == 1
 
 
-def test_the_terminal_shows_table_ii_in_fewer_columns(result):
-  found = [result(target='hhar', method=method, seed=seed) for method in ('full', 'lora') for seed in (0, 1)]
+def test_the_terminal_shows_table_ii_in_fewer_columns():
+  found = product(target=['hhar'], method=('full', 'lora'), seed=(0, 1))
   text = tables.terminal(runs(found))
   assert '0.900 ± 0.000' in text
   assert max(map(len, text.splitlines())) <= 110

@@ -1,5 +1,6 @@
 """One recording as Sensor Logger and SensorLog export it."""
 
+import functools
 import json
 import pathlib
 from typing import Any
@@ -49,24 +50,19 @@ def sensor_logger_files(
   return files
 
 
-def sensor_logger_ios(folder: pathlib.Path, one: Recording) -> Written:
-  path = zip_of(folder / 'walk.zip', sensor_logger_files(one, 'ios'))
-  return Written(path, atol(6, terms=2), atol(6), one.labels)
+def _sensor_logger(
+  platform: str, is_zip: bool, acc_atol: float, folder: pathlib.Path, one: Recording, **options: bool
+) -> Written:
+  files = sensor_logger_files(one, platform, **options)
+  path = zip_of(folder / 'walk.zip', files) if is_zip else folder_of(folder / 'walk', files)
+  return Written(path, acc_atol, atol(6), one.labels)
 
 
-def sensor_logger_ios_standardized(folder: pathlib.Path, one: Recording) -> Written:
-  path = folder_of(folder / 'walk', sensor_logger_files(one, 'ios', standardized=True))
-  return Written(path, atol(6, terms=2), atol(6), one.labels)
-
-
-def sensor_logger_android(folder: pathlib.Path, one: Recording) -> Written:
-  path = folder_of(folder / 'walk', sensor_logger_files(one, 'android', total=True))
-  return Written(path, atol(6), atol(6), one.labels)
-
-
-def sensor_logger_watch(folder: pathlib.Path, one: Recording) -> Written:
-  path = zip_of(folder / 'walk.zip', sensor_logger_files(one, 'ios', wrist=True))
-  return Written(path, atol(6, G, terms=2), atol(6), one.labels)
+_SUM = atol(6, terms=2)
+sensor_logger_ios = functools.partial(_sensor_logger, 'ios', True, _SUM)
+sensor_logger_ios_standardized = functools.partial(_sensor_logger, 'ios', False, _SUM, standardized=True)
+sensor_logger_android = functools.partial(_sensor_logger, 'android', False, atol(6), total=True)
+sensor_logger_watch = functools.partial(_sensor_logger, 'ios', True, atol(6, G, terms=2), wrist=True)
 
 
 def sensor_logger_json(folder: pathlib.Path, one: Recording) -> Written:

@@ -3,8 +3,7 @@
 A function a format: folder, recording → what was written. Nothing of the package's readers is used.
 """
 
-import csv
-import io
+import functools
 import json
 import pathlib
 from collections.abc import Callable
@@ -14,27 +13,22 @@ import export_devices
 import export_phyphox
 import export_sensor_logger
 import numpy as np
-from export_base import DEGREES, FLOAT32, G, Recording, Written, atol, columns_of, folder_of
+import pandas as pd
+from export_base import DEGREES, G, Recording, Written, atol, columns_of, folder_of
 
 # --- plain
 
 
-def plain_csv(folder: pathlib.Path, one: Recording) -> Written:
-  frame = columns_of(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}).assign(label=one.activities)
-  frame.to_csv(folder / 'walk.csv', index=False)
-  return Written(folder / 'walk.csv', atol(6), atol(6), one.labels)
+def _plain(
+  name: str, write: Callable[..., Any], digits: int, folder: pathlib.Path, one: Recording
+) -> Written:
+  """A column for each axis, and one of labels. write: a method of a DataFrame."""
+  frame = columns_of(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}, digits).assign(label=one.activities)
+  write(frame, folder / name, index=False)
+  return Written(folder / name, atol(digits), atol(digits), one.labels)
 
 
-def plain_parquet(folder: pathlib.Path, one: Recording) -> Written:
-  frame = columns_of(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}, 9).assign(label=one.activities)
-  frame.to_parquet(folder / 'walk.parquet')
-  return Written(folder / 'walk.parquet', FLOAT32, FLOAT32, one.labels)
-
-
-def plain_excel(folder: pathlib.Path, one: Recording) -> Written:
-  frame = columns_of(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}).assign(label=one.activities)
-  frame.to_excel(folder / 'walk.xlsx', index=False)
-  return Written(folder / 'walk.xlsx', atol(6), atol(6), one.labels)
+plain_csv = functools.partial(_plain, 'walk.csv', pd.DataFrame.to_csv, 6)
 
 
 # --- Physics Toolbox
@@ -74,27 +68,26 @@ def _edge_impulse(one: Recording) -> dict[str, Any]:
 _WHOLE = ((0.0, 24.0, 'walk'),)
 
 
-def edge_impulse_json(folder: pathlib.Path, one: Recording) -> Written:
-  (folder / 'walk.2f3a.json').write_text(json.dumps(_edge_impulse(one)))
-  return Written(folder / 'walk.2f3a.json', atol(6), atol(6), _WHOLE)
+def _edge_impulse_sample(suffix: str, write: Callable[[Recording], bytes], folder, one: Recording) -> Written:
+  path = folder / f'walk.2f3a{suffix}'
+  path.write_bytes(write(one))
+  return Written(path, atol(6), atol(6), _WHOLE)
 
 
-def edge_impulse_cbor(folder: pathlib.Path, one: Recording) -> Written:
+def _edge_impulse_cbor(one: Recording) -> bytes:
   import cbor2
 
-  (folder / 'walk.2f3a.cbor').write_bytes(cbor2.dumps(_edge_impulse(one)))
-  return Written(folder / 'walk.2f3a.cbor', atol(6), atol(6), _WHOLE)
+  return cbor2.dumps(_edge_impulse(one))
 
 
-def edge_impulse_csv(folder: pathlib.Path, one: Recording) -> Written:
-  text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(['timestamp', *(f'{sensor}{axis}' for sensor in ('acc', 'gyr') for axis in 'XYZ')])
-  values = np.concatenate([one.acc, one.gyro], axis=1).round(6)
-  for at, row in zip(one.time_s, values.tolist(), strict=True):
-    writer.writerow([round(at * 1000), *row])
-  (folder / 'walk.2f3a.csv').write_text(text.getvalue())
-  return Written(folder / 'walk.2f3a.csv', atol(6), atol(6), _WHOLE)
+def _edge_impulse_csv(one: Recording) -> bytes:
+  times_ms = {'timestamp': np.round(one.time_s * 1000).astype(int)}
+  frame = columns_of(times_ms, {'acc{}': one.acc, 'gyr{}': one.gyro})
+  names = [name[:-1] + name[-1].upper() for name in frame.columns[1:]]
+  return frame.set_axis(['timestamp', *names], axis=1).to_csv(index=False).encode()
+
+
+edge_impulse_csv = functools.partial(_edge_impulse_sample, '.csv', _edge_impulse_csv)
 
 
 def edge_impulse_dataset(folder: pathlib.Path, one: Recording) -> Written:
@@ -116,8 +109,8 @@ LIBRARIES = {
 
 WRITERS: dict[str, Callable[[pathlib.Path, Recording], Written]] = {
   'CSV': plain_csv,
-  'Parquet': plain_parquet,
-  'Excel': plain_excel,
+  'Parquet': functools.partial(_plain, 'walk.parquet', pd.DataFrame.to_parquet, 9),
+  'Excel': functools.partial(_plain, 'walk.xlsx', pd.DataFrame.to_excel, 6),
   'Sensor Logger, iOS (zip)': export_sensor_logger.sensor_logger_ios,
   'Sensor Logger, iOS, standardized (folder)': export_sensor_logger.sensor_logger_ios_standardized,
   'Sensor Logger, Android (folder)': export_sensor_logger.sensor_logger_android,
@@ -133,8 +126,10 @@ WRITERS: dict[str, Callable[[pathlib.Path, Recording], Written]] = {
   'Physics Toolbox, one sensor': physics_toolbox,
   'Physics Toolbox, several sensors': physics_toolbox_rows,
   'Edge Impulse (CSV)': edge_impulse_csv,
-  'Edge Impulse (JSON)': edge_impulse_json,
-  'Edge Impulse (CBOR)': edge_impulse_cbor,
+  'Edge Impulse (JSON)': functools.partial(
+    _edge_impulse_sample, '.json', lambda one: json.dumps(_edge_impulse(one)).encode()
+  ),
+  'Edge Impulse (CBOR)': functools.partial(_edge_impulse_sample, '.cbor', _edge_impulse_cbor),
   'Edge Impulse, dataset': edge_impulse_dataset,
   'Axivity (.cwa)': export_devices.axivity,
   'Axivity (.cwa, packed)': export_devices.axivity_packed,

@@ -54,6 +54,7 @@ APPS = (
   ('Timestamp|AccX|AccY|AccZ|GyrX|GyrY|GyrZ', 1, 1),
   ('t|a_x|a_y|a_z|g_x|g_y|g_z', 1, 1),
   ('time_s|accel_x_g|accel_y_g|accel_z_g|gyro_x_dps|gyro_y_dps|gyro_z_dps', 1 / G, DEGREES),
+  ('Zeit|Beschleunigung x|Beschleunigung y|Beschleunigung z|Drehrate x|Drehrate y|Drehrate z', 1, 1),
   ('time|gFx|gFy|gFz|wx|wy|wz', 1 / G, 1),  # Physics Toolbox
   ('Time (s)|Accelerometer.X|Accelerometer.Y|Accelerometer.Z|Gyroscope.X|Gyroscope.Y|Gyroscope.Z', 1, 1),
   ('elapsed (s)|x-axis (g)|y-axis (g)|z-axis (g)|x-axis (deg/s)|y-axis (deg/s)|z-axis (deg/s)',

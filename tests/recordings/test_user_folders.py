@@ -5,36 +5,20 @@ import shutil
 import pandas as pd
 import pytest
 import user_files
-from user_files import FRAME
+from user_files import ACC, FRAME, GYRO
 
 from har_jax import recordings
 from har_jax.errors import UserError
 
-ACC, GYRO = ['time', 'ax', 'ay', 'az'], ['time', 'gx', 'gy', 'gz']
 
-
-def _frame() -> pd.DataFrame:
-  return user_files.frame(*user_files.signal()).round(6)
-
-
-def _write(folder, name: str, frame: pd.DataFrame) -> None:
+def _write(folder, name: str, frame: pd.DataFrame = FRAME) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   user_files.written(folder, frame, name)
 
 
-def _sensors(folder, prefix: str = '', *columns: list[str]) -> None:
-  for name, chosen in zip(('Accelerometer', 'Gyroscope'), columns or (ACC, GYRO), strict=False):
-    _write(folder, f'{prefix}{name}.csv', _frame()[chosen].set_axis(['time', 'x', 'y', 'z'], axis=1))
-
-
-def test_marks_of_direction_in_a_name_reach_no_sentence_and_no_table(tmp_path):
-  name = 'walk\u202efdp'
-  _write(tmp_path, f'{name}.csv', _frame())
-  _labels(tmp_path / f'{name}.labels.csv')
-  reading = recordings.read(tmp_path / f'{name}.csv')
-  assert reading.files == ['walkfdp']
-  assert all(sentence.isprintable() for sentence in reading.notes + reading.warnings)
-  assert user_files.find_spans(reading.recordings[0])  # labels next to it are found
+def _sensors(folder, prefix: str = '', *, has_gyro: bool = True) -> None:
+  for name, axes in (('Accelerometer', ACC), ('Gyroscope', GYRO))[: 1 + has_gyro]:
+    _write(folder, f'{prefix}{name}.csv', FRAME[['time', *axes]].set_axis(['time', *'xyz'], axis=1))
 
 
 def _labels(path, **columns: list):
@@ -42,13 +26,24 @@ def _labels(path, **columns: list):
   return path
 
 
-def _has_warning(reading, words: str) -> bool:
-  return any(words in warning for warning in reading.warnings)
+def _packed(folder, is_zip: bool):
+  """The folder, or a zip of it."""
+  return shutil.make_archive(str(folder), 'zip', folder) if is_zip else folder
+
+
+def test_marks_of_direction_in_a_name_reach_no_sentence_and_no_table(tmp_path):
+  name = 'walk\u202efdp'
+  _write(tmp_path, f'{name}.csv')
+  _labels(tmp_path / f'{name}.labels.csv')
+  reading = recordings.read(tmp_path / f'{name}.csv')
+  assert reading.files == ['walkfdp']
+  assert all(sentence.isprintable() for sentence in reading.notes + reading.warnings)
+  assert user_files.find_spans(reading.recordings[0])  # labels next to it are found
 
 
 def test_files_of_one_name_are_different_recordings(tmp_path):
   for name in ('day.csv', 'day.txt'):
-    _write(tmp_path, name, _frame())
+    _write(tmp_path, name)
   labels = _labels(tmp_path / 'day.labels.csv')
   reading = recordings.read(tmp_path)
   assert reading.files == ['day.csv', 'day.txt']
@@ -61,22 +56,18 @@ def test_files_of_one_name_are_different_recordings(tmp_path):
 def test_folders_hold_the_recordings_of_one_person_each(tmp_path, is_zip):
   folder = tmp_path / 'all'
   for person, name in (('ana', 'day.csv'), ('ben', 'day.csv'), ('ben', 'evening.csv')):
-    _write(folder / person, name, _frame())
+    _write(folder / person, name)
   _sensors(folder / 'eva')
   (folder / 'ben' / 'notes.csv').write_text('nothing of use\nat all\n')
-  if is_zip:
-    shutil.make_archive(str(folder), 'zip', folder)
-  reading = recordings.read(folder.with_suffix('.zip') if is_zip else folder)
-  assert reading.files == ['ana/day.csv', 'ben/day.csv', 'eva', 'evening']
-  assert _has_warning(reading, 'ben/notes.csv is no table')
+  reading = recordings.read(_packed(folder, is_zip))
+  files = ['ana/day.csv', 'ben/day.csv', 'eva', 'evening']
+  user_files.expect(reading, files=files, warnings=['ben/notes.csv is no table'])
 
 
 def test_files_in_folders_next_to_a_recording_are_named(tmp_path):
-  _write(tmp_path, 'day.csv', _frame())
-  _write(tmp_path / 'answers', 'windows.csv', _frame())
-  reading = recordings.read(tmp_path)
-  assert reading.files == ['day']
-  assert _has_warning(reading, 'Not read: answers/windows.csv, as')
+  _write(tmp_path, 'day.csv')
+  _write(tmp_path / 'answers', 'windows.csv')
+  user_files.expect(recordings.read(tmp_path), files=['day'], warnings=['Not read: answers/windows.csv, as'])
 
 
 def test_a_name_that_several_recordings_have_names_none(tmp_path):
@@ -89,10 +80,8 @@ def test_a_name_that_several_recordings_have_names_none(tmp_path):
 
 def test_acceleration_of_another_person_without_a_gyroscope_is_not_lost_in_silence(tmp_path):
   _sensors(tmp_path, 'ana_')
-  _sensors(tmp_path, 'ben_', ACC)
-  reading = recordings.read(tmp_path)
-  assert reading.files == ['ana']
-  assert _has_warning(reading, 'ben_Accelerometer.csv')
+  _sensors(tmp_path, 'ben_', has_gyro=False)
+  user_files.expect(recordings.read(tmp_path), files=['ana'], warnings=['ben_Accelerometer.csv'])
 
 
 @pytest.mark.parametrize('is_zip', [True, False])
@@ -101,11 +90,8 @@ def test_folders_next_to_the_files_of_one_recording_are_named(tmp_path, is_zip):
   _sensors(folder)
   _sensors(folder / 'ben')
   _write(folder / 'meta', 'device.csv', pd.DataFrame({'property': ['brand'], 'value': ['x']}))
-  if is_zip:
-    shutil.make_archive(str(folder), 'zip', folder)
-  reading = recordings.read(folder.with_suffix('.zip') if is_zip else folder)
-  assert len(reading.files) == 1
-  assert _has_warning(reading, 'Not read: ben, as')
+  reading = recordings.read(_packed(folder, is_zip))
+  user_files.expect(reading, files=['all'], warnings=['Not read: ben, as'])
 
 
 def test_a_folder_holds_one_recording_a_file_by_name(tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+from typing import Any
 
 import export_base
 import export_devices
@@ -72,58 +73,104 @@ def test_parquet_reads_like_csv_with_labels_as_text_or_bytes(tmp_path):
     user_files.expect(reading, same=True, start=start, spans=[(0, 10, 'walk')])
 
 
-# --- signs, gravity and clocks
+# --- signs, gravity, clocks and names: what is in a file or folder, and what is read of it
+
+PHONE, ANDROID = (export_sensor_logger.sensor_logger_files(ONE, platform) for platform in ('ios', 'android'))
+TEXT = export_phyphox.phyphox_text(
+  export_phyphox.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True)
+)
+COMMAS = pd.DataFrame(np.column_stack([ONE.time_s, ONE.acc]), columns=['time', 'ax', 'ay', 'az']).round(6)
+BROWSER = pd.DataFrame(
+  np.concatenate([ONE.acc, ONE.gyro * export_base.DEGREES], axis=1),
+  columns=[f'accelerationIncludingGravity.{axis}' for axis in 'xyz']
+  + [f'rotationRate.{angle}' for angle in ('alpha', 'beta', 'gamma')],
+).assign(timestamp=ONE.time_s * 1000)
+PLAIN = export_base.columns_of(ONE.time_s, {'a{}': ONE.acc, 'g{}': ONE.gyro}).to_csv(index=False).encode()
+IMPULSE = export_base.columns_of(
+  {'timestamp': np.round(ONE.time_s * 1000)}, {'acc{}': ONE.acc, 'gyr{}': ONE.gyro}
+)
+SAME = {'acc': (ONE.acc, 1e-5), 'gyro': (ONE.gyro, 1e-5)}
+ON_THE_WALL = {'start': '2026-05-28T20:26:40+00:00', 'time_zone': 'UTC+02:00'}
 
 
-def test_gravity_that_ends_early_is_not_continued(tmp_path):
-  files = export_sensor_logger.sensor_logger_files(ONE, 'android')
-  files['Gravity.csv'] = ''.join(str(files['Gravity.csv']).splitlines(keepends=True)[:601])
-  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
-  assert reading.recordings[0].acc.time_s[-1] == pytest.approx(12.98)
-  assert any('550 rows of acceleration have no gravity' in warning for warning in reading.warnings)
+def annotated(*moments: tuple[int, str]) -> bytes:
+  """Annotations at these seconds; one without text ends an activity."""
+  start = export_base.EPOCH_S * 10**9
+  rows = [f'{start + at * 10**9},{at},{text},' for at, text in moments]
+  return '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']).encode()
 
 
-def test_the_browsers_angular_velocity_is_in_degrees_about_x_y_and_z(tmp_path):
-  names = [f'accelerationIncludingGravity.{axis}' for axis in 'xyz']
-  names += [f'rotationRate.{angle}' for angle in ('alpha', 'beta', 'gamma')]
-  values = np.concatenate([ONE.acc, ONE.gyro * export_base.DEGREES], axis=1)
-  frame = pd.DataFrame(values, columns=names).assign(timestamp=ONE.time_s * 1000)
-  frame.to_csv(tmp_path / 'walk.csv', index=False)
-  (recording,) = recordings.read(tmp_path / 'walk.csv').recordings
-  np.testing.assert_allclose(recording.gyro.values, ONE.gyro, atol=1e-5)
+def paused() -> str:
+  """The clock of the app stands still for 30 seconds."""
+  wall = export_base.EPOCH_S
+  events = [('START', 0.0, wall), ('PAUSE', 8.0, wall + 8)]
+  return export_phyphox.phyphox_time([*events, ('START', 8.0, wall + 38), ('PAUSE', 24.0, wall + 54)])
 
 
-@pytest.mark.parametrize('names', [['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv']])
-def test_tables_in_folders_of_a_zip_are_read(tmp_path, names):
-  text = exports.WRITERS['CSV'](tmp_path, ONE).path.read_text()
-  path = export_base.zip_of(tmp_path / 'all.zip', dict.fromkeys(names, text))
-  assert recordings.read(path).files == sorted(pathlib.PurePosixPath(name).stem for name in names)
+ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
+  'gravity that ends early': (
+    ANDROID | {'Gravity.csv': ''.join(str(ANDROID['Gravity.csv']).splitlines(keepends=True)[:601])},
+    {'arrays': {'time_s': (ONE.time_s[:650], 1e-5)},
+     'warnings': ['550 rows of acceleration have no gravity']},
+  ),
+  "the browser's angular velocity": (BROWSER, {'arrays': SAME}),
+  'decimal commas in quotes': (
+    COMMAS.map(lambda value: str(value).replace('.', ',')), {'arrays': {'acc': (ONE.acc, 2e-6)}}
+  ),
+  'Sensor Logger without metadata': (
+    {name: text for name, text in PHONE.items() if name != 'Metadata.csv'},
+    {'arrays': {'acc': (-ONE.acc, 1e-5)}, 'warnings': ['no Metadata with the platform']},
+  ),
+  'annotations without text': (
+    ANDROID | {'Annotation.csv': annotated((2, 'walk'), (7, ''), (12, 'sit'))},
+    {'spans': [(2, 7, 'walk'), (12, 24, 'sit')], 'time_zone': 'Europe/Berlin'},
+  ),
+  **{
+    f'phyphox with {separator!r} and {decimal!r}{", short names" * short}': (
+      export_phyphox.phyphox_files(ONE, separator, decimal, short=short), {'arrays': SAME, **ON_THE_WALL}
+    )
+    for separator, decimal in export_phyphox.PHYPHOX_DIALECTS
+    for short in (False, True)
+  },
+  'a pause of phyphox': (
+    export_phyphox.phyphox_files(ONE, ',', '.') | {'meta/time.csv': paused()},
+    {'arrays': {'time_s': (np.r_[ONE.time_s[:400], ONE.time_s[:800]], 1e-5)},
+     'offsets_s': pytest.approx([0, 38])},
+  ),
+  **{
+    f'phyphox in another language, {time}': (
+      ('Raw Data.csv', (
+        f'"{time} (s)",' + ','.join(f'"{acc} {axis} (m/s^2)"' for axis in 'xyz') + TEXT[TEXT.index('\n') :]
+      ).encode()),
+      {'arrays': {'acc': (ONE.acc, 1e-5)}},
+    )
+    for time, acc in (('Zeit', 'Beschleunigung'), ('Temps', 'Accélération'), ('Tiempo', 'Aceleración'))
+  },
+  'several recordings of one phyphox sensor': (
+    {'monday.csv': TEXT, 'tuesday.csv': TEXT}, {'files': ['monday', 'tuesday']}
+  ),
+  'a name that is no label': (IMPULSE, {'spans': [], 'notes': ['read as Edge Impulse']}),
+  **{
+    f'{len(names)} tables in folders of a zip': (
+      ('all.zip', export_base.zip_bytes(dict.fromkeys(names, PLAIN))),
+      {'files': sorted(pathlib.PurePosixPath(name).stem for name in names)},
+    )
+    for names in (['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv'])
+  },
+}  # fmt: skip
 
 
-def test_decimal_commas_may_stand_in_quotes(tmp_path):
-  frame = pd.DataFrame(np.column_stack([ONE.time_s, ONE.acc]), columns=['time', 'ax', 'ay', 'az']).round(6)
-  frame.map(lambda value: str(value).replace('.', ',')).to_csv(tmp_path / 'walk.csv', index=False)
-  (recording,) = recordings.read(tmp_path / 'walk.csv').recordings
-  np.testing.assert_allclose(recording.acc.values, ONE.acc, atol=2e-6)
-
-
-def test_without_metadata_sensor_logger_warns_of_the_sign(tmp_path):
-  files = export_sensor_logger.sensor_logger_files(ONE, 'ios')
-  del files['Metadata.csv']
-  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
-  assert any('no Metadata with the platform' in warning for warning in reading.warnings)
-  np.testing.assert_allclose(reading.recordings[0].acc.values, -ONE.acc, atol=1e-5)
+@pytest.mark.parametrize(('content', 'expected'), ROWS.values(), ids=ROWS)
+def test_an_export_is_read_as_what_was_recorded(tmp_path, content, expected):
+  user_files.expect(recordings.read(user_files.put(tmp_path, content)), **expected)
 
 
 def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tmp_path):
-  files = export_sensor_logger.sensor_logger_files(ONE, 'ios') | export_sensor_logger.sensor_logger_files(
-    ONE, 'ios', wrist=True
-  )
-  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
-  assert any('WristMotion.csv is of the watch' in note for note in reading.notes)
-  alone = recordings.read(tmp_path / 'walk' / 'WristMotion.csv')
-  assert not any('to read it' in note for note in alone.notes)
-  np.testing.assert_allclose(alone.recordings[0].acc.values, ONE.acc, atol=2e-5)
+  files = PHONE | export_sensor_logger.sensor_logger_files(ONE, 'ios', wrist=True)
+  path = user_files.put(tmp_path, files)
+  user_files.expect(recordings.read(path), notes=['WristMotion.csv is of the watch'])
+  alone = recordings.read(path / 'WristMotion.csv')
+  user_files.expect(alone, not_noted=['to read it'], arrays={'acc': (ONE.acc, 2e-5)})
 
 
 @pytest.mark.parametrize(
@@ -137,65 +184,15 @@ def test_an_actigraph_that_does_not_say_its_scale_has_that_of_its_model(tmp_path
   )
 
 
-def test_annotations_without_text_end_an_activity(tmp_path):
-  files = export_sensor_logger.sensor_logger_files(ONE, 'android')
-  start = export_base.EPOCH_S * 10**9
-  files['Annotation.csv'] = (
-    'time,seconds_elapsed,text,millisecond_press_duration\n'
-    f'{start + 2 * 10**9},2,walk,\n{start + 7 * 10**9},7,,\n{start + 12 * 10**9},12,sit,\n'
-  )
-  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
-  assert user_files.find_spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 24, 'sit')]
-  assert reading.time_zone == 'Europe/Berlin'
-
-
-@pytest.mark.parametrize(('separator', 'decimal'), export_phyphox.PHYPHOX_DIALECTS)
-@pytest.mark.parametrize('short', [False, True])
-def test_every_dialect_and_layout_of_phyphox_is_read(tmp_path, separator, decimal, short):
-  files = export_phyphox.phyphox_files(ONE, separator, decimal, short=short)
-  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
-  np.testing.assert_allclose(reading.recordings[0].acc.values, ONE.acc, atol=1e-5)
-  np.testing.assert_allclose(reading.recordings[0].gyro.values, ONE.gyro, atol=1e-5)
-  assert reading.start == '2026-05-28T20:26:40+00:00'
-  assert reading.time_zone == 'UTC+02:00'
-
-
-def test_a_pause_of_phyphox_is_a_gap_on_the_wall_clock(tmp_path):
-  events = [('START', 0.0, export_base.EPOCH_S), ('PAUSE', 8.0, export_base.EPOCH_S + 8)]
-  events += [('START', 8.0, export_base.EPOCH_S + 38), ('PAUSE', 24.0, export_base.EPOCH_S + 54)]
-  files = export_phyphox.phyphox_files(ONE, ',', '.') | {'meta/time.csv': export_phyphox.phyphox_time(events)}
-  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
-  assert [len(recording.acc.time_s) for recording in reading.recordings] == [400, 800]
-  assert reading.offsets_s == pytest.approx([0, 38])
-
-
-def test_translated_names_of_phyphox_are_known(tmp_path):
-  for names in (
-    '"Zeit (s)","Beschleunigung x (m/s^2)","Beschleunigung y (m/s^2)","Beschleunigung z (m/s^2)"',
-    '"Temps (s)","Accélération x (m/s^2)","Accélération y (m/s^2)","Accélération z (m/s^2)"',
-    '"Tiempo (s)","Aceleración x (m/s^2)","Aceleración y (m/s^2)","Aceleración z (m/s^2)"',
-  ):
-    table = export_phyphox.phyphox_text(
-      export_phyphox.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True)
-    )
-    path = tmp_path / 'Raw Data.csv'
-    path.write_text(names + '\n' + table.partition('\n')[2], encoding='utf-8')
-    reading = recordings.read(path)
-    np.testing.assert_allclose(reading.recordings[0].acc.values, ONE.acc, atol=1e-5)
-
-
-SENSOR_LOGGER = export_sensor_logger.sensor_logger_files(ONE, 'ios')
-
-
 # --- folders, and what is none of these
 
 
 def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   exports.plain_csv(tmp_path, ONE)
   exports.edge_impulse_csv(tmp_path, ONE)
-  for name, files in (('zipped', SENSOR_LOGGER), ('inside', export_phyphox.phyphox_files(ONE, ',', '.'))):
+  for name, files in (('zipped', PHONE), ('inside', export_phyphox.phyphox_files(ONE, ',', '.'))):
     export_base.zip_of(tmp_path / f'{name}.zip', files)
-  export_base.folder_of(tmp_path / 'unzipped', SENSOR_LOGGER)
+  export_base.folder_of(tmp_path / 'unzipped', PHONE)
   (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')
   (tmp_path / 'photo.png').write_bytes(b'\x89PNG')
   (tmp_path / 'settings.json').write_text('{}')
@@ -209,20 +206,6 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   assert 'firmware.bin is no recording of GENEActiv' in left_out[0]
   assert 'settings.json is JSON or CBOR of none of these apps' in left_out[1]
   assert 'notes.csv has no three accelerometer axes' in left_out[2]
-
-
-def test_several_recordings_of_one_phyphox_sensor_are_not_mixed(tmp_path):
-  text = export_phyphox.phyphox_text(export_phyphox.phyphox_table('Accelerometer', ONE.time_s, ONE.acc))
-  reading = recordings.read(
-    export_base.folder_of(tmp_path / 'walk', {'monday.csv': text, 'tuesday.csv': text})
-  )
-  assert reading.files == ['monday', 'tuesday']
-
-
-def test_labels_of_an_edge_impulse_sample_are_not_guessed_for_other_files(tmp_path):
-  written = exports.edge_impulse_csv(tmp_path, ONE)
-  written.path.rename(tmp_path / 'day.csv')
-  assert not recordings.read(tmp_path / 'day.csv').recordings[0].spans
 
 
 def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):

@@ -246,15 +246,6 @@ def test_a_column_of_labels_gives_spans_and_empty_cells_none(tmp_path):
   assert len(recordings.read(path, columns={'label': 'what'}).recordings[0].spans) == 3
 
 
-def test_a_recording_may_have_german_names(tmp_path):
-  path = _recording(tmp_path)
-  text = path.read_text().replace('time', 'Zeit', 1)
-  for axis in 'xyz':
-    text = text.replace(f'a{axis}', f'Beschleunigung {axis}', 1)
-  path.write_text(text)
-  assert len(recordings.read(path).recordings[0].acc.time_s) == 3000
-
-
 # --- files
 
 

@@ -9,25 +9,19 @@ import exports
 import numpy as np
 import pandas as pd
 import pytest
+from export_base import DEGREES as DEGREES
+from export_base import EPOCH_S as EPOCH_S
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 
-DEGREES = 180 / np.pi
-EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
 START = '2026-05-28T20:26:40'
 
 
 def signal(samples: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Seconds at 50 Hz, m/s² with gravity, rad/s: a brisk walk with noise."""
-  rng = np.random.default_rng(3)
-  time_s = np.arange(samples) / 50
-  phase = 2 * np.pi * 1.9 * time_s[:, None] + np.arange(3)
-  acc = (
-    np.array([0.5, -1.5, 9.6]) + np.array([1.0, 0.7, 2.0]) * np.sin(phase) + rng.normal(0, 0.1, (samples, 3))
-  )
-  gyro = np.array([1.5, 0.4, 0.9]) * np.cos(phase) + rng.normal(0, 0.02, (samples, 3))
-  return time_s, acc, gyro
+  one = export_base.recording(samples)
+  return one.time_s, one.acc, one.gyro
 
 
 def frame(time, acc, gyro, names='time ax ay az gx gy gz') -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""A chain of two states, by hand."""
+"""A chain of activities: two states by hand, others as the sum over all their paths."""
+
+import itertools
+import math
 
 import numpy as np
 import pytest
@@ -13,56 +16,43 @@ PROBABILITIES = np.array([[0.8, 0.2], [0.1, 0.9]])
 MEAN_BOUT_S = 2 * HOP_S / np.log(2)
 
 
-def test_a_window_moves_the_posterior_by_the_root_of_its_odds():
+def test_two_windows_by_hand():
   chain = Chain(MEAN_BOUT_S, HOP_S, 2.56)
   first = chain.update(None, PROBABILITIES[0])
   assert first == pytest.approx([2 / 3, 1 / 3])
   # The prediction is (2/3 · 3/4 + 1/3 · 1/4, ...) = (7/12, 5/12); the likelihoods are 1 to 3.
   assert chain.update(first, PROBABILITIES[1]) == pytest.approx([7 / 22, 15 / 22])
-
-
-def test_the_smoother_weighs_paths_by_both_windows():
   # Weights of the paths 00, 01, 10, 11: 2·3·1, 2·1·3, 1·1·1, 1·3·3 quarters, of 22.
-  smoothed = Chain(MEAN_BOUT_S, HOP_S, 2.56).smoothed(PROBABILITIES)
-  assert smoothed == pytest.approx(np.array([[12, 10], [7, 15]]) / 22)
+  assert chain.smoothed(PROBABILITIES) == pytest.approx(np.array([[12, 10], [7, 15]]) / 22)
 
 
-def _random(windows: int) -> np.ndarray:
-  return np.random.default_rng(0).dirichlet(np.ones(4), windows)
+def _by_all_paths(mean_bout_s: float, hop_s: float, probabilities: np.ndarray) -> np.ndarray:
+  """Posteriors of windows of 2.56 s, by definition; each window alone without a mean bout."""
+  windows, activities = probabilities.shape
+  moves = np.full((activities, activities), 1 / activities)
+  if mean_bout_s:
+    rates = np.full(moves.shape, 1 / (activities - 1) / mean_bout_s)
+    np.fill_diagonal(rates, -1 / mean_bout_s)
+    moves = linalg.expm(rates * hop_s)
+  likelihoods = probabilities ** (min(hop_s / 2.56, 1) if mean_bout_s else 1)
+  posteriors = np.zeros(probabilities.shape)
+  for path in itertools.product(range(activities), repeat=windows):
+    weight = math.prod(moves[pair] for pair in itertools.pairwise(path))
+    posteriors[np.arange(windows), path] += weight * likelihoods[np.arange(windows), path].prod()
+  return posteriors / posteriors.sum(axis=1, keepdims=True)
 
 
-def test_the_filter_is_the_smoother_at_the_last_window():
-  chain, posterior = Chain(20.0, HOP_S, 2.56), None
-  probabilities = _random(9)
-  for row in probabilities:
+@pytest.mark.parametrize(
+  ('activities', 'mean_bout_s', 'hop_s'),
+  [(2, 7.0, 1.28), (5, 7.0, 1.28), (4, 20.0, 0.32), (3, 60.0, 2.56), (3, 60.0, 9.0), (4, 0, 1.28)],
+)
+def test_posteriors_are_those_of_all_paths(activities, mean_bout_s, hop_s):
+  chain, posterior = Chain(mean_bout_s, hop_s, 2.56), None
+  probabilities = np.random.default_rng(0).dirichlet(np.ones(activities), 4)
+  assert chain.smoothed(probabilities) == pytest.approx(_by_all_paths(mean_bout_s, hop_s, probabilities))
+  for count, row in enumerate(probabilities, start=1):  # the filter knows the windows so far
     posterior = chain.update(posterior, row)
-  assert posterior == pytest.approx(chain.smoothed(probabilities)[-1])
-
-
-def test_without_a_mean_bout_each_window_is_alone():
-  probabilities = _random(9)
-  assert Chain(0, HOP_S, 2.56).smoothed(probabilities) == pytest.approx(probabilities)
-
-
-def test_windows_without_overlap_count_in_full():
-  assert Chain(60.0, 2.56, 2.56).update(None, PROBABILITIES[0]) == pytest.approx(PROBABILITIES[0])
-  assert Chain(60.0, 9.0, 2.56).update(None, PROBABILITIES[0]) == pytest.approx(PROBABILITIES[0])
-
-
-def test_short_hops_change_as_often_as_long_ones():
-  """Two hops of 1.28 s without evidence are one of 2.56 s."""
-  start, nothing = np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3)
-  twice = Chain(10.0, 1.28, 2.56).update(Chain(10.0, 1.28, 2.56).update(start, nothing), nothing)
-  assert twice == pytest.approx(Chain(10.0, 2.56, 2.56).update(start, nothing))
-
-
-@pytest.mark.parametrize('activities', [2, 5])
-def test_a_hop_is_the_matrix_exponential_of_the_rates(activities):
-  rates = np.full((activities, activities), 1 / (activities - 1) / 7.0)  # a change every 7 s
-  np.fill_diagonal(rates, -1 / 7.0)
-  before, nothing = np.eye(activities)[0], np.full(activities, 1 / activities)
-  expected = linalg.expm(rates * HOP_S)[0]
-  assert Chain(7.0, HOP_S, 2.56).update(before, nothing) == pytest.approx(expected)
+    assert posterior == pytest.approx(_by_all_paths(mean_bout_s, hop_s, probabilities[:count])[-1])
 
 
 def test_no_window_rules_an_activity_out():

@@ -14,21 +14,46 @@ from har_jax.timeline.clock import Clock
 from har_jax.timeline.picture import Picture
 from har_jax.timeline.scoring import unknown_labels
 
-
-def test_scores_count_windows_inside_one_label():
-  # Windows start at 0, 1.28, ..., 6.4: the labels contain the first two, half of the third, and the last one.
-  scored = score(make_predictions([0, 1, 0, 1, 0, 1]), make_labeled((0.0, 3.84, 'run'), (6.4, 8.96, 'sit')))
-  assert (scored.windows, scored.names, scored.confusion) == (3, ('run', 'sit'), [[1, 1], [0, 1]])
-  assert scored.accuracy == pytest.approx(2 / 3)
-  assert scored.macro_f1 == pytest.approx(2 / 3)
+_STAIRS = ('walking', 'upstairs', 'downstairs', 'stairs')
+_DOUBT = make_predictions([0, 1], confidence=0.6)
+_LANGUAGES = make_predictions([0, 1, 1], classes=('walking', 'sitting'))
 
 
-def test_macro_f1_leaves_out_what_nobodymake_labeled():
-  # Of four windows of run, one is called sit and one is unknown.
+@pytest.mark.parametrize(
+  ('predictions', 'labels', 'unknown_below', 'names', 'confusion'),
+  [
+    # Windows start at 0, 1.28, …, 6.4: the labels contain the first two, half of the third, and the last one.
+    (make_predictions([0, 1, 0, 1, 0, 1]), [(0.0, 3.84, 'run'), (6.4, 8.96, 'sit')], 0.0, 'run sit',
+     [[1, 1], [0, 1]]),
+    # Of four windows of run, one is called sit and one is unknown.
+    (make_predictions([0, 0, 1, 0], confidence=[0.9, 0.9, 0.9, 0.6]), [(0.0, 9.0, 'run')], 0.7,
+     'run sit unknown', [[2, 1, 1], [0, 0, 0], [0, 0, 0]]),
+    (_DOUBT, [(0.0, 9.0, 'run')], 0.7, 'run unknown', [[0, 2], [0, 0]]),
+    (_DOUBT, [(0.0, 9.0, 'swim')], 0.0, 'run sit swim', [[0, 0, 0], [0, 0, 0], [1, 1, 0]]),
+    # Labels may be spelled otherwise, or in another language.
+    (make_predictions([0, 1, 1, 1]), [(0.0, 2.6, 'RUN'), (2.6, 9.0, 'jog')], 0.0, 'jog run sit',
+     [[0, 0, 1], [0, 1, 0], [0, 0, 0]]),
+    (_LANGUAGES, [(0.0, 2.6, 'Gehen'), (1.28, 9.0, 'assise')], 0.0, 'sitting walking', [[2, 0], [0, 1]]),
+    # A model of stairs alone, labels of directions.
+    (make_predictions([1, 1], classes=('walking', 'stairs')), [(0.0, 9.0, 'upstairs')], 0.0, 'stairs', [[2]]),
+  ],
+)  # fmt: skip
+def test_scores_count_windows_inside_one_label(predictions, labels, unknown_below, names, confusion):
+  labeled = make_labeled(*labels)
+  scored = score(predictions, labeled, unknown_below=unknown_below)
+  assert (scored.names, scored.confusion) == (tuple(names.split()), confusion)
+  right, total = np.trace(confusion), np.sum(confusion)
+  assert (scored.windows, scored.accuracy) == (total, pytest.approx(right / total))
+  unknown = {name for *_, name in labels} & {'swim', 'jog'}
+  assert unknown_labels(predictions, labeled) == sorted(unknown)
+
+
+def test_macro_f1_leaves_out_what_nobody_labeled():
   predictions = make_predictions([0, 0, 1, 0], confidence=[0.9, 0.9, 0.9, 0.6])
   scored = score(predictions, make_labeled((0.0, 9.0, 'run')), unknown_below=0.7)
-  assert scored.names == ('run', 'sit', 'unknown')
   assert scored.macro_f1 == pytest.approx(2 * 2 / (4 + 2))
+  both = make_labeled((0.0, 3.84, 'run'), (6.4, 8.96, 'sit'))
+  assert score(make_predictions([0, 1, 0, 1, 0, 1]), both).macro_f1 == pytest.approx(2 / 3)
 
 
 def test_colors_are_an_activitys_own_and_minutes_those_of_the_summary():
@@ -42,41 +67,13 @@ def test_colors_are_an_activitys_own_and_minutes_those_of_the_summary():
   assert 'walking, 0.2 min' in drawn
 
 
-def test_unknown_and_untrained_classes_count_as_errors():
-  predictions = make_predictions([0, 1], confidence=0.6)
-  assert score(predictions, make_labeled((0.0, 9.0, 'run')), unknown_below=0.7).confusion == [[0, 2], [0, 0]]
-  scored = score(predictions, make_labeled((0.0, 9.0, 'swim')))
-  assert (scored.names, scored.accuracy) == (('run', 'sit', 'swim'), 0)
-
-
-def test_labels_may_be_spelled_otherwise_but_must_be_classes():
-  predictions, labeled = make_predictions([0, 1, 1, 1]), make_labeled((0.0, 2.6, 'RUN'), (2.6, 9.0, 'jog'))
-  assert score(predictions, labeled).confusion == [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
-  assert unknown_labels(predictions, labeled) == ['jog']
-
-
-def test_labels_may_be_in_another_language():
-  predictions = make_predictions([0, 1, 1], classes=('walking', 'sitting'))
-  labeled = make_labeled((0.0, 2.6, 'Gehen'), (1.28, 9.0, 'assise'))
-  assert not unknown_labels(predictions, labeled)
-  assert score(predictions, labeled).names == ('sitting', 'walking')
-  assert score(predictions, labeled).accuracy == 1
-
-
-_STAIRS = ('walking', 'upstairs', 'downstairs', 'stairs')
-
-
 @pytest.mark.parametrize(
   ('labels', 'names', 'right'),
   [
-    (('stairs', 'stairs'), ('stairs',), 4),  # one class
-    (
-      ('upstairs', 'downstairs'),
-      ('downstairs', 'upstairs'),
-      4,
-    ),  # stairs are up if that is likelier than down
-    (('treppab', 'treppauf'), ('downstairs', 'upstairs'), 0),
-    (('upstairs', 'stairs'), ('stairs',), 4),  # labels of both levels
+    (('stairs', 'stairs'), {'stairs'}, 4),  # one class
+    (('upstairs', 'downstairs'), {'downstairs', 'upstairs'}, 4),  # stairs are up if likelier than down
+    (('treppab', 'treppauf'), {'downstairs', 'upstairs'}, 0),
+    (('upstairs', 'stairs'), {'stairs'}, 4),  # labels of both levels
   ],
 )
 def test_stairs_are_scored_at_the_level_of_the_labels(labels, names, right: int):
@@ -85,13 +82,8 @@ def test_stairs_are_scored_at_the_level_of_the_labels(labels, names, right: int)
   first, second = labels
   labeled = make_labeled((0.0, 2.6, first), (1.28, 3.9, second), (2.56, 9.0, first))
   scored = score(predictions, labeled)
-  assert (set(scored.names), scored.accuracy) == (set(names), right / 4)
+  assert (set(scored.names), scored.accuracy) == (names, right / 4)
   assert not unknown_labels(predictions, labeled)
-
-
-def test_a_model_of_stairs_alone_is_scored_by_labels_of_directions():
-  predictions = make_predictions([1, 1], classes=('walking', 'stairs'))
-  assert score(predictions, make_labeled((0.0, 9.0, 'upstairs'))).accuracy == 1
 
 
 def test_answers_are_restricted_and_merged():

@@ -229,12 +229,12 @@ def test_times_are_shown_in_the_time_zone_also_after_a_change_of_clocks():
   )
   clock = Clock.from_reading(reading)
   assert clock.zone == 'Europe/Berlin'
-  assert clock.wall(0.0) == '2026-10-25T02:30:00.000+02:00'
-  assert clock.wall(3600.0) == '2026-10-25T02:30:00.000+01:00'
-  assert (
-    Clock.from_reading(dataclasses.replace(reading, time_zone='')).wall(0.0)
-    == '2026-10-25T00:30:00.000+00:00'
-  )
+  assert [clock.moment(file_s).isoformat() for file_s in (0.0, 3600.0)] == [
+    '2026-10-25T02:30:00+02:00',
+    '2026-10-25T02:30:00+01:00',
+  ]
+  in_utc = Clock.from_reading(dataclasses.replace(reading, time_zone=''))
+  assert in_utc.moment(0.0).isoformat() == '2026-10-25T00:30:00+00:00'
 
 
 def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):

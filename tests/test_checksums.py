@@ -5,21 +5,14 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import made_people
 import numpy as np
 import pytest
 from made_results import result
 
 from har_jax import checksums, files, results, storage
-from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
-from har_jax.signal import cutting
-
-
-def _write_windows(folder: pathlib.Path) -> None:
-  signal = np.random.default_rng(0).normal(size=(128, 6)).astype(np.float32)
-  windows = [cutting.Window(signal, 'walking', 'a', 0, 0.0, 'waist')]
-  store.save(store.gather(windows, {'archive': 'tiny', 'position': 'waist'}, DEFAULT_WINDOWING), folder)
 
 
 def _write_result(folder: pathlib.Path) -> None:
@@ -35,8 +28,8 @@ def _write_adapter(folder: pathlib.Path) -> None:
   files.save_adapter(folder, files.head_adapter(files.bundled_base()))
 
 
-_KINDS: dict[str, tuple[Callable[[pathlib.Path], None], Callable[[pathlib.Path], Any]]] = {
-  'windows': (_write_windows, store.load),
+_KINDS: dict[str, tuple[Callable[[pathlib.Path], Any], Callable[[pathlib.Path], Any]]] = {
+  'windows': (made_people.save_windows, store.load),
   'result': (_write_result, results.find),
   'base': (_write_base, files.load_base),
   'adapter': (_write_adapter, files.load_adapter),

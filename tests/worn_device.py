@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.recordings import Reading
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
 
 RATE_HZ = 50
 
@@ -36,3 +37,14 @@ def windows(seed: int, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
     for number, activity in enumerate(ACTIVITIES)
   ]
   return np.concatenate(parts).astype(np.float32), np.repeat(ACTIVITIES, count)
+
+
+def reading(**files: np.ndarray) -> Reading:
+  """A recording of each file's windows, one after another."""
+  recordings = []
+  for windows in files.values():
+    samples = windows.reshape(-1, 6)
+    time_s = np.arange(len(samples)) / RATE_HZ
+    acc, gyro = (Samples(time_s, samples[:, axes]) for axes in (slice(3), slice(3, 6)))
+    recordings.append(Recording('me', '', acc, gyro, ()))
+  return Reading(recordings, [], [], '', True, list(files), [0.0] * len(files))

@@ -28,13 +28,11 @@ def _files(labels: str = '1 1 5 1 150\n1 1 7 201 400\n') -> dict[str, str]:
   }
 
 
-def test_rows_and_labels_become_seconds_and_si_units(read):
+def test_rows_and_labels_become_seconds(read):
   (recording,), dropped = read(_files())
   assert (recording.subject, recording.position) == ('1', 'waist')
   # Rows 1 to 150 are samples 0 to 149.
   assert recording.spans == (Span(0.0, 3.0, 'standing'), Span(4.0, 8.0, 'stand_to_sit'))
-  np.testing.assert_allclose(recording.acc.values[3], np.array([3, 0, -1]) * STANDARD_GRAVITY_M_S2, rtol=1e-6)
-  np.testing.assert_array_equal(recording.gyro.values[3], [0.5, 3, 0])
   assert recording.gyro.time_s[50] == 1.0
   assert dropped == {'rows without a label': 50}
 

@@ -43,20 +43,11 @@ def _clips(rows: dict[str, str], device: str = 'Thingy') -> dict[str, str]:
   return files
 
 
-def test_g_and_degrees_become_si_units_at_25_hz(read):
-  (recording,), _ = read(_clips({'s7 sitting': ''.join(_rows(100))}))
-  assert (recording.subject, recording.spans) == ('s7', (Span(0.0, 4.0, 'sitting'),))
-  np.testing.assert_allclose(recording.acc.values[10] / STANDARD_GRAVITY_M_S2, [0.51, -1, 0.25], rtol=1e-6)
-  np.testing.assert_allclose(recording.gyro.values[10], [np.pi, -np.pi / 2, np.deg2rad(10)], rtol=1e-6)
-  np.testing.assert_allclose(recording.acc.time_s, np.arange(100) / 25)
-
-
-def test_angular_velocity_of_the_respeck_is_turned_round_and_larger(read):
+def test_a_clip_has_a_rate_of_25_hz_and_is_of_one_position(read):
   files = _clips({'s7 sitting': ''.join(_rows(100))}, 'Respeck')
   (recording,), _ = read(files, 'chest')
-  assert (recording.position, recording.spans) == ('chest', (Span(0.0, 4.0, 'sitting'),))
-  expected = -1.7 * np.array([np.pi, -np.pi / 2, np.deg2rad(10)])
-  np.testing.assert_allclose(recording.gyro.values[10], expected, rtol=1e-6)
+  assert (recording.subject, recording.spans) == ('s7', (Span(0.0, 4.0, 'sitting'),))
+  np.testing.assert_allclose(recording.acc.time_s, np.arange(100) / 25)
   assert read(files, 'pocket') == ([], {})
 
 

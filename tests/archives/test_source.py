@@ -1,27 +1,19 @@
 """A source reads zips, zips in zips and folders alike, and reports damage."""
 
-import io
 import pathlib
 import zipfile
 
 import numpy as np
 import pytest
+from official import zipped
 
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError
 
 
-def _zip(path, files: dict[str, bytes | str]):
-  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
-    for name, content in files.items():
-      archive.writestr(name, content)
+def _zip(path: pathlib.Path, files: dict[str, bytes | str]) -> pathlib.Path:
+  path.write_bytes(zipped(files))
   return path
-
-
-def _zipped(files: dict[str, bytes | str]) -> bytes:
-  content = io.BytesIO()
-  _zip(content, files)
-  return content.getvalue()
 
 
 def _read(source: Source, name: str) -> bytes:
@@ -33,21 +25,21 @@ FILES = {'Top folder/raw/a.txt': '1\n', 'Top folder/raw/b.txt': '2\n', '__MACOSX
 
 
 def test_a_zip_and_its_extracted_folder_have_the_same_files(tmp_path):
-  zipped = Source(_zip(tmp_path / 'archive.zip', FILES))
+  archived = Source(_zip(tmp_path / 'archive.zip', FILES))
   with zipfile.ZipFile(tmp_path / 'archive.zip') as archive:
     archive.extractall(tmp_path / 'out')
   folder = Source(tmp_path / 'out')
   deeper = Source(tmp_path / 'out' / 'Top folder')
-  assert zipped.names == folder.names == ['Top folder/raw/a.txt', 'Top folder/raw/b.txt']
-  for source in (zipped, folder, deeper):
+  assert archived.names == folder.names == ['Top folder/raw/a.txt', 'Top folder/raw/b.txt']
+  for source in (archived, folder, deeper):
     (name,) = source.find('raw/b.txt')
     assert _read(source, name) == b'2\n'
 
 
 def test_zips_within_zips_are_folders(tmp_path):
-  innermost = _zipped({'c.csv': 'deep'})
+  innermost = zipped({'c.csv': 'deep'})
   path = _zip(
-    tmp_path / 'outer.zip', {'x/one.zip': _zipped({'a.csv': 'A', 'two.zip': innermost}), 'b.csv': 'B'}
+    tmp_path / 'outer.zip', {'x/one.zip': zipped({'a.csv': 'A', 'two.zip': innermost}), 'b.csv': 'B'}
   )
   source = Source(path)
   assert source.names == ['b.csv', 'x/one.zip/a.csv', 'x/one.zip/two.zip/c.csv']
@@ -88,7 +80,7 @@ def test_a_missing_file_and_a_file_of_another_kind_are_errors(tmp_path):
 
 @pytest.mark.parametrize('kept', [0.5, 0.99])
 def test_a_truncated_zip_is_an_error(tmp_path, kept):
-  content = _zipped({'a.txt': np.random.default_rng(0).bytes(10_000)})
+  content = zipped({'a.txt': np.random.default_rng(0).bytes(10_000)})
   (tmp_path / 'part.zip').write_bytes(content[: int(len(content) * kept)])
   with pytest.raises(UserError, match='truncated'):
     Source(tmp_path / 'part.zip')
@@ -100,7 +92,7 @@ def test_a_truncated_zip_is_an_error(tmp_path, kept):
 @pytest.mark.parametrize('at', [60, 5000])  # in the head of the deflated stream, and in its middle
 def test_damaged_bytes_are_an_error(tmp_path, at):
   content = bytearray(
-    _zipped({'a.txt': np.random.default_rng(0).integers(65, 80, 20_000, np.uint8).tobytes()})
+    zipped({'a.txt': np.random.default_rng(0).integers(65, 80, 20_000, np.uint8).tobytes()})
   )
   content[at : at + 40] = bytes(40)
   (tmp_path / 'damaged.zip').write_bytes(content)
@@ -165,7 +157,7 @@ def _bounded(tmp_path, files, **options) -> list[str]:
 
 
 def _nested(depth: int) -> dict[str, bytes | str]:
-  return {'a.zip': _zipped(_nested(depth - 1))} if depth else {'a.csv': '1'}
+  return {'a.zip': zipped(_nested(depth - 1))} if depth else {'a.csv': '1'}
 
 
 def test_zips_may_be_nested_three_deep_and_no_deeper(tmp_path):
@@ -180,7 +172,7 @@ def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_p
   with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 4 MiB'):
     _bounded(tmp_path, {'a.csv': bytes(4 << 20)})
   with pytest.raises(UserError, match='would unpack'):
-    _bounded(tmp_path, {'in.zip': _zipped({'a.csv': bytes(4 << 20)})})
+    _bounded(tmp_path, {'in.zip': zipped({'a.csv': bytes(4 << 20)})})
   (tmp_path / 'folder').mkdir()
   _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(4 << 20)})
   with pytest.raises(UserError, match='would unpack'):
@@ -192,7 +184,7 @@ def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):
     _bounded(tmp_path, {'a.csv': '0123456789a'}, max_unpacked_bytes=10)
   monkeypatch.setattr('har_jax.recordings.limits.MAX_MEMBERS', 3)
   with pytest.raises(UserError, match='over 3 files'):
-    _bounded(tmp_path, {'1': '', '2': '', 'in.zip': _zipped({'3': ''})})
+    _bounded(tmp_path, {'1': '', '2': '', 'in.zip': zipped({'3': ''})})
 
 
 @pytest.mark.parametrize('name', ['b.csv', 'a.cs', ''])

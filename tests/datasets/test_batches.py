@@ -1,5 +1,7 @@
 """Batches: each window once per epoch, padding with weight 0, exact resume."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -84,23 +86,16 @@ def test_stacked_batches_are_filled_with_the_first():
 
 
 @pytest.mark.parametrize('processes', [2, 4])
-def test_processes_share_a_training_batch(processes):
+@pytest.mark.parametrize(
+  'batches', [functools.partial(training_batches, steps=4, seed=3), evaluation_batches]
+)
+def test_processes_share_a_batch(batches, processes):
   arrays = _arrays(10)
-  by_process = [
-    training_batches(arrays, batch=8, steps=4, seed=3, process=process, processes=processes)
-    for process in range(processes)
-  ]
-  for batch, *parts in zip(training_batches(arrays, batch=8, steps=4, seed=3), *by_process, strict=True):
+  by_process = [batches(arrays, batch=8, process=each, processes=processes) for each in range(processes)]
+  for batch, *parts in zip(batches(arrays, batch=8), *by_process, strict=True):
     for name, rows in batch.items():
       np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), rows)
       assert {len(part[name]) for part in parts} == {8 // processes}
-
-
-def test_processes_share_an_evaluation_batch():
-  parts = [evaluation_batches(_arrays(10), batch=4, process=process, processes=2) for process in range(2)]
-  for batch, first, second in zip(evaluation_batches(_arrays(10), batch=4), *parts, strict=True):
-    for name, rows in batch.items():
-      np.testing.assert_array_equal(np.concatenate([first[name], second[name]]), rows)
 
 
 def test_processes_share_one_iterator_state():

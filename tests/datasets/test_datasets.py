@@ -5,32 +5,21 @@ import dataclasses
 import os
 import pathlib
 
+import made_people
 import numpy as np
 import pytest
 
-from har_jax.config import DEFAULT_WINDOWING, Protocol
+from har_jax.config import Protocol
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold
 from har_jax.errors import UserError
-from har_jax.signal import cutting
 
 
 @pytest.fixture
 def folder(tmp_path) -> pathlib.Path:
-  rng = np.random.default_rng(0)
   for name in ('other', 'target'):
-    windows = [
-      cutting.Window(
-        rng.standard_normal((128, 6)).astype(np.float32), activity, f's{subject}', subject, 1.28 * n
-      )
-      for subject in range(5)
-      for activity in ('walking', 'sitting')
-      for n in range(12)
-    ]
-    store.save(
-      store.gather(windows, {'archive': name, 'position': 'waist'}, DEFAULT_WINDOWING), tmp_path / name
-    )
+    made_people.save_windows(tmp_path / name)
   return tmp_path
 
 
@@ -100,14 +89,14 @@ def test_windows_that_change_before_they_are_loaded_are_told(folder):
 
 def test_the_same_windows_again_are_no_change(folder):
   datasets = Datasets.open(folder)
-  assert len(datasets['target'].windows.signals) == 120
+  assert len(datasets['target'].windows.signals) == 360
   _rewrite(folder / 'target', 0)
   datasets.check_unchanged(datasets.names)
 
 
 def test_a_file_that_is_damaged_while_in_use_is_told(folder):
   datasets = Datasets.open(folder)
-  assert len(datasets['target'].windows.signals) == 120
+  assert len(datasets['target'].windows.signals) == 360
   path = folder / 'target' / 'signals.npy'
   with path.open('r+b') as file:
     file.seek(-4, os.SEEK_END)

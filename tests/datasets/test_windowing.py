@@ -1,36 +1,17 @@
 """Windows of another length or rate: what their folder says, and how a model of another one is refused."""
 
-import pathlib
 import re
 
-import numpy as np
 import pytest
+from made_people import save_windows
 
 from har_jax import config, experiments, storage
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
-from har_jax.signal.cutting import Window
 
 _LONG, _SLOW = Windowing(256, 50), Windowing(64, 25)
-
-
-def _save(folder: pathlib.Path, windowing: Windowing) -> pathlib.Path:
-  rng = np.random.default_rng(0)
-  cut = [
-    Window(
-      rng.standard_normal((windowing.samples, 6)).astype(np.float32),
-      activity,
-      f'p{person}',
-      person,
-      windowing.step_s * number,
-    )
-    for person in range(3)
-    for number, activity in enumerate(('walking', 'sitting'))
-  ]
-  store.save(store.gather(cut, {'archive': folder.name}, windowing), folder)
-  return folder
 
 
 def test_seconds_and_steps_follow_from_samples_and_rate():
@@ -42,13 +23,13 @@ def test_seconds_and_steps_follow_from_samples_and_rate():
 
 @pytest.mark.parametrize('windowing', [_LONG, _SLOW])
 def test_a_folder_says_the_length_and_rate_of_its_windows(tmp_path, windowing):
-  windows = store.load(_save(tmp_path / 'made', windowing))
-  assert windows.signals.shape == (6, windowing.samples, 6)
+  windows = store.load(save_windows(tmp_path / 'made', windowing=windowing))
+  assert windows.signals.shape == (360, windowing.samples, 6)
   assert windows.windowing == Datasets.open(tmp_path).windowing == windowing
 
 
 def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path):
-  path = _save(tmp_path / 'made', DEFAULT_WINDOWING) / 'meta.json'
+  path = save_windows(tmp_path / 'made') / 'meta.json'
   meta = storage.parse(path)
   del meta['window_samples']
   storage.write(path, meta)
@@ -56,15 +37,15 @@ def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path):
 
 
 def test_signals_of_another_length_than_the_meta_says_are_refused(tmp_path):
-  path = _save(tmp_path / 'made', _LONG) / 'meta.json'
+  path = save_windows(tmp_path / 'made', windowing=_LONG) / 'meta.json'
   storage.write(path, storage.parse(path) | {'window_samples': 128})
-  with pytest.raises(UserError, match=re.escape('signals are float32[6, 256, 6], not float32[w, 128, 6]')):
+  with pytest.raises(UserError, match=re.escape('signals are float32[360, 256, 6], not float32[w, 128, 6]')):
     store.load(path.parent)
 
 
 def test_datasets_of_two_lengths_have_none_in_common(tmp_path):
-  _save(tmp_path / 'one', _LONG)
-  _save(tmp_path / 'two', _SLOW)
+  save_windows(tmp_path / 'one', windowing=_LONG)
+  save_windows(tmp_path / 'two', windowing=_SLOW)
   with pytest.raises(
     UserError, match=r'differ \(one 256 samples at 50 Hz, two 64 samples at 25 Hz\): prepare them alike'
   ):
@@ -73,7 +54,7 @@ def test_datasets_of_two_lengths_have_none_in_common(tmp_path):
 
 def test_a_study_of_windows_that_the_model_does_not_take_is_refused(tmp_path):
   for name in ('one', 'two'):
-    _save(tmp_path / name, _LONG)
+    save_windows(tmp_path / name, windowing=_LONG)
 
   def study(**model: int) -> experiments.Study:
     return experiments.Study(

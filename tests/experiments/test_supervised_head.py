@@ -8,31 +8,21 @@ import numpy as np
 import pytest
 import sklearn.linear_model
 import sklearn.preprocessing
+from made_people import SMALL
 
-from har_jax import config, config_fields, files
+from har_jax import config_fields, files
 from har_jax.errors import UserError
 from har_jax.experiments import supervised_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
-MODEL = config.Model(
-  patch_size=16,
-  stem=(8, 8, 8, 8),
-  log_std=False,
-  width=24,
-  mlp_dim=32,
-  depth=1,
-  decoder_depth=1,
-  num_heads=2,
-  head=(16,),
-)
 ACTIVITIES = ('kicking', 'standing', 'typing', 'walking')
 
 
 @functools.cache
 def base_of(activities: tuple[str, ...]) -> files.Base:
-  held = Classify(MODEL, len(activities)).init(jax.random.key(0))
-  card = {'model': config_fields.to_json(MODEL), 'classes': list(activities), 'pretraining': {}}
+  held = Classify(SMALL, len(activities)).init(jax.random.key(0))
+  card = {'model': config_fields.to_json(SMALL), 'classes': list(activities), 'pretraining': {}}
   return files.make_base(held, card)
 
 
@@ -103,7 +93,7 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one():
 
 def test_fitting_starts_from_the_rows_of_known_classes():
   base = base_of(ACTIVITIES)
-  drawn = Classify(MODEL, 2).init(jax.random.key(1))
+  drawn = Classify(SMALL, 2).init(jax.random.key(1))
   arrange = base.head_for(['Walking', 'juggling'])
   assert arrange is not None
   head = arrange(drawn)

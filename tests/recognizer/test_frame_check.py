@@ -15,9 +15,7 @@ from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.frame_check import FrameWarning
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recordings import Reading
 from har_jax.signal import frames
-from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.summary import SignalSummary
 from har_jax.stream.stream import Stream
 from har_jax.timeline import rate_check
@@ -178,15 +176,8 @@ def test_a_gyroscope_whose_sign_changes_half_way_is_warned_of():
 
 
 def test_one_of_two_files_of_the_opposite_sign_is_named():
-  recordings = []
-  for signals in (SIGNALS, TRAINED, frames.FLIP(SIGNALS)):
-    time_s, samples = np.arange(signals.shape[0] * signals.shape[1]) / 50, signals.reshape(-1, 6)
-    recordings.append(
-      Recording('me', '', Samples(time_s, samples[:, :3]), Samples(time_s, samples[:, 3:]), ())
-    )
-  for numbers, doubts in (([0, 1], 0), ([0, 2], 1)):
-    names, parts = [f'person{number}' for number in numbers], [recordings[number] for number in numbers]
-    reading = Reading(parts, [], [], '', True, names, [0.0, 0.0])
+  for other, doubts in ((TRAINED, 0), (frames.FLIP(SIGNALS), 1)):
+    reading = worn_device.reading(ana=SIGNALS, ben=other)
     checked, _ = rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)
     assert sum('opposite to that of the other files' in doubt for doubt in checked.warnings) == doubts
 
@@ -194,10 +185,8 @@ def test_one_of_two_files_of_the_opposite_sign_is_named():
 def test_where_the_app_says_its_signs_nothing_is_said_to_be_unknown(monkeypatch):
   notes = ['one', frame_check.IS_UNDECIDED]
   monkeypatch.setattr(frame_check, 'check', lambda *_: frame_check.Finding(notes=list(notes)))
-  time_s, samples = np.arange(SIGNALS.shape[0] * SIGNALS.shape[1]) / 50, SIGNALS.reshape(-1, 6)
-  part = Recording('me', '', Samples(time_s, samples[:, :3]), Samples(time_s, samples[:, 3:]), ())
   for is_sure in (False, True):
-    reading = Reading([part], [], [], '', True, has_sure_signs=is_sure)
+    reading = dataclasses.replace(worn_device.reading(day=SIGNALS), has_sure_signs=is_sure)
     assert rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)[0].notes == notes[: 2 - is_sure]
 
 
@@ -213,13 +202,7 @@ def test_a_few_windows_decide_nothing():
 
 
 def test_the_file_that_is_refused_is_named():
-  recordings = []
-  for signals in (SIGNALS, LINEAR):
-    time_s, samples = np.arange(signals.shape[0] * signals.shape[1]) / 50, signals.reshape(-1, 6)
-    recordings.append(
-      Recording('me', '', Samples(time_s, samples[:, :3]), Samples(time_s, samples[:, 3:]), ())
-    )
-  reading = Reading(recordings, [], [], '', True, ['ana', 'ben'], [0.0, 0.0])
+  reading = worn_device.reading(ana=SIGNALS, ben=LINEAR)
   with pytest.raises(UserError, match=r'^ben: Acceleration lacks gravity'):
     rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)
 

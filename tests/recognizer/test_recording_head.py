@@ -5,16 +5,16 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+import worn_device
 from made_gait import LYING, STANDING, WALKING, random_rotation, recording, rotated
+from made_people import SMALL
 
-from har_jax import config, config_fields, files, timeline
+from har_jax import config_fields, files, timeline
 from har_jax.baselines import relative_features
 from har_jax.errors import UserError
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_head import RecordingHead
-from har_jax.recordings import Reading
-from har_jax.signal.recording import Recording, Samples
 from har_jax.train.objective import Classify
 
 CLASSES = ('walking', 'standing', 'lying', 'unknown')
@@ -153,10 +153,8 @@ def test_two_classes_have_a_probability_each():
 
 @pytest.fixture(scope='module')
 def base() -> files.Base:
-  sizes = {'patch_size': 16, 'width': 24, 'mlp_dim': 32, 'depth': 1, 'decoder_depth': 1, 'num_heads': 2}
-  model = config.Model(**sizes, stem=(8, 8, 8, 8), log_std=False, head=(16,))
-  held = Classify(model, len(CLASSES)).init(jax.random.key(0))
-  return files.make_base(held, {'model': config_fields.to_json(model), 'classes': list(CLASSES)})
+  held = Classify(SMALL, len(CLASSES)).init(jax.random.key(0))
+  return files.make_base(held, {'model': config_fields.to_json(SMALL), 'classes': list(CLASSES)})
 
 
 def test_a_saved_head_predicts_the_same(head, base, tmp_path):
@@ -185,12 +183,6 @@ def test_a_head_of_another_base_is_refused(head, base, tmp_path, changed, checks
 
 def _predicted(head: RecordingHead, **signals: np.ndarray) -> timeline.Predictions:
   """Of a file each, by a base with this head, whose encoder knows walking by movement, and nothing else."""
-  recordings = []
-  for samples in signals.values():
-    time_s = np.arange(len(samples)) / 50
-    sensors = [Samples(time_s, samples[:, axes]) for axes in (slice(3), slice(3, 6))]
-    recordings.append(Recording('me', '', *sensors, ()))
-  reading = Reading(recordings, [], [], '', True, list(signals), [0.0] * len(signals))
   recognizer = Recognizer()
   recognizer.adapter_ = recognizer.adapter_.with_card(class_logits=None)  # those are of other classes
   recognizer.classes_ = np.array(CLASSES)
@@ -201,19 +193,19 @@ def _predicted(head: RecordingHead, **signals: np.ndarray) -> timeline.Predictio
     return np.where(moves[:, None], [0.7, 0.1, 0.1, 0.1], [0.1, 0.25, 0.3, 0.35])
 
   recognizer.probabilities = probabilities  # type: ignore[method-assign]
-  return timeline.predict(recognizer, reading, progress=False)
+  return timeline.predict(recognizer, worn_device.reading(**signals), progress=False)
 
 
 def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
   rng = np.random.default_rng(5)
   windows, labels = recording(rng, random_rotation(rng), each=20)
-  predictions = _predicted(head, day=windows.reshape(-1, 6))
+  predictions = _predicted(head, day=windows)
   inside = predictions.start_s[:, None] - 2.56 * np.arange(len(labels))
   at = np.abs(inside).min(axis=1) < 0.01  # windows that do not overlap two of those that were made
   found = predictions.probabilities[at, :3].argmax(axis=1)
   assert predictions.compared is True
   np.testing.assert_array_equal(found, labels[np.abs(inside[at]).argmin(axis=1)])
-  still = _predicted(head, day=windows[labels != WALKING].reshape(-1, 6))
+  still = _predicted(head, day=windows[labels != WALKING])
   assert still.compared is False
   assert set(still.probabilities.argmax(axis=1)) == {3}
 
@@ -221,8 +213,7 @@ def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
 def test_files_of_several_people_are_not_compared_with_each_others_walking(head):
   rng = np.random.default_rng(5)
   one, other = (recording(rng, rotation, each=20) for rotation in (np.eye(3), random_rotation(rng)))
-  ana, ben = (windows.reshape(-1, 6) for windows, _ in (one, other))
-  both, alone = _predicted(head, ana=ana, ben=ben), _predicted(head, ana=ana)
+  both, alone = _predicted(head, ana=one[0], ben=other[0]), _predicted(head, ana=one[0])
   np.testing.assert_array_equal(both.probabilities[both.recording == 0], alone.probabilities)
   assert (both.compared, both.pooled_files) == (True, 0)
   assert alone.pooled_files == 0
@@ -231,7 +222,7 @@ def test_files_of_several_people_are_not_compared_with_each_others_walking(head)
 def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(head):
   rng = np.random.default_rng(5)
   windows, labels = recording(rng, random_rotation(rng), each=20)
-  walk, rest = (windows[kept].reshape(-1, 6) for kept in (labels == WALKING, labels != WALKING))
+  walk, rest = windows[labels == WALKING], windows[labels != WALKING]
   apart, joined = _predicted(head, walk=walk, rest=rest), _predicted(head, day=np.concatenate([walk, rest]))
   assert (apart.compared, apart.pooled_files) == (True, 2)
   inner = apart.recording == 1

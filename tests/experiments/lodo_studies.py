@@ -99,6 +99,11 @@ def with_altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subject
   return folder
 
 
+def assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+  assert found.keys() == expected.keys()
+  assert all(np.array_equal(found[path], leaf) for path, leaf in expected.items())
+
+
 def without_seconds(result: Any) -> Any:
   if isinstance(result, dict):
     return {name: without_seconds(value) for name, value in result.items() if name != 'seconds'}

@@ -13,7 +13,7 @@ from lodo_studies import (
   LORA,
   QUIET,
   SUBJECTS,
-  dataset,
+  assert_equal,
   own_pretraining,
   pretrained,
   run,
@@ -23,13 +23,11 @@ from lodo_studies import (
 )
 
 from har_jax import experiments, storage
-from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold, Sources
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.adaptation import prepare_run
-from har_jax.signal import cutting
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +61,7 @@ def test_stages_on_the_target_see_no_label_and_no_test_subject(runs, study_of, w
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
   given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=_CONTINUED, pretrained_dir=out))
-  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  assert_equal(given, expected)
   protocol = study_of(out).experiment.protocol
   learned, measured_by = Fold(Datasets.open(windows), 'alpha', (), protocol, 0).unlabeled_windows()
   assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
@@ -164,24 +162,18 @@ def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_pa
   with pytest.raises(Stopped, match='saved at step 16'):
     pretrained(study, stop=lambda: True)
   given = pretrained(study)
-  assert given.keys() == expected.keys()
-  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  assert_equal(given, expected)
   list(experiments.run(study, QUIET))
 
 
 def test_the_head_starts_from_known_activities_and_draws_others(study_of, out, windows, runs, tmp_path):
   asked = {'protocol': _SUPERVISED, 'pretrained_dir': own_pretraining(out, tmp_path / 'own')}
   entries = pretrained(study_of(tmp_path, **asked))
-  study = study_of(tmp_path, **asked | {'protocol': _SUPERVISED | {'classes': 'locomotion'}})
-  lora = dataclasses.replace(study.experiment.lora, targets=('query',))
-  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
-  # The sources' outputs are sorted: eating_soup, lying, sitting, walking. The target's order is another.
-  every = dataclasses.replace(
-    study,
-    experiment=dataclasses.replace(
-      study.experiment, protocol=dataclasses.replace(study.experiment.protocol, classes='all')
-    ),
+  study, every = (
+    study_of(tmp_path, **asked | {'protocol': _SUPERVISED | {'classes': classes}})
+    for classes in ('locomotion', 'all')
   )
+  # The sources' outputs are sorted: eating_soup, lying, sitting, walking. The target's order is another.
   first = prepare_run(spec_of(study), entries).run
   assert Sources(study.datasets, ('beta', 'gamma'), study.experiment.protocol).classes == (
     'eating_soup',
@@ -219,22 +211,7 @@ def test_an_adapted_head_keeps_its_drawn_kernels(study_of, out, runs, tmp_path):
   assert np.array_equal(given.frozen['params/encoder/embed/kernel'], entries['params/encoder/embed/kernel'])
 
 
-def test_supervised_pretraining_refuses_a_single_activity(study_of, windows, tmp_path):
-  for name in ('beta', 'gamma'):
-    still = dataset(name, 0)
-    chosen = still.activity == still.meta.activities.index('walking')
-    store.save(
-      store.gather(
-        [
-          cutting.Window(still.signals[at], 'walking', f'{name}-{still.subject[at]}', int(at), 0.0)
-          for at in np.flatnonzero(chosen)
-        ],
-        {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'},
-        DEFAULT_WINDOWING,
-      ),
-      tmp_path / 'windows' / name,
-    )
-  shutil.copytree(windows / 'alpha', tmp_path / 'windows' / 'alpha')
-  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_SUPERVISED)
+def test_supervised_pretraining_refuses_a_single_activity(study_of, tmp_path, monkeypatch):
+  monkeypatch.setattr(Sources, 'classes', property(lambda _: ('walking',)))
   with pytest.raises(UserError, match=r'supervised_pretraining_steps 4 .*; beta, gamma have walking'):
-    pretrained(study)
+    pretrained(study_of(tmp_path, protocol=_SUPERVISED))

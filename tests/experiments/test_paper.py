@@ -5,29 +5,23 @@ import itertools
 import pathlib
 from typing import Any
 
-import numpy as np
+import made_people
 import pytest
 
 from har_jax import config, experiments
 from har_jax.baselines import BASELINES
-from har_jax.config import DEFAULT_WINDOWING
-from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
 from har_jax.experiments import kinds
 from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES, Paper
 from har_jax.experiments.stages import stages_of
-from har_jax.signal import cutting
 
 
 @pytest.fixture(scope='module')
 def paper(tmp_path_factory) -> Paper:
   folder = tmp_path_factory.mktemp('paper')
   for name in ('hapt', 'wisdm'):
-    signal, activities = np.zeros((128, 6), np.float32), ('walking', 'sitting')
-    windows = [cutting.Window(signal, activity, 'a', 0, 0.0) for activity in activities]
-    meta = {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'}
-    store.save(store.gather(windows, meta, DEFAULT_WINDOWING), folder / 'windows' / name)
+    made_people.save_windows(folder / 'windows' / name)
   return Paper(
     datasets=Datasets.open(folder / 'windows'),
     out=folder / 'out',

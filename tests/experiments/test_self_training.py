@@ -8,7 +8,7 @@ import pathlib
 import jax
 import numpy as np
 import pytest
-from lodo_studies import QUIET, run, with_altered, without_seconds
+from lodo_studies import QUIET, assert_equal, run, with_altered, without_seconds
 
 from har_jax import experiments, storage
 from har_jax.datasets import balancing, self_training
@@ -56,11 +56,6 @@ def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:
   return {path: np.asarray(leaf) for path, leaf in found.items()}
 
 
-def _assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-  assert found.keys() == expected.keys()
-  assert all(np.array_equal(found[path], leaf) for path, leaf in expected.items())
-
-
 @pytest.fixture(scope='module')
 def self_trained(runs, study_of, out, tmp_path_factory) -> tuple[experiments.Study, dict[str, dict]]:
   study = study_of(
@@ -99,7 +94,7 @@ def test_self_training_never_sees_who_is_tested_on(self_trained, study_of, windo
   other = study_of(tmp_path / 'out', windows=altered, protocol=_FEW, pretrained_dir=out, methods=('full',))
   (result,) = run(other).values()
   assert result['test'] != made[_FULL]['test']
-  _assert_equal(_weights(other, _FULL), _weights(study, _FULL))
+  assert_equal(_weights(other, _FULL), _weights(study, _FULL))
 
 
 def test_stopped_self_training_resumes_to_the_same_numbers(self_trained, study_of, out, tmp_path):
@@ -112,7 +107,7 @@ def test_stopped_self_training_resumes_to_the_same_numbers(self_trained, study_o
   assert not (tmp_path / _FULL).exists()
   (result,) = run(stopped).values()
   assert without_seconds(result) == without_seconds(made[_FULL])
-  _assert_equal(_weights(stopped, _FULL), _weights(study, _FULL))
+  assert_equal(_weights(stopped, _FULL), _weights(study, _FULL))
 
 
 def test_seeds_trained_together_have_their_own_teachers(self_trained, study_of, out, tmp_path):

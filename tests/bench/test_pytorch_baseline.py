@@ -107,8 +107,13 @@ def test_the_autoencoder_draws_masks_and_has_gradients(tiny):
   assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+@pytest.fixture
+def experiment(tiny) -> config.Experiment:
+  return config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training())
+
+
 @pytest.mark.parametrize('kind', ['full', 'pretraining', 'inference', 'epoch'])
-def test_a_call_makes_as_many_steps_as_requested(tiny, kind, monkeypatch):
+def test_a_call_makes_as_many_steps_as_requested(experiment, kind, monkeypatch):
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 11)
   seen: list[int] = []
   if kind == 'epoch':
@@ -124,15 +129,9 @@ def test_a_call_makes_as_many_steps_as_requested(tiny, kind, monkeypatch):
     return forward
 
   monkeypatch.setattr(torch, 'compile', compiled)
-  calls = baseline.variants(
-    config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training()), kind, 4, 3
-  )
-  assert list(calls) == [
-    'PyTorch',
-    'PyTorch, bfloat16',
-    'PyTorch, compiled',
-    'PyTorch, compiled, bfloat16',
-  ]
+  calls = baseline.variants(experiment, kind, 4, 3)
+  names = ['PyTorch', 'PyTorch, compiled']
+  assert list(calls) == [f'{name}{dtype}' for name in names for dtype in ('', ', bfloat16')]
   for name, call in calls.items():
     seen.clear()
     call()
@@ -140,7 +139,7 @@ def test_a_call_makes_as_many_steps_as_requested(tiny, kind, monkeypatch):
       assert seen == ([4, 4, 3] if kind == 'epoch' else [4, 4, 4])
 
 
-def test_a_missing_compiler_is_an_error(tiny, monkeypatch):
+def test_a_missing_compiler_is_an_error(experiment):
   from torch._inductor import config as inductor
 
   torch.compiler.reset()
@@ -148,12 +147,10 @@ def test_a_missing_compiler_is_an_error(tiny, monkeypatch):
     inductor.patch({'cpp.cxx': ('no-such-compiler',), 'fx_graph_cache': False}),
     pytest.raises(UserError, match=r'(?s)PyTorch, compiled .*C\+\+'),
   ):
-    baseline.variants(
-      config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training()), 'inference', 2, 1
-    )
+    baseline.variants(experiment, 'inference', 2, 1)
 
 
-def test_models_and_batches_that_pytorch_lacks_are_errors(tiny, monkeypatch):
+def test_models_and_batches_that_pytorch_lacks_are_errors(experiment, monkeypatch):
   two_streams = config.Experiment.paper()
   with pytest.raises(UserError, match='--model_streams=1'):
     baseline.variants(two_streams, 'full', 4, 1)
@@ -161,9 +158,7 @@ def test_models_and_batches_that_pytorch_lacks_are_errors(tiny, monkeypatch):
     baseline.variants(config.Experiment(model=config.Model(window_statistics=True)), 'inference', 4, 1)
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 9)
   with pytest.raises(UserError, match='batch 4'):
-    baseline.variants(
-      config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training()), 'epoch', 4, 1
-    )
+    baseline.variants(experiment, 'epoch', 4, 1)
 
 
 def test_augmentations_change_pace_and_strength_of_movements_and_leave_gravity():

@@ -10,10 +10,24 @@ from har_jax import config, config_fields
 from launch.bench import chart, running, scaling, tables
 
 
+@pytest.fixture
+def asked(monkeypatch) -> list[tuple[config.Model, int, int]]:
+  """Model, batch and runs of each program that is asked for; none is compiled."""
+  programs: list[tuple[config.Model, int, int]] = []
+
+  def program(experiment: config.Experiment, batch: int, runs: int = 1) -> running.Program:
+    programs.append((experiment.model, batch, runs))
+    return running.Program(lambda: None, 8, 1000, 0.0, 0, {})
+
+  monkeypatch.setattr(running, 'pretraining', program)
+  monkeypatch.setattr(
+    running, 'parallel_finetuning', lambda experiment, _, batch, runs: program(experiment, batch, runs)
+  )
+  return programs
+
+
+@pytest.mark.usefixtures('asked')
 def test_costs_are_per_window(monkeypatch):
-  program = running.Program(lambda: None, 8, 1000, 0.0, 0, {})
-  monkeypatch.setattr(running, 'pretraining', lambda experiment, batch: program)
-  monkeypatch.setattr(running, 'parallel_finetuning', lambda experiment, method, batch, runs: program)
   monkeypatch.setattr(
     scaling, 'interleaved', lambda calls, repeats: dict.fromkeys(calls, np.array([0.016, 0.02, 0.032]))
   )
@@ -44,46 +58,30 @@ def test_each_parallel_run_has_the_operations_of_a_single_run(tiny):
   np.testing.assert_allclose(losses, np.asarray(single.call())[:, None].repeat(3, axis=1), rtol=1e-4)
 
 
-def test_one_dimension_varies_at_a_time(monkeypatch):
-  requests: list[tuple] = []
-
-  def program(experiment: config.Experiment, batch: int, *, runs: int = 1) -> running.Program:
-    model = experiment.model
-    requests.append((model.width, model.mlp_dim, model.tokens, batch, runs))
-    return running.Program(lambda: None, batch * runs, 1000, 0.0, 0, {})
-
-  monkeypatch.setattr(running, 'pretraining', program)
-  monkeypatch.setattr(
-    running,
-    'parallel_finetuning',
-    lambda experiment, method, batch, runs: program(experiment, batch, runs=runs),
-  )
+def test_one_dimension_varies_at_a_time(asked):
   experiment = config.Experiment(protocol=config.Protocol(), model=config.Model(patch_size=16))
   rows = list(scaling.measure(experiment, scaling.SIZES, repeats=2))
   base = (192, 576, 8)
   widths = [(96, 288, 8), base, (384, 1152, 8)]
   tokens = [(192, 576, 4), base, (192, 576, 16), (192, 576, 32)]
-  assert requests == [
+  assert [(model.width, model.mlp_dim, model.tokens, batch, runs) for model, batch, runs in asked] == [
     *((*model, 64, 1) for model in widths + tokens),
     *((*base, batch, 1) for batch in (16, 64, 256, 1024)),
     *((*base, 64, runs) for runs in (1, 2, 4, 8)),
     *((*model, 256, 1) for model in widths + tokens),
     *((*base, batch, 1) for batch in (16, 64, 256, 1024)),
   ]
-  assert len(rows) == len(requests)
+  assert len(rows) == len(asked)
 
 
-def test_a_stem_has_as_many_stages_as_the_tokens_need(monkeypatch):
-  stems: list[tuple[int, ...]] = []
-
-  def program(experiment: config.Experiment, batch: int) -> running.Program:
-    stems.append(experiment.model.stem)
-    return running.Program(lambda: None, batch, 1000, 0.0, 0, {})
-
-  monkeypatch.setattr(running, 'pretraining', program)
-  monkeypatch.setattr(running, 'parallel_finetuning', lambda experiment, *_: program(experiment, 1))
+def test_a_stem_has_as_many_stages_as_the_tokens_need(asked):
   list(scaling.measure(config.Experiment(), {'tokens': scaling.SIZES['tokens']}, repeats=2))
-  assert stems == 2 * [(64, 96, 128, 128, 128), (64, 96, 128, 128), (64, 96, 128), (64, 96)]
+  assert [model.stem for model, _, _ in asked] == 2 * [
+    (64, 96, 128, 128, 128),
+    (64, 96, 128, 128),
+    (64, 96, 128),
+    (64, 96),
+  ]
 
 
 def _row(step: str, dimension: str, size: int, ms: float, operations: float) -> dict[str, Any]:

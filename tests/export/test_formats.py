@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from har_jax import config, export, records, runtime, variables
+from har_jax import config, export, variables
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.errors import UserError
@@ -209,22 +209,11 @@ def test_int8_weights_of_onnx_are_unsigned(export_of):
 
 def test_exports_load_as_written_and_damaged_ones_do_not(export_of, tmp_path):
   made = export_of('stablehlo')
-  measured = records.MeasuredExport(
-    format='stablehlo',
-    precision='float32',
-    bytes=1,
-    ms=1.0,
-    ms_quartiles=[0.5, 1.5],
-    repeats=3,
-    device=runtime.device(),
-  )
-  export.write(tmp_path, made, measured=measured)
+  export.write(tmp_path, made, measured=export_cases.MEASURED)
   assert sorted(path.name for path in tmp_path.iterdir()) == ['model.json', 'model.stablehlo']
   again = export.load(tmp_path)
-  assert (again.content, again.card) == (
-    made.content,
-    msgspec.structs.replace(made.card, measured=measured),
-  )
+  card = msgspec.structs.replace(made.card, measured=export_cases.MEASURED)
+  assert (again.content, again.card) == (made.content, card)
   (tmp_path / 'model.stablehlo').write_bytes(made.content[:-1] + b'?')
   with pytest.raises(UserError, match='damaged'):
     export.load(tmp_path)

@@ -6,7 +6,7 @@
 # make test                          format, lint, types, all tests
 # make check                         format, lint, types, fast tests without shapes
 # make fuzz CASES=10000              damaged files of every format; a few of these cases are in `make test`
-# make kills KILLS=100               commands killed at random moments and run again
+# make kills KILLS=100               commands killed or interrupted at random moments, and run again
 # make mutants SAMPLE=400            faults put into the package one at a time; lists those that no test sees
 # make bench                         training steps against the committed reference; fails where one is slower
 # make docs                          the documentation as a site, in site/

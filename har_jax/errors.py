@@ -17,6 +17,10 @@ class UserError(Exception):
     super().__init__(shorten(message, _MESSAGE_CHARACTERS, keep='\n'))
 
 
+class Terminated(KeyboardInterrupt):
+  """SIGTERM, for a command that saves no state: it ends as by Ctrl-C."""
+
+
 class Stopped(Exception):
   """A run was stopped and saved itself; the same command resumes it. The message names the step."""
 

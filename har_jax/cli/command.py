@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 import types
 import typing
@@ -17,7 +18,7 @@ from absl import flags
 
 from har_jax import config, config_fields
 from har_jax.cli import compiled_programs, flagfiles
-from har_jax.errors import Stopped, UserError, advice
+from har_jax.errors import Stopped, Terminated, UserError, advice
 
 AUTO_DTYPE = 'auto'
 # Options of recordings that sentences name as Python does.
@@ -128,7 +129,7 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
 
   A module's POSITIONAL names the flags that may be given by position, COMMON those that --help shows.
   0: done. 1: a mistake in flags or files, a full disk, too little memory. 130: Ctrl-C. 143: SIGTERM.
-  Both save the state of a training. docs/scripts.md lists them.
+  Both save the state of `pretrain`, `lodo` and `paper`. docs/scripts.md lists them.
   """
   if {'--help', '-h', '--helpfull'}.intersection(arguments):
     print(help_text(module, full='--helpfull' in arguments))
@@ -156,11 +157,17 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
 
     message = f'{stopped}; run the same command to resume' if mesh.is_main_process() else ''
     return _fail(message, processes.stop_code())
-  except KeyboardInterrupt:
-    kept = {'archive', 'windows'}.intersection(module.FLAGS)  # inputs of commands that keep what is finished
-    outcome = 'run the same command again to continue' if kept else 'nothing was written'
-    return _fail(f'interrupted; {outcome}', 130)
+  except KeyboardInterrupt as interrupt:
+    # Inputs of commands that keep what is finished.
+    return interrupted(interrupt, continues=bool({'archive', 'windows'}.intersection(module.FLAGS)))
   return 0
+
+
+def interrupted(interrupt: KeyboardInterrupt, *, continues: bool = False) -> int:
+  """Says that Ctrl-C or SIGTERM ended a command, and what follows; returns its exit code."""
+  outcome = 'continue' if continues else 'start over: no file is half-written'
+  code = 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+  return _fail(f'interrupted; run the same command again to {outcome}', code)
 
 
 def with_dashes(sentence: str) -> str:

@@ -4,12 +4,14 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 import types
 from collections.abc import Iterator, Sequence
 
 from har_jax import __version__
 from har_jax.cli import command
+from har_jax.errors import Terminated
 
 COMMANDS = (
   'prepare',
@@ -30,7 +32,7 @@ _NEW_OBJECTS = 100_000  # between two searches for cycles; 700 by default
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a command and returns its exit code; `sys.argv` by default. Without a command, lists them."""
   if arguments is None:  # this process is the command's own
-    with _rare_searches_for_cycles():
+    with _own_process(), _rare_searches_for_cycles():
       return main(sys.argv[1:])
   try:
     code = _run(arguments)
@@ -39,6 +41,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
   except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+  except KeyboardInterrupt as interrupt:  # while the command is imported
+    return command.interrupted(interrupt)
+
+
+@contextlib.contextmanager
+def _own_process() -> Iterator[None]:
+  """Makes SIGTERM end a command as Ctrl-C does. Either is silent while the process ends: all is written."""
+
+  def terminate(*_: object) -> None:
+    raise Terminated
+
+  signal.signal(signal.SIGTERM, terminate)
+  try:
+    yield
+  finally:
+    for number in (signal.SIGTERM, signal.SIGINT):
+      if signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ har-jax pretrain --windows=windows --sources=hapt,wisdm --four_bits --out=runs/b
 
 from har_jax.cli import command, training
 from har_jax.cli.command import HELP
+from har_jax.errors import Stopped
 
 COMMON = 'windows sources out four_bits preset pretrain_max_steps supervised_pretraining_steps progress'
 FLAGS = command.new_flags()
@@ -48,6 +49,8 @@ def main() -> None:
     title = f'activities of {names}'
     stages.append(staging.supervised_pretraining(out / 'supervised', experiment, sources, title))
   staging.run_stages(stages, options)
+  if options.stop():
+    raise Stopped(f'{out}: stopped and saved before the base is written')
   if not mesh.is_main_process():
     return
   base = files.load_base(stages[-1].folder)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import runpy
+import signal
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ from toy_command import toy_module
 from har_jax import config
 from har_jax.cli import command, flagfiles, main, training
 from har_jax.continual.settings import Settings
-from har_jax.errors import Stopped, UserError
+from har_jax.errors import Stopped, Terminated, UserError
 from har_jax.federated.federation import Federation
 from har_jax.recognizer.parameters import Parameters
 
@@ -169,6 +170,7 @@ def test_a_mistake_is_one_line(name, words, message):
     (MemoryError(), 1, 'out of memory'),
     (Stopped('alpha: saved at step 3'), 143, 'alpha: saved at step 3; run the same command to resume'),
     (KeyboardInterrupt(), 130, 'interrupted'),
+    (Terminated(), 143, 'interrupted'),
   ],
 )
 def test_a_command_ends_with_an_exit_code_and_one_line(ends, code, named, capsys):
@@ -187,7 +189,7 @@ def test_ctrl_c_promises_a_continuation_only_of_what_is_kept(monkeypatch, capsys
     command.run(main.load(name), [])
   again, *_, last = capsys.readouterr().err.splitlines()
   assert again == 'interrupted; run the same command again to continue'
-  assert last == 'interrupted; nothing was written'
+  assert last == 'interrupted; run the same command again to start over: no file is half-written'
 
 
 @pytest.mark.parametrize('name', [name for name in main.COMMANDS if 'out' in main.load(name).FLAGS])
@@ -235,7 +237,31 @@ def test_sentences_name_flags_with_their_dashes():
 # --- entry points
 
 
-def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch):
+@pytest.fixture
+def handlers():
+  """Restores what the process does at SIGTERM and Ctrl-C."""
+  before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+  signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+  yield
+  for number, handler in before.items():
+    signal.signal(number, handler)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('moment', ['while it is imported', 'while it runs'])
+def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers, monkeypatch, capsys):
+  module = toy_module()
+  module.main = lambda: signal.raise_signal(number)  # type: ignore[attr-defined]
+  load = (lambda name: signal.raise_signal(number)) if 'imported' in moment else (lambda name: module)
+  monkeypatch.setattr(main, 'load', load)
+  monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
+  assert main.main() == 128 + number
+  told = 'interrupted; run the same command again to start over: no file is half-written\n'
+  assert capsys.readouterr().err == told
+  assert {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
+
+
+def test_only_a_process_of_its_own_searches_rarely_for_cycles(handlers, monkeypatch):
   called: list[str] = []
   monkeypatch.setattr(gc, 'set_threshold', lambda _: called.append('set_threshold'))
   monkeypatch.setattr(gc, 'freeze', lambda: called.append('freeze'))

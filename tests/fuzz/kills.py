@@ -1,4 +1,4 @@
-"""Kills a command at random moments, runs it again to the end, and compares with an undisturbed run."""
+"""Ends a command at random moments, runs it again to the end, and compares with an undisturbed run."""
 
 import contextlib
 import dataclasses
@@ -21,6 +21,7 @@ _TICKS = os.sysconf('SC_CLK_TCK')
 _POLL_S = 0.001
 _PATIENCE_S = 600
 _MOST_KILLS = 3  # of one run
+_SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT  # the last one is Ctrl-C
 _IMPORTS = 0.3  # of the processor time of a run: before, it only imports
 _OF_TIME = ('seconds', 'ms', 'ms_quartiles')
 
@@ -69,10 +70,11 @@ class Command:
     return Whole(cpu_s, len(seen.union(_paths(folder)) - before), facts(folder))
 
   def _kill(self, folder: pathlib.Path, whole: Whole, rng: np.random.Generator) -> str | None:
-    """Runs the command and kills it; says when. None: it had ended before.
+    """Runs the command and sends it a signal; says which and when. None: it ended before, or all the same.
 
-    Half of the kills come at a moment of its processor time, the others when the n-th new path appears.
+    Half of the signals come at a moment of its processor time, the others when the n-th new path appears.
     """
+    number = signal.Signals(int(rng.choice(_SIGNALS)))
     at_cpu_s = whole.cpu_s * rng.uniform(_IMPORTS, 1)
     at_path = int(rng.integers(1, whole.appeared + 1))
     is_at_path = rng.random() < 0.5
@@ -83,17 +85,21 @@ class Command:
       while process.poll() is None:
         seen.update(_paths(folder))
         if len(seen) - before >= at_path if is_at_path else _cpu_s(process.pid) >= at_cpu_s:
-          break
-        time.sleep(_POLL_S)
-    if process.returncode != -signal.SIGKILL:
+          process.send_signal(number)
+          process.wait(_PATIENCE_S)
+        else:
+          time.sleep(_POLL_S)
+    if process.returncode == 0:
       return None
-    return f'path {at_path} of {whole.appeared}' if is_at_path else f'{at_cpu_s:.2f} of {whole.cpu_s:.2f} s'
+    moment = f'path {at_path} of {whole.appeared}' if is_at_path else f'{at_cpu_s:.2f} of {whole.cpu_s:.2f} s'
+    return f'{number.name} at {moment}'
 
   def trial(self, folder: pathlib.Path, whole: Whole, seed: int) -> tuple[list[str], str, str]:
     """One to three kills and a run to the end: the moments, the outcome, and what differs.
 
     The outcome is equal (every file that of an undisturbed run, bit for bit, without times), different,
-    left-overs (more files), or failed (an exit code other than 0, or a traceback).
+    left-overs (more files, or parts of files after SIGTERM or Ctrl-C), or failed (an exit code other than 0
+    at the end, or a traceback).
     """
     rng = np.random.default_rng([*self.name.encode(), seed])
     moments = []
@@ -101,6 +107,10 @@ class Command:
       if (moment := self._kill(folder, whole, rng)) is None:
         break
       moments.append(moment)
+      if 'Traceback' in (log := (folder / 'log').read_text(errors='replace')):
+        return moments, 'failed', log[-600:]
+      if 'SIGKILL' not in moment and (partial := [path for path in _paths(folder) if '.partial' in path]):
+        return moments, 'left-overs', ', '.join(partial)
     code: int | None = None
     with self._running(folder) as process, contextlib.suppress(subprocess.TimeoutExpired):
       code = process.wait(_PATIENCE_S)

@@ -1,4 +1,4 @@
-"""A command that was killed and run again writes what an undisturbed run writes."""
+"""A command that was killed or interrupted, and run again, writes what an undisturbed run writes."""
 
 import os
 import pathlib
@@ -13,10 +13,14 @@ _KILLS = int(os.environ.get('HAR_KILLS', 0))  # of all commands together; `make 
 
 # Writes a file, waits to be killed, and writes another; its argument says what goes wrong after a kill.
 _PROGRAM = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 fault, out = sys.argv[1], pathlib.Path(sys.argv[2].removeprefix('--out='))
 was_killed = out.exists()
+if fault != 'traceback':
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
 out.mkdir(exist_ok=True)
+if fault == 'partial':
+  (out / '.a.json.partial').write_text('')
 (out / 'a.json').write_text('{"seconds": %f, "n": %d}' % (time.time(), was_killed and fault == 'different'))
 time.sleep(0.3)
 (out / 'b').write_text('')
@@ -28,13 +32,23 @@ if was_killed and fault == 'failed':
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('outcome', ['equal', 'different', 'left-overs', 'failed'])
-def test_every_outcome_is_told(tmp_path, outcome):
-  command = kills.Command('toy', ('-c', _PROGRAM, outcome))
+@pytest.mark.parametrize(
+  ('fault', 'number', 'moment', 'outcome'),
+  [
+    ('none', 156, 'SIGTERM at path 2 of 3', 'equal'),
+    ('different', 88, 'SIGKILL at path 2 of 3', 'different'),
+    ('left-overs', 22, 'SIGINT at path 2 of 3', 'left-overs'),
+    ('failed', 88, 'SIGKILL at path 2 of 3', 'failed'),
+    ('traceback', 22, 'SIGINT at path 2 of 3', 'failed'),
+    ('partial', 90, 'SIGTERM at path 3 of 4', 'left-overs'),
+  ],
+)
+def test_every_outcome_is_told(tmp_path, fault, number, moment, outcome):
+  command = kills.Command('toy', ('-c', _PROGRAM, fault))
   for name in ('whole', 'trial'):
     (tmp_path / name).mkdir()
-  moments, seen, _ = command.trial(tmp_path / 'trial', command.whole(tmp_path / 'whole'), 3)
-  assert (moments, seen) == (['path 2 of 3'], outcome)
+  moments, seen, _ = command.trial(tmp_path / 'trial', command.whole(tmp_path / 'whole'), number)
+  assert (moments, seen) == ([moment], outcome)
 
 
 def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Path]]:

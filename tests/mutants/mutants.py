@@ -12,6 +12,7 @@ mutmut 3.8 forks, too, but leaves decorated functions and tables of modules as t
 """
 
 import argparse
+import ast
 import collections
 import dataclasses
 import hashlib
@@ -80,13 +81,13 @@ class Map:
   def tests(self, fault: Fault) -> list[str]:
     """The tests that reach the fault's lines, then others of the same files, which may share what they did.
 
-    All that reach its file, if its line runs at import alone, or the file is not that of the map.
+    All that reach its file, if its line is in no function, where only the first to import it is known, or if
+    the file is not that of the map.
     """
     reached = lines = self.reached.get(fault.path, {})
-    if lines and self.sums[fault.path] == _checksum(fault.path):
+    if lines and self.sums[fault.path] == _checksum(fault.path) and _is_in_function(fault):
       reached = {line: lines[line] for line in range(fault.first_line, fault.last_line + 1) if line in lines}
     near = {test for tests in reached.values() for test in tests}
-    near = near or {test for tests in lines.values() for test in tests if reached}
     files = {test.partition('::')[0] for test in near}
     others = {test for test in self.seconds if test.partition('::')[0] in files} - near
     chosen, total = [], 0.0
@@ -133,6 +134,14 @@ class _Ordered:
     items[:] = sorted(
       (item for item in items if item.nodeid in self._places), key=lambda item: self._places[item.nodeid]
     )
+
+
+def _is_in_function(fault: Fault) -> bool:
+  functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+  nodes = [
+    node for node in ast.walk(ast.parse((ROOT / fault.path).read_text())) if isinstance(node, functions)
+  ]
+  return any(node.body[0].lineno <= fault.line <= (node.end_lineno or 0) for node in nodes)
 
 
 def _checksum(path: str) -> str:
@@ -262,9 +271,9 @@ def try_all(package: Modules, planned: Sequence[Fault], tests: Map, results: pat
   while waiting or running:
     if waiting and free:
       fault = waiting.pop()
-      chosen = [] if (fault.path, fault.change) in harmless else tests.tests(fault)
+      is_harmless = any(outcomes.names(entry, fault) for entry in harmless)
+      chosen = [] if is_harmless else tests.tests(fault)
       if not chosen:
-        is_harmless = (fault.path, fault.change) in harmless
         outcomes.write(results, fault, outcomes.EQUIVALENT if is_harmless else outcomes.UNREACHED)
         continue
       tree, limit_s = free.pop(), _START_S + _FACTOR * sum(tests.seconds[test] for test in chosen)

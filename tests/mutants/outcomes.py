@@ -23,10 +23,19 @@ STRICT = (
 _WANTED = {True: '95 %', False: '85 %'}
 
 
-def equivalents() -> dict[tuple[str, str], str]:
-  """(path, change) → why no test can see the fault."""
-  entries = tomllib.loads(_EQUIVALENTS.read_text())['equivalent']
-  return {(entry['path'], entry['change']): entry['reason'] for entry in entries}
+def equivalents() -> list[dict[str, str]]:
+  """Path and change of each fault that no test can see, and why. within: code around it, if not unique."""
+  return tomllib.loads(_EQUIVALENTS.read_text())['equivalent']
+
+
+def names(entry: dict[str, str], fault: Fault) -> bool:
+  """Returns whether an equivalent is this fault, by its file as it is now."""
+  if (entry['path'], entry['change']) != (fault.path, fault.change):
+    return False
+  if (within := entry.get('within', '').encode()) == b'':
+    return True
+  start = pathlib.Path(fault.path).read_bytes().find(within)
+  return start >= 0 and start <= fault.start < fault.stop <= start + len(within)
 
 
 def write(path: pathlib.Path, fault: Fault, outcome: str) -> None:
@@ -57,7 +66,7 @@ def table(folder: pathlib.Path) -> str:
   counted = [
     fault
     for fault, outcome in first.items()
-    if outcome != EQUIVALENT and (fault.path, fault.change) not in harmless
+    if outcome != EQUIVALENT and not any(names(entry, fault) for entry in harmless)
   ]
   rooms = collections.defaultdict(list)
   for fault in sorted(counted, key=lambda fault: (fault.path, fault.start)):

@@ -74,6 +74,12 @@ def test_a_reader_gives_back_the_motion_in_si_units_and_the_devices_axes(tmp_pat
       np.testing.assert_allclose(recording.gyro.values, gyro, atol=0.01)
 
 
+def test_the_list_of_activities_has_those_of_all_readers():
+  modules = [sys.modules[ARCHIVES[name].read.__module__] for name in _WITH_FILES]
+  names = {activity for module in modules for activity in vars(module)['_ACTIVITIES'].values()}
+  assert names | {'falling'} == set(ACTIVITIES)
+
+
 @pytest.mark.parametrize('name', _WITH_FILES)
 def test_a_small_archive_is_prepared_without_a_word(tmp_path, name, caplog):
   windows = prepare(ARCHIVES[name], _small(name, tmp_path), tmp_path / 'windows', progress=False)

@@ -61,6 +61,7 @@ def test_a_recording_is_one_activity_on_the_phones_clock(read):
   assert first.acc.time_s[0] == 0
   assert first.gyro.time_s[0] == pytest.approx(0.150000001, abs=1e-12)  # exact to 1 ns
   assert len(second.gyro.values) == 9
+  assert (first.spans[0].start_s, first.spans[0].stop_s) == (0, pytest.approx(4.950000002, abs=1e-12))
 
 
 def test_a_subject_with_a_gyroscope_only_is_counted(read):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import types
@@ -130,11 +131,13 @@ def test_adapt_uses_the_bundled_base_by_default(folder, tmp_path, monkeypatch):
 
 def test_a_recording_without_a_gyroscope_is_adapted_to(folder, adapted, tmp_path):
   recordings.recording(tmp_path / 'my.csv', recordings.LABELED, sensors='ax ay az')
-  recordings.labels(tmp_path / 'my.labels.csv', recordings.LABELED)  # the default of --labels
+  labeled = [*recordings.LABELED[:2], ('sitting, upright', 20.0)]
+  recordings.labels(tmp_path / 'my.labels.csv', labeled)  # the default of --labels
   flags = (f'--base={folder}/adapter', '--validation_fraction=0', '--method=probe', *tiny_flags.ADAPT)
   # The base of an adapter.
   out, err = succeed('adapt', tmp_path / 'my.csv', f'--out={tmp_path}/adapter', *flags)
   assert 'No validation' in out
+  assert re.search(r'Self-training with 1\d unlabeled windows: not validated', out)
   assert 'gyroscope' in err
   _, err = _predict(tmp_path, tmp_path / 'day', recording=f'{folder}/day.csv')
   assert 'gyroscope' in err  # that of the day is ignored
@@ -207,7 +210,7 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
   recordings.recording(tmp_path / 'other.csv', parts)
   recordings.labels(tmp_path / 'truth.csv', parts)
   labels = f'--labels={tmp_path}/truth.csv'
-  out, _ = _predict(folder, tmp_path / 'scored', labels, recording=f'{tmp_path}/other.csv')
+  out, _ = _predict(folder, tmp_path / 'scored', labels, '--tta_shifts=1', recording=f'{tmp_path}/other.csv')
   score = _summary(tmp_path / 'scored')['score']
   assert f'Macro-F1 {score["macro_f1"]:.3f}, accuracy {score["accuracy"]:.3f}, 43 windows.' in out
   # Of 45 windows, one every 1.28 s, two contain both activities.

@@ -67,6 +67,8 @@ def test_a_flag_has_one_default_or_its_help_says_why():
     if len(plain) > 1:
       unexplained[name] = plain
   assert unexplained.keys() == {'out'}
+  values = [main.load(name).FLAGS[flag] for name, flag in (('prepare', 'out'), ('lodo', 'windows'))]
+  assert len({flag.default for flag in values}) == 1  # a command finds what the other has written
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)

@@ -1,6 +1,7 @@
 """--quiet and --json: what goes to which stream."""
 
 import inspect
+import io
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import types
 
 import numpy as np
 import pytest
+from absl import flags
 
 from har_jax.cli import command, main
 from har_jax.errors import UserError
@@ -23,10 +25,12 @@ def _module(*, fails: bool = False) -> types.ModuleType:
     print('warning: much', file=sys.stderr)
     if fails:
       raise UserError('broken')
-    return {'out': pathlib.Path('a'), 'score': np.float32(0.5), 'disabled': os.environ.get('TQDM_DISABLE')}
+    bars = [os.environ.get('TQDM_DISABLE'), module.FLAGS['progress'].value]
+    return {'out': pathlib.Path('a'), 'score': np.float32(0.5), 'bars': bars}
 
   module.main = run  # type: ignore[attr-defined]
   module.FLAGS = command.new_flags(with_json=True)  # type: ignore[attr-defined]
+  flags.DEFINE_bool('progress', True, 'show bars', flag_values=module.FLAGS)
   return module
 
 
@@ -35,8 +39,8 @@ def _module(*, fails: bool = False) -> types.ModuleType:
   [
     ([], 'a table\n', 'warning: much\n'),
     (['--quiet'], '', 'warning: much\n'),
-    (['--json'], {'out': 'a', 'score': 0.5, 'disabled': None}, 'a table\nwarning: much\n'),
-    (['--quiet', '--json'], {'out': 'a', 'score': 0.5, 'disabled': '1'}, 'warning: much\n'),
+    (['--json'], {'out': 'a', 'score': 0.5, 'bars': [None, True]}, 'a table\nwarning: much\n'),
+    (['--quiet', '--json'], {'out': 'a', 'score': 0.5, 'bars': ['1', False]}, 'warning: much\n'),
   ],
 )
 def test_results_warnings_and_the_object_go_to_their_streams(arguments, out, err, capsys):
@@ -45,6 +49,15 @@ def test_results_warnings_and_the_object_go_to_their_streams(arguments, out, err
   assert (json.loads(printed.out) if isinstance(out, dict) else printed.out) == out
   assert printed.err == err
   assert 'TQDM_DISABLE' not in os.environ
+
+
+def test_a_letter_that_the_terminal_lacks_is_replaced(monkeypatch):
+  printed = io.BytesIO()
+  monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(printed, 'ascii', write_through=True))
+  module = _module()
+  module.main = lambda: print('±')  # type: ignore[attr-defined]
+  assert command.run(module, []) == 0
+  assert printed.getvalue() == b'?\n'
 
 
 def test_an_error_leaves_the_standard_output_empty(capsys):

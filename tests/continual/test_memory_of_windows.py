@@ -74,12 +74,13 @@ def test_means_and_squares_are_those_of_each_activity_and_domain():
 
 def test_the_nearest_mean_is_by_the_shared_variance():
   # By plain distance, (8, 85) is nearest to (0, 100); with each feature over its deviation, to (10, 50).
-  features, means = np.array([[8.0, 85.0], [0.0, 0.0]]), np.array([[0, 0], [0, 100], [10, 50]])
+  # Without the variances' mean in each, (6, 90) would be of domain 1, too.
+  features, means = np.array([[8.0, 85.0], [0.0, 0.0], [6.0, 90.0]]), np.array([[0, 0], [0, 100], [10, 50]])
   variance = 0.9 * np.array([1.0, 400.0]) + 0.1 * 200.5
   squared = np.square(features[:, None] - means)
-  assert squared.sum(axis=2).argmin(axis=1).tolist() == [1, 0]
-  assert (squared / variance).sum(axis=2).argmin(axis=1).tolist() == [2, 0]
-  assert memory.route(_means(), features, np.arange(2)).tolist() == [1, 0]
+  assert squared.sum(axis=2).argmin(axis=1).tolist() == [1, 0, 1]
+  assert (squared / variance).sum(axis=2).argmin(axis=1).tolist() == [2, 0, 1]
+  assert memory.route(_means(), features, np.arange(3)).tolist() == [1, 0, 0]
 
 
 def test_one_window_of_each_activity_has_no_variance_and_is_nearest_by_distance_alone():

@@ -60,7 +60,8 @@ class MemoryGrid(Grid):
       raise KeyboardInterrupt
     if messages and messages[0].metadata.message_type == 'train':
       self.asked.append([100 - message.metadata.dst_node_id for message in messages])
-    return [reply for message in messages for reply in self._reply(message)]
+    # The last client is the first to answer, which changes no result.
+    return [reply for message in reversed(messages) for reply in self._reply(message)]
 
   def _reply(self, message: Message) -> list[Message]:
     context = self._contexts[message.metadata.dst_node_id]

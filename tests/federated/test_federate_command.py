@@ -5,9 +5,12 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 from in_process import run_in_process
+
+from har_jax.cli import federate
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -31,6 +34,18 @@ def test_without_flower_the_extra_is_named(monkeypatch, tmp_path):
   code, _, err = run_in_process('federate', '--target=made', f'--out={tmp_path}/out')
   assert code == 1
   assert "pip install 'har_jax[federated]'" in err
+
+
+def test_a_round_without_an_answer_has_no_loss(capsys):
+  sizes = {'bytes_to_client': 10**6, 'bytes_from_client': 0}
+  entry = types.SimpleNamespace(
+    **sizes, round=1, asked=2, clients=[], refused=['two'], loss=None, seconds=1.0, validation_macro_f1=0.25
+  )
+  federate._print_round(entry)
+  assert capsys.readouterr().out.splitlines() == [
+    'round 1: 0 of 2 clients, loss –, validation macro-F1 0.250, 1.00 MB a client, 1.0 s',
+    '  refused: two',
+  ]
 
 
 @pytest.mark.slow

@@ -131,6 +131,15 @@ def test_robust_means_by_hand():
     made = robust.aggregate(updates, [1] * 5, start, federation, np.random.default_rng(0))
     np.testing.assert_allclose(made['params/a'], [wanted, -wanted])
     assert made['params/a'].dtype == np.float32
+  assert len(robust.multi_krum(updates[1:], start)) == 4  # of so few, none may be malicious
+
+
+def test_with_differential_privacy_the_mean_is_of_changes_of_the_largest_norm():
+  federation = Federation(_CLASSES, clip_norm=0.5, noise_multiplier=1e-6, equal_weights=True)
+  start = {'params/a': np.float32([10, 20])}
+  updates = [{'params/a': start['params/a'] + np.float32(change)} for change in ([3, 4], [-30, 40])]
+  made = robust.aggregate(updates, [1, 9], start, federation, np.random.default_rng(0))
+  np.testing.assert_allclose(made['params/a'], [10, 20.4], rtol=1e-5)
 
 
 def test_a_robust_mean_has_no_differential_privacy():

@@ -137,11 +137,22 @@ def test_limits_are_positive_numbers(value):
     Budget(max_minutes=value)
 
 
-def test_limits_need_the_automatic_method(base):
+def test_limits_need_the_automatic_method_which_has_them_all(base, monkeypatch):
   with pytest.raises(
     UserError, match="max_minutes choose the method, and method is 'lora'; give method='auto'"
   ):
     Recognizer(base, method='lora', max_minutes=1).fit(SIGNALS, LABELS)
+
+  def choose(fit_of: fitting.FitOf, limits: Budget, **numbers: float) -> None:
+    raise UserError(f'{limits} {numbers}')
+
+  monkeypatch.setattr(budget, 'choose', choose)
+  limits = {'max_memory_mb': 3, 'max_minutes': 1, 'max_adapter_kb': 2}
+  with pytest.raises(UserError) as told:
+    Recognizer(base, max_steps=7, validation_fraction=0, **limits).fit(SIGNALS, LABELS)
+  labels = float(np.median(np.unique(LABELS, return_counts=True)[1]))
+  numbers = {'max_steps': 7, 'rounds': 1, 'labels': labels}
+  assert str(told.value) == f'max_memory_mb=3, max_minutes=1, max_adapter_kb=2 {numbers}'
 
 
 @pytest.mark.slow

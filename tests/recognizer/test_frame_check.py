@@ -182,6 +182,14 @@ def test_one_of_two_files_of_the_opposite_sign_is_named():
     assert sum('opposite to that of the other files' in doubt for doubt in checked.warnings) == doubts
 
 
+@pytest.mark.parametrize('frame', ['-x,-y,-z', 'x,y,z,z,x,y'])
+def test_samples_of_another_unit_and_frame_are_corrected(frame):
+  reading = worn_device.reading(day=frames.parse(frame)(SIGNALS) / G)
+  (recording,) = rate_check.check(SUMMARY, reading, 'auto', DEFAULT_WINDOWING)[0].recordings
+  for samples, columns in ((recording.acc, np.s_[:3]), (recording.gyro, np.s_[3:])):
+    np.testing.assert_allclose(samples.values, SIGNALS[..., columns].reshape(-1, 3), rtol=1e-5)
+
+
 def test_where_the_app_says_its_signs_nothing_is_said_to_be_unknown(monkeypatch):
   notes = ['one', frame_check.IS_UNDECIDED]
   monkeypatch.setattr(frame_check, 'check', lambda *_: frame_check.Finding(notes=list(notes)))

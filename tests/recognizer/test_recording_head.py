@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import made_people
 import numpy as np
 import pytest
 import worn_device
@@ -11,7 +12,10 @@ from made_people import SMALL
 
 from har_jax import config_fields, files, timeline
 from har_jax.baselines import relative_features
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
+from har_jax.experiments import recording_head_training
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_head import RecordingHead
@@ -67,6 +71,21 @@ def test_features_are_relative_to_walking():
   assert found.shape == (len(windows), len(relative_features.NAMES))
   windows[..., 3:] = 0
   assert not features_of(windows, labels == WALKING)[:, relative_features.OF_GYRO].any()
+
+
+def test_a_head_of_sources_is_fitted_to_features_relative_to_each_persons_walking(tmp_path, monkeypatch):
+  made_people.save_windows(tmp_path / 'made')  # ten people, of whom two are for validation
+  sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol(validation_fraction=0.2))
+  given: list[np.ndarray] = []
+  monkeypatch.setattr(recording_head, 'fit', lambda *arrays, seed: given.extend(arrays))
+  recording_head_training.fit_to_sources(sources, seed=0)
+  features, labels, classes = given
+  walking, sitting = (
+    np.unique(features[labels == classes.index(name)], axis=0) for name in ('walking', 'sitting')
+  )
+  assert len(walking) == len(sitting) == 8 * 12
+  np.testing.assert_allclose(walking[:, :-1].mean(axis=0), 0, atol=2e-3)
+  assert (np.abs(sitting[:, :-1].mean(axis=0)) > 0.1).any()
 
 
 def test_windows_that_do_not_move_are_no_walking():

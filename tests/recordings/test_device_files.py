@@ -61,6 +61,8 @@ def test_an_axivity_that_was_cut_or_holds_no_block_says_so(tmp_path):
   damaged[1024 + 3 * 512 + 100] ^= 1
   path.write_bytes(damaged)
   assert recordings.read(path).warnings[0].startswith('1 blocks of samples are damaged')
+  path.write_bytes(content[: 1024 + 512])
+  assert recordings.read(path).seconds == pytest.approx(1.58)
   for short in (content[:1024], content[:20], content[:1024] + bytes(512)):
     path.write_bytes(short)
     with pytest.raises(UserError, match=r'holds no block of samples that is whole|was cut short'):

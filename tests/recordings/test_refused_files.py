@@ -86,7 +86,7 @@ TABLE: list = [
   ('hello\nworld\n', 'is no table'),
   ('0.0,1,2,3\n0.02,1,2,3\n', 'add a first line such as time,ax'),
   (GOOD.replace('time', 'what'), r'no column of time .* what, ax, .* rate_hz'),
-  (GOOD.replace('ax', 'left'), r'accelerometer .* time, left, ay'),
+  (TOOLBOX.replace('ax', 'left'), r'accelerometer .* time, left, ay'),
   (GOOD.replace('0.30,0.2', '0.30,oops'), r"line 22 has 'oops' in column 'ay'"),
   (GOOD.replace('0.6,0.30', 'soon,0.30'), r"line 22 has 'soon' in column 'time'"),
   (GOOD.replace(',9.8', ','), 'holds 0 samples of three axes'),

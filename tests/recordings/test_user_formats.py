@@ -115,7 +115,8 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
   ),
   "the browser's angular velocity": (BROWSER, {'arrays': SAME}),
   'decimal commas in quotes': (
-    COMMAS.map(lambda value: str(value).replace('.', ',')), {'arrays': {'acc': (ONE.acc, 2e-6)}}
+    COMMAS.map(lambda value: str(value).replace('.', ',')).to_csv(index=False).replace('","', '", "'),
+    {'arrays': {'acc': (ONE.acc, 2e-6)}},
   ),
   'Sensor Logger without metadata': (
     {name: text for name, text in PHONE.items() if name != 'Metadata.csv'},

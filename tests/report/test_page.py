@@ -235,6 +235,8 @@ def test_confusion_matrices_are_summed_over_seeds(result):
   (drawing,) = curves.confusion(runs, 'confusion')
   assert 'recall: walking 0.95, sitting 1.00' in drawing
   assert {'>95<', '>5<', '>&lt;1<', '>&gt;99<'} <= set(re.findall(r'>[^<>]*<', drawing))
+  (drawing,) = curves.confusion(with_json([result(confusion=[[1, 0], [0, 0]])]), 'confusion')
+  assert 'recall: walking 1.00, sitting 0.00' in drawing
 
 
 def test_training_from_scratch_is_in_no_figure_of_cost(result):

@@ -80,6 +80,7 @@ def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   written = json.loads((tmp_path / 'checked' / 'check.json').read_text())
   assert written['files'][0]['minutes'] == day.summary['files'][0]['minutes']
   assert written['is_good']
+  assert all(value == round(value, 4) for value in written['files'][0].values() if isinstance(value, float))
   assert 'not worn' in (tmp_path / 'checked' / 'check.svg').read_text()
   assert day._repr_html_().startswith('<svg')
   assert len(day.plot().axes) == 1

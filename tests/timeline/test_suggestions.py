@@ -1,7 +1,11 @@
 """Choice of stretches to label, by hand."""
 
 import numpy as np
+import pytest
+from made_predictions import make_labeled, make_predictions
 
+from har_jax.errors import UserError
+from har_jax.recordings import Reading
 from har_jax.timeline import Bout, suggestions
 from har_jax.timeline.clock import Clock
 from har_jax.timeline.picture import Picture
@@ -16,6 +20,22 @@ def test_a_stretch_of_each_kind_is_chosen_however_rare_it_is():
 
 def test_equal_stretches_are_not_chosen_twice():
   assert len(suggestions.choose(np.repeat(np.eye(2), 5, axis=0), 4)) == 2
+
+
+def test_stretches_are_worn_and_overlap_neither_labels_nor_each_other():
+  predictions = make_predictions([0] * 1700, still=np.arange(1700) < 1500)  # 32 minutes
+  reading = Reading(make_labeled((2000.0, 2100.0, 'sit')), [], [], '', True)
+  firsts = suggestions._candidates(predictions, reading, 5.12)
+  starts_s = predictions.start_s[firsts]
+  assert (np.diff(starts_s) > 5).all()
+  assert 1920 <= starts_s.min() < 1926
+  assert not ((starts_s > 2000 - 5.12) & (starts_s < 2100)).any()
+
+
+def test_one_stretch_is_the_fewest():
+  for count, told in ((1, 'no such folder'), (0, 'count is 0')):
+    with pytest.raises(UserError, match=told):
+      suggestions.suggest('day.csv', count, base='nowhere')
 
 
 def test_the_picture_has_a_triangle_above_each_suggestion():

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import Array
+from scipy import special
 
 from har_jax import config
 from har_jax.train import optimizer
 from har_jax.train.mesh import ShardOverBatch, on_one_device
-from har_jax.train.objective import Reconstruct
+from har_jax.train.objective import Classify, Reconstruct
 from har_jax.train.step import State, compiled_steps, start, training_step
 from har_jax.variables import Variables
 
@@ -114,3 +115,17 @@ def test_several_steps_in_one_program_equal_single_steps():
   assert int(end.step) == 2  # the third batch is padding
   np.testing.assert_allclose(step_losses[:2], losses, rtol=1e-5)
   np.testing.assert_allclose(end.trainable['params/w'], state.trainable['params/w'], rtol=1e-5)
+
+
+def test_what_changes_a_loss_is_off_by_default(tiny, drawn):
+  """All but what augments windows, which is named in `config.Training`."""
+  rng = np.random.default_rng(0)
+  signal = rng.standard_normal((6, 128, 6)).astype(np.float32)
+  batch = {'signal': signal, 'label': np.arange(6) % 3, 'weight': np.ones(6, np.float32)}
+  for objective in (Reconstruct(tiny), Classify(dataclasses.replace(tiny, head=()), 3)):
+    held, training = drawn(objective.init), getattr(config.Experiment(), objective.part)
+    found, _ = jax.jit(lambda held, one=objective, by=training: one.losses(held, batch, _KEY, by))(held)
+    expected = jax.jit(objective.predict)(held, batch, _KEY)
+    if isinstance(objective, Classify):
+      expected = -special.log_softmax(expected, axis=1)[np.arange(6), batch['label']]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -10,7 +10,7 @@ import worn_device
 from made_gait import LYING, STANDING, WALKING, random_rotation, recording, rotated
 from made_people import SMALL
 
-from har_jax import config_fields, files, timeline
+from har_jax import config, config_fields, files, timeline
 from har_jax.baselines import relative_features
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources

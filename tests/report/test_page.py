@@ -193,6 +193,14 @@ def test_the_finding_comes_first_with_the_best_values_marked(text):
   assert re.findall(r'<strong title="best">([^<]+)</strong>', start) == ['0.907', '0.917']
 
 
+@pytest.mark.parametrize(('forest', 'words'), [(0.85, 'is ahead of'), (0.92, 'is not ahead of')])
+def test_a_terminal_says_whether_lora_is_ahead_of_the_forest(result, forest, words):
+  runs = with_json([result(method='lora'), result(method='forest', macro_f1=forest)])
+  last = page.verdict(runs).splitlines()[-1]
+  assert last.startswith(f'lora {words} forest, ')
+  assert last.endswith(f': {100 * (0.9 - forest):+.1f} points.')
+
+
 def test_figures_come_before_tables_and_one_of_each_is_open(text):
   parts = text.split('<h2>')[1:]
   with_both = [part for part in parts if '<svg' in part and '<table>' in part]

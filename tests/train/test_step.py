@@ -124,7 +124,7 @@ def test_what_changes_a_loss_is_off_by_default(tiny, drawn):
   batch = {'signal': signal, 'label': np.arange(6) % 3, 'weight': np.ones(6, np.float32)}
   for objective in (Reconstruct(tiny), Classify(dataclasses.replace(tiny, head=()), 3)):
     held, training = drawn(objective.init), getattr(config.Experiment(), objective.part)
-    found, _ = jax.jit(lambda held, one=objective, by=training: one.losses(held, batch, _KEY, by))(held)
+    found, _ = jax.jit(objective.losses, static_argnums=3)(held, batch, _KEY, training)
     expected = jax.jit(objective.predict)(held, batch, _KEY)
     if isinstance(objective, Classify):
       expected = -special.log_softmax(expected, axis=1)[np.arange(6), batch['label']]

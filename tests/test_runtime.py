@@ -42,14 +42,14 @@ def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch):
 )
 def test_dtype_auto_is_a_dtype_in_the_experiment(arguments, expected, monkeypatch):
   monkeypatch.setattr(runtime, 'fastest_dtype', lambda: 'bfloat16')
-  values = new_flags()
+  values, _ = new_flags()
   experiment = define_experiment(values)
   values(['lodo', *arguments])
   assert experiment().precision.dtype == expected
 
 
 def test_an_unknown_dtype_is_an_error():
-  values = new_flags()
+  values, _ = new_flags()
   define_experiment(values)
   with pytest.raises(flags.Error, match='--dtype=float8: it must be one of float32, bfloat16'):
     values(['lodo', '--dtype=float8'])

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 POSITIONAL = ('recording', 'labels')
 COMMON = 'recording labels out suggest base method max_minutes use_unlabeled time_zone overwrite'
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 # What an adapter's folder holds; --overwrite deletes nothing else.
 _OURS = ('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
 _read = recording.define_recording(FLAGS)

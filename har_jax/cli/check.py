@@ -8,8 +8,7 @@ from har_jax.cli.command import HELP
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels out columns time_zone overwrite'
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 _read = recording.define_recording(FLAGS)
 _ADAPTER = _define('adapter')
 _LABELS = _define(

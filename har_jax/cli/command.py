@@ -51,14 +51,14 @@ HELP = {
 }
 
 
-def new_flags(*, with_json: bool = False) -> flags.FlagValues:
-  """A command's flags, with --quiet. with_json: also --json; `main` returns what it prints."""
+def new_flags(*, with_json: bool = False) -> tuple[flags.FlagValues, Callable[..., flags.FlagHolder]]:
+  """A command's flags, with --quiet, and their `definer`. with_json: also --json, what `main` returns."""
   values = flags.FlagValues()
   define = definer(values)
   define('quiet', False, 'print errors and warnings only')
   if with_json:
     define('json', False, 'print one JSON object with the results on stdout, and all else on stderr')
-  return values
+  return values, define
 
 
 def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder]:

@@ -14,8 +14,7 @@ from har_jax.continual.settings import Settings
 from har_jax.errors import UserError
 
 COMMON = 'windows target targets base strategy rank memory_kb labels_per_activity steps_per_domain out'
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 _WINDOWS = _define('windows', 'windows')
 _TARGET = _define('target', None, 'dataset whose people are the domains; some of them are in none')
 _TARGETS = _define('targets', [], 'datasets, each of which is a domain; dsads/left_leg: a position of one')

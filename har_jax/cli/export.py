@@ -8,8 +8,7 @@ har-jax export my_adapter --format=web --out=page
 from har_jax.cli import command, outputs
 
 POSITIONAL = ('adapter',)
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 _load = outputs.define_recognizer(FLAGS)
 _FORMAT = _define('format', ['onnx'], 'one or more of litert, onnx, stablehlo, web')
 _PRECISION = _define('precision', ['float32'], 'number format of the weights: float32, int8 or both')

@@ -14,8 +14,7 @@ from har_jax.errors import UserError
 from har_jax.federated.federation import Federation
 
 COMMON = 'windows target base method rounds local_steps participation labels_per_activity out'
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 _WINDOWS = _define('windows', 'windows')
 _TARGET = _define('target', None, 'dataset whose people are the clients; some of them never take part')
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')

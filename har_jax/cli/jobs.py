@@ -98,9 +98,7 @@ def run(
           break
         time.sleep(_POLL_S)
         if is_terminal or finished() > bar.n:  # in a file, each refresh would be a line
-          bar.n = (
-            finished()
-          )  # unlike `update`: the time left follows from the mean of all runs since the start
+          bar.n = finished()  # unlike `update`: the time left follows from all runs since the start
           bar.refresh()
       bar.n = finished()
       failed = [(job, process.returncode) for job, process in enumerate(processes) if process.returncode]

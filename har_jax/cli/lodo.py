@@ -13,8 +13,7 @@ from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
 COMMON = 'windows targets methods seeds out preset split label_budget lora_rank finetune_max_steps'
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 _TARGETS = _define('targets', kind=list)
 _SOURCES = _define(
   'sources', None, f'{HELP["sources"]} (default: all under --windows except the target)', kind=list

@@ -10,8 +10,7 @@ import time
 from har_jax.cli import command, jobs, training
 
 COMMON = 'windows table targets seeds out preset progress'
-FLAGS = command.new_flags()
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags()
 _TABLE = _define(
   'table',
   ['all'],

@@ -12,8 +12,7 @@ from har_jax.cli.command import HELP
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels activities second out unknown_below columns frame overwrite'
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 _read = recording.define_recording(FLAGS)
 _load = outputs.define_recognizer(FLAGS)
 _LABELS = _define(

@@ -22,8 +22,7 @@ from har_jax.errors import UserError
 
 POSITIONAL = ('archive',)
 COMMON = 'archive archive_path position window_samples window_rate_hz download out'
-FLAGS = command.new_flags()
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags()
 _ARCHIVE = _define(
   'archive',
   None,

@@ -9,8 +9,7 @@ from har_jax.cli.command import HELP
 from har_jax.errors import Stopped
 
 COMMON = 'windows sources out four_bits preset pretrain_max_steps supervised_pretraining_steps progress'
-FLAGS = command.new_flags()
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags()
 _SOURCES = _define('sources', None, f'{HELP["sources"]} (default: all under --windows)', kind=list)
 _OUT = _define('out', 'runs/base', 'folder for the base; an unfinished pretraining there is resumed')
 _FOUR_BITS = _define(

@@ -14,8 +14,7 @@ from har_jax.cli import command
 from har_jax.errors import UserError
 
 POSITIONAL = ('results',)
-FLAGS = command.new_flags(with_json=True)
-_define = command.definer(FLAGS)
+FLAGS, _define = command.new_flags(with_json=True)
 _RESULTS = _define(
   'results',
   ['runs/lodo'],

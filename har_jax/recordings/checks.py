@@ -233,10 +233,8 @@ def _lengths_off(samples: Samples) -> Float[np.ndarray, 'k']:
   medians = np.median(np.linalg.norm(parts, axis=2), axis=1)
   steady = np.linalg.norm(parts.mean(axis=1, dtype=np.float64), axis=1)
   shortest, longest = np.minimum(medians, steady), np.maximum(medians, steady)
-  is_off = (longest < STANDARD_GRAVITY_M_S2 / _OFF_IN_PART) | (
-    shortest > STANDARD_GRAVITY_M_S2 * _OFF_IN_PART
-  )
-  return medians[is_off]
+  low, high = STANDARD_GRAVITY_M_S2 / _OFF_IN_PART, STANDARD_GRAVITY_M_S2 * _OFF_IN_PART
+  return medians[(longest < low) | (shortest > high)]
 
 
 def _smooth(reading: Reading) -> Iterator[str]:

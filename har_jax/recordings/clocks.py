@@ -301,9 +301,8 @@ def zone(name: str) -> datetime.tzinfo:
   try:
     return zoneinfo.ZoneInfo(name.strip())
   except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-    near = difflib.get_close_matches(name, sorted(zoneinfo.available_timezones()), 1, 0.5) or [
-      'Europe/Berlin'
-    ]
+    names = sorted(zoneinfo.available_timezones())
+    near = difflib.get_close_matches(name, names, 1, 0.5) or ['Europe/Berlin']
     raise UserError(
       f'time_zone is {shorten(repr(name))}; give a name such as {near[0]}, or an offset such as UTC+02:00'
     ) from error

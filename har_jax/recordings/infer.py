@@ -5,6 +5,8 @@ n samples, m moments.
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,21 +36,29 @@ _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
 _SCALED = 0.01
 _MANY = 20  # different values of an axis: fewer, such as -1, 0 and 1, are those of a coarse sensor
 
+Tell = Callable[[Literal['note', 'warning'], str], None]
 _Moments = tuple[Int[np.ndarray, '_m'], Float[np.ndarray, '_m 3']]  # their numbers, and the mean in each
 
 
 @dataclasses.dataclass
 class Findings:
-  """Sentences for the user: what was inferred, and what is doubtful."""
+  """Sentences for the user: what was inferred, and what is doubtful. `tell` is called with each new one."""
 
   notes: list[str] = dataclasses.field(default_factory=list)
   warnings: list[str] = dataclasses.field(default_factory=list)
+  tell: Tell | None = None
 
-  def note(self, sentence: str) -> None:
-    self.notes.append(sentence)
+  def note(self, *sentences: str) -> None:
+    self._add('note', self.notes, sentences)
 
-  def warn(self, sentence: str) -> None:
-    self.warnings.append(sentence)
+  def warn(self, *sentences: str) -> None:
+    self._add('warning', self.warnings, sentences)
+
+  def _add(self, kind: Literal['note', 'warning'], said: list[str], sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+      said.append(sentence)
+      if self.tell is not None:
+        self.tell(kind, sentence)
 
 
 def lengths(values: Float[np.ndarray, 'n 3']) -> Float[np.ndarray, 'm']:
@@ -68,10 +78,8 @@ def seem_swapped(acc: Float[np.ndarray, 'n 3'], gyro: Float[np.ndarray, 'm 3']) 
   """Returns whether gravity is in the angular velocity, and not in the acceleration."""
   if len(gyro) < 2:
     return False
-  has_gravity = _unit_near_gravity(float(np.median(lengths(gyro)))) and _unit_near_gravity(
-    steady_length(gyro)
-  )
-  return bool(has_gravity) and not _unit_near_gravity(steady_length(acc))
+  in_gyro = all(map(_unit_near_gravity, (float(np.median(lengths(gyro))), steady_length(gyro))))
+  return in_gyro and not _unit_near_gravity(steady_length(acc))
 
 
 def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings: Findings) -> str:

@@ -28,15 +28,8 @@ def find(recordings: Sequence[Recording]) -> int | None:
   names = sorted({span.activity for recording in recordings for span in recording.spans})
   if len(names) < 2:
     return None
-  features = [_features(recording) for recording in recordings]
-  labels = [
-    _labels(recording, len(part), names) for recording, part in zip(recordings, features, strict=True)
-  ]
-  # Nothing is shifted from one recording into another.
-  pause = np.full((_MOST_S, features[0].shape[1]), np.nan)
-  all_features = np.concatenate([rows for part in features for rows in (part, pause)])
-  all_labels = np.concatenate([rows for part in labels for rows in (part, np.full(_MOST_S, -1))])
-  return _late_s(all_features, all_labels)
+  parts = [_describe(recording, names) for recording in recordings]
+  return _late_s(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _late_s(features: Float[np.ndarray, 't f'], labels: Int[np.ndarray, 't']) -> int | None:
@@ -94,11 +87,21 @@ def _fit(
   return (wide - narrow) / 2
 
 
-def _features(recording: Recording) -> Float[np.ndarray, 't f']:
-  """Describes each second: the mean acceleration, and how much each sensor moves. NaN without samples."""
+def _describe(
+  recording: Recording, names: Sequence[str]
+) -> tuple[Float[np.ndarray, 't f'], Int[np.ndarray, 't']]:
+  """Features of each second, and the number of its activity, -1 if it is not all of one; and a pause.
+
+  The features are the mean acceleration, and how much each sensor moves; NaN without samples.
+  """
   count = int(min(recording.acc.time_s[-1], recording.gyro.time_s[-1]))
   (mean, acc_std), (_, gyro_std) = (_moments(part, count) for part in (recording.acc, recording.gyro))
-  return np.c_[mean / STANDARD_GRAVITY_M_S2, np.log(acc_std + 0.1), np.log(gyro_std + 0.05)]
+  features = np.c_[mean / STANDARD_GRAVITY_M_S2, np.log(acc_std + 0.1), np.log(gyro_std + 0.05)]
+  labels = np.full(count + _MOST_S, -1)
+  for span in recording.spans:
+    labels[int(np.ceil(span.start_s)) : min(int(span.stop_s), count)] = names.index(span.activity)
+  # Nothing is shifted from one recording into another.
+  return np.pad(features, ((0, _MOST_S), (0, 0)), constant_values=np.nan), labels
 
 
 def _moments(samples: Samples, count: int) -> tuple[Float[np.ndarray, 't 3'], Float[np.ndarray, 't']]:
@@ -112,11 +115,3 @@ def _moments(samples: Samples, count: int) -> tuple[Float[np.ndarray, 't 3'], Fl
     for power in (values, values**2)
   )
   return mean, np.sqrt((square - mean**2).clip(0).sum(axis=1))
-
-
-def _labels(recording: Recording, count: int, names: Sequence[str]) -> Int[np.ndarray, 't']:
-  """The number of each second's activity, -1 if it is not all of one."""
-  labels = np.full(count, -1)
-  for span in recording.spans:
-    labels[int(np.ceil(span.start_s)) : int(span.stop_s)] = names.index(span.activity)
-  return labels

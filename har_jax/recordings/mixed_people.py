@@ -19,14 +19,14 @@ _ONE_SIGNAL = 1.15
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """A column that may tell rows apart, and its cells as codes, chunk by chunk; -1 if empty."""
+  """A column of words, and its cells as codes, chunk by chunk; -1 if empty."""
 
   column: int
   codes: dict[str, int] = dataclasses.field(default_factory=dict)
   parts: list[np.ndarray] = dataclasses.field(default_factory=list)
 
 
-def find(table: Table, used: Collection[int]) -> list[Source]:
+def find(table: Table, used: Collection[int | None]) -> list[Source]:
   """Finds columns that are not `used`, with a known name and few different words."""
   return [
     Source(index)

@@ -166,25 +166,21 @@ def read(
 
 def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
   """Gives each activity one name, the first, where people write it now in capitals and now not."""
-  names: dict[str, list[str]] = {}
-  for span in (span for recording in recordings for span in recording.spans):
-    spellings = names.setdefault(language.normalize(span.activity), [])
-    if span.activity not in spellings:
-      spellings.append(span.activity)
-  for first, *others in (spellings for spellings in names.values() if len(spellings) > 1):
-    warnings.append(
-      f'{shorten(", ".join(others))}: read as {shorten(first)}, which differs in its spelling only.'
-    )
-  return [
-    dataclasses.replace(
-      recording,
-      spans=tuple(
-        dataclasses.replace(span, activity=names[language.normalize(span.activity)][0])
-        for span in recording.spans
-      ),
-    )
-    for recording in recordings
-  ]
+  names: dict[str, str] = {}
+  others: dict[str, dict[str, None]] = collections.defaultdict(dict)  # by the first name, in order
+  spelled = []
+  for recording in recordings:
+    spans = []
+    for span in recording.spans:
+      name = names.setdefault(language.normalize(span.activity), span.activity)
+      if span.activity != name:
+        others[name][span.activity] = None
+      spans.append(dataclasses.replace(span, activity=name))
+    spelled.append(dataclasses.replace(recording, spans=tuple(spans)))
+  for name in (name for name in names.values() if name in others):
+    listed = shorten(', '.join(others[name]))
+    warnings.append(f'{listed}: read as {shorten(name)}, which differs in its spelling only.')
+  return spelled
 
 
 def _known_zone(name: str) -> str:

@@ -57,17 +57,15 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
     )
   findings.notes += [f'{table.path.name}: {shorten("; ".join(named), 400)}.', *notes]
   kinds: dict[int, Kind] = {i: 'number' for axes in used.sensors.values() for i in axes.columns}
-  if used.label is not None:
-    kinds[used.label] = 'text'
   if time is not None:
     kinds[time] = table.kind_of_time(time)
+  labels = None if used.label is None else mixed_people.Source(used.label)
+  people = mixed_people.find(table, {*kinds, used.label})
+  coded = people if labels is None else [*people, labels]
+  kinds |= {source.column: 'text' for source in coded}
   parts: dict[str, list[np.ndarray]] = {name: [] for name in used.sensors}
   times: list[clocks.Times] = []
   count = 0
-  labels: list[np.ndarray] = []
-  codes: dict[str, int] = {}
-  people = mixed_people.find(table, set(kinds))
-  kinds |= {source.column: 'text' for source in people}
   for chunk in table.read(kinds):
     for name, axes in used.sensors.items():
       parts[name].append(np.stack([chunk[index] for index in axes.columns], axis=1))
@@ -77,9 +75,7 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
       times.append(clocks.parse(chunk[time], table.title(time), count))
       count += len(chunk[time])
-    if used.label is not None:
-      labels.append(encode(chunk[used.label], codes))
-    for source in people:
+    for source in coded:
       source.parts.append(encode(chunk[source.column], source.codes))
   if not next(iter(parts.values())):
     raise UserError(f'{table.path} holds no row: nothing was recorded')
@@ -108,8 +104,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
     time_s[order],
     clock,
     {name: rows[order] for name, rows in values.items()},
-    np.concatenate(labels)[order] if labels else None,
-    {code: word for word, code in codes.items()},
+    None if labels is None else np.concatenate(labels.parts)[order],
+    {} if labels is None else {code: word for word, code in labels.codes.items()},
   )
 
 

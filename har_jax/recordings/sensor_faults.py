@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.recordings import infer, rest
+from har_jax.recordings import infer
 from har_jax.recordings.reading import Reading
-from har_jax.signal import gyro_agreement, segments
+from har_jax.signal import gyro_agreement, segments, still
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
 
 _SAME = 0.999  # correlation of each axis with that of the other sensor
@@ -77,8 +77,9 @@ def _deviations(samples: Samples) -> Float[np.ndarray, '2 k']:
 
 
 def _gravity_at_rest(reading: Reading) -> Iterator[str]:
-  lengths = STANDARD_GRAVITY_M_S2 + rest.find_rest(reading).errors
-  if (np.abs(lengths - STANDARD_GRAVITY_M_S2) > _LARGEST_ERROR_M_S2).sum() >= _FEW_STRETCHES:
+  errors = still.find_rest(recording.acc for recording in reading.recordings).errors
+  lengths = STANDARD_GRAVITY_M_S2 + errors
+  if (np.abs(errors) > _LARGEST_ERROR_M_S2).sum() >= _FEW_STRETCHES:
     yield (
       f'At rest gravity is {lengths.min():.3g} to {lengths.max():.3g} m/s² long: an axis of the '
       'accelerometer has a bias, or another gain. har-jax check tells which, if the device lies for some '

@@ -131,11 +131,8 @@ def _add_gravity(acc: Samples, main: Rows, rows: Rows, findings: Findings) -> bo
   )
   same = np.array_equal(acc.time_s, gravity.time_s)
   if not same:
-    after = np.searchsorted(gravity.time_s, acc.time_s).clip(1, len(gravity.time_s) - 1)
-    away_s = np.minimum(
-      np.abs(acc.time_s - gravity.time_s[after - 1]), np.abs(gravity.time_s[after] - acc.time_s)
-    )
-    is_alone = away_s > _GAP_S
+    nearest = np.searchsorted((gravity.time_s[1:] + gravity.time_s[:-1]) / 2, acc.time_s)
+    is_alone = np.abs(acc.time_s - gravity.time_s[nearest]) > _GAP_S
     acc.values[is_alone] = np.nan
     if is_alone.any():
       findings.warn(f'{count_of(is_alone)} of acceleration have no gravity at the same time: left out.')

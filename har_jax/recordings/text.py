@@ -138,22 +138,16 @@ def _chunks(
     'encoding': layout.encoding,
     'names': list(range(len(names))),
     'usecols': sorted(kinds),
+    'header': None,
+    'index_col': False,
+    'skipinitialspace': True,
     'dtype': {index: tables.DTYPES[kind] for index, kind in kinds.items()},
     'encoding_errors': 'replace',
     'chunksize': tables.CHUNK_ROWS,
   }
   counter = limits.FieldCounter(layout.separator)
   try:
-    with (
-      file.open() as opened,
-      pd.read_csv(
-        limits.watched(opened, counter),
-        header=None,
-        index_col=False,
-        skipinitialspace=True,
-        **options,
-      ) as reader,
-    ):
+    with file.open() as opened, pd.read_csv(limits.watched(opened, counter), **options) as reader:
       while True:
         with warnings.catch_warnings(), np.errstate(over='ignore'):  # 1e39 is infinite in float32
           warnings.simplefilter('ignore', pd.errors.ParserWarning)  # of lines that end with a separator

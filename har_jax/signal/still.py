@@ -1,15 +1,18 @@
 """Windows without movement, and what they tell of an accelerometer: noise, bias and gain.
 
-w windows, n samples, c channels.
+w windows, n samples, c channels, k stretches.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal import segments
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
 
+_STRETCH_S = 2.56
 # Source: van Hees et al., PLoS ONE 8(4):e61691, 2013: a device is still if two of three axes deviate by less.
 _STILL_M_S2, _STILL_AXES = 0.013 * STANDARD_GRAVITY_M_S2, 2
 # Source: van Hees et al., J Appl Physiol 117:738, 2014, as in GGIR's `spherecrit`: both ends of each axis.
@@ -20,6 +23,35 @@ _STEPS, _TOLERANCE, _LARGEST_WEIGHT = 1000, 1e-10, 100.0
 def is_still(signals: Float[np.ndarray, 'w n c']) -> Bool[np.ndarray, 'w']:
   """Windows in which the device does not move, by their first three channels: acceleration in m/s²."""
   return (signals[..., :3].std(axis=1) < _STILL_M_S2).sum(axis=1) >= _STILL_AXES
+
+
+class Rest(NamedTuple):
+  """Mean and standard deviation of acceleration, m/s², in stretches without movement."""
+
+  means: Float[np.ndarray, 'k 3']
+  deviations: Float[np.ndarray, 'k 3']
+
+  @property
+  def errors(self) -> Float[np.ndarray, 'k']:
+    """Excess of the length of gravity over 9.81."""
+    return np.linalg.norm(self.means, axis=1) - STANDARD_GRAVITY_M_S2
+
+  @property
+  def noise_m_s2(self) -> float | None:
+    """Standard deviation of an axis in the quietest tenth; None without rest."""
+    deviations = self.deviations.mean(axis=1)
+    return float(np.quantile(deviations, 0.1)) if len(deviations) else None
+
+
+def find_rest(accelerometers: Iterable[Samples]) -> Rest:
+  """Finds stretches of 2.56 s, at each sensor's own rate."""
+  parts = []
+  for acc in accelerometers:
+    size = max(round(_STRETCH_S / segments.step_s(acc)), 2)
+    values = acc.values[: len(acc.values) // size * size].reshape(-1, size, 3)
+    values = values[is_still(values)]
+    parts.append([values.mean(axis=1), values.std(axis=1)])
+  return Rest(*(np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)))
 
 
 def count_directions(means_m_s2: Float[np.ndarray, 'w 3']) -> int:

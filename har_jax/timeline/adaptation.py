@@ -22,9 +22,9 @@ from har_jax.recognizer.comparison import Comparison
 from har_jax.recognizer.parameters import Base, TrainingChanges
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
+from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal.cutting import Window
 from har_jax.timeline import rate_check
-from har_jax.timeline.notices import Notices, Tell
 
 if TYPE_CHECKING:
   import pandas as pd
@@ -125,15 +125,12 @@ def adapt(
     name: value for name, value in options.items() if name in ReadingOptions.__annotations__
   }
   parameters: Any = {name: value for name, value in options.items() if name not in read_options}
-  notices = Notices(tell)
-  reading = recordings.read(recording, labels=labels, **read_options)
-  notices.note(reading.notes)
   pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)
   if pretrained.base is None:
     raise UserError(f'{base} was trained from scratch and has no base: give another folder')
-  reading, _ = rate_check.check(pretrained.signals, reading, frame, pretrained.windowing)
-  notices.note(reading.notes[len(notices.notes) :])
-  notices.warn(reading.warnings + recordings.check(reading, pretrained.windowing))
+  findings = Findings(tell=tell)
+  reading, _ = rate_check.read(pretrained, recording, frame, findings, labels=labels, **read_options)
+  findings.warn(*reading.warnings, *recordings.check(reading, pretrained.windowing))
   dropped: collections.Counter[str] = collections.Counter()
   windows = _labeled_windows(reading, pretrained.windowing, dropped)
   held_out, overlapping = splits.hold_out_last(windows, validation_fraction, pretrained.windowing)
@@ -165,7 +162,7 @@ def adapt(
     recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(compared.scores)
     is_correct = compared.adapted.is_correct
   counts = _count(activities, held_out, is_correct)
-  return Adapted(recognizer, counts, compared, calibration, dropped, notices.notes, notices.warnings)
+  return Adapted(recognizer, counts, compared, calibration, dropped, findings.notes, findings.warnings)
 
 
 def _labeled_windows(

@@ -153,10 +153,9 @@ def _summary(
   """
   minutes = minutes_by_activity(bouts)
   clock = Clock.from_reading(reading)
-  ends_s: dict[str, float] = {}
-  for index, recording in enumerate(reading.recordings):
-    end_s = clock.in_file_s(index, float(recording.acc.time_s[-1]))
-    ends_s[clock.files[index]] = max(end_s, ends_s.get(clock.files[index], 0.0))
+  lengths_s = [float(recording.acc.time_s[-1]) for recording in reading.recordings]
+  # The last recording of a file ends it.
+  ends_s = {clock.files[number]: clock.in_file_s(number, length) for number, length in enumerate(lengths_s)}
   recorded = sum(ends_s.values()) / 60
   covered = sum(bout.length_s for bout in bouts) / 60
   classes = predictions.classes

@@ -36,10 +36,6 @@ class Clock:
   def in_file_s(self, recording: int, time_s: float) -> float:
     return self.offsets_s[recording] + time_s
 
-  def wall(self, file_s: float) -> str:
-    """The time in ISO 8601, to the millisecond."""
-    return self.moment(file_s).isoformat(timespec='milliseconds')
-
   def moment(self, file_s: float) -> datetime.datetime:
     """The moment on the wall clock, which summer time may have changed since the start."""
     assert self.start is not None

@@ -86,10 +86,7 @@ def combine(
     for one, clock in zip((first, second), map(Clock.from_reading, readings), strict=True)
   )
   others_s = others_s + offset_s
-  after = np.searchsorted(others_s, starts_s).clip(1, max(len(others_s) - 1, 1))
-  before = after - 1
-  after = np.minimum(after, len(others_s) - 1)
-  nearest = np.where(abs(others_s[before] - starts_s) <= abs(others_s[after] - starts_s), before, after)
+  nearest = np.searchsorted((others_s[1:] + others_s[:-1]) / 2, starts_s)
   is_near = abs(others_s[nearest] - starts_s) <= first.windowing.step_s / 2 + _TINY
   logs = np.log(np.maximum(first.probabilities, _TINY, dtype=np.float64))
   other = np.log(np.maximum(second.probabilities[nearest], _TINY, dtype=np.float64))

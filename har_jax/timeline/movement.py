@@ -7,7 +7,7 @@ import collections
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,24 +52,20 @@ def measure(bouts: Sequence[Bout], reading: Reading, clock: Clock) -> Movement:
   names = [language.common_name(bout.activity) for bout in bouts]
   gaits = [_count(bout, name, reading) for bout, name in zip(bouts, names, strict=True)]
   counted, cadence = [gait[0] for gait in gaits], [gait[1] for gait in gaits]
-  walks = [
-    (bout.length_s, rate)
-    for bout, name, rate in zip(bouts, names, cadence, strict=True)
-    if name in _WALKING and not math.isnan(rate)
-  ]
+  parts = list(zip(bouts, names, cadence, strict=True))
+  walks = [(bout.length_s, rate) for bout, name, rate in parts if name in _WALKING and not math.isnan(rate)]
   lengths_s, rates = zip(*walks, strict=True) if walks else ((), ())
-
-  def is_moderate(number: int) -> bool:
-    is_brisk = names[number] in _WALKING and cadence[number] >= _MODERATE_CADENCE
-    return names[number] in _MODERATE or is_brisk
-
+  moderate = [
+    bout
+    for bout, name, rate in parts
+    if name in _MODERATE or (name in _WALKING and rate >= _MODERATE_CADENCE)
+  ]
+  sitting = [bout for bout, name, _ in parts if name in _SITTING]
   summary = {
     'steps': round(np.nansum(counted)),
     'walking_cadence': round(float(np.average(rates, weights=lengths_s)), 1) if walks else None,
-    'moderate': _summarize(bouts, clock, is_moderate, _MODERATE_PART, _MODERATE_MIN),
-    'sitting': _summarize(
-      bouts, clock, lambda number: names[number] in _SITTING, _SITTING_PART, _SITTING_MIN
-    ),
+    'moderate': _summarize(moderate, clock, _MODERATE_PART, _MODERATE_MIN),
+    'sitting': _summarize(sitting, clock, _SITTING_PART, _SITTING_MIN),
   }
   return Movement(counted, cadence, summary, _days(bouts, counted, clock))
 
@@ -100,16 +96,13 @@ def _count(bout: Bout, name: str, reading: Reading) -> tuple[float, float]:
   return steps.count_steps(Samples(acc.time_s[part], acc.values[part]), _STRIDE_S[name])
 
 
-def _summarize(
-  bouts: Sequence[Bout], clock: Clock, is_member: Callable[[int], bool], part: float, least_min: float
-) -> dict[str, float]:
-  """Minutes of some bouts, and longer bouts of them: shorter breaks do not end one."""
+def _summarize(bouts: Sequence[Bout], clock: Clock, part: float, least_min: float) -> dict[str, float]:
+  """Minutes of bouts, and longer bouts of them: shorter breaks do not end one."""
   lengths_s, joined_s = [0.0], [0.0]
-  numbers = [number for number in range(len(bouts)) if is_member(number)]
-  for _, numbers_of_file in itertools.groupby(numbers, lambda number: clock.files[bouts[number].recording]):
+  for _, bouts_of_file in itertools.groupby(bouts, lambda bout: clock.files[bout.recording]):
     first_s = last_s = -math.inf
     member_s = 0.0
-    for bout in (bouts[number] for number in numbers_of_file):
+    for bout in bouts_of_file:
       start_s, stop_s = (clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s))
       is_same = start_s - last_s <= _BREAK_S and member_s + bout.length_s >= part * (stop_s - first_s)
       if not is_same:

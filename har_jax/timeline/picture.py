@@ -1,4 +1,4 @@
-"""The timeline as a picture: a row per day or file, a color per activity."""
+"""Pictures: a timeline with a color per activity, and a recording as measured; a row per day or file."""
 
 import collections
 import dataclasses
@@ -9,18 +9,21 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from har_jax import escaping
 from har_jax.signal.recording import LOCOMOTION
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
 from har_jax.timeline.clock import Clock, Strip, cut_at_midnight
 
 if TYPE_CHECKING:
+  import pandas as pd
   from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, readable with color blindness. An activity's color is its own; more are hatched.
 COLORS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
 _HATCHES = ('', '////', '....', 'xxxx')
-STYLE: Any = {
+_STYLE: Any = {
   'svg.fonttype': 'none',  # letters stay text
   'svg.hashsalt': 'timeline',
   'font.family': 'sans-serif',
@@ -30,7 +33,10 @@ STYLE: Any = {
   'hatch.linewidth': 0.6,
 }
 _HOUR_S, _MINUTE_S = 3600.0, 60.0
-_WIDTH, _ROW, _MARGIN, LINE = 9.0, 0.45, 1.3, 0.15  # inches
+_WIDTH, _ROW, _MARGIN, _LINE = 9.0, 0.45, 1.3, 0.15  # inches
+_FILE_ROW, _FILE_MARGIN = 1.6, 0.9  # of a recording as measured
+_MOST_FILES, _MOST_POINTS = 12, 2000
+_GAP_S = 10.0  # a line is broken where windows are further apart
 _LINE_LETTERS = 130  # of a warning
 _TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
 _MAX_TICKS = 12
@@ -55,11 +61,11 @@ class Picture:
     from matplotlib.figure import Figure
 
     clock = self.clock
-    lines = wrap_doubts(self.doubts)
+    lines = _wrap_doubts(self.doubts)
     strips = [strip for bout in self.bouts for strip in cut_at_midnight(bout, clock)]
     rows = list(dict.fromkeys(strip.row for strip in strips))
-    height = _MARGIN + _ROW * len(rows) + LINE * len(lines)
-    with matplotlib.rc_context(STYLE):
+    height = _MARGIN + _ROW * len(rows) + _LINE * len(lines)
+    with matplotlib.rc_context(_STYLE):
       figure = Figure(figsize=(_WIDTH, height), layout='constrained')
       axes = figure.add_subplot()
       _draw(axes, strips, rows, self.classes)
@@ -71,30 +77,78 @@ class Picture:
       _time_axis(axes, strips)
       zone = f' ({clock.zone})' if clock.zone else ''
       axes.set_xlabel(f'time of day{zone}' if clock.start else 'hours : minutes from the first sample')
-      write_doubts(figure, lines)
+      _write_doubts(figure, lines)
     return figure
 
   def svg(self) -> bytes:
-    return to_svg(self.draw, 'Activities over time')
+    return _to_svg(self.draw, 'Activities over time')
 
 
-def to_svg(draw: Callable[[], 'Figure'], title: str) -> bytes:
+@dataclasses.dataclass(frozen=True)
+class QualityPicture:
+  """Windows of the first files: acceleration and movement over time, and where the device was not worn.
+
+  windows: columns file, time_s from its first sample, mean x, y, z and movement in m/s², and is_worn. The
+  same arguments give the same bytes.
+  """
+
+  windows: 'pd.DataFrame'
+  doubts: Sequence[str] = ()
+
+  def draw(self) -> 'Figure':
+    """The picture as a figure of Matplotlib."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    files = [*self.windows.groupby('file', sort=False)][:_MOST_FILES]
+    lines = _wrap_doubts(self.doubts)
+    height = _FILE_MARGIN + _FILE_ROW * len(files) + _LINE * len(lines)
+    with matplotlib.rc_context(_STYLE):
+      figure = Figure(figsize=(_WIDTH, height), layout='constrained')
+      for axes, (name, windows) in zip(figure.subplots(len(files), squeeze=False)[:, 0], files, strict=True):
+        _draw_file(axes, name, windows.iloc[:: max(len(windows) // _MOST_POINTS, 1)])
+      axes.set_xlabel('minutes from the first sample')
+      figure.legend(*axes.get_legend_handles_labels(), loc='outside upper left', ncols=5, frameon=False)
+      _write_doubts(figure, lines)
+    return figure
+
+  def svg(self) -> bytes:
+    return _to_svg(self.draw, 'A recording: acceleration over time')
+
+
+def _draw_file(axes: Any, name: str, windows: 'pd.DataFrame') -> None:
+  minutes = windows['time_s'].to_numpy() / 60
+  step_min = float(np.median(np.diff(minutes))) if len(minutes) > 1 else 0.0
+  breaks = np.flatnonzero(np.diff(minutes) > max(_GAP_S / 60, 3 * step_min)) + 1
+  minutes = np.insert(minutes, breaks, np.nan)
+  for label, color in zip((*'xyz', 'movement'), COLORS[4:], strict=True):
+    values = np.insert(windows[label].to_numpy(), breaks, np.nan)
+    axes.plot(minutes, values, label=label, color=color, linewidth=0.7)
+  is_worn = np.insert(windows['is_worn'].to_numpy(), breaks, True)
+  if not is_worn.all():
+    low, high = axes.get_ylim()
+    axes.fill_between(minutes, low, high, where=~is_worn, color='#cccccc', label='not worn')
+  axes.set_ylabel('m/s²')
+  axes.set_title(escaping.xml_text(name), loc='left', fontsize='small')
+
+
+def _to_svg(draw: Callable[[], 'Figure'], title: str) -> bytes:
   """The figure that a function draws, as a file."""
   import matplotlib
 
   written = io.StringIO()
-  with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+  with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
     warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
     draw().savefig(written, format='svg', metadata={'Date': None, 'Title': title})
   return written.getvalue().encode()
 
 
-def wrap_doubts(doubts: Sequence[str]) -> list[str]:
+def _wrap_doubts(doubts: Sequence[str]) -> list[str]:
   """Lines of warnings."""
   return [line for doubt in doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
 
 
-def write_doubts(figure: 'Figure', lines: Sequence[str]) -> None:
+def _write_doubts(figure: 'Figure', lines: Sequence[str]) -> None:
   """Writes the lines below a figure."""
   if lines:
     figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')

@@ -1,22 +1,19 @@
-"""Quality of a recording: rates, gaps, time worn, sensors at rest, and what is doubtful.
-
-w windows.
-"""
+"""Quality of a recording: rates, gaps, time worn, sensors at rest, and what is doubtful."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 import har_jax
 from har_jax import recordings, storage
 from har_jax.config import SCHEMA_VERSION, Windowing
 from har_jax.files import safetensors_io
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recordings import Reading, ReadingOptions, Source, repeated_values, rest
-from har_jax.recordings.rest import Rest
+from har_jax.recordings import Reading, ReadingOptions, Source, repeated_values
+from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal import segments, still
 from har_jax.signal.recording import Samples
 from har_jax.storage import Place
@@ -24,9 +21,8 @@ from har_jax.timeline import rate_check
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.bouts import find_not_worn, without_gaps
 from har_jax.timeline.clock import Clock
-from har_jax.timeline.notices import Notices, Tell
+from har_jax.timeline.picture import QualityPicture
 from har_jax.timeline.predictions import warnings_for
-from har_jax.timeline.quality_picture import QualityPicture
 
 if TYPE_CHECKING:
   import os
@@ -136,20 +132,16 @@ def check(
 
   Raises UserError, with what to do, if the recording or the adapter cannot be read.
   """
-  notices = Notices(tell)
   if isinstance(adapter, Adapted):
     adapter = adapter.recognizer
   recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter)
-  reading = recordings.read(recording, labels=labels, **options)
-  notices.note(reading.notes)
-  windowing = recognizer.windowing
+  findings, windowing = Findings(tell=tell), recognizer.windowing
   frame = 'as_is' if frame == 'auto' else frame
-  reading, _ = rate_check.check(recognizer.signals, reading, frame, windowing)
-  notices.note(reading.notes[len(notices.notes) :])
-  notices.warn(reading.warnings + recordings.check(reading, windowing))
+  reading, _ = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
+  findings.warn(*reading.warnings, *recordings.check(reading, windowing))
   if hasattr(recognizer, 'adapter_'):
-    notices.warn(warnings_for(recognizer, reading))
-  return make_quality(reading, windowing, not_worn_min, notices.notes, notices.warnings)
+    findings.warn(*warnings_for(recognizer, reading))
+  return make_quality(reading, windowing, not_worn_min, findings.notes, findings.warnings)
 
 
 def make_quality(
@@ -162,10 +154,8 @@ def make_quality(
   """Measures a reading. notes, warnings: all sentences on it."""
   import pandas as pd
 
-  windows = _Windows.cut(reading, windowing)
-  is_worn = ~windows.find_not_worn(windowing, not_worn_min)
-  clock = Clock.from_reading(reading)
-  files = pd.DataFrame(_describe_files(reading, windows, is_worn, windowing)).set_index('file')
+  windows = _cut(reading, windowing, not_worn_min)
+  files = pd.DataFrame(_describe_files(reading, windows, windowing)).set_index('file')
   names = ('accelerometer', 'gyroscope')[: 1 + reading.has_gyro]
   sensors = pd.DataFrame([_describe_sensor(reading, name) for name in names]).set_index('sensor')
   warnings = list(warnings)
@@ -177,62 +167,45 @@ def make_quality(
     'is_good': not warnings,
     'files': files.round(4).reset_index().to_dict('records'),
     'sensors': sensors.round(4).to_dict('index'),
-    'rest': _measure_rest(rest.find_rest(reading)),
+    'rest': _measure_rest(still.find_rest(recording.acc for recording in reading.recordings)),
     'notes': list(notes),
     'warnings': warnings,
   }
-  times_s = [
-    clock.in_file_s(*pair) for pair in zip(windows.recording.tolist(), windows.start_s.tolist(), strict=True)
-  ]
-  names_of_files = [clock.files[number] for number in windows.recording.tolist()]
-  picture = QualityPicture(
-    names_of_files, np.array(times_s), windows.means, windows.deviations, is_worn, warnings
-  )
+  picture = QualityPicture(windows, warnings)
   return Quality(files, sensors, summary, summary['notes'], warnings, picture)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Windows:
-  """Windows that overlap by half, as `recognize` cuts them. Mean and deviation are of acceleration, m/s²."""
+def _cut(reading: Reading, windowing: Windowing, not_worn_min: float | int) -> 'pd.DataFrame':
+  """Windows that overlap by half, as `recognize` cuts them, with what `QualityPicture` draws."""
+  import pandas as pd
 
-  recording: Int[np.ndarray, 'w']
-  start_s: Float[np.ndarray, 'w']
-  means: Float[np.ndarray, 'w 3']
-  deviations: Float[np.ndarray, 'w']
-  still: Bool[np.ndarray, 'w']
-
-  @classmethod
-  def cut(cls, reading: Reading, windowing: Windowing) -> '_Windows':
-    rows = [
-      (
-        window.recording,
-        window.start_s,
-        window.signal[:, :3].mean(axis=0),
-        np.linalg.norm(window.signal[:, :3].std(axis=0)),
-        still.is_still(window.signal[None])[0],
-      )
-      for window in recordings.overlapping_windows(reading, windowing)
-    ]
-    return cls(*map(np.array, zip(*rows, strict=True)))
-
-  def find_not_worn(self, windowing: Windowing, least_min: float | int) -> Bool[np.ndarray, 'w']:
-    parts = without_gaps(self.recording, self.start_s, windowing)
-    return np.concatenate(
-      [find_not_worn(self.still[part], self.start_s[part], least_min, windowing.seconds) for part in parts]
-    )
+  clock, rows, is_still = Clock.from_reading(reading), [], []
+  for window in recordings.overlapping_windows(reading, windowing):
+    acc, number = window.signal[:, :3], window.recording
+    time_s = clock.in_file_s(number, window.start_s)
+    movement = np.linalg.norm(acc.std(axis=0))
+    rows.append((clock.files[number], number, window.start_s, time_s, *acc.mean(axis=0), movement))
+    is_still.append(still.is_still(window.signal[None])[0])
+  windows = pd.DataFrame(rows, columns=['file', 'recording', 'start_s', 'time_s', *_AXES, 'movement'])
+  start_s, still_ones = windows['start_s'].to_numpy(), np.array(is_still)
+  not_worn = [
+    find_not_worn(still_ones[part], start_s[part], not_worn_min, windowing.seconds)
+    for part in without_gaps(windows['recording'].to_numpy(), start_s, windowing)
+  ]
+  return windows.assign(is_worn=~np.concatenate(not_worn))
 
 
 def _describe_files(
-  reading: Reading, windows: _Windows, is_worn: Bool[np.ndarray, 'w'], windowing: Windowing
+  reading: Reading, windows: 'pd.DataFrame', windowing: Windowing
 ) -> list[dict[str, object]]:
   rows, files = [], np.array(reading.files or [''] * len(reading.recordings))
   offsets_s = reading.offsets_s or [0.0] * len(files)
   for name in dict.fromkeys(files.tolist()):
     numbers = np.flatnonzero(files == name).tolist()
     lengths_s = [float(reading.recordings[number].acc.time_s[-1]) for number in numbers]
-    end_s = max(offsets_s[number] + length for number, length in zip(numbers, lengths_s, strict=True))
-    is_in_file = np.isin(windows.recording, numbers)
-    not_worn_min = float((is_in_file & ~is_worn).sum()) * windowing.step_s / 60
+    end_s = offsets_s[numbers[-1]] + lengths_s[-1]
+    is_off = windows['recording'].isin(numbers) & ~windows['is_worn']
+    not_worn_min = float(is_off.sum()) * windowing.step_s / 60
     row = {'minutes': end_s / 60, 'coverage': sum(lengths_s) / max(end_s, 1e-9), 'gaps': len(numbers) - 1}
     row |= {'worn_min': max(sum(lengths_s) / 60 - not_worn_min, 0.0), 'not_worn_min': not_worn_min}
     rows.append({'file': name, **row})
@@ -257,7 +230,7 @@ def _rates_hz(samples: Samples) -> Float[np.ndarray, '_k']:
   return np.diff(edges) / _RATE_S
 
 
-def _measure_rest(at_rest: Rest) -> dict[str, Any]:
+def _measure_rest(at_rest: still.Rest) -> dict[str, Any]:
   calibration = still.calibrate(at_rest.means)
   entries: dict[str, Any] = {
     'stretches': len(at_rest.means),

@@ -1,18 +1,22 @@
-"""The check of `frame_check` on a user's recordings, before they are cut into windows.
+"""A user's recordings, read and checked by `frame_check` before they are cut into windows.
 
 w windows, n samples.
 """
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from har_jax import recordings
 from har_jax.config import CHANNELS, Windowing
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
-from har_jax.recordings import Reading, to_windows
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading, Source, to_windows
+from har_jax.recordings.infer import Findings
 from har_jax.signal import pace, segments
 from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.summary import SignalSummary
@@ -21,6 +25,20 @@ _PART_WINDOWS, _MOST_PARTS = 8, 150  # lengths of a window: 15 windows each
 # Length of the mean direction of gravity, and cosine: people who wear a device alike differ by up to 85°.
 _SAME_WAY, _OPPOSITE = 0.5, -0.85
 _SLOWER, _FAST_ENOUGH = 0.5, 0.8  # of the rate in training; of the model's rate
+
+
+def read(
+  recognizer: Recognizer, source: Source, frame: str, findings: Findings, **options: Any
+) -> tuple[Reading, dict[str, frame_check.Finding]]:
+  """Reads what `recognizer` is to answer or to learn, and checks it; notes are passed on as they come.
+
+  options: of `recordings.read`, by which its UserErrors are raised, too.
+  """
+  reading = recordings.read(source, **options)
+  findings.note(*reading.notes)
+  reading, corrections = check(recognizer.signals, reading, frame, recognizer.windowing)
+  findings.note(*reading.notes[len(findings.notes) :])
+  return reading, corrections
 
 
 def check(
@@ -56,13 +74,12 @@ def check(
     doubts += [prefix + warning for warning in finding.warnings]
   if is_apart:
     doubts += _warn_of_opposite({name: findings[name](windows) for name, windows in signals.items()})
-  recordings = [
+  corrected = [
     _correct(recording, findings[file]) for recording, file in zip(reading.recordings, files, strict=True)
   ]
   doubts += _warn_of_slow(expected, rates_hz(reading), windowing)
   doubts += _warn_of_pace(reading) if reading.has_gyro else []
-  corrected = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
-  return corrected, findings
+  return dataclasses.replace(reading, recordings=corrected, notes=notes, warnings=doubts), findings
 
 
 def rates_hz(reading: Reading) -> tuple[float, ...]:

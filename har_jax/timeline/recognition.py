@@ -12,6 +12,7 @@ from har_jax.errors import UserError, shorten
 from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
+from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal.recording import Recording
 from har_jax.timeline import activities as levels
 from har_jax.timeline import devices, rate_check, scoring
@@ -19,7 +20,6 @@ from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.answers import Answers, make_answers
 from har_jax.timeline.bouts import Rules, find_bouts
 from har_jax.timeline.decoding import MEAN_BOUT_S
-from har_jax.timeline.notices import Notices, Tell
 from har_jax.timeline.predictions import Predictions, predict, warnings_for
 
 Adapter: TypeAlias = Recognizer | Adapted | str | os.PathLike[str]
@@ -82,29 +82,26 @@ def recognize(
 
   Raises UserError, with what to do, if the recording or the adapter cannot be used.
   """
-  rules, notices = Rules(mean_bout_s, unknown_below, not_worn_min, refusal_rate), Notices(tell)
+  rules, findings = Rules(mean_bout_s, unknown_below, not_worn_min, refusal_rate), Findings(tell=tell)
   if second_adapter is not None and second is None:
     raise UserError('second_adapter needs second, the recording of another device')
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
   recognizer = _load(adapter if routed is None else routed.first, base, tta_shifts)
-  reading = recordings.read(recording, labels=labels, **options)
-  notices.note(reading.notes)
-  reading, findings = rate_check.check(recognizer.signals, reading, frame, recognizer.windowing)
-  notices.note(reading.notes[len(notices.notes) :])
+  reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   if routed is not None:
     folder, domain = routed.nearest(recognizer, reading)
     reading.notes.append(
       f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.'
     )
-    notices.note(reading.notes[-1:])
+    findings.note(reading.notes[-1])
     recognizer = _load(folder, base, tta_shifts)
   labeled = reading.recordings
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
-  reading = dataclasses.replace(reading, recordings=[dataclasses.replace(part, spans=()) for part in labeled])
-  notices.warn(reading.warnings + recordings.check(reading, recognizer.windowing))
-  notices.warn(warnings_for(recognizer, reading))
+  reading = _without_labels(reading)
+  findings.warn(*reading.warnings, *recordings.check(reading, recognizer.windowing))
+  findings.warn(*warnings_for(recognizer, reading))
   if refusal_rate and (sentence := unknown_activities.shortage(recognizer.unknown_scores, refusal_rate)):
-    notices.warn([sentence])
+    findings.warn(sentence)
     refusal_rate = 0.0
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
   together = None
@@ -116,17 +113,17 @@ def recognize(
     predictions, count = devices.combine(predictions, answered, (reading, other), offset_s)
     together = {'files': other.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}
     reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
-    notices.note(reading.notes[-1:])
+    findings.note(reading.notes[-1])
     reading.warnings.extend(other.warnings)
-    notices.warn(other.warnings)
+    findings.warn(*other.warnings)
   if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
     predictions = levels.by_direction(predictions)
   predictions = levels.select(predictions, activities)
-  notices.warn(predictions.warnings)
+  findings.warn(*predictions.warnings)
   reading.warnings.extend(predictions.warnings)
   scored = None
   if labels is not None:
-    notices.warn(_unknown_labels(predictions, labeled))
+    findings.warn(*_unknown_labels(predictions, labeled))
     scored = scoring.score(predictions, labeled, unknown_below=rules.unknown_below)
   answers = make_answers(
     predictions,
@@ -135,8 +132,8 @@ def recognize(
     reading,
     _describe(recognizer, predictions),
     scored,
-    [{'file': name, **finding.to_json()} for name, finding in findings.items()],
-    notices.warnings,
+    [{'file': name, **finding.to_json()} for name, finding in frames.items()],
+    findings.warnings,
   )
   if together is not None:
     answers.summary['second_device'] = together
@@ -155,14 +152,14 @@ def _load(adapter: Adapter | None, base: str | os.PathLike[str] | None, tta_shif
 
 def _read_second(recognizer: Recognizer, second: Source, frame: str, options: ReadingOptions) -> Reading:
   """The second device's recording, checked as the first; its warnings say that they are of it."""
-  reading, _ = rate_check.check(
-    recognizer.signals, recordings.read(second, **options), frame, recognizer.windowing
-  )
-  reading = dataclasses.replace(
-    reading, recordings=[dataclasses.replace(part, spans=()) for part in reading.recordings]
-  )
+  reading = _without_labels(rate_check.read(recognizer, second, frame, Findings(), **options)[0])
   doubts = reading.warnings + recordings.check(reading, recognizer.windowing)
   return dataclasses.replace(reading, warnings=[f'Second device: {doubt}' for doubt in doubts])
+
+
+def _without_labels(reading: Reading) -> Reading:
+  parts = [dataclasses.replace(part, spans=()) for part in reading.recordings]
+  return dataclasses.replace(reading, recordings=parts)
 
 
 def _unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:

@@ -19,12 +19,12 @@ from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
+from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal import segments
 from har_jax.signal.statistics import window_statistics
 from har_jax.timeline import answers, rate_check
 from har_jax.timeline.bouts import Bout, Rules, find_bouts, find_not_worn, without_gaps
 from har_jax.timeline.clock import Clock
-from har_jax.timeline.notices import Notices, Tell
 from har_jax.timeline.picture import Picture
 from har_jax.timeline.predictions import Predictions, predict
 
@@ -79,13 +79,11 @@ def suggest(
   """
   if count < 1:
     raise UserError(f'count is {count!r}; give 1 or more')
-  notices, recognizer = Notices(tell), Recognizer.load(base)
+  findings, recognizer = Findings(tell=tell), Recognizer.load(base)
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'{base} has a base without a head, which cannot draw a timeline: give another base')
-  reading = recordings.read(recording, labels=labels, **options)
-  reading, _ = rate_check.check(recognizer.signals, reading, frame, recognizer.windowing)
-  notices.note(reading.notes)
-  notices.warn(reading.warnings)
+  reading, _ = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
+  findings.warn(*reading.warnings)
   predictions = predict(recognizer, reading, progress=progress)
   windowing, window_s = predictions.windowing, predictions.windowing.seconds
   length_s = window_s + (STRETCH_WINDOWS - 1) * windowing.step_s
@@ -102,7 +100,7 @@ def suggest(
   bouts = find_bouts(predictions, Rules())
   picture = Picture(bouts, clock, predictions.classes, reading.warnings, marks)
   stretches = answers.bout_frame(marks, clock).drop(columns='confidence')
-  return Suggestions(stretches, picture, notices.notes, notices.warnings)
+  return Suggestions(stretches, picture, findings.notes, findings.warnings)
 
 
 def choose(features: Float[np.ndarray, 's f'], count: int) -> Int[np.ndarray, 'c']:

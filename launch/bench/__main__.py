@@ -19,7 +19,7 @@ from har_jax.train import mesh
 from launch.bench import HELP, chart, guard, scaling, steps, tables
 
 COMMON = 'kinds batches dtypes repeats peers scaling dimensions reference out cpu_devices'
-FLAGS = command.new_flags()
+FLAGS, _ = command.new_flags()
 _KINDS = flags.DEFINE_list(
   'kinds',
   ['full', 'lora', 'qlora', 'pretraining', 'inference'],

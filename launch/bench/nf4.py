@@ -24,7 +24,7 @@ from launch.bench.running import Program, finetuning, per_step, summary
 from launch.bench.weight_formats import OPERATIONS, weight_formats
 
 COMMON = 'shapes rows batches repeats presets out'
-FLAGS = command.new_flags()
+FLAGS, _ = command.new_flags()
 _SHAPES = flags.DEFINE_list(
   'shapes', ['192x576', '1024x4096'], 'weight matrices to measure, inputs x outputs', flag_values=FLAGS
 )

@@ -10,7 +10,6 @@ import types
 
 import numpy as np
 import pytest
-from absl import flags
 
 from har_jax.cli import command, main
 from har_jax.errors import UserError
@@ -29,8 +28,8 @@ def _module(*, fails: bool = False) -> types.ModuleType:
     return {'out': pathlib.Path('a'), 'score': np.float32(0.5), 'bars': bars}
 
   module.main = run  # type: ignore[attr-defined]
-  module.FLAGS = command.new_flags(with_json=True)  # type: ignore[attr-defined]
-  flags.DEFINE_bool('progress', True, 'show bars', flag_values=module.FLAGS)
+  module.FLAGS, define = command.new_flags(with_json=True)  # type: ignore[attr-defined]
+  define('progress', True)
   return module
 
 

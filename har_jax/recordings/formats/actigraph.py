@@ -6,16 +6,15 @@ Source: ActiGraph, GT3X file format, https://github.com/actigraph/GT3X-File-Form
 
 import struct
 import zipfile
-from typing import Any
 
 import numpy as np
-from jaxtyping import Int16, UInt8
+from jaxtyping import Int16
 
 from har_jax.errors import UserError
-from har_jax.recordings import limits, tables
+from har_jax.recordings import limits
 from har_jax.recordings.files import Files
-from har_jax.recordings.formats.export import Export, export_single
-from har_jax.recordings.tables import Axes, NoRecording, border
+from har_jax.recordings.formats.export import Export, export_device, unpack_12_bits
+from har_jax.recordings.tables import NoRecording, border
 
 APP, SUFFIX = 'ActiGraph', '.gt3x'
 _PACKED, _WIDE = 0x00, 0x1A  # types of record: 12 bits, in the order y x z; 16 bits, x y z
@@ -46,14 +45,8 @@ def find(files: Files) -> list[Export]:
     seconds, counts, damaged = _records(zipped.read('log.bin'), rate_hz)
   if not len(counts):
     raise UserError(f'{file.path} holds no raw acceleration: export it with raw data')
-  import pandas as pd
-
-  # Such a device keeps local time, without saying where.
-  columns: dict[str, Any] = {'time': pd.to_datetime(pd.Series(seconds), unit='s')}
-  columns |= {f'acceleration {axis} (g)': counts[:, i] / np.float32(unit) for i, axis in enumerate('xyz')}
-  table = tables.make_table(file.path, pd.DataFrame(columns), axes={'acc': Axes((1, 2, 3), 'g')}, time=0)
-  warnings = (f'{damaged} damaged seconds were left out.',) if damaged else ()
-  return export_single(files, table, APP, warnings=warnings)
+  warnings = [f'{damaged} damaged seconds were left out.'] if damaged else []
+  return export_device(files, APP, seconds, counts / np.float32(unit), None, warnings)
 
 
 def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n 3'], int]:
@@ -70,18 +63,9 @@ def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n
       if np.bitwise_xor.reduce(content[start:stop]) ^ 0xFF == log[stop]:
         values = content[start + _HEADER.size : stop]
         wide = np.frombuffer(values[: len(values) // 6 * 6].tobytes(), '<i2').reshape(-1, 3)
-        counts.append(_unpack_12_bits(values)[:, [1, 0, 2]] if kind == _PACKED else wide)
+        counts.append(unpack_12_bits(values, 3)[:, [1, 0, 2]] if kind == _PACKED else wide)
         seconds.append(second + np.arange(len(counts[-1])) / rate_hz)
       else:
         damaged += 1
     start = stop + 1
   return np.concatenate(seconds), np.concatenate(counts), damaged
-
-
-def _unpack_12_bits(values: UInt8[np.ndarray, 'b']) -> Int16[np.ndarray, 'n 3']:
-  """Three bytes hold two numbers; an odd number of samples ends with half of them."""
-  triples = np.pad(values, (0, -len(values) % 3)).reshape(-1, 3).astype(np.int16)
-  first = triples[:, 0] << 4 | triples[:, 1] >> 4
-  second = (triples[:, 1] & 15) << 8 | triples[:, 2]
-  both = np.stack([first, second], axis=1).ravel()[: len(values) * 2 // 3 // 3 * 3]
-  return np.where(both > 2047, both - 4096, both).astype(np.int16).reshape(-1, 3)

@@ -13,10 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt16, UInt32
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import tables
-from har_jax.recordings.files import File, Files
-from har_jax.recordings.formats.export import Export, export_single
-from har_jax.recordings.tables import Axes, NoRecording, border
+from har_jax.recordings.files import Files
+from har_jax.recordings.formats.export import Export, export_device, unpack_12_bits
+from har_jax.recordings.tables import NoRecording, border
 
 AXIVITY, GENEACTIV = '.cwa', '.bin'
 _MAGIC = {AXIVITY: b'MD', GENEACTIV: b'Device Identity'}
@@ -66,21 +65,8 @@ def find(files: Files) -> list[Export]:
   if not len(blocks.acc_g):
     raise UserError(f'{file.path} holds no block of samples that is whole: copy it from the device again')
   lost = f'{blocks.lost} blocks of samples are damaged or missing: they were left out.'
-  warnings = (*([lost] if blocks.lost else []), *blocks.warnings)
-  return export_single(files, _table(file, blocks), maker, warnings=warnings)
-
-
-def _table(file: File, blocks: _Blocks) -> tables.Table:
-  import pandas as pd
-
-  # Such a device keeps local time, without saying where.
-  columns = {'time': pd.to_datetime(pd.Series(_sample_times(blocks)), unit='s')}
-  columns |= {f'acceleration {axis} (g)': blocks.acc_g[:, i] for i, axis in enumerate('xyz')}
-  axes = {'acc': Axes((1, 2, 3), 'g')}
-  if blocks.gyro_deg_s is not None:
-    columns |= {f'rotation {axis} (deg/s)': blocks.gyro_deg_s[:, i] for i, axis in enumerate('xyz')}
-    axes['gyro'] = Axes((4, 5, 6), 'deg/s')
-  return tables.make_table(file.path, pd.DataFrame(columns), axes=axes, time=0)
+  warnings = [*([lost] if blocks.lost else []), *blocks.warnings]
+  return export_device(files, maker, _sample_times(blocks), blocks.acc_g, blocks.gyro_deg_s, warnings)
 
 
 def _sample_times(blocks: _Blocks) -> Float[np.ndarray, 'n']:
@@ -178,22 +164,14 @@ def _read_geneactiv(content: bytes) -> _Blocks:
     with contextlib.suppress(ValueError, KeyError):
       sound.append(_page(page))
   numbers, starts_s, samples = zip(*sound, strict=True) if sound else ((), (), ())
-  octets = np.frombuffer(b''.join(samples), np.uint8).reshape(-1, 6).astype(np.int32)
-  counts = np.stack(
-    [
-      octets[:, 0] << 4 | octets[:, 1] >> 4,
-      (octets[:, 1] & 15) << 8 | octets[:, 2],
-      octets[:, 3] << 4 | octets[:, 4] >> 4,
-    ],
-    axis=1,
-  )
+  counts = unpack_12_bits(np.frombuffer(b''.join(samples), np.uint8), 4)[:, :3]
   said = header.get('Number of Pages', '')
   differs = f'The file says that it has {shorten(said, 20)} pages of samples, but it has {len(pages)}.'
   return _Blocks(
     np.array(starts_s, np.float64),
     np.array([len(part) // 6 for part in samples], np.int64),
     rate_hz,
-    ((((counts ^ 0x800) - 0x800) * 100 - offset) / gain).astype(np.float32),
+    ((100.0 * counts - offset) / gain).astype(np.float32),
     None,
     max(len(pages) - len(sound), _missing(numbers)),
     () if said == str(len(pages)) else (differs,),

@@ -32,55 +32,49 @@ def find(files: Files) -> list[Export]:
     tables = {name: table for name, table in sheets.items() if not name.startswith('Metadata')}
   else:
     candidates = files.top if files.single is None else [files.single]
-    texts = [file for file in candidates if file.suffix == '.csv' and _is_of_phyphox(file.text(4096))]
+    texts = [file for file in candidates if file.suffix == '.csv' and _begins_as_phyphox(file.text(4096))]
     tables = {file.stem: open_table(file) for file in texts}
     events = rows(files.by_name['meta/time.csv']) if 'meta/time.csv' in files.by_name else []
-  tables = {name: table for name, table in tables.items() if _starts_with_time(table)}
-  kinds = {name: _kind(name, table) for name, table in tables.items()}
-  if not tables:
+  axes_of = {name: axes for name, table in tables.items() if (axes := _axes(table)) is not None}
+  if not axes_of:
     return []
-  by_kind = {kind: tables[name] for name, kind in kinds.items()}
-  if len(by_kind) < len(kinds) and files.single is None:
+  sensors: dict[str, Table] = {}
+  for name, axes in axes_of.items():
+    kind = _kind(name, tables[name].names[axes.columns[0]], axes.unit)
+    sensors[kind] = dataclasses.replace(tables[name], axes={kind: axes}, time=0)
+  if len(sensors) < len(axes_of) and files.single is None:
     return []  # several recordings of one sensor
-  path = files.single.path if files.single is not None else next(iter(tables.values())).path.parent
-  if 'acc' not in by_kind:
+  paths = [tables[name].path for name in axes_of]
+  path = files.single.path if files.single is not None else paths[0].parent
+  if 'acc' not in sensors:
     raise UserError(
-      f'{path} holds {", ".join(tables)}, but no acceleration with gravity: record "Acceleration '
+      f'{path} holds {", ".join(axes_of)}, but no acceleration with gravity: record "Acceleration '
       f'(with g)" in {APP}'
     )
-  sensors: dict[str, Table] = {}
-  for kind in ('acc', 'gyro'):
-    if (table := by_kind.get(kind)) is not None and (axes := _axes(table)) is not None:
-      sensors[kind] = dataclasses.replace(table, axes={kind: axes}, time=0)
+  sensors = {kind: table for kind, table in sorted(sensors.items()) if kind != 'linear'}
   zone, mapped = _on_wall_clock(sensors, events, path)
   first = files.single or files.top[0]
   notes = () if not events else (f'{APP} names the moments of start and pause: times are on the wall clock.',)
-  names = frozenset(table.path.name for table in tables.values()) | {first.name}
+  names = frozenset(path.name for path in paths) | {first.name}
   if len(mapped) == 1 and 'gyro' not in mapped:
     mapped = {'': mapped['acc']}
   return [Export(files.name, mapped, APP, names, first.folder, time_zone=zone, notes=notes)]
 
 
-def _is_of_phyphox(head: str) -> bool:
+def _begins_as_phyphox(head: str) -> bool:
   """Returns whether the first line is the quoted or unquoted names of a sensor's table."""
   first = re.split(r'[,;\t]', head.partition('\n')[0].strip().replace('"', ''))
-  return (
-    len(first) >= 4
-    and units.time_unit(words(first[0])) == 's'
-    and bool(set(words(first[0])) & language.COLUMNS['time'])
-  )
+  return len(first) >= 4 and _is_time(first[0])
 
 
-def _starts_with_time(table: Table) -> bool:
-  """Returns whether time comes first, then axes with a unit: 'Acceleration x (m/s^2)' or 'X (rad/s)'."""
-  first = words(table.names[0])
-  return (
-    units.time_unit(first) == 's' and bool(set(first) & language.COLUMNS['time']) and _axes(table) is not None
-  )
+def _is_time(name: str) -> bool:
+  return units.time_unit(words(name)) == 's' and bool(set(words(name)) & language.COLUMNS['time'])
 
 
 def _axes(table: Table) -> Axes | None:
-  """The columns of x, y and z, and their unit, if the table is of one sensor."""
+  """The columns of x, y and z, and their unit, of a table of time and one sensor: 'X (rad/s)'."""
+  if not _is_time(table.names[0]):
+    return None
   columns: dict[str, tuple[int, str]] = {}
   for index, name in enumerate(table.names):
     bare, unit = units.split(name)
@@ -94,13 +88,11 @@ def _axes(table: Table) -> Axes | None:
   return Axes((columns['x'][0], columns['y'][0], columns['z'][0]), columns['x'][1])
 
 
-def _kind(name: str, table: Table) -> str:
+def _kind(name: str, column: str, unit: str) -> str:
   """'acc', 'gyro' or 'linear', by the unit, the names of columns and the name of the file."""
-  axes = _axes(table)
-  assert axes is not None
-  if axes.unit in units.GYRO:
+  if unit in units.GYRO:
     return 'gyro'
-  terms = {*words(table.names[axes.columns[0]]), *words(name)}
+  terms = {*words(column), *words(name)}
   return 'linear' if terms & language.COLUMNS['linear'] else 'acc'
 
 

@@ -70,6 +70,7 @@ def test_a_damaged_file_is_refused_in_a_line_that_says_where_it_is(tmp_path, kin
     ('training', {'tta_shifts': 10**12}),
     ('checksum', 'x'),
     ('targets', []),
+    ('signals', {}),
   ],
 )
 def test_an_adapter_out_of_range_is_refused_at_once(tmp_path, entry, value):

@@ -20,11 +20,6 @@ def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path):
   ]
 
 
-def test_no_results_is_the_users_error(tmp_path):
-  with pytest.raises(UserError, match='no results under'):
-    results.find(tmp_path)
-
-
 def test_results_on_different_windows_of_one_archive_are_refused(tmp_path):
   for seed in (0, 1):
     made = result(seed=seed)

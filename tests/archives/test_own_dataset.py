@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from in_process import run_in_process
+from in_process import run_in_process, succeed
 
 from har_jax.archives import own_dataset
 from har_jax.config import Protocol
@@ -44,8 +44,8 @@ def dataset(tmp_path) -> pathlib.Path:
 
 
 def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path):
-  code, out, err = run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
-  assert (code, 'office (wrist): ' in out) == (0, True), err
+  out, _ = succeed('prepare', dataset, f'--out={tmp_path}/windows')
+  assert 'office (wrist): ' in out
   windows = store.load(tmp_path / 'windows' / 'office')
   assert windows.meta.activities == ['walking', 'juggling']  # an own activity follows the shared ones
   assert windows.meta.subjects == ['ana', 'ben', 'eva', 'tom']
@@ -55,7 +55,7 @@ def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path):
 
 
 def test_it_is_a_target_of_the_protocol(dataset, tmp_path):
-  run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
+  succeed('prepare', dataset, f'--out={tmp_path}/windows')
   found = Fold(Datasets.open(tmp_path / 'windows'), 'office', (), Protocol(classes='all'), 0).target_windows()
   assert found.classes == ('walking', 'juggling')
   assert len(set(found.test_subjects)) == 1

@@ -91,15 +91,6 @@ def test_a_late_burst_is_sorted_into_its_place_and_counted(read):
   assert dropped == {'bursts out of order, sorted': 1}
 
 
-def test_a_lost_burst_is_a_gap(read):
-  times = _bursts()
-  texts = {'accel': _text('accel', times[:100] + times[125:]), 'gyro': _text('gyro', times)}
-  (recording,), _ = read({'D01/U01_R01': texts})
-  steps = np.diff(recording.acc.time_s)
-  assert steps[99] == pytest.approx(26 * 0.02, rel=1e-2)
-  np.testing.assert_allclose(np.delete(steps, 99), 0.02, rtol=1e-2)
-
-
 def test_a_fall_is_falling_between_its_timestamps_only(read):
   (recording,), dropped = read({'F01/U01_R01': _both(_bursts())})
   assert recording.spans == (Span(1.5, 4.5, 'falling'),)

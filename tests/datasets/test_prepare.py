@@ -55,15 +55,6 @@ def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
   assert line.startswith('hapt: Over half of the variance of the gyroscope is in 1 of ')
 
 
-def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):
-  zipped = prepare(HAPT, hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows', progress=False)
-  with zipfile.ZipFile(tmp_path / 'a.zip') as archive:
-    archive.extractall(tmp_path / 'deep' / 'er')
-  folder = prepare(HAPT, tmp_path / 'deep', tmp_path / 'windows', progress=False)
-  np.testing.assert_array_equal(zipped.signals, folder.signals)
-  assert folder.meta.checksum.startswith('listing-sha256:')
-
-
 def test_another_archive_or_position_is_an_error(tmp_path):
   path = hapt_zip(tmp_path / 'a.zip')
   with pytest.raises(UserError, match=r'accel_phone\.txt'):

@@ -114,13 +114,6 @@ def test_a_saved_folder_loads_with_memory_mapped_signals(tmp_path):
   assert [path.name for path in (tmp_path / 'deep').iterdir()] == ['tiny']
 
 
-def test_a_complete_folder_is_replaced(tmp_path):
-  store.save(_windows(), tmp_path / 'tiny')
-  store.save(_windows(subjects=('5',)), tmp_path / 'tiny')
-  assert store.load(tmp_path / 'tiny').meta.subjects == ['5']
-  assert [path.name for path in tmp_path.iterdir()] == ['tiny']
-
-
 def test_a_folder_with_other_files_is_never_replaced(tmp_path):
   (tmp_path / 'tiny').mkdir()
   (tmp_path / 'tiny' / 'thesis.tex').write_text('years')

@@ -133,27 +133,15 @@ def _not_finite(arrays: Arrays) -> Arrays:
   return {path: np.full_like(leaf, np.nan) for path, leaf in arrays.items()}
 
 
-def _shorter(arrays: Arrays) -> Arrays:
-  return {path: leaf[:1] for path, leaf in arrays.items()}
-
-
-def _fewer(arrays: Arrays) -> Arrays:
-  return dict(list(arrays.items())[1:])
-
-
-@pytest.mark.parametrize(
-  ('damage', 'named'),
-  [(_not_finite, 'is not finite'), (_shorter, 'expected float32'), (_fewer, 'missing: batch_stats/')],
-)
-def test_a_damaged_update_is_refused_and_named(damage, named, grid, server):
-  made, grid.damage[2] = server(rounds=1), damage
+def test_a_damaged_update_is_refused_and_named(grid, server):
+  made, grid.damage[2] = server(rounds=1), _not_finite
   run(made, grid)
   variables, card = read_end(made)
   (entry,) = card.history
   assert entry.clients == [0, 1, 3, 4, 5]
   assert len(entry.refused) == 1
   assert entry.refused[0].startswith('client at node 98: ')
-  assert named in entry.refused[0]
+  assert 'is not finite' in entry.refused[0]
   assert all(np.isfinite(leaf).all() for leaf in variables.values())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import made_results
 import pytest
-from in_process import run_in_process
+from in_process import refuse, succeed
 
 from har_jax import storage
 from har_jax.errors import UserError
@@ -67,8 +67,8 @@ def folders(tmp_path, result) -> list[str]:
 
 
 def test_the_command_prints_a_comparison_and_writes_nothing(folders, tmp_path):
-  code, out, err = run_in_process('report', *folders)
-  assert (code, err) == (0, '')
+  out, err = succeed('report', *folders)
+  assert err == ''
   assert 'lora_rank' in out
   assert sorted(path.name for path in tmp_path.rglob('*') if path.is_file()) == ['seed0.json'] * 2
   assert max(map(len, out.splitlines())) <= max(100, *(len(folder) + 3 for folder in folders))
@@ -78,13 +78,11 @@ def test_the_command_prints_a_comparison_and_writes_nothing(folders, tmp_path):
   ('arguments', 'message'), [(['--html'], '--html needs one folder'), (['--out=x'], '--out needs one folder')]
 )
 def test_what_needs_one_folder_refuses_two(folders, arguments, message):
-  code, _, err = run_in_process('report', *folders, *arguments)
-  assert (code, message in err) == (1, True)
+  assert message in refuse('report', *folders, *arguments)
 
 
 def test_a_folder_given_twice_is_an_error(folders):
-  code, _, err = run_in_process('report', folders[0], folders[0])
-  assert (code, 'give each folder once' in err) == (1, True)
+  assert 'give each folder once' in refuse('report', folders[0], folders[0])
 
 
 def test_more_folders_than_letters_are_refused():

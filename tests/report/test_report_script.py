@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from in_process import run_in_process
+from in_process import refuse, succeed
 from report_rows import product, write
 
 from har_jax import storage
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 
 def test_a_folder_of_results_becomes_tables_there(tmp_path):
   write(tmp_path, product(target=['hhar'], method=('full', 'lora'), seed=(0, 1)))
-  code, out, err = run_in_process('report', f'--results={tmp_path}')
-  assert (code, err) == (0, '')
+  out, err = succeed('report', f'--results={tmp_path}')
+  assert err == ''
   assert '0.900 ± 0.000' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
   assert '0.900 ± 0.000' in out
   assert out.splitlines()[-2:] == [str(tmp_path / 'tables.md'), str(tmp_path / 'headline.svg')]
@@ -32,8 +32,7 @@ def test_a_folder_of_results_becomes_tables_there(tmp_path):
 def test_a_flag_sets_the_output_folder(result, tmp_path):
   write(tmp_path / 'results', [result(target='hhar')])
   out = tmp_path / 'a' / 'b'
-  code, _, _ = run_in_process('report', f'--results={tmp_path / "results"}', f'--out={out}')
-  assert code == 0
+  succeed('report', f'--results={tmp_path / "results"}', f'--out={out}')
   assert 'hhar' in (out / 'tables.md').read_text(encoding='utf-8')
   assert not (tmp_path / 'results' / 'tables.md').exists()
 
@@ -59,34 +58,31 @@ def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp
   table.parent.mkdir()
   write(tmp_path / 'results', [result(target='hhar', seed=seed, subjects={'3': 0.9}) for seed in (0, 1)])
   for _ in range(2):  # the second time they are replaced
-    code, out, err = run_in_process('report', f'--results={tmp_path / "results"}', f'--append_to={table}')
-    assert (code, out.strip(), err) == (0, str(table), '')
+    assert succeed('report', f'--results={tmp_path / "results"}', f'--append_to={table}') == (
+      f'{table}\n',
+      '',
+    )
   assert len(table.read_text(encoding='utf-8').splitlines()) == 3
-  code, out, _ = run_in_process('report', f'--runs_csv={table}')
-  assert code == 0
+  out, _ = succeed('report', f'--runs_csv={table}')
   assert out.splitlines()[-2] == str(table.parent / 'tables.md')
   assert 'n=2' in (table.parent / 'tables.md').read_text(encoding='utf-8')
 
 
 def test_json_has_the_files_and_the_measures_of_each_run(result, tmp_path):
   write(tmp_path, [result(target='hapt', seed=seed, macro_f1=0.8 + seed / 10) for seed in (0, 1)])
-  code, out, err = run_in_process('report', tmp_path, '--json')
+  out, err = succeed('report', tmp_path, '--json')
   found = json.loads(out)
-  assert code == 0
   assert 'Table II' in err
   assert found['files'] == [f'{tmp_path}/tables.md', f'{tmp_path}/headline.svg']
   assert [(run['target'], run['seed'], run['macro_f1']) for run in found['runs']] == [
     ('hapt', 0, 0.8),
     ('hapt', 1, 0.9),
   ]
-  code, out, err = run_in_process('report', tmp_path, '--quiet')
-  assert (code, out, err) == (0, '', '')
+  assert succeed('report', tmp_path, '--quiet') == ('', '')
 
 
 def test_a_table_of_runs_has_no_page(tmp_path):
-  code, _, err = run_in_process('report', f'--runs_csv={tmp_path / "runs.csv"}', '--html')
-  assert (code, len(err.splitlines())) == (1, 1)
-  assert '--html' in err
+  assert '--html' in refuse('report', f'--runs_csv={tmp_path / "runs.csv"}', '--html')
 
 
 def test_an_ascii_terminal_gets_its_table(result, tmp_path):
@@ -100,15 +96,10 @@ def test_an_ascii_terminal_gets_its_table(result, tmp_path):
 
 
 def test_mistakes_are_one_line(result, tmp_path):
-  code, out, err = run_in_process('report', f'--results={tmp_path}')
-  assert (code, out) == (1, '')
-  assert err.startswith(f'error: no results under {tmp_path}')
+  assert refuse('report', f'--results={tmp_path}').startswith(f'error: no results under {tmp_path}')
   (tmp_path / 'seed0.json').write_text('{"format": ')
-  code, _, err = run_in_process('report', f'--results={tmp_path}')
-  assert (code, len(err.splitlines())) == (1, 1)
-  assert 'seed0.json' in err
+  assert 'seed0.json' in refuse('report', f'--results={tmp_path}')
   storage.write(tmp_path / 'seed0.json', result())
   (tmp_path / 'file').touch()
-  code, _, err = run_in_process('report', f'--results={tmp_path}', f'--out={tmp_path / "file"}')
-  assert (code, len(err.splitlines())) == (1, 1)
-  assert str(tmp_path / 'file') in err
+  refused = refuse('report', f'--results={tmp_path}', f'--out={tmp_path / "file"}')
+  assert str(tmp_path / 'file') in refused

@@ -6,7 +6,6 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 
 from typing import Any
 
-from har_jax import config
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 
@@ -49,13 +48,6 @@ _MEAN_BOUT_S = _define(
   'bouts: mean time between changes, for a hidden Markov model over windows; 0: each window alone',
 )
 _NOT_WORN_MIN = _define('not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never')
-_TTA_SHIFTS = _define(
-  'tta_shifts',
-  None,
-  f"{config.Protocol.help_text('tta_shifts')} (default: the adapter's)",
-  kind=int,
-  lower_bound=1,
-)
 _PROGRESS = _define('progress', True)
 
 
@@ -82,7 +74,6 @@ def main() -> dict[str, object]:
     refusal_rate=_REFUSAL_RATE.value,
     mean_bout_s=_MEAN_BOUT_S.value,
     not_worn_min=_NOT_WORN_MIN.value,
-    tta_shifts=_TTA_SHIFTS.value,
     progress=_PROGRESS.value,
     **options,
   )

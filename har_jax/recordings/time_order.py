@@ -72,7 +72,8 @@ def continue_restarts(
   )
   step_s = float(np.median(np.diff(present_s)[np.diff(present_s) > 0]))
   times = 'once' if len(fell) == 1 else f'{len(fell)} times'
-  longest_s = float((present_s[fell - 1] - present_s[fell]).max())
+  drops_s = present_s[fell - 1] - present_s[fell]
+  longest_s = float(drops_s.max())
   if len(changes) <= _MIXED * (len(fell) + 1):
     # Parts that follow one another without a gap were only written in another order.
     gaps_s = present_s[order[changes + 1]] - present_s[order[changes]]
@@ -85,17 +86,10 @@ def continue_restarts(
   # Rows that were sent twice, or in two parts, make one smooth signal when they are sorted.
   if rough < _ROUGH * usual:
     return time_s
+  ends_s = np.maximum.reduceat(present_s, np.r_[0, fell])[:-1]
+  pauses_s = np.where(drops_s <= _SET_BACK_S, step_s, max(_PAUSE_S, 4 * step_s))
   moved = np.zeros(len(time_s))
-  ends_s = np.maximum.reduceat(present_s, np.r_[0, fell])
-  shift_s = 0.0
-  end_s = float(ends_s[0])
-  for number, first in enumerate(fell.tolist(), start=1):
-    drop_s = float(present_s[first - 1] - present_s[first])
-    pause_s = step_s if drop_s <= _SET_BACK_S else max(_PAUSE_S, 4 * step_s)
-    new_s = end_s + pause_s - float(present_s[first])
-    moved[rows[first]] = new_s - shift_s
-    shift_s = new_s
-    end_s = float(ends_s[number]) + shift_s
+  moved[rows[fell]] = ends_s + pauses_s - present_s[fell]  # each start follows the end before it
   findings.warn(
     f'Time ran back {times}, by up to {longest_s:.1f} s, into times that were taken: the clock was set back, '
     'or a new recording began. What follows was put after it, at later times than the file says.'

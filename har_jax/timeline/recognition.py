@@ -1,6 +1,5 @@
 """A user's recording → answers, with a recognizer, an adapter or the bundled base."""
 
-import copy
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -38,7 +37,6 @@ def recognize(
   refusal_rate: float | int = 0.0,
   mean_bout_s: float | int = MEAN_BOUT_S,
   not_worn_min: float | int = 30.0,
-  tta_shifts: int | None = None,
   frame: str = 'auto',
   progress: bool = False,
   tell: Tell | None = None,
@@ -68,8 +66,6 @@ def recognize(
     Folder of the adapter's base, if it was saved elsewhere.
   unknown_below, refusal_rate, mean_bout_s, not_worn_min : float
     The rules by which windows become bouts: `har_jax.timeline.Rules`.
-  tta_shifts : int, default None
-    Test-time augmentation; None: the adapter's.
   frame : str, default 'auto'
     Axes and signs: 'auto' corrects what is certain, 'as_is' changes nothing, '-x,-y,z' names them.
   progress : bool, default False
@@ -86,7 +82,7 @@ def recognize(
   if second_adapter is not None and second is None:
     raise UserError('second_adapter needs second, the recording of another device')
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
-  recognizer = _load(adapter if routed is None else routed.first, base, tta_shifts)
+  recognizer = _load(adapter if routed is None else routed.first, base)
   reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   if routed is not None:
     folder, domain = routed.nearest(recognizer, reading)
@@ -94,7 +90,7 @@ def recognize(
       f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.'
     )
     findings.note(reading.notes[-1])
-    recognizer = _load(folder, base, tta_shifts)
+    recognizer = _load(folder, base)
   labeled = reading.recordings
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = _without_labels(reading)
@@ -106,7 +102,7 @@ def recognize(
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
   together = None
   if second is not None:
-    answering = recognizer if second_adapter is None else _load(second_adapter, base, tta_shifts)
+    answering = recognizer if second_adapter is None else _load(second_adapter, base)
     other = _read_second(answering, second, frame, options)
     offset_s, sentence = devices.find_offset(reading, other)
     answered = devices.in_order(predict(answering, other, progress=progress), predictions.classes)
@@ -140,14 +136,14 @@ def recognize(
   return answers
 
 
-def _load(adapter: Adapter | None, base: str | os.PathLike[str] | None, tta_shifts: int | None) -> Recognizer:
+def _load(adapter: Adapter | None, base: str | os.PathLike[str] | None) -> Recognizer:
   """The recognizer of an adapter. Raises UserError if it cannot answer."""
   if isinstance(adapter, Adapted):
     adapter = adapter.recognizer
   recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter, base)
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'{adapter} has a base without a head and no adapter: adapt it first')
-  return recognizer if tta_shifts is None else copy.copy(recognizer).set_params(tta_shifts=tta_shifts)
+  return recognizer
 
 
 def _read_second(recognizer: Recognizer, second: Source, frame: str, options: ReadingOptions) -> Reading:

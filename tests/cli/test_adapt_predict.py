@@ -210,7 +210,7 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
   recordings.recording(tmp_path / 'other.csv', parts)
   recordings.labels(tmp_path / 'truth.csv', parts)
   labels = f'--labels={tmp_path}/truth.csv'
-  out, _ = _predict(folder, tmp_path / 'scored', labels, '--tta_shifts=1', recording=f'{tmp_path}/other.csv')
+  out, _ = _predict(folder, tmp_path / 'scored', labels, recording=f'{tmp_path}/other.csv')
   score = _summary(tmp_path / 'scored')['score']
   assert f'Macro-F1 {score["macro_f1"]:.3f}, accuracy {score["accuracy"]:.3f}, 43 windows.' in out
   # Of 45 windows, one every 1.28 s, two contain both activities.

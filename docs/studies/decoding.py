@@ -3,7 +3,7 @@
 python docs/studies/decoding.py --archive_path=<HAPT's zip or folder>
 
 Each window alone, their average, and a hidden Markov model. Recordings: HAPT's, and made-up days of two
-archives of the sample, with few labels. Takes some minutes. The committed table has days of synthetic people.
+archives of the sample, with few labels. Takes some minutes.
 """
 
 import collections

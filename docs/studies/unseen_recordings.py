@@ -6,7 +6,8 @@ python docs/studies/unseen_recordings.py --nomeasure
 People, labels and models are those of `unseen.py`. All windows of a tested person are one recording:
 `adapted` means that they move the model's logits, as in `har-jax predict`; `adapted so far`, that each window
 and those before it do, as in a `Stream`. A hidden Markov model then smooths
-the answers to each file, as for the bouts of `har-jax predict`. Without labels, the base's own head answers.
+the answers to each file, as for the bouts of `har-jax predict`. Without labels, the base's own head answers,
+and stairs have the level of the kind's names: one class, or one of each direction.
 """
 
 import functools
@@ -26,6 +27,7 @@ from jaxtyping import Float
 from har_jax.cli import command
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
+from har_jax.timeline.activities import to_level
 from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
 
 FLAGS = flags.FlagValues()
@@ -123,12 +125,13 @@ def measure(kind: unseen.Kind, labels: int, seed: int) -> Iterator[dict[str, Any
   _, activities, people = unseen.load(kind)
   true, files = activities[indices], np.array(unseen.open_windows(kind).recording)[indices]
   is_scored = np.isin(true, classes)
-  for name, probabilities in answers:
+  for name, answered in answers:
+    probabilities, names = to_level(answered, classes.tolist(), np.unique(true[is_scored]).tolist())
     smoothed = np.array(probabilities, np.float64)
     for file in np.unique(files):
       smoothed[files == file] = chain.smoothed(smoothed[files == file])
     scores = [
-      unseen.macro_f1(true[is_scored], classes[values.argmax(axis=1)][is_scored])
+      unseen.macro_f1(true[is_scored], np.array(names)[values.argmax(axis=1)][is_scored])
       for values in (probabilities, smoothed)
     ]
     yield dict(zip(_KEY, (kind.name, labels, seed, name), strict=True)) | {

@@ -15,6 +15,9 @@ from har_jax.errors import UserError
 # ones the filter is worse, the smoother little changed. People's bouts are longer, but neighboring windows
 # repeat errors.
 MEAN_BOUT_S = 5.0
+# Windows of evidence in a window's length. 1 would count each sample once, but probabilities that are
+# softened for other devices say too little: docs/results/ablations.md.
+_WINDOWS_OF_EVIDENCE = 2.0
 _MIN_PROBABILITY = 1e-12  # above 0, so that no window can rule an activity out
 
 
@@ -25,8 +28,8 @@ class Chain:
   mean_bout_s: mean time between changes; 0: each window alone.
   hop_s: time from one window to the next. window_s: length of a window.
 
-  With a uniform prior, a window's probabilities are its likelihoods up to a factor. Overlapping windows share
-  samples: the power hop_s / window_s counts each sample once.
+  With a uniform prior, a window's probabilities are its likelihoods up to a factor. Windows that overlap by
+  half count fully. Of closer ones the power 2 hop_s / window_s keeps the evidence of a second the same.
   Raises UserError unless mean_bout_s is 0 or more.
   Source: Rabiner, Proceedings of the IEEE 77(2), 1989, section III.
   """
@@ -62,7 +65,7 @@ class Chain:
     return smoothed
 
   def _likelihoods(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:
-    power = min(self.hop_s / self.window_s, 1.0) if self.mean_bout_s else 1.0
+    power = min(_WINDOWS_OF_EVIDENCE * self.hop_s / self.window_s, 1.0) if self.mean_bout_s else 1.0
     return np.maximum(probabilities, _MIN_PROBABILITY, dtype=np.float64) ** power
 
   def _moved(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:

@@ -29,14 +29,14 @@ def test_a_day_has_several_activities_and_each_follows_another(recordings):
 
 
 def test_the_viterbi_path_is_the_most_probable_of_all_paths():
-  chain, rng = Chain(5.0, 1.28, 2.56), np.random.default_rng(0)
+  chain, rng = Chain(5.0, 1.28, 5.12), np.random.default_rng(0)
   stays = np.exp(-1.28 / 5.0 * 3 / 2)  # of three activities
   moves = stays * np.eye(3) + (1 - stays) / 3
   for _ in range(20):
     evidence = rng.dirichlet(np.full(3, 0.5), 5)
 
     def probability(path: tuple[int, ...], evidence: np.ndarray = evidence) -> float:
-      # The square root, as each sample is in two windows.
+      # The square root: hops are a quarter of the windows.
       return (
         np.prod([moves[pair] for pair in itertools.pairwise(path)]) * np.prod(evidence[range(5), path]) ** 0.5
       )

@@ -9,7 +9,7 @@ from scipy import linalg
 
 from har_jax.timeline.decoding import Chain
 
-# Half the windows' length: likelihoods are square roots of probabilities, here 2 to 1 and 1 to 3.
+# A quarter of the windows' length: likelihoods are square roots of probabilities, here 2 to 1 and 1 to 3.
 HOP_S = 1.28
 PROBABILITIES = np.array([[0.8, 0.2], [0.1, 0.9]])
 # exp(-2 · 1.28 / mean) = 1/2 for the difference of two states: they stay with probability 3/4.
@@ -17,7 +17,7 @@ MEAN_BOUT_S = 2 * HOP_S / np.log(2)
 
 
 def test_two_windows_by_hand():
-  chain = Chain(MEAN_BOUT_S, HOP_S, 2.56)
+  chain = Chain(MEAN_BOUT_S, HOP_S, 4 * HOP_S)
   first = chain.update(None, PROBABILITIES[0])
   assert first == pytest.approx([2 / 3, 1 / 3])
   # The prediction is (2/3 · 3/4 + 1/3 · 1/4, ...) = (7/12, 5/12); the likelihoods are 1 to 3.
@@ -34,7 +34,7 @@ def _by_all_paths(mean_bout_s: float, hop_s: float, probabilities: np.ndarray) -
     rates = np.full(moves.shape, 1 / (activities - 1) / mean_bout_s)
     np.fill_diagonal(rates, -1 / mean_bout_s)
     moves = linalg.expm(rates * hop_s)
-  likelihoods = probabilities ** (min(hop_s / 2.56, 1) if mean_bout_s else 1)
+  likelihoods = probabilities ** (min(2 * hop_s / 2.56, 1) if mean_bout_s else 1)
   posteriors = np.zeros(probabilities.shape)
   for path in itertools.product(range(activities), repeat=windows):
     weight = math.prod(moves[pair] for pair in itertools.pairwise(path))

@@ -1,6 +1,7 @@
 /** The hidden Markov model over consecutive windows of har_jax/timeline/decoding.py. */
 
 const MIN_PROBABILITY = 1e-12;
+const WINDOWS_OF_EVIDENCE = 2; // in a window's length
 
 export class Chain {
   private readonly power: number;
@@ -11,7 +12,7 @@ export class Chain {
     readonly hopS: number,
     readonly windowS: number,
   ) {
-    this.power = meanBoutS ? Math.min(hopS / windowS, 1) : 1;
+    this.power = meanBoutS ? Math.min((WINDOWS_OF_EVIDENCE * hopS) / windowS, 1) : 1;
   }
 
   /** The forward filter. `before`: what the window before got; without it, a chain starts. */

@@ -48,14 +48,10 @@ def test_parts_are_repeated_to_the_length_of_the_longest():
   assert both['label'].tolist() == [0, 1] * 3 + [1] * 6
 
 
-def test_a_single_part_is_unchanged():
+def test_a_single_part_is_unchanged_and_one_without_windows_is_dropped():
   part = _windows([2, 0, 1])
-  unchanged = concatenate_equally([part])
-  assert all(np.array_equal(unchanged[name], values) for name, values in part.items())
-
-
-def test_a_part_without_windows_is_dropped():
-  assert concatenate_equally([_windows([2, 0, 1]), _windows([])])['label'].tolist() == [2, 0, 1]
+  for parts in ([part], [part, _windows([])]):
+    np.testing.assert_equal(concatenate_equally(parts), part)
 
 
 def test_of_a_large_source_as_many_windows_are_drawn_in_order_and_once():

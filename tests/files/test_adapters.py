@@ -81,11 +81,6 @@ def test_an_incomplete_adapter_names_what_is_missing(base, adapter_of, adapted, 
     files.make_adapter(None, adapted('lora'), card_of('lora'))
 
 
-def test_a_temperature_in_the_card_is_kept(base, adapted, card_of):
-  made = files.make_adapter(base, adapted('lora'), card_of('lora') | {'temperature': 1.7})
-  assert made.card.temperature == 1.7
-
-
 def test_class_means_of_another_width_are_refused(base, adapter_of):
   adapter = adapter_of('lora')
   width = adapter.objective.hidden_width

@@ -5,8 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from har_jax.archives.runs import even_clock, expecting, in_order, recordings
-from har_jax.errors import UserError
+from har_jax.archives.runs import even_clock, in_order, recordings
 from har_jax.signal.recording import Samples, Span
 from har_jax.signal.segments import labeled_spans
 
@@ -74,11 +73,3 @@ def test_a_gap_in_either_sensor_splits_and_unpaired_rows_are_counted():
   assert second.spans == (Span(0.0, 0.25, 'walking'),)
   # acc: 101.5, 110 and 111; gyro: 99.5 and 105.
   assert dropped == {'rows of one sensor while the other was silent': 5}
-
-
-def test_an_error_of_a_parser_names_the_file_and_its_layout():
-  with (
-    pytest.raises(UserError, match=r'a\.csv: expected two columns, but: could not convert'),
-    expecting('a.csv', 'two columns'),
-  ):
-    float('x')

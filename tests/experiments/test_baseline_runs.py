@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lodo_studies import QUIET, as_record, run, spec_of, target_of, with_altered, without_seconds
 
-from har_jax import baselines, config, experiments, files, results, storage
+from har_jax import baselines, config, experiments, files, results
 from har_jax.baselines import BASELINES
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.personalization import personalize
@@ -84,18 +84,6 @@ def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study_of, t
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', {*held_out.test, *held_out.validation})
   run(study_of(tmp_path / 'other', methods=('forest',), windows=altered))
   np.testing.assert_array_equal(spy.last.seen['windows'], first)
-
-
-def test_a_finished_run_is_read_and_not_run_again(study_of, tmp_path, monkeypatch):
-  study = study_of(tmp_path, methods=('forest',))
-  first = run(study)
-  assert list(first) == [_FOREST]
-  assert storage.read(tmp_path / _FOREST) == first[_FOREST]
-  monkeypatch.setattr(_Spy, 'fit', lambda *_: pytest.fail('fitted again'))
-  monkeypatch.setitem(baselines.BASELINES, 'forest', _Spy)
-  assert run(study) == first
-  with pytest.raises(UserError, match=r'label_budget|of another experiment'):
-    run(study_of(tmp_path, methods=('forest',), protocol={'tta_shifts': 2}))
 
 
 def test_seeds_of_a_batch_are_fitted_one_by_one(study_of, tmp_path, spy):

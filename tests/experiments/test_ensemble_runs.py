@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from lodo_studies import LORA, QUIET, as_record, run, spec_of, target_of, with_altered
+from lodo_studies import LORA, as_record, run, spec_of, target_of, with_altered
 
 from har_jax import config, files, results, storage
-from har_jax.errors import UserError
 from har_jax.experiments import ensemble
 from har_jax.experiments.fitting import combine_and_test
-from har_jax.experiments.personalization import personalize
 from har_jax.train.evaluation import predict
 
 pytestmark = pytest.mark.slow
@@ -61,13 +59,6 @@ def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora
     flag: of_lora[flag] for flag in config.HYPERPARAMETERS
   }
   assert row['trainable_bytes'] > of_lora['trainable_bytes']
-
-
-def test_it_has_no_adapter(made, study_of, out):
-  with pytest.raises(UserError, match='ensemble has no output layer to personalize'):
-    personalize(spec_of(study_of(out), 'ensemble'), 1, QUIET)
-  with pytest.raises(UserError, match='is of ensemble, which has no adapter'):
-    files.load_run(out / _ENSEMBLE)
 
 
 def test_without_its_lora_run_that_is_trained_first(study_of, out, tmp_path):

@@ -31,11 +31,6 @@ def test_an_impossible_study_is_refused(study_of, tmp_path, given, says):
     study_of(tmp_path, **given)
 
 
-def test_missing_windows_name_the_command_that_makes_them(study_of, tmp_path):
-  with pytest.raises(UserError, match='har-jax prepare'):
-    study_of(tmp_path, windows=tmp_path)
-
-
 def test_the_same_people_are_never_both_source_and_target(study_of, windows, tmp_path):
   for name in ('hapt', 'ucihar'):
     shutil.copytree(windows / 'alpha', tmp_path / name)
@@ -134,12 +129,6 @@ def test_an_impossible_shard_is_refused(study_of, tmp_path, shard, says):
 def test_no_run_at_all_batch_runs_is_the_users_error(study_of, tmp_path):
   with pytest.raises(UserError, match='lodo_batch_runs is 0'):
     study_of(tmp_path, batch_runs=0)
-
-
-def test_a_target_without_an_official_split_is_refused(study_of, tmp_path):
-  study = study_of(tmp_path, protocol={'split': 'official'}, methods=('scratch',))
-  with pytest.raises(UserError, match=r'alpha .*hapt.*--split=subject'):
-    list(experiments.run(study, QUIET))
 
 
 def test_an_identity_holds_the_sum_of_the_windows(study_of, windows, tmp_path):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Float
 
+from har_jax.archives.source import Source
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 SECONDS = 30
@@ -64,6 +65,15 @@ def zipped(files: dict[str, str | bytes]) -> bytes:
     for name, text in files.items():
       file.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)  # of a fixed date
   return content.getvalue()
+
+
+def read_texts(source: Source) -> dict[str, str]:
+  """Files by name; of a zip within, <zip>/<name>."""
+  contents = {}
+  for name in source.names:
+    with source.open(name) as file:
+      contents[name] = file.read().decode()
+  return contents
 
 
 def _clock(rate_hz: float) -> Float[np.ndarray, 'n']:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from official import OFFICIAL, zipped
+from official import OFFICIAL, read_texts, zipped
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
@@ -16,14 +16,6 @@ Fault = Callable[[Texts], Texts]
 
 
 _THINGY = 'thingy_normalWalking_breathingNormal.csv'
-
-
-def _texts(source: Source) -> Texts:
-  texts = {}
-  for name in source.names:
-    with source.open(name) as file:
-      texts[name] = file.read().decode()
-  return texts
 
 
 def _zipped(texts: Texts) -> bytes:
@@ -163,7 +155,7 @@ TABLE: list[tuple[str, Fault, str]] = [
 @pytest.mark.parametrize(('name', 'fault', 'message'), TABLE)
 def test_a_bad_archive_is_refused_with_its_file(tmp_path, name, fault, message):
   archive, official = ARCHIVES[name], OFFICIAL[name]
-  texts = _texts(Source(official.write(tmp_path, official.rate_hz)))
+  texts = read_texts(Source(official.write(tmp_path, official.rate_hz)))
   (tmp_path / 'a.zip').write_bytes(_zipped(fault(texts)))
   with pytest.raises(UserError, match=message):
     list(archive.read(Source(tmp_path / 'a.zip'), archive.positions[0], collections.Counter()))

@@ -16,7 +16,7 @@ _LABELS = _define(
 )
 _OUT = _define('out', 'checked', 'folder or bucket for check.txt, check.json and check.svg')
 _check_out = outputs.define_overwrite(FLAGS)
-_NOT_WORN_MIN = _define('not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never')
+_NOT_WORN_MIN = _define('not_worn_min', 30.0)
 
 
 def main() -> dict[str, object]:

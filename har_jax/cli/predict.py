@@ -47,7 +47,7 @@ _MEAN_BOUT_S = _define(
   5.0,
   'bouts: mean time between changes, for a hidden Markov model over windows; 0: each window alone',
 )
-_NOT_WORN_MIN = _define('not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never')
+_NOT_WORN_MIN = _define('not_worn_min', 30.0)
 _PROGRESS = _define('progress', True)
 
 

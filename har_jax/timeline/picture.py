@@ -1,12 +1,13 @@
 """Pictures: a timeline with a color per activity, and a recording as measured; a row per day or file."""
 
 import collections
+import contextlib
 import dataclasses
 import io
 import textwrap
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,16 +58,10 @@ class Picture:
 
   def draw(self) -> 'Figure':
     """The picture as a figure of Matplotlib."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
     clock = self.clock
-    lines = _wrap_doubts(self.doubts)
     strips = [strip for bout in self.bouts for strip in cut_at_midnight(bout, clock)]
     rows = list(dict.fromkeys(strip.row for strip in strips))
-    height = _MARGIN + _ROW * len(rows) + _LINE * len(lines)
-    with matplotlib.rc_context(_STYLE):
-      figure = Figure(figsize=(_WIDTH, height), layout='constrained')
+    with _figure(_MARGIN + _ROW * len(rows), self.doubts) as figure:
       axes = figure.add_subplot()
       _draw(axes, strips, rows, self.classes)
       if marks := [strip for bout in self.marks for strip in cut_at_midnight(bout, clock)]:
@@ -77,7 +72,6 @@ class Picture:
       _time_axis(axes, strips)
       zone = f' ({clock.zone})' if clock.zone else ''
       axes.set_xlabel(f'time of day{zone}' if clock.start else 'hours : minutes from the first sample')
-      _write_doubts(figure, lines)
     return figure
 
   def svg(self) -> bytes:
@@ -97,23 +91,30 @@ class QualityPicture:
 
   def draw(self) -> 'Figure':
     """The picture as a figure of Matplotlib."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
     files = [*self.windows.groupby('file', sort=False)][:_MOST_FILES]
-    lines = _wrap_doubts(self.doubts)
-    height = _FILE_MARGIN + _FILE_ROW * len(files) + _LINE * len(lines)
-    with matplotlib.rc_context(_STYLE):
-      figure = Figure(figsize=(_WIDTH, height), layout='constrained')
+    with _figure(_FILE_MARGIN + _FILE_ROW * len(files), self.doubts) as figure:
       for axes, (name, windows) in zip(figure.subplots(len(files), squeeze=False)[:, 0], files, strict=True):
         _draw_file(axes, name, windows.iloc[:: max(len(windows) // _MOST_POINTS, 1)])
       axes.set_xlabel('minutes from the first sample')
       figure.legend(*axes.get_legend_handles_labels(), loc='outside upper left', ncols=5, frameon=False)
-      _write_doubts(figure, lines)
     return figure
 
   def svg(self) -> bytes:
     return _to_svg(self.draw, 'A recording: acceleration over time')
+
+
+@contextlib.contextmanager
+def _figure(height: float, doubts: Sequence[str]) -> Iterator['Figure']:
+  """A figure of this height, in inches, to draw on; doubts are written below it."""
+  import matplotlib
+  from matplotlib.figure import Figure
+
+  lines = [line for doubt in doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
+  with matplotlib.rc_context(_STYLE):
+    figure = Figure(figsize=(_WIDTH, height + _LINE * len(lines)), layout='constrained')
+    yield figure
+    if lines:
+      figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
 
 
 def _draw_file(axes: Any, name: str, windows: 'pd.DataFrame') -> None:
@@ -141,17 +142,6 @@ def _to_svg(draw: Callable[[], 'Figure'], title: str) -> bytes:
     warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
     draw().savefig(written, format='svg', metadata={'Date': None, 'Title': title})
   return written.getvalue().encode()
-
-
-def _wrap_doubts(doubts: Sequence[str]) -> list[str]:
-  """Lines of warnings."""
-  return [line for doubt in doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
-
-
-def _write_doubts(figure: 'Figure', lines: Sequence[str]) -> None:
-  """Writes the lines below a figure."""
-  if lines:
-    figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
 
 
 def _draw(axes: Any, strips: Sequence[Strip], rows: Sequence[str], classes: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Quality of a recording: rates, gaps, time worn, sensors at rest, and what is doubtful."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -236,7 +236,9 @@ def _measure_rest(at_rest: still.Rest) -> dict[str, Any]:
     'stretches': len(at_rest.means),
     'directions': still.count_directions(at_rest.means),
     'noise_m_s2': None if at_rest.noise_m_s2 is None else round(at_rest.noise_m_s2, 4),
-    'gravity_error_m_s2': [round(float(error), 3) for error in _range(at_rest.errors)],
+    'gravity_error_m_s2': [
+      round(float(most(at_rest.errors)), 3) for most in (np.min, np.max) if len(at_rest.errors)
+    ],
     'calibration': None,
   }
   if calibration is not None:
@@ -244,10 +246,6 @@ def _measure_rest(at_rest: still.Rest) -> dict[str, Any]:
       name: np.round(value, 4).tolist() for name, value in calibration._asdict().items()
     }
   return entries
-
-
-def _range(values: Float[np.ndarray, '_k']) -> Sequence[float]:
-  return (values.min(), values.max()) if len(values) else ()
 
 
 def _describe_rest(entries: dict[str, Any]) -> str:

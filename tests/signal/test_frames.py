@@ -8,19 +8,17 @@ from har_jax.errors import UserError
 from har_jax.signal import frames, gyro_agreement
 
 
-def test_the_opposite_sign_of_acceleration_leaves_the_gyroscope_alone():
+@pytest.mark.parametrize(
+  ('text', 'channels', 'signs'),
+  [
+    ('flip', range(6), [-1, -1, -1, 1, 1, 1]),  # leaves the gyroscope alone
+    ('-x,-y,z', range(6), [-1, -1, 1, -1, -1, 1]),  # a device upside down turns both sensors
+    ('y,x,z,y,x,z', [1, 0, 2, 4, 3, 5], [1, 1, 1, 1, 1, 1]),  # each sensor has axes of its own
+  ],
+)
+def test_a_frame_names_axes_of_both_sensors(text, channels, signs):
   signals, _ = worn_device.windows(0, count=2)
-  assert np.array_equal(frames.FLIP(signals), signals * np.float32([-1, -1, -1, 1, 1, 1]))
-
-
-def test_a_device_upside_down_turns_both_sensors():
-  signals, _ = worn_device.windows(0, count=2)
-  assert np.array_equal(frames.parse('-x,-y,z')(signals), signals * np.float32([-1, -1, 1, -1, -1, 1]))
-
-
-def test_each_sensor_may_have_axes_of_its_own():
-  signals, _ = worn_device.windows(0, count=2)
-  assert np.array_equal(frames.parse('y,x,z,y,x,z')(signals), signals[..., [1, 0, 2, 4, 3, 5]])
+  assert np.array_equal(frames.parse(text)(signals), signals[..., list(channels)] * np.float32(signs))
 
 
 @pytest.mark.parametrize('text', ['x,y,z', '-x,-y,-z', 'z,x,y', '-x,y,z,x,y,-z'])

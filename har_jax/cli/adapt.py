@@ -22,9 +22,6 @@ FLAGS, _define = command.new_flags(with_json=True)
 # What an adapter's folder holds; --overwrite deletes nothing else.
 _OURS = ('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
 _read = recording.define_recording(FLAGS)
-_LABELS = _define(
-  'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
-)
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
 _OUT = _define('out', 'adapter', 'new folder for the adapter and its base, or for the suggestions')
 _check_out = outputs.define_overwrite(FLAGS)
@@ -70,7 +67,6 @@ def main() -> dict[str, object]:
   )
   adapted = timeline.adapt(
     source,
-    _LABELS.value,
     base=_BASE.value,
     validation_fraction=_VALIDATION_FRACTION.value,
     use_unlabeled=_USE_UNLABELED.value,
@@ -101,8 +97,9 @@ def main() -> dict[str, object]:
 def _suggest(source, options, out: pathlib.Path) -> dict[str, object]:
   from har_jax import timeline
 
-  count, labels, base = _SUGGEST.value, _LABELS.value, _BASE.value
-  suggestions = timeline.suggest(source, count, labels, base=base, progress=_PROGRESS.value, **options)
+  suggestions = timeline.suggest(
+    source, _SUGGEST.value, base=_BASE.value, progress=_PROGRESS.value, **options
+  )
   _check_out(out)  # another command may have written it meanwhile
   suggestions.save(out)
   print('Write the activity of each stretch into the table, or delete its row; then adapt to it as --labels.')

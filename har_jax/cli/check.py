@@ -4,16 +4,12 @@ har-jax check day.csv --out=checked
 """
 
 from har_jax.cli import command, outputs, recording
-from har_jax.cli.command import HELP
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels out columns time_zone overwrite'
 FLAGS, _define = command.new_flags(with_json=True)
 _read = recording.define_recording(FLAGS)
 _ADAPTER = _define('adapter')
-_LABELS = _define(
-  'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
-)
 _OUT = _define('out', 'checked', 'folder or bucket for check.txt, check.json and check.svg')
 _check_out = outputs.define_overwrite(FLAGS)
 _NOT_WORN_MIN = _define('not_worn_min', 30.0)
@@ -28,9 +24,7 @@ def main() -> dict[str, object]:
   outputs.check_given('adapter', _ADAPTER.value)
   source, options = _read()
   del options['tell']  # its sentences are on the page
-  checked = quality.check(
-    source, _ADAPTER.value, labels=_LABELS.value, not_worn_min=_NOT_WORN_MIN.value, **options
-  )
+  checked = quality.check(source, _ADAPTER.value, not_worn_min=_NOT_WORN_MIN.value, **options)
   checked.save(out)
   print(checked.text)
   print(out / 'check.txt')

@@ -46,7 +46,6 @@ HELP = {
   'adapter': "folder of `har-jax adapt`, or a run's seed<k>.json "
   "(default: the bundled base's head, which recognizes common activities)",
   'base': 'folder of a base, a pretraining (<out>/<target>/pretrain), or an adapter saved with its base',
-  'labels': 'labels of the recording: CSV with columns start, end, activity',
   'not_worn_min': 'a device at rest for so many minutes is not worn; 0: never',
   'progress': 'show progress bars',
 }

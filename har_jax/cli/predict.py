@@ -7,16 +7,12 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 from typing import Any
 
 from har_jax.cli import command, outputs, recording
-from har_jax.cli.command import HELP
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels activities second out unknown_below columns frame overwrite'
 FLAGS, _define = command.new_flags(with_json=True)
-_read = recording.define_recording(FLAGS)
+_read = recording.define_recording(FLAGS, 'no score; labels never change the predictions')
 _load = outputs.define_recognizer(FLAGS)
-_LABELS = _define(
-  'labels', None, f'{HELP["labels"]} (default: no score; labels never change the predictions)'
-)
 _ACTIVITIES = _define(
   'activities',
   [],
@@ -65,7 +61,6 @@ def main() -> dict[str, object]:
   answers = timeline.recognize(
     source,
     adapter,
-    labels=_LABELS.value,
     activities=_ACTIVITIES.value,
     second=_SECOND.value,
     second_adapter=_SECOND_ADAPTER.value,

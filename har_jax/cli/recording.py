@@ -10,10 +10,14 @@ from har_jax.cli import command
 from har_jax.errors import UserError
 
 
-def define_recording(values: flags.FlagValues) -> Callable[[], tuple[str, dict[str, Any]]]:
+def define_recording(
+  values: flags.FlagValues,
+  without_labels: str = '<recording>.labels.csv, or a label column of the recording',
+) -> Callable[[], tuple[str, dict[str, Any]]]:
   """Defines --recording and the flags around it; returns a function that checks them.
 
   It returns the path, and the other arguments of `recognize` and `adapt`, which print what is inferred.
+  without_labels: what is done by default.
   """
   define = command.definer(values)
   recording = define(
@@ -25,6 +29,11 @@ def define_recording(values: flags.FlagValues) -> Callable[[], tuple[str, dict[s
     'names of columns that are not inferred, as role=column; roles: time, ax, ay, az, gx, gy, gz, label',
   )
   options = {
+    'labels': define(
+      'labels',
+      None,
+      f'labels of the recording: CSV with columns start, end, activity (default: {without_labels})',
+    ),
     'acc_unit': define('acc_unit', 'auto', 'unit of acceleration: auto, m/s2, g or mg'),
     'gyro_unit': define('gyro_unit', 'auto', 'unit of angular velocity: auto, rad/s or deg/s'),
     'time_unit': define('time_unit', 'auto', 'unit of time: auto, s, ms, us, ns or iso'),
@@ -35,15 +44,15 @@ def define_recording(values: flags.FlagValues) -> Callable[[], tuple[str, dict[s
       'time zone of times that do not say it, and of the timeline, such as Europe/Berlin (default: that of '
       'the export, or UTC)',
     ),
+    'frame': define(
+      'frame',
+      'auto',
+      'axes and signs of the recording. auto: compare with what the model was trained on, correct what is '
+      'certain, and warn of the rest. as_is: change nothing. flip: acceleration of the opposite sign. '
+      '-x,-y,z: measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each '
+      "sensor's own",
+    ),
   }
-
-  frame = define(
-    'frame',
-    'auto',
-    'axes and signs of the recording. auto: compare with what the model was trained on, correct what is '
-    'certain, and warn of the rest. as_is: change nothing. flip: acceleration of the opposite sign. -x,-y,z: '
-    "measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each sensor's own",
-  )
 
   def read() -> tuple[str, dict[str, Any]]:
     if recording.value is None:
@@ -53,7 +62,7 @@ def define_recording(values: flags.FlagValues) -> Callable[[], tuple[str, dict[s
       raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
     roles = {role.strip(): column for role, _, column in pairs}
     values = {name: option.value for name, option in options.items()}
-    return recording.value, {'columns': roles, 'frame': frame.value, 'tell': Printer(), **values}
+    return recording.value, {'columns': roles, 'tell': Printer(), **values}
 
   return read
 

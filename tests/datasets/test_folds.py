@@ -108,21 +108,23 @@ def test_sources_hold_out_subjects_and_are_normalized_each(folder):
 @pytest.fixture
 def positions(tmp_path) -> pathlib.Path:
   """'many' has two positions of the same five subjects, 'one' the first of them."""
-  cut = []
-  rng = np.random.default_rng(4)
-  for place, position in enumerate(('torso', 'left_leg')):
-    for subject in range(5):
-      for number in range(36):
-        signal = rng.normal(10 * place + subject, 1 + place, (128, 6)).astype(np.float32)
-        activity = ('walking', 'sitting', 'lying')[number // 12]
-        recording = 5 * place + subject
-        cut.append(cutting.Window(signal, activity, f's{subject}', recording, 1.28 * number, position))
-  store.save(
-    store.gather(cut, {'archive': 'many', 'position': 'torso,left_leg'}, DEFAULT_WINDOWING), tmp_path / 'many'
-  )
-  store.save(
-    store.gather(cut[: 5 * 36], {'archive': 'one', 'position': 'torso'}, DEFAULT_WINDOWING), tmp_path / 'one'
-  )
+  rng, activities = np.random.default_rng(4), ('walking', 'sitting', 'lying')
+  cut = [
+    cutting.Window(
+      rng.normal(10 * place + subject, 1 + place, (128, 6)).astype(np.float32),
+      activities[number // 12],
+      f's{subject}',
+      5 * place + subject,
+      1.28 * number,
+      position,
+    )
+    for place, position in enumerate(('torso', 'left_leg'))
+    for subject in range(5)
+    for number in range(36)
+  ]
+  for name, windows, position in (('many', cut, 'torso,left_leg'), ('one', cut[: 5 * 36], 'torso')):
+    about = {'archive': name, 'position': position}
+    store.save(store.gather(windows, about, DEFAULT_WINDOWING), tmp_path / name)
   return tmp_path
 
 

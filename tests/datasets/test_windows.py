@@ -21,17 +21,27 @@ from har_jax.errors import UserError
 from har_jax.signal.recording import Span
 
 
-def _at_positions(*positions: str) -> store.Windows:
-  """Two subjects who walk, and at the last of several positions also sit."""
+def _gathered(*recorded: tuple[str, str, tuple[str, ...]]) -> store.Windows:
+  """From (subject, position, activities): a recording each, with two windows of an activity."""
   cut = []
-  for number, (position, subject) in enumerate((p, s) for p in positions for s in ('9', '10')):
-    activities = (
-      ('walking', 'sitting') if position in positions[1:] and position == positions[-1] else ('walking',)
-    )
+  for number, (subject, position, activities) in enumerate(recorded):
     spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
     recording = dataclasses.replace(_recording(1000, *spans, subject=subject), position=position)
     cut += _cut(recording, [_ramp(1000)], number=number)
+  positions = dict.fromkeys(position for _, position, _ in recorded)
   return store.gather(cut, {'archive': 'tiny', 'position': ','.join(positions)}, DEFAULT_WINDOWING)
+
+
+def _at_positions(*positions: str) -> store.Windows:
+  """Two subjects who walk, and at the last of several positions also sit."""
+  activities = dict.fromkeys(positions, ('walking',))
+  if len(positions) > 1:
+    activities[positions[-1]] += ('sitting',)
+  return _gathered(*((subject, place, activities[place]) for place in positions for subject in ('9', '10')))
+
+
+def _windows(activities=('walking', 'sitting'), subjects=('1', '2')) -> store.Windows:
+  return _gathered(*((subject, '', activities) for subject in subjects))
 
 
 def test_one_position_is_stored_without_a_column_for_it(tmp_path):
@@ -53,14 +63,7 @@ def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
   assert loaded.meta.counts.by_position == {'torso': 4, 'left_leg': 4, 'right_arm': 8}
   np.testing.assert_array_equal(loaded.position, np.repeat([0, 1, 2], [4, 4, 8]))
   assert loaded.meta.activities == ['walking', 'sitting']
-  cut = [
-    window
-    for number, subject in enumerate(('9', '10'))
-    for window in _cut(
-      _recording(1000, Span(0.0, 4.0, 'walking'), subject=subject), [_ramp(1000)], number=number
-    )
-  ]
-  alone = store.gather(cut, {'archive': 'tiny', 'position': 'torso'}, DEFAULT_WINDOWING)
+  alone = _at_positions('torso')
   first = store.at_first_position(loaded)
   for field in dataclasses.fields(alone):
     np.testing.assert_equal(getattr(first, field.name), getattr(alone, field.name))
@@ -78,14 +81,6 @@ def test_positions_out_of_order_or_out_of_range_are_refused(tmp_path):
     store.save(dataclasses.replace(windows, position=position.astype(np.int16)), tmp_path / 'tiny')
     with pytest.raises(UserError, match=message):
       store.load(tmp_path / 'tiny')
-
-
-def _windows(activities=('walking', 'sitting'), subjects=('1', '2')) -> store.Windows:
-  cut = []
-  for number, subject in enumerate(subjects):
-    spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
-    cut += _cut(_recording(1000, *spans, subject=subject), [_ramp(1000)], number=number)
-  return store.gather(cut, {'archive': 'tiny', 'dropped': {}}, DEFAULT_WINDOWING)
 
 
 def test_activities_are_in_a_fixed_order_and_subjects_as_read():

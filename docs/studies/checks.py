@@ -315,7 +315,7 @@ def block() -> str:
   total = faults.drop(columns=columns[:1] + columns[2:4]).sum()
   faults = pd.concat([faults, pd.DataFrame([{'fault': '**all**', **total}])])
   for name in columns[2:4]:
-    faults[name] = [markdown.NONE if pd.isna(value) else f'{value:.3f}' for value in faults[name]]
+    faults[name] = faults[name].map(study.number)
   texts = ('As recorded, all people:', 'With a fault:')
   tables = [markdown.tabulated(frame.fillna('').astype(str)) for frame in (pd.DataFrame(archives), faults)]
   return '\n\n'.join(itertools.chain.from_iterable(zip(texts, tables, strict=True)))

@@ -8,7 +8,6 @@ Rows that the table has are not measured again. Needs about an hour.
 
 import functools
 import pathlib
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pandas as pd
 import study
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, report
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
@@ -108,13 +107,7 @@ def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
   return Settings(steps=entries['steps'], rank=rank, seed=seed).learner(files.bundled_base(), stream)
 
 
-@functools.cache
-def _commit() -> str:
-  """The commit of the code, as it is when the first row is measured."""
-  command_line = ('git', 'rev-parse', '--short', 'HEAD')
-  return subprocess.run(
-    command_line, cwd=study.ROOT, capture_output=True, text=True, check=True
-  ).stdout.strip()
+_commit = functools.cache(report.commit)  # as it is when the first row is measured
 
 
 def block() -> str:

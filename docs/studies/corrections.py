@@ -165,11 +165,7 @@ def _shown(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 def _pairs(means: pd.DataFrame, name: str) -> list[str]:
   pairs = zip(means[f'{name}_plain_accuracy'], means[f'{name}_accuracy'], strict=True)
-  return [f'{_number(before)}, {_number(after)}' for before, after in pairs]
-
-
-def _number(value: float) -> str:
-  return markdown.NONE if pd.isna(value) else f'{value:.3f}'
+  return [f'{study.number(before)}, {study.number(after)}' for before, after in pairs]
 
 
 if __name__ == '__main__':

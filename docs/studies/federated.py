@@ -265,12 +265,12 @@ def _scores(part: pd.DataFrame) -> dict[str, str]:
     'clients': str(row['clients']),
     'training': _training(part),
     'seeds': str(len(part)),
-    'unseen people': _number('{:.3f}', mean['unseen_macro_f1']),
-    'later windows': _number('{:.3f}', mean['later_macro_f1']),
-    'worst client': _number('{:.3f}', mean['worst_later_macro_f1']),
-    'gain, %': _number('{:.0f}', mean['gain']),
+    'unseen people': study.number(mean['unseen_macro_f1']),
+    'later windows': study.number(mean['later_macro_f1']),
+    'worst client': study.number(mean['worst_later_macro_f1']),
+    'gain, %': study.number(mean['gain'], '{:.0f}'),
     # With personal heads, validation is that of a head that nobody trains.
-    'rounds': markdown.NONE if row['personal_head'] else _number('{:.1f}', mean['rounds_to_95']),
+    'rounds': markdown.NONE if row['personal_head'] else study.number(mean['rounds_to_95'], '{:.1f}'),
   }
 
 
@@ -290,14 +290,10 @@ def _costs(part: pd.DataFrame, full: float) -> dict[str, str]:
   return {
     'dataset': row['archive'],
     'training': _training(part),
-    **{name: _number('{:.2f}', mean[column] / 1e6) for name, column in columns.items()},
-    'of full, %': _number('{:.0f}', 100 * mean['bytes_from_client'] / full),
-    'seconds': _number('{:.0f}', mean['seconds']),
+    **{name: study.number(mean[column] / 1e6, '{:.2f}') for name, column in columns.items()},
+    'of full, %': study.number(100 * mean['bytes_from_client'] / full, '{:.0f}'),
+    'seconds': study.number(mean['seconds'], '{:.0f}'),
   }
-
-
-def _number(form: str, value: float) -> str:
-  return markdown.NONE if pd.isna(value) else form.format(value)
 
 
 if __name__ == '__main__':

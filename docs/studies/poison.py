@@ -9,7 +9,7 @@ The clients train and are aggregated as `har-jax federate` does it, in one proce
 import functools
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -115,10 +115,7 @@ def block() -> str:
   """A row for each lie, a column for each defense that was measured."""
   table = csv_table.read(TABLE).pivot(index='lie', columns='defense', values='macro_f1')
   table = table.loc[list(LIES), [defense for defense in DEFENSES if defense in table]]
-  return markdown.tabulated(table.map(_number).reset_index().rename(columns={'lie': 'first client'}))
-
-
-_number: Callable[[float], str] = '{:.3f}'.format
+  return markdown.tabulated(table.map(study.number).reset_index().rename(columns={'lie': 'first client'}))
 
 
 if __name__ == '__main__':

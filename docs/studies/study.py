@@ -67,6 +67,10 @@ def draw_parts(
   return parts + [rng.permutation(np.flatnonzero(some & is_class))[:count] for some, count in quarters]
 
 
+def number(value: float, form: str = '{:.3f}') -> str:
+  return markdown.NONE if pd.isna(value) else form.format(value)
+
+
 def fill(page: pathlib.Path, script: str, block: str) -> None:
   text = markdown.fill(page.read_text(encoding='utf-8'), f'python docs/studies/{script}.py', block)
   page.write_text(text, encoding='utf-8')

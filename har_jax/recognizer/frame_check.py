@@ -76,7 +76,7 @@ class Finding:
 
   @property
   def is_as_is(self) -> bool:
-    return self.acc_factor == 1.0 and self.frame == frames.AS_IS
+    return self.acc_factor == 1.0 and str(self.frame) == str(frames.AS_IS)
 
   def to_json(self) -> dict[str, object]:
     return {'frame': str(self.frame), 'acc_factor': self.acc_factor}

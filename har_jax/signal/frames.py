@@ -38,12 +38,6 @@ class Frame:
       return _write_axes(self.acc)
     return f'{_write_axes(self.acc)},{_write_axes(self.gyro)}'
 
-  def __eq__(self, other: object) -> bool:
-    return isinstance(other, Frame) and str(self) == str(other)
-
-  def __hash__(self) -> int:
-    return hash(str(self))
-
 
 def derive_frame(acc: Float[np.ndarray, '3 3']) -> Frame:
   """Gives acceleration its axes, and the gyroscope those with which it rotates gravity as before.

@@ -134,7 +134,6 @@ def optimized() -> Iterator[None]:
   jax.config.update('jax_disable_most_optimizations', True)
 
 
-# Of the methods over four bits, which are made by one function, those whose kernels are used in other ways.
 # One function makes the methods over four bits. qlora and these two use their kernels in different ways.
 _MORE = ('qdora', 'qpartial')
 _METHODS = [name for name in methods.METHODS if name[0] != 'q' or name == 'qlora']

@@ -8,7 +8,7 @@ from labeled_windows import LABELS, SIGNALS
 
 from har_jax.errors import UserError
 from har_jax.recognizer import budget, fitting
-from har_jax.recognizer.budget import RANKED, Budget
+from har_jax.recognizer.budget import RANKED, Budget, Plan
 from har_jax.recognizer.recognizer import Recognizer
 
 
@@ -36,9 +36,13 @@ class _Fit(fitting.Fit):
     return taken
 
 
+def _choose(fit_of, *, max_steps: int = 60, rounds: int = 1, labels: float = 100, **limits: float) -> Plan:
+  return budget.choose(fit_of, Budget(**limits), max_steps=max_steps, rounds=rounds, labels=labels)[1]
+
+
 @pytest.mark.parametrize(('labels', 'first'), [(24.5, 'linear'), (25, 'lora')])
 def test_with_few_labels_a_linear_head_comes_first(clock, labels, first):
-  _, plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=60, rounds=1, labels=labels)
+  plan = _choose(lambda name: _Fit(clock), labels=labels)
   assert (plan.method, plan.max_steps) == (first, 1 if first == 'linear' else 60)
 
 
@@ -54,20 +58,20 @@ def clock(monkeypatch) -> list[float]:
 
 
 def test_the_best_ranked_method_is_taken_with_all_steps_where_nothing_limits(clock):
-  _, plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=200, rounds=1, labels=100)
+  plan = _choose(lambda name: _Fit(clock), max_steps=200)
   assert (plan.method, plan.max_steps, plan.passed_over) == (RANKED[0], 200, ())
   assert plan.predicted.minutes == 0  # no limit asks for it
 
 
-@pytest.mark.parametrize('limit', ['max_memory_mb', 'max_adapter_kb'])
-def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit):
+@pytest.mark.parametrize(
+  ('limits', 'chosen'),
+  [({'max_memory_mb': 101.0}, 0), ({'max_memory_mb': 98.0}, 1), ({'max_adapter_kb': 101.0}, 1)],
+)
+def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limits, chosen):
   fits = {RANKED[0]: _Fit(clock, memory_mb=99, file_kb=999), RANKED[1]: _Fit(clock)}
-  _, plan = budget.choose(fits.__getitem__, Budget(**{limit: 101.0}), max_steps=60, rounds=1, labels=100)
-  if limit == 'max_memory_mb':
-    assert plan.method == RANKED[0]
-    _, plan = budget.choose(fits.__getitem__, Budget(max_memory_mb=98.0), max_steps=60, rounds=1, labels=100)
-  assert plan.method == RANKED[1]
-  assert [each.method for each in plan.passed_over] == [RANKED[0]]
+  plan = _choose(fits.__getitem__, **limits)
+  assert plan.method == RANKED[chosen]
+  assert tuple(each.method for each in plan.passed_over) == RANKED[:chosen]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_the_rank_is_halved_until_the_file_fits(clock, limit_kb, expected):
       return _Fit(clock, path='params/head/dense_0/kernel', file_kb=120.0)
     return _Fit(clock, rank=rank, file_kb=100.0 + 40 * rank)
 
-  _, plan = budget.choose(fit_of, Budget(max_adapter_kb=limit_kb), max_steps=60, rounds=1, labels=100)
+  plan = _choose(fit_of, max_adapter_kb=limit_kb)
   assert (plan.method, plan.rank) == expected
   named = {each.method: each.rank for each in plan.passed_over}
   assert named == ({} if plan.method == 'lora' else {'lora': 1, 'qlora': 1})
@@ -90,16 +94,14 @@ def test_memory_alone_does_not_lower_the_rank(clock):
   def fit_of(name: str, rank: int = 8) -> _Fit:
     return _Fit(clock, rank=rank, memory_mb=99.0 if name == 'lora' else 10.0)
 
-  _, plan = budget.choose(fit_of, Budget(max_memory_mb=50.0), max_steps=60, rounds=1, labels=100)
+  plan = _choose(fit_of, max_memory_mb=50.0)
   assert (plan.method, plan.rank) == ('qlora', 8)
   assert f'{plan}'.startswith('qlora of rank 8 with 60 steps: 10.0 MB in training')
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
 def test_the_steps_are_those_that_the_minutes_allow(clock, rounds):
-  _, plan = budget.choose(
-    lambda name: _Fit(clock), Budget(max_minutes=5.0), max_steps=1000, rounds=rounds, labels=100
-  )
+  plan = _choose(lambda name: _Fit(clock), max_minutes=5.0, max_steps=1000, rounds=rounds)
   spent_s = 3 * 3 + 80
   assert plan.max_steps == int((300 - spent_s) / rounds - 3)
   assert 4.9 < plan.predicted.minutes <= 5
@@ -116,9 +118,7 @@ def test_a_slow_encoder_is_not_tried_twice(clock):
     vars(fit)['seconds'] = lambda steps: tried.append(name) or seconds(steps)
     return fit
 
-  _, plan = budget.choose(
-    fit_of, Budget(max_minutes=2.0, max_memory_mb=50.0), max_steps=200, rounds=1, labels=100
-  )
+  plan = _choose(fit_of, max_minutes=2.0, max_memory_mb=50.0, max_steps=200)
   assert plan.method == 'qlinear'
   assert tried == ['lora'] * 3 + ['qlinear']  # those between train the encoder, as lora does
 
@@ -128,7 +128,7 @@ def test_a_budget_that_nothing_fits_names_the_nearest(clock):
     return _Fit(clock, file_kb=20 if name == 'linear' else 30)
 
   with pytest.raises(UserError, match=r'max_adapter_kb=10; the nearest is linear .*20 kB'):
-    budget.choose(fit_of, Budget(max_adapter_kb=10.0), max_steps=60, rounds=1, labels=100)
+    _choose(fit_of, max_adapter_kb=10.0)
 
 
 @pytest.mark.parametrize('value', [0.0, -1.0, float('nan'), float('inf')])

@@ -24,6 +24,7 @@ from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
 from har_jax.experiments.run_spec import RunSpec
+from har_jax.recognizer.parameters import fixed_length
 from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
@@ -124,7 +125,7 @@ def _continued(spec: RunSpec) -> Stage:
         normalize=protocol.normalize,
         classes=protocol.classes,
       ),
-      training=_fixed_length(experiment.pretrain, protocol.continued_pretraining_steps),
+      training=fixed_length(experiment.pretrain, protocol.continued_pretraining_steps),
       seed=spec.seed,
       windows={spec.target: spec.identity.windows[spec.target]},
     ),
@@ -155,7 +156,7 @@ def supervised_pretraining(
       model=experiment.model,
       classes=list(classes),
       windows_per_source=balancing.WINDOWS_PER_SOURCE,
-      training=_fixed_length(experiment.finetune, steps),
+      training=fixed_length(experiment.finetune, steps),
       seed=seed,
       windows=sources.datasets.identify(sources.names),
     ),
@@ -166,10 +167,6 @@ def supervised_pretraining(
 
 def _folder(spec: RunSpec, stage: str) -> Place:
   return spec.out / stage / spec.experiment.protocol.split / f'seed{spec.seed}'
-
-
-def _fixed_length(training: config.Training, steps: int) -> config.Training:
-  return dataclasses.replace(training, epochs=float(steps), max_steps=steps, num_evals=1, patience=0)
 
 
 def run_stages(stages: Sequence[Stage], options: TrainOptions) -> Variables:

@@ -18,7 +18,7 @@ from har_jax.datasets.normalization import Normalizer
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
 from har_jax.recognizer import unknown_activities, validation
-from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters
+from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters, fixed_length
 from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer
 from har_jax.train.objective import Classify, Objective
@@ -180,10 +180,9 @@ class Fit:
       else self.objective
     )
 
-  def replace_steps(self, steps: int, **changed: Any) -> 'Fit':
+  def replace_steps(self, steps: int) -> 'Fit':
     """The same with another number of training steps."""
-    training = dataclasses.replace(self.training, epochs=float(steps), max_steps=steps, **changed)
-    return dataclasses.replace(self, training=training)
+    return dataclasses.replace(self, training=fixed_length(self.training, steps))
 
   def seconds(self, steps: int) -> float:
     """Seconds to train so many steps; the weights are discarded."""

@@ -135,18 +135,20 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
     lora=config.Lora(rank=int(parameters.rank), alpha=float(parameters.alpha)),
     protocol=config.Protocol(normalize='none' if model.stem else 'train'),
     finetune=dataclasses.replace(
-      default.finetune,
-      epochs=float(steps),  # at least one step per epoch, so that max_steps decides
-      max_steps=steps,
+      fixed_length(default.finetune, steps),
       batch=int(parameters.batch),
       learning_rate=rate,
       encoder_learning_rate=rate / 2,
       rotation_std_deg=float(parameters.rotation_std_deg),
-      num_evals=1,
-      patience=0,
     ),
   )
   return base, experiment
+
+
+def fixed_length(training: config.Training, steps: int) -> config.Training:
+  """A training of so many steps, whose one validation is after the last one."""
+  # At least one step per epoch, so that max_steps decides.
+  return dataclasses.replace(training, epochs=float(steps), max_steps=steps, num_evals=1, patience=0)
 
 
 def in_card(parameters: Parameters) -> dict[str, int | float]:

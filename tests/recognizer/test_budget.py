@@ -21,7 +21,7 @@ class _Fit(fitting.Fit):
     vars(self)['method'] = types.SimpleNamespace(pairs='lora' if path.startswith('lora/') else '')
     vars(self)['settings'] = types.SimpleNamespace(lora=types.SimpleNamespace(rank=rank))
 
-  def replace_steps(self, steps, **changed):
+  def replace_steps(self, steps):
     return self
 
   def memory_bytes(self) -> int:

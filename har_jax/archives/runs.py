@@ -33,7 +33,7 @@ def expecting(name: str, layout: str) -> Iterator[None]:
 def sorted_rows(
   rows: Shaped[np.ndarray, 'n *c'],
   time: Shaped[np.ndarray, 'n'],
-  dropped: collections.Counter,
+  dropped: collections.Counter[str],
   unit: str = 'rows',  # what was out of order
 ) -> Shaped[np.ndarray, 'n *c']:
   """The rows by time, all of them; counts those that were out of order."""
@@ -43,7 +43,7 @@ def sorted_rows(
   return rows
 
 
-def in_order(time_s: Float[np.ndarray, 'n'], dropped: collections.Counter) -> Int[np.ndarray, 'm']:
+def in_order(time_s: Float[np.ndarray, 'n'], dropped: collections.Counter[str]) -> Int[np.ndarray, 'm']:
   """Indices that sort the rows by time and keep the first of each time; counts both repairs."""
   order = sorted_rows(np.arange(len(time_s)), time_s, dropped)
   repeats = segments.repeats(time_s[order])
@@ -77,7 +77,7 @@ def recordings(
   acc: Samples,
   gyro: Samples,
   spans: Sequence[Span],
-  dropped: collections.Counter,
+  dropped: collections.Counter[str],
 ) -> Iterator[Recording]:
   """One recording for each overlap of the sensors' unbroken segments; its time starts at 0.
 

@@ -44,9 +44,9 @@ class Source:
   """
 
   def __init__(self, path: str | pathlib.Path, *, max_unpacked_bytes: int = limits.MAX_BYTES):
-    self.path = pathlib.Path(path)
+    self.path: pathlib.Path = pathlib.Path(path)
     self.copies: set[str] = set()  # files that `find` left out, as another folder holds the same
-    self.last_opened = ''
+    self.last_opened: str = ''
     self._max_unpacked_bytes = max_unpacked_bytes
     self._members = self._packed_bytes = self._unpacked_bytes = 0
     if not self.path.exists():

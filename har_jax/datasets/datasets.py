@@ -26,7 +26,8 @@ class Dataset:
   """
 
   def __init__(self, folder: pathlib.Path):
-    self.folder, self.name = folder, folder.name
+    self.folder: pathlib.Path = folder
+    self.name: str = folder.name
 
   @functools.cached_property
   def _card(self) -> store.Card:
@@ -101,7 +102,8 @@ class Datasets:
   """The datasets of a folder, by name. Two are equal if they are the same object."""
 
   def __init__(self, folder: pathlib.Path, names: tuple[str, ...]):
-    self.folder, self.names = folder, names
+    self.folder: pathlib.Path = folder
+    self.names: tuple[str, ...] = names
     self._datasets = {name: Dataset(folder / name) for name in names}
 
   @classmethod

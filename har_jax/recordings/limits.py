@@ -91,7 +91,7 @@ class FieldCounter:
 
   def __init__(self, separator: str):
     self._separator, self._begun = ord(separator), 0  # separators of the line that no block has ended
-    self.most = 0  # fields of a line so far
+    self.most: int = 0  # fields of a line so far
 
   def __call__(self, block: bytes) -> Int[np.ndarray, 'm']:
     """The fields of the lines that end in this block."""

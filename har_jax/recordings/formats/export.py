@@ -47,7 +47,7 @@ class Format:
   columns: str = ''  # typical ones, by which the nearest format is found
 
 
-def export_single(files: Files, table: Table, app: str, **entries) -> list[Export]:
+def export_single(files: Files, table: Table, app: str, **entries: Any) -> list[Export]:
   """The recording of one file that holds everything."""
   assert files.single is not None
   return [

@@ -3,7 +3,7 @@
 python docs/studies/corrections.py --archive_path=<HAPT's zip or folder>
 python docs/studies/corrections.py --nomeasure
 
-A simulated user corrects wrong answers. Recordings: HAPT's. The table also has days of synthetic people.
+A simulated user corrects wrong answers. Recordings: HAPT's.
 Groups of rows that the table has are not measured again. All of them take some minutes.
 """
 

@@ -26,8 +26,8 @@ from har_jax.timeline.decoding import Chain
 LABELED_S = 60.0  # at most, by one correction
 MOST_CORRECTIONS = 32
 # Weight of the squared weights, relative to the windows' summed cross-entropy. Chosen on HAPT's validation
-# people (results/corrections.csv): with more, the same corrections are worth less.
-PENALTY = 1.0
+# people (results/corrections.csv): with more, an activity that the model lacks is learned less.
+PENALTY = 0.1
 REPLAYED = 32  # windows of each class
 # Not replayed: windows that end in so many seconds before a correction. Some had the same wrong answer.
 _UNSURE_S = 30.0

@@ -1,7 +1,7 @@
 /** An addition to the model's output layer, fitted to windows' features: har_jax/stream/head_update.py. */
 
 export const NEW_LOGIT = 0; // of an activity that the model does not have, before it is fitted
-const PENALTY = 1; // of the squared weights, relative to the windows' summed cross-entropy
+const PENALTY = 0.1; // of the squared weights, relative to the windows' summed cross-entropy
 const [MOST_STEPS, REMEMBERED] = [100, 10];
 const SMALL_GRADIENT = 1e-5;
 const TINY = 1e-300;

@@ -35,16 +35,15 @@ _STREAMS: dict[str, dict[str, Any]] = {
   },
   'people of hapt': {'targets': 'hapt', 'classes': 'locomotion', 'people': 6, 'steps': 48},
 }
-_KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'penalty', 'seed']
+_KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'seed']
 _ALL = ('sequential', 'replay', 'router', 'joint')
-_DROPPED = ('average', 'ewc')  # rows of the table that are not measured again
 _RANK_32 = ('replay', 'router')
-_MEMORY_KB, _PENALTY = 500, 1e5
+_MEMORY_KB = 500
 
 
 def _cases() -> Iterator[dict[str, Any]]:
   """What is measured."""
-  plain = {'rank': 2, 'memory_kb': _MEMORY_KB, 'penalty': _PENALTY}
+  plain = {'rank': 2, 'memory_kb': _MEMORY_KB}
   for seed in range(3):
     for stream in _STREAMS:
       for strategy in _ALL:
@@ -121,17 +120,16 @@ def block() -> str:
     'training on it, minus that of the base. “Unseen” are people who are in no domain. “Below '
     'joint” is in points of the average. One window that is taken for an activity of another domain costs '
     'much macro-F1, since it counts that activity, and little accuracy. MB are those of all arrays that are '
-    'kept for the next domain. Seconds are per domain, on a machine that was busy. The averaged adapters '
-    'are those of the router, so their time is not measured again.'
+    'kept for the next domain. Seconds are per domain, on a machine that was busy.'
   )
   return '\n\n'.join([text, *(_table(rows[rows['stream'] == name], name) for name in _STREAMS)])
 
 
 def _table(rows: pd.DataFrame, title: str) -> str:
-  group = ['strategy', 'rank', 'memory_kb', 'penalty']
+  group = ['strategy', 'rank', 'memory_kb']
   joint = rows[rows['strategy'] == 'joint'].set_index(['rank', 'seed'])['average']
   below = joint.reindex(pd.MultiIndex.from_frame(rows[['rank', 'seed']])).to_numpy() - rows['average']
-  rows = rows.assign(below=below, strategy=pd.Categorical(rows['strategy'], (*_ALL, *_DROPPED)))
+  rows = rows.assign(below=below, strategy=pd.Categorical(rows['strategy'], _ALL))
   shown = [_shown(of_group) for _, of_group in rows.groupby(group, observed=True)]
   first = rows.iloc[0]
   head = (
@@ -156,8 +154,7 @@ def _shown(rows: pd.DataFrame) -> dict[str, str]:
     'forward transfer': _percent(rows['forward_transfer']),
     'unseen': _percent(rows['unseen_macro_f1']),
     'MB': f'{rows["bytes"].mean() / 1e6:.2f}',
-    # It has the adapters of `router`, which are trained once.
-    'seconds': markdown.NONE if name == 'average' else f'{rows["seconds"].mean():.0f}',
+    'seconds': f'{rows["seconds"].mean():.0f}',
   }
 
 

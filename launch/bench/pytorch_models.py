@@ -139,15 +139,14 @@ def _hide(x, is_visible):
   return x * is_visible.repeat_interleave(x.shape[1] // is_visible.shape[1], dim=1)[..., None]
 
 
-class Embedding(nn.Linear):
-  """The linear embedding of patches."""
+def _embedding(model: config.Model) -> nn.Module:
+  # A plain Linear: an adapter of peft takes what the layer takes.
+  return Stem(model) if model.stem else nn.Linear(_feature_dim(model), model.width)
 
-  def __init__(self, model: config.Model):
-    super().__init__(_feature_dim(model), model.width)
-    self.model = model
 
-  def forward(self, signal, is_visible=None):
-    return super().forward(_patch_features(signal, self.model))
+def _embedded(embedding, signal, model: config.Model, is_visible=None):
+  """[b, t, d], of windows [b, n, 6]."""
+  return embedding(signal, is_visible) if model.stem else embedding(_patch_features(signal, model))
 
 
 class Classifier(nn.Module):
@@ -156,7 +155,7 @@ class Classifier(nn.Module):
   def __init__(self, model: config.Model):
     super().__init__()
     self.model = model
-    self.embed = Stem(model) if model.stem else Embedding(model)
+    self.embed = _embedding(model)
     self.positions = _parameter(1, model.tokens, model.width)
     self.blocks = nn.ModuleList(Block(model) for _ in range(model.depth))
     self.norm = nn.LayerNorm(model.width, eps=_EPSILON)
@@ -168,7 +167,7 @@ class Classifier(nn.Module):
     self.head = nn.Sequential(*layers, nn.Linear(width, CLASSES))
 
   def forward(self, signal):
-    x = self.embed(signal) + self.positions
+    x = _embedded(self.embed, signal, self.model) + self.positions
     for block in self.blocks:
       x = block(x)
     x = self.norm(x)
@@ -184,7 +183,7 @@ class Autoencoder(nn.Module):
   def __init__(self, model: config.Model):
     super().__init__()
     self.model = model
-    self.embed = Stem(model) if model.stem else Embedding(model)
+    self.embed = _embedding(model)
     self.positions = _parameter(1, model.tokens, model.width)
     self.mask_token = _parameter(model.width)
     self.blocks = nn.ModuleList(Block(model) for _ in range(model.depth))
@@ -201,7 +200,7 @@ class Autoencoder(nn.Module):
   def error(self, signal, visible):
     """The error if the tokens with these indices [b, v], in rising order, are visible."""
     is_visible = torch.zeros(len(signal), self.model.tokens).scatter(1, visible, 1.0)
-    embedded = self.embed(signal, is_visible) + self.positions
+    embedded = _embedded(self.embed, signal, self.model, is_visible) + self.positions
     indices = visible[:, :, None].expand(-1, -1, embedded.shape[-1])
     x = embedded.gather(1, indices)
     for block in self.blocks:

@@ -90,7 +90,11 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
         codes[first:stop], confidence[first:stop] = _decode(
-          probabilities[first:stop], None if refused is None else refused[first:stop], rules, windowing
+          probabilities[first:stop],
+          None if refused is None else refused[first:stop],
+          rules,
+          windowing,
+          is_mixed=_is_next_to(not_worn)[first:stop],
         )
     window_s = windowing.seconds
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]
@@ -136,10 +140,18 @@ def _decode(
   refused: Bool[np.ndarray, 'w'] | None,
   rules: Rules,
   windowing: Windowing,
+  *,
+  is_mixed: Bool[np.ndarray, 'w'],
 ) -> tuple[Int[np.ndarray, 'w'], Float[np.ndarray, 'w']]:
-  """Codes of windows without a gap, and the probability of each one's activity."""
+  """Codes of windows without a gap, and the probability of each one's activity.
+
+  is_mixed: the device is not worn in a part of the window, so its neighbors decide.
+  """
   chain = Chain(rules.mean_bout_s, windowing.step_s, windowing.seconds)
-  codes = chain.smoothed(probabilities).argmax(axis=1)
+  evidence = np.array(probabilities)
+  if not is_mixed.all():
+    evidence[is_mixed] = 1 / evidence.shape[1]
+  codes = chain.smoothed(evidence).argmax(axis=1)
   confidence = probabilities[np.arange(len(codes)), codes]
   # Within a bout: as one more activity, unknown would also take the windows around each change.
   for first, stop, _ in list(_equal_runs(codes)) if rules.unknown_below else ():
@@ -165,6 +177,10 @@ def find_not_worn(
       if code and start_s[stop - 1] + window_s - start_s[first] >= 60 * least_min:
         not_worn[first:stop] = True
   return not_worn
+
+
+def _is_next_to(windows: Bool[np.ndarray, 'w']) -> Bool[np.ndarray, 'w']:
+  return np.r_[windows[1:], False] | np.r_[False, windows[:-1]]
 
 
 def _equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:

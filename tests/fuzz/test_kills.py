@@ -22,7 +22,7 @@ out.mkdir(exist_ok=True)
 if fault == 'partial':
   (out / '.a.json.partial').write_text('')
 (out / 'a.json').write_text('{"seconds": %f, "n": %d}' % (time.time(), was_killed and fault == 'different'))
-time.sleep(0.3)
+time.sleep(0.6)
 (out / 'b').write_text('')
 if was_killed and fault == 'left-overs':
   (out / '.b.partial').write_text('')

@@ -16,13 +16,13 @@ _PROGRAM = """
 import pathlib, signal, sys, time
 fault, out = sys.argv[1], pathlib.Path(sys.argv[2].removeprefix('--out='))
 was_killed = out.exists()
-if fault != 'traceback':
-  signal.signal(signal.SIGINT, signal.SIG_DFL)
+# Processes in the background of a shell ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler if fault == 'traceback' else signal.SIG_DFL)
 out.mkdir(exist_ok=True)
 if fault == 'partial':
   (out / '.a.json.partial').write_text('')
 (out / 'a.json').write_text('{"seconds": %f, "n": %d}' % (time.time(), was_killed and fault == 'different'))
-time.sleep(0.6)
+time.sleep(0.3)
 (out / 'b').write_text('')
 if was_killed and fault == 'left-overs':
   (out / '.b.partial').write_text('')

@@ -28,6 +28,7 @@ TABLE, PAGE = study.places('corrections')
 _MOST = (0, 1, 3, 5, 10)
 _SEEDS = (0, 1, 2)
 _LABELS = 10  # windows of each activity and person that an adapter is trained on
+# Penalty, replayed windows per class.
 _CHOICES = ((0.1, 32), (0.03, 32), (1.0, 32), (0.1, 128), (0.1, 0))
 _GROUP = ['recordings', 'trained_people', 'seed']  # trained_people 0: the bundled base's own head
 

@@ -26,7 +26,7 @@ from har_jax.timeline.decoding import Chain
 LABELED_S = 60.0  # at most, by one correction
 MOST_CORRECTIONS = 32
 # Weight of the squared weights, relative to the windows' summed cross-entropy. Chosen on HAPT's validation
-# people (results/corrections.csv): with more, an activity that the model lacks is learned less.
+# people (results/corrections.csv): with 1, the bundled base learns less from as many corrections.
 PENALTY = 0.1
 REPLAYED = 32  # windows of each class
 # Not replayed: windows that end in so many seconds before a correction. Some had the same wrong answer.

@@ -87,6 +87,7 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     refused = None if predictions.refused is None else predictions.refused[part]
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
     not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, windowing.seconds)
+    is_mixed = _is_next_to(not_worn)
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
         codes[first:stop], confidence[first:stop] = _decode(
@@ -94,7 +95,7 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
           None if refused is None else refused[first:stop],
           rules,
           windowing,
-          is_mixed=_is_next_to(not_worn)[first:stop],
+          is_mixed=is_mixed[first:stop],
         )
     window_s = windowing.seconds
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]

@@ -258,8 +258,8 @@ def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers
   monkeypatch.setattr(main, 'load', load)
   monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
   assert main.main() == 128 + number
-  told = 'interrupted; run the same command again to start over: no file is half-written\n'
-  assert capsys.readouterr().err == told
+  message = 'interrupted; run the same command again to start over: no file is half-written\n'
+  assert capsys.readouterr().err == message
   assert {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
 
 

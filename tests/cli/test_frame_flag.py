@@ -56,7 +56,7 @@ def _predict(folder: pathlib.Path, name: str, *flags: str) -> tuple[str, str, di
 
 @pytest.fixture(scope='module')
 def score(worn) -> dict:
-  """Of another person, as recorded."""
+  """The score of another person's recording, as it is."""
   return _predict(worn, 'as_is')[2]['score']
 
 

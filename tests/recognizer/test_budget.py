@@ -148,11 +148,11 @@ def test_limits_need_the_automatic_method_which_has_them_all(base, monkeypatch):
 
   monkeypatch.setattr(budget, 'choose', choose)
   limits = {'max_memory_mb': 3, 'max_minutes': 1, 'max_adapter_kb': 2}
-  with pytest.raises(UserError) as told:
+  with pytest.raises(UserError) as error:
     Recognizer(base, max_steps=7, validation_fraction=0, **limits).fit(SIGNALS, LABELS)
   labels = float(np.median(np.unique(LABELS, return_counts=True)[1]))
   numbers = {'max_steps': 7, 'rounds': 1, 'labels': labels}
-  assert str(told.value) == f'max_memory_mb=3, max_minutes=1, max_adapter_kb=2 {numbers}'
+  assert str(error.value) == f'max_memory_mb=3, max_minutes=1, max_adapter_kb=2 {numbers}'
 
 
 @pytest.mark.slow

@@ -138,7 +138,7 @@ APP_ROWS = [
       {'columns': OWN}, same=True),
   row('comments and trailing separators', COMMENTED, same=True),
   row('units in the line below the names', UNITS_BELOW, AUTO, same=True, silent=True),
-  row('linear acceleration beside it', FRAME.assign(**{f'linear acc {axis}': 0.0 for axis in 'xyz'})
+  row('linear acceleration next to it', FRAME.assign(**{f'linear acc {axis}': 0.0 for axis in 'xyz'})
       .rename(columns=lambda name: f'total acc {name[1]}' if name in ACC else name), same=True),
   row('compressed', ('walk.csv.gz', gzip.compress(csv(FRAME))), same=True),
   row('time of day over midnight', clock(TIME_S + 86_395, '%H:%M:%S.%f'), same=True),

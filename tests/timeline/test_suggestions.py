@@ -33,8 +33,8 @@ def test_stretches_are_worn_and_overlap_neither_labels_nor_each_other():
 
 
 def test_one_stretch_is_the_fewest():
-  for count, told in ((1, 'no such folder'), (0, 'count is 0')):
-    with pytest.raises(UserError, match=told):
+  for count, message in ((1, 'no such folder'), (0, 'count is 0')):
+    with pytest.raises(UserError, match=message):
       suggestions.suggest('day.csv', count, base='nowhere')
 
 

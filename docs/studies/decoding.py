@@ -134,12 +134,12 @@ def made_up_days(
 
 
 def _day(
-  of: dict[str, list[Recording]], mean_bout_s: float, length_s: float, rng: np.random.Generator
+  recordings: dict[str, list[Recording]], mean_bout_s: float, length_s: float, rng: np.random.Generator
 ) -> Recording:
   acc, gyro, spans, at_s, name = [], [], [], 0.0, ''
   while at_s < length_s:
-    name = rng.choice([activity for activity in of if activity != name])
-    source = of[name][rng.integers(len(of[name]))]
+    name = rng.choice([activity for activity in recordings if activity != name])
+    source = recordings[name][rng.integers(len(recordings[name]))]
     rate_hz = 1 / float(np.median(np.diff(source.acc.time_s)))
     count = min(round((3 + rng.exponential(mean_bout_s)) * rate_hz), len(source.acc.values))
     first = rng.integers(len(source.acc.values) - count + 1)

@@ -165,8 +165,8 @@ def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']
   label, answers, plain = windows.label[tested], streamed.answers[tested], plain[tested]
   is_corrected = np.isin(label, streamed.corrected)
   accuracies = {
-    f'{name}_{suffix}': float((predicted == label)[of].mean()) if of.any() else math.nan
-    for name, of in (('corrected', is_corrected), ('other', ~is_corrected))
+    f'{name}_{suffix}': float((predicted == label)[is_counted].mean()) if is_counted.any() else math.nan
+    for name, is_counted in (('corrected', is_corrected), ('other', ~is_corrected))
     for suffix, predicted in (('plain_accuracy', plain), ('accuracy', answers))
   }
   measured = metrics.measure(label, answers, 1 + int(max(label.max(), answers.max())))

@@ -18,7 +18,7 @@ def fit_installed(
 
   X: in order of time. Above MAX_WINDOWS, evenly spaced windows of each class are used.
   """
-  chosen = evenly_spaced(y, MAX_WINDOWS)
+  indices = evenly_spaced(y, MAX_WINDOWS)
   fitted, seconds, missing = {}, {}, []
   for name, make in BASELINES.items():
     try:
@@ -27,7 +27,7 @@ def fit_installed(
       missing.append(str(error))
       continue
     start_s = time.monotonic()
-    baseline.fit(X[chosen], y[chosen])
+    baseline.fit(X[indices], y[indices])
     fitted[name], seconds[name] = baseline, time.monotonic() - start_s
   return fitted, seconds, missing
 
@@ -35,9 +35,9 @@ def fit_installed(
 def evenly_spaced(y: Int[np.ndarray, 'w'], limit: int) -> Int[np.ndarray, 'k']:
   """Indices of about `limit` windows: the same fraction of each class, at least one, evenly spaced."""
   fraction = min(1.0, limit / len(y))
-  of_classes = [np.flatnonzero(y == label) for label in np.unique(y)]
-  kept = [
+  indices_by_class = [np.flatnonzero(y == label) for label in np.unique(y)]
+  spaced = [
     indices[np.linspace(0, len(indices) - 1, max(1, round(fraction * len(indices)))).astype(int)]
-    for indices in of_classes
+    for indices in indices_by_class
   ]
-  return np.sort(np.concatenate(kept))
+  return np.sort(np.concatenate(spaced))

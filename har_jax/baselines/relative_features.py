@@ -32,9 +32,9 @@ class Described:
   gravity: Float[np.ndarray, 'w 3']  # mean acceleration, m/s²
   moves: Bool[np.ndarray, 'w']
 
-  def only(self, kept: Bool[np.ndarray, 'w']) -> 'Described':
+  def only(self, windows: Bool[np.ndarray, 'w']) -> 'Described':
     """Selects some of the windows."""
-    return Described(self.statistics[kept], self.gravity[kept], self.moves[kept])
+    return Described(self.statistics[windows], self.gravity[windows], self.moves[windows])
 
   def relative_to(self, walking: Bool[np.ndarray, 'w']) -> Float[np.ndarray, 'w f'] | None:
     """The features NAMES; None if too few moving windows are walking, or gravity turns between them.
@@ -76,14 +76,14 @@ def concatenate(parts: Sequence[Described]) -> Described:
   """Windows of one recording that were described some at a time."""
   return Described(
     *(
-      np.concatenate([getattr(each, field.name) for each in parts]) for field in dataclasses.fields(Described)
+      np.concatenate([getattr(part, field.name) for part in parts]) for field in dataclasses.fields(Described)
     )
   )
 
 
 def _statistics(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Float[np.ndarray, 'w s']:
   scales = signals.std(axis=1), np.abs(np.diff(signals, axis=1)).mean(axis=1)
-  return np.concatenate([statistics(signals, rate_hz), *(np.log(each + _FLOOR) for each in scales)], axis=1)
+  return np.concatenate([statistics(signals, rate_hz), *(np.log(scale + _FLOOR) for scale in scales)], axis=1)
 
 
 def _relative_to_gravity(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:

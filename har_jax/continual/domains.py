@@ -179,12 +179,12 @@ def _make_domain(name: str, part: _Part, people: Sequence[np.ndarray], labels: i
   return Domain(name, batch, _sample(part, later, _MOST_TEST))
 
 
-def _sample(part: _Part, rows: Int[np.ndarray, 'p'], most: int) -> Batch:
+def _sample(part: _Part, rows: Int[np.ndarray, 'p'], per_activity: int) -> Batch:
   """Takes at most so many windows of each activity, evenly over all of them."""
   sampled = [np.empty(0, int)]
   for label in np.unique(part.label[rows]):
     indices = rows[part.label[rows] == label]
-    sampled.append(indices[np.unique(np.linspace(0, len(indices) - 1, most).round().astype(int))])
+    sampled.append(indices[np.unique(np.linspace(0, len(indices) - 1, per_activity).round().astype(int))])
   indices = np.sort(np.concatenate(sampled))
   return {
     'signal': PHYSICAL(part.windows.signals[indices]),

@@ -68,9 +68,9 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   present = np.unique(labels)
   kernel, bias = _fit(logits, labels)
   is_known = np.isin(true, present)
-  answers, known = held_out[is_known] @ kernel + bias, np.searchsorted(present, true[is_known])
-  measured = metrics.measure(known, answers.argmax(axis=1), len(present))
-  scores = prediction_sets.fit_scores(special.softmax(answers / _TEMPERATURE, axis=1), known).tolist()
+  answers, true_index = held_out[is_known] @ kernel + bias, np.searchsorted(present, true[is_known])
+  measured = metrics.measure(true_index, answers.argmax(axis=1), len(present))
+  scores = prediction_sets.fit_scores(special.softmax(answers / _TEMPERATURE, axis=1), true_index).tolist()
   output = methods.output_layer(base.variables)
   leaves = {
     f'{output}/kernel': base.variables[f'{output}/kernel'] @ kernel,

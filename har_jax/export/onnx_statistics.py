@@ -89,8 +89,8 @@ def _power(graph: Nodes, name: str, centered: str, samples: int) -> str:
 def _peak(graph: Nodes, name: str, power: str, frequencies_hz: np.ndarray) -> str:
   is_known = _is_more(graph, f'{name}/is_more', power, statistics.LEAST_POWER)
   zero = graph.constant(f'{name}/zero', np.float32(0))
-  known = graph.add('Where', is_known, power, zero, name=f'{name}/known')
-  bins = graph.add('ArgMax', known, name=f'{name}/bin', axis=1, keepdims=0)
+  loud = graph.add('Where', is_known, power, zero, name=f'{name}/known')
+  bins = graph.add('ArgMax', loud, name=f'{name}/bin', axis=1, keepdims=0)
   return graph.add('Gather', graph.constant(f'{name}/frequencies', frequencies_hz), bins, name=name, axis=0)
 
 

@@ -40,8 +40,8 @@ def statistics(graph: Nodes, name: str, x: str) -> str:
   axis = _ints(graph, f'{name}/tokens', 1)
   mean = graph.add('ReduceMean', x, axis, name=f'{name}/mean', keepdims=0)
   largest = graph.add('ReduceMax', x, axis, name=f'{name}/max', keepdims=0)
-  kept = graph.add('ReduceMean', x, axis, name=f'{name}/mean_kept')
-  centered = graph.add('Sub', x, kept, name=f'{name}/centered')
+  broadcast_mean = graph.add('ReduceMean', x, axis, name=f'{name}/mean_kept')
+  centered = graph.add('Sub', x, broadcast_mean, name=f'{name}/centered')
   squares = graph.add('Mul', centered, centered, name=f'{name}/squares')
   variance = graph.add('ReduceMean', squares, axis, name=f'{name}/variance', keepdims=0)
   return graph.concat(

@@ -43,17 +43,17 @@ def aggregate(
 
 def cap(windows: Sequence[int]) -> list[int]:
   """Windows by which clients count: nobody knows how many they have, so at most as many as the median."""
-  most = sorted(windows)[(len(windows) - 1) // 2]
-  return [min(count, most) for count in windows]
+  median = sorted(windows)[(len(windows) - 1) // 2]
+  return [min(count, median) for count in windows]
 
 
-def clip(updates: Sequence[Variables], start: Variables, most: float) -> list[Variables]:
+def clip(updates: Sequence[Variables], start: Variables, factor: float) -> list[Variables]:
   """Shortens each client's change in a collection to a multiple of the median change in it.
 
   Source: arXiv:1911.07963 (norm clipping), with the round's median as its bound.
   """
   norms = _norms(updates, start)
-  limits = {name: most * np.sort(norms[name])[(len(updates) - 1) // 2] for name in norms}
+  limits = {name: factor * np.sort(norms[name])[(len(updates) - 1) // 2] for name in norms}
   return [
     {
       path: _shorten(leaf, start[path], limits[collection(path)], norms[collection(path)][number])

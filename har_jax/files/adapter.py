@@ -69,7 +69,7 @@ class Adapter:
     return f'Adapter({self.card.method}, {", ".join(map(str, self.card.classes))})'
 
 
-def leaves_of(method: Method, settings: Settings, held: Variables) -> Variables:
+def leaves_of(method: Method, settings: Settings, adapted: Variables) -> Variables:
   """Variables of an adapted model that the base cannot reproduce.
 
   These are the method's collections (except for those that it rebuilds from the base), the head and the
@@ -78,12 +78,12 @@ def leaves_of(method: Method, settings: Settings, held: Variables) -> Variables:
   stored = {*method.collections, 'batch_stats'}.difference(method.rebuilt)
   return {
     path: leaf
-    for path, leaf in held.items()
+    for path, leaf in adapted.items()
     if collection(path) in stored or methods.in_head(path) or method.trains(path, settings)
   }
 
 
-def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any] | records.Adapter) -> Adapter:
+def make_adapter(base: Base | None, adapted: Variables, card: Mapping[str, Any] | records.Adapter) -> Adapter:
   """The adapter of an adapted model: the `leaves_of` it.
 
   base: None for a method that starts from scratch.
@@ -101,8 +101,8 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any] | r
   checksum = base.checksum if base is not None and method.pretrained else None
   filled = {'base': checksum, 'har_jax': har_jax.__version__}
   adapter = Adapter({}, records.check(entries | filled, records.Adapter, 'the card', to_do='give others'))
-  _check_variables(adapter, held)
-  leaves = leaves_of(method, adapter.settings, held)
+  _check_variables(adapter, adapted)
+  leaves = leaves_of(method, adapter.settings, adapted)
   inputs = safetensors_io.input_entries(adapter.card.model.windowing)
   complete = adapter.with_card(checksum=safetensors_io.checksum(leaves), **inputs)
   return Adapter(jax.device_put(leaves), complete.card)

@@ -72,7 +72,7 @@ class Base:
     return self  # scikit-learn copies the parameters of an estimator for each fold
 
 
-def make_base(held: Variables, card: Mapping[str, Any] | records.Base) -> Base:
+def make_base(leaves: Variables, card: Mapping[str, Any] | records.Base) -> Base:
   """A base of the encoder among some variables, and of the head if the card has classes.
 
   card: another base's, or entries: `model` is required; `classes`, `sources`, `normalization`, `signals` and
@@ -83,7 +83,7 @@ def make_base(held: Variables, card: Mapping[str, Any] | records.Base) -> Base:
   checked = records.check(filled, records.Base, 'the card', to_do='give others')
   shapes = initial_shapes(Classify(checked.model, len(checked.classes) or 2))
   stored, expected = (
-    leaves if checked.classes else variables.split(leaves, _in_encoder)[0] for leaves in (dict(held), shapes)
+    side if checked.classes else variables.split(side, _in_encoder)[0] for side in (dict(leaves), shapes)
   )
   if lines := variables.difference(expected, stored):
     raise UserError(f"these are not the leaves of the card's model:\n{lines}")
@@ -117,7 +117,7 @@ def prepare(
 
 
 def save_base(
-  folder: str | Place, held: Variables, card: Mapping[str, Any] | records.Base, *, four_bits: bool = False
+  folder: str | Place, leaves: Variables, card: Mapping[str, Any] | records.Base, *, four_bits: bool = False
 ) -> Base:
   """Writes `make_base`'s base, completely or not at all, and returns it.
 
@@ -125,7 +125,7 @@ def save_base(
     has the rounded kernels.
   Raises UserError as `make_base` does, and where the files cannot be written.
   """
-  base = make_base(held, card)
+  base = make_base(leaves, card)
   written = base.variables
   if four_bits:
     # Without double quantization: a product of two floats is the same on every machine, and so is the

@@ -56,11 +56,11 @@ def _loftq(
   kernel: Float[Array, 'i o'], a: Float[Array, 'i r'], b: Float[Array, 'r o'], *, double: bool
 ) -> tuple[Float[Array, 'i r'], Float[Array, 'r o'], Float[Array, 'i o']]:
   """A, B, and the kernel in four bits: alternately what is closest to the kernel without the other."""
-  pair, rest = (a, b), kernel
+  pair, residual = (a, b), kernel
   for _ in range(_LOFTQ_ITERATIONS):
-    rounded = packing.rounded(rest, double=double)
+    rounded = packing.rounded(residual, double=double)
     pair = _principal(kernel - rounded, a, b)
-    rest = kernel - pair[0] @ pair[1]
+    residual = kernel - pair[0] @ pair[1]
   return *pair, rounded
 
 

@@ -129,8 +129,8 @@ def target_modules(variables: Variables, targets: Sequence[str]) -> list[str]:
     names = {target, f'{target}_acc', f'{target}_gyro'}
     matching = [path for path in kernels if not names.isdisjoint(path.split('/')[1:-1])]
     if not matching:
-      known = sorted({part for path in kernels for part in path.split('/')[1:-1]})
-      raise UserError(f'target {target!r} matches no kernel; the modules are {", ".join(known)}')
+      modules_there = sorted({part for path in kernels for part in path.split('/')[1:-1]})
+      raise UserError(f'target {target!r} matches no kernel; the modules are {", ".join(modules_there)}')
     modules |= dict.fromkeys(path.removeprefix('params/').removesuffix('/kernel') for path in matching)
   return list(modules)
 
@@ -158,8 +158,8 @@ def scale_rates(
 
 def check_collections(method: Method, variables: Variables) -> None:
   """Raises UserError if a collection belongs neither to the plain model nor to the method."""
-  known = {*MODEL_COLLECTIONS, *method.collections}
-  if unknown := sorted({collection(path) for path in variables} - known):
+  owned = {*MODEL_COLLECTIONS, *method.collections}
+  if unknown := sorted({collection(path) for path in variables} - owned):
     raise UserError(
       f'{method.name} does not own the collection {", ".join(unknown)}; it owns '
       f'{", ".join(method.collections) or "none"}. Name it in the `collections` of the method that adds it'

@@ -62,22 +62,22 @@ def prepare(
     drawn |= head(drawn) if head is not None else {}
   adapted = method.adapt(drawn, settings, adapter_key)
   check_collections(method, adapted)
-  statistics, rest = split_statistics(adapted)
-  trainable, frozen = split(jax.device_put(rest), lambda path: method.trains(path, settings))
+  statistics, weights = split_statistics(adapted)
+  trainable, frozen = split(jax.device_put(weights), lambda path: method.trains(path, settings))
   return Prepared(trainable, statistics, frozen)
 
 
 def arrange_head(
-  head: Variables, drawn: Variables, known: Sequence[str], classes: Sequence[Any]
+  head: Variables, drawn: Variables, head_classes: Sequence[str], classes: Sequence[Any]
 ) -> Variables:
-  """A head for `classes`, from one that was trained on `known` classes.
+  """A head for `classes`, from one that was trained on `head_classes`.
 
-  The output weights of a class that is not known stay as drawn. Names are compared without case.
+  The output weights of a class that the head lacks stay as drawn. Names are compared without case.
   """
   output = output_layer(drawn) + '/'
-  known_at = {name.casefold(): number for number, name in enumerate(known)}
-  shared = [n for n, name in enumerate(classes) if str(name).casefold() in known_at]
-  to, source = np.array(shared, int), np.array([known_at[str(classes[n]).casefold()] for n in shared], int)
+  numbers = {name.casefold(): number for number, name in enumerate(head_classes)}
+  shared = [n for n, name in enumerate(classes) if str(name).casefold() in numbers]
+  to, source = np.array(shared, int), np.array([numbers[str(classes[n]).casefold()] for n in shared], int)
 
   def arranged(path: str, leaf: Any) -> np.ndarray:  # by NumPy, which compiles nothing
     values = np.array(drawn[path])

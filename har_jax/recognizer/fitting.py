@@ -160,8 +160,8 @@ class Fit:
 
   def _class_means(self, fitted: Fitted) -> dict[str, list[list[float]]]:
     """Mean logits, and mean inputs of the output layer, of each class's training windows."""
-    chosen = evenly_spaced(self.parts.train['label'], MAX_WINDOWS)
-    windows = {name: array[chosen] for name, array in self.parts.train.items()}
+    indices = evenly_spaced(self.parts.train['label'], MAX_WINDOWS)
+    windows = {name: array[indices] for name, array in self.parts.train.items()}
     outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
     logits, labels = outputs[:, -fitted.objective.classes :], windows['label']
     hidden = unknown_activities.hidden(outputs, fitted.objective.classes)

@@ -218,9 +218,9 @@ class Recognizer(parameters.Parameters, Estimator):
     windows, so the answers depend on all of them.
     """
     probabilities = self.predict_proba(X)
-    own = np.zeros(len(probabilities)) if recordings is None else np.asarray(recordings)
-    own = validation.one_per_window(own, len(probabilities), 'recording')
-    adapted = recording_adaptation.adapt_to_recordings(probabilities, self.class_logits, own)
+    recording_of_window = np.zeros(len(probabilities)) if recordings is None else np.asarray(recordings)
+    recording_of_window = validation.one_per_window(recording_of_window, len(probabilities), 'recording')
+    adapted = recording_adaptation.adapt_to_recordings(probabilities, self.class_logits, recording_of_window)
     return self.classes_[adapted.argmax(axis=1)]
 
   def predict_set(

@@ -45,7 +45,7 @@ class RecordingHead:
   @property
   def size(self) -> int:
     """Numbers that were fitted."""
-    return self.mean.size + self.scale.size + sum(each.size for member in self.members for each in member)
+    return self.mean.size + self.scale.size + sum(leaf.size for member in self.members for leaf in member)
 
   def predict_proba(self, features: Float[np.ndarray, 'w f']) -> Float[np.ndarray, 'w y']:
     from scipy import special
@@ -109,7 +109,7 @@ def save(folder: Place, head: RecordingHead, *, base: str) -> None:
   """Writes it, completely or not at all. base: the checksum of the base that it belongs to."""
   leaves = {'mean': head.mean, 'scale': head.scale}
   for number, member in enumerate(head.members):
-    leaves |= {f'member_{number}/{name}': each for name, each in zip(_LEAVES, member, strict=True)}
+    leaves |= {f'member_{number}/{name}': leaf for name, leaf in zip(_LEAVES, member, strict=True)}
   card = records.RecordingHead(base=base, classes=list(head.classes), members=len(head.members))
   safetensors_io.write(folder, _NAME, leaves, card)
 

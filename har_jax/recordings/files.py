@@ -75,9 +75,9 @@ class Files:
     """Files in its folders."""
     below: dict[str, dict[str, File]] = {}
     for name in sorted(self.by_name):
-      top, slash, rest = name.partition('/')
+      top, slash, below_top = name.partition('/')
       if slash:
-        below.setdefault(top, {})[rest] = self.by_name[name]
+        below.setdefault(top, {})[below_top] = self.by_name[name]
     return [Files(top, by_name) for top, by_name in below.items()]
 
   def only(self, file: File) -> 'Files':

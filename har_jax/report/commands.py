@@ -17,8 +17,8 @@ def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
   everything = set(part['target']) | set(' '.join(part['sources']).split())
   usual = part['target'].map(lambda target: ' '.join(sorted(everything - {target})))
   lines = []
-  for sources, of in part.groupby(part['sources'].where(part['sources'] != usual, ''), sort=False):
-    lists = {'targets': of['target'], 'sources': sources.split()}
+  for sources, runs in part.groupby(part['sources'].where(part['sources'] != usual, ''), sort=False):
+    lists = {'targets': runs['target'], 'sources': sources.split()}
     lists |= {'methods': part['method'], 'seeds': part['seed']}
     flags = {name: ','.join(dict.fromkeys(map(str, values))) for name, values in lists.items()}
     words = [f'--{name}={text}' for name, text in flags.items() if text]

@@ -77,7 +77,7 @@ def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
   adapters = adapters.where(runs['lora_rank'].notna(), np.nan)
   # A run without adapters joins those that its own experiment has most of.
   for family in ([settings, runs['experiment']], settings):
-    most_frequent = adapters.groupby(family).transform(lambda of: of.mode().get(0, np.nan))
+    most_frequent = adapters.groupby(family).transform(lambda values: values.mode().get(0, np.nan))
     adapters = adapters.fillna(most_frequent)
   windows = runs.groupby([settings, 'target', 'windows'], sort=False).ngroup()
   keys = {

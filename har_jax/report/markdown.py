@@ -97,7 +97,9 @@ def mean_rows(runs: pd.DataFrame, by: Sequence[str], columns: Mapping[str, tuple
     lambda group: len(group) == runs['target'].nunique() > 1
   )
   means = whole.groupby([*by], sort=False).agg(lambda column: column.mean(skipna=False)).reset_index()
-  texts = {name: [number(value, form) for value in means[of]] for name, (of, form) in columns.items()}
+  texts = {
+    name: [number(value, form) for value in means[measure]] for name, (measure, form) in columns.items()
+  }
   return means[[*by]].assign(target=MEAN, **texts)[['target', *by, *columns]]
 
 

@@ -96,14 +96,16 @@ def table2(runs: pd.DataFrame) -> list[Section]:
       **{name: spread_of(*column, count=True) for name, column in difference.items()},
       'trainable': span_of('trained_parameters'),
       'total': span_of('total_parameters'),
-      'training, s': lambda of: f'{of["seconds"].mean():,.1f}',
+      'training, s': lambda runs: f'{runs["seconds"].mean():,.1f}',
     }
     is_same_split = part['split'].iat[0] == published.SPLIT
     remark = (
       f'of {published.SOURCE}, window-wise split{"" if is_same_split else ", not comparable with this one"}'
     )
     table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
-    means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
+    means = mean_rows(
+      part, ['method'], {name: (measure, '.3f') for name, measure in _MEASURES.items()} | difference
+    )
     notes += groups.not_run(part)
     notes += [note for method, note in TEXTS['kinds'].items() if method in set(part['method'])]
     title = f'Table II: {groups.title(part)}'

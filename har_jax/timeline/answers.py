@@ -68,12 +68,12 @@ class Answers:
     import pandas as pd
 
     summary = self.summary
-    rest = {
+    other_minutes = {
       UNKNOWN: summary['unknown_minutes'],
       'not worn': summary['not_worn_minutes'],
       'no signal': summary['gap_minutes'],
     }
-    return pd.Series(summary['minutes'] | rest, name='minutes').rename_axis('activity').to_frame()
+    return pd.Series(summary['minutes'] | other_minutes, name='minutes').rename_axis('activity').to_frame()
 
   @property
   def days(self) -> 'pd.DataFrame':

@@ -26,9 +26,10 @@ _TINY = 1e-9
 def in_order(predictions: Predictions, classes: Sequence[str]) -> Predictions:
   """Predictions with another adapter's order of classes. Raises UserError if these are other classes."""
   if set(classes) != set(predictions.classes):
-    own, other = (', '.join(sorted(names)) for names in (classes, predictions.classes))
+    names, other = (', '.join(sorted(names)) for names in (classes, predictions.classes))
     raise UserError(
-      f"the first device's adapter answers {own}, the second one's {other}: adapt both to the same activities"
+      f"the first device's adapter answers {names}, the second one's {other}: "
+      'adapt both to the same activities'
     )
   order = [predictions.classes.index(name) for name in classes]
   return dataclasses.replace(

@@ -237,7 +237,7 @@ def _measure_rest(at_rest: still.Rest) -> dict[str, Any]:
     'directions': still.count_directions(at_rest.means),
     'noise_m_s2': None if at_rest.noise_m_s2 is None else round(at_rest.noise_m_s2, 4),
     'gravity_error_m_s2': [
-      round(float(most(at_rest.errors)), 3) for most in (np.min, np.max) if len(at_rest.errors)
+      round(float(extreme(at_rest.errors)), 3) for extreme in (np.min, np.max) if len(at_rest.errors)
     ],
     'calibration': None,
   }

@@ -126,8 +126,8 @@ def _candidates(predictions: Predictions, reading: Reading, length_s: float) -> 
       is_off = off[first : first + STRETCH_WINDOWS].any()
       if not is_off and not segments.clip(spans, start_s[first], start_s[first] + length_s):
         firsts.append(part.start + first)
-  chosen = np.linspace(0, len(firsts) - 1, min(len(firsts), _MOST_STRETCHES)).round().astype(int)
-  return np.array(firsts, np.int64)[chosen]
+  spaced = np.linspace(0, len(firsts) - 1, min(len(firsts), _MOST_STRETCHES)).round().astype(int)
+  return np.array(firsts, np.int64)[spaced]
 
 
 def _features(

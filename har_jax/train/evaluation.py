@@ -42,9 +42,9 @@ def predict(
   count = len(windows['signal'])
   if tta_shifts > 1:
     shifts = [round(i * objective.model.patch_size / tta_shifts) for i in range(tta_shifts)]
-    parts, most = [], BATCH_SIZES[-1]
-    for first in range(0, count, most):  # all shifts of all windows at once would take much memory
-      part = {name: array[first : first + most] for name, array in windows.items()}
+    parts, chunk = [], BATCH_SIZES[-1]
+    for first in range(0, count, chunk):  # all shifts of all windows at once would take much memory
+      part = {name: array[first : first + chunk] for name, array in windows.items()}
       shifted = {name: np.concatenate([array] * tta_shifts) for name, array in part.items()}
       shifted['signal'] = np.concatenate([np.roll(part['signal'], shift, axis=1) for shift in shifts])
       predicted = predict(objective, variables, shifted, sizes=sizes)

@@ -142,12 +142,31 @@ def _help_texts() -> Iterator[tuple[str, str]]:
     yield from ((f'{name} --{flag}', flags[flag].help) for flag in flags)
 
 
+def _messages() -> Iterator[tuple[str, str]]:
+  """File and line, and the text of each error and warning; a value in it is one word."""
+  for path in _code():
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+      if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(('Error', '.warning')):
+        parts = getattr(node.args[0], 'values', [node.args[0]])
+        text = ''.join(
+          str(getattr(part, 'value', '')) if isinstance(part, ast.Constant) else 'X' for part in parts
+        )
+        yield f'{path.relative_to(_ROOT)}:{node.lineno}', text
+
+
+def _pages() -> Iterator[tuple[str, str]]:
+  """Pages of documentation, without code and addresses; an item of a list or a cell is a paragraph."""
+  for path in (*_ROOT.glob('*.md'), *_ROOT.glob('docs/**/*.md'), _ROOT / 'tests/README.md'):
+    text = re.sub(r'```.*?```|^    .*?$|\]\(.*?\)', '', path.read_text(encoding='utf-8'), flags=re.S | re.M)
+    yield str(path.relative_to(_ROOT)), re.sub(r'\||^ *([-*]|\d+\.) ', '\n\n', text, flags=re.M)
+
+
 def test_a_sentence_has_25_words_or_fewer():
   docstrings = [(where, ast.get_docstring(node) or '') for where, node in _definitions()]
   comments = [entry for path in _code() for entry in _comments(path)]
   long = [
     f'{where}: {sentence}'
-    for where, text in [*docstrings, *comments, *_help_texts()]
+    for where, text in [*docstrings, *comments, *_help_texts(), *_messages(), *_pages()]
     for paragraph in re.split(r'\n\s*\n|\n(?=.*\S {2,}\S)|\n(?=Parameters|Attributes|Examples| *>>>)', text)
     for sentence in re.split(r'[.!?;:]\s', paragraph)
     if len(re.findall(r'[^\s(]*\w\S*', sentence)) > 25

@@ -49,8 +49,8 @@ _COUNTED_ROUNDS = 2
 _STEPS_ALONE, _STEPS_POOLED = 100, 400
 _KINDS = ('bytes', 'serialized')  # of a client in a round: of the arrays, and of the whole message
 _SCORES = (
-  f'{_ROUNDS} rounds of LoRA with rank 32 and a learning rate of 3e-3, and 5 steps of a client in a round, '
-  'where nothing else is named. “Alone” and “pooled” have that rate too. '
+  f'If nothing else is named: {_ROUNDS} rounds of LoRA with rank 32, a learning rate of 3e-3, and 5 steps of '
+  'a client in a round. “Alone” and “pooled” have that rate too. '
   '“Labels” are the labeled windows of each activity and client, or the first half of all. “Missing” are '
   'activities that each client has no label of. Macro-F1 is on people who never took part, and on the '
   'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '

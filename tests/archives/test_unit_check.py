@@ -12,6 +12,7 @@ from official import OFFICIAL
 from har_jax.archives import ARCHIVES
 from har_jax.archives.archive import Archive
 from har_jax.datasets.prepare import prepare
+from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
 from har_jax.signal.recording import Recording, Samples
 
@@ -100,3 +101,12 @@ def test_one_device_in_another_unit_is_a_warning(tmp_path, caplog):
     'hapt: acceleration is in m/s2 by its own numbers, but 30 of 90 s in g: do all devices have the same '
     'unit?'
   )
+
+
+@pytest.mark.parametrize(('seconds', 'warnings'), [(0.9, 0), (1.1, 1)])
+def test_a_hundredth_of_the_time_in_another_unit_is_no_warning(seconds, warnings, caplog):
+  check = UnitCheck('hapt', 50)
+  for unit, length_s in (('m/s2', 100.0 - seconds), ('g', seconds)):
+    check._judge('acceleration', length_s, lambda _, unit=unit: unit)
+  check.finish([])
+  assert len(caplog.messages) == warnings

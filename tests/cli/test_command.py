@@ -105,6 +105,8 @@ def test_a_field_with_a_help_text_is_a_flag_with_its_default(name, cls, others):
   for field in fields:
     flag = values[others.get(field.name, field.name)]
     assert (flag.help, flag.default) == (field.metadata['help'], field.default)
+  measured = {'batch': 32, 'steps': 100}  # with these
+  assert all(getattr(cls, name, value) == value for name, value in measured.items())
 
 
 def test_lodo_has_a_flag_for_every_hyperparameter():

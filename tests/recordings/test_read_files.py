@@ -162,6 +162,8 @@ APP_ROWS = [
   row('an irregular clock', user_files.frame(IRREGULAR_S, ACC_M_S2, GYRO_RAD_S), AUTO,
       arrays={'time_s': (IRREGULAR_S - IRREGULAR_S[0], 1e-9)},
       notes=['The rate of the accelerometer is', 'steps from']),
+  row('two columns of time', FRAME.assign(timestamp=FRAME['time']), same=True,
+      notes=['Time is read from time; timestamp could be it']),
   # 0.9 s a sample: a gap is 2.7 s.
   row('a slow clock', at(TIME_S * 45).head(60), {'time_unit': 's'}, offsets_s=[0.0]),
   row('a gap, within a label', at(TIME_S + 3 * (TIME_S >= 8)).assign(label=WALKS), files=2 * ['day'],

@@ -124,6 +124,17 @@ def test_rules_out_of_range_are_errors(rules):
     Rules(**rules)
 
 
+def test_rules_in_words():
+  assert str(Rules(0.0, not_worn_min=0.0)) == 'each window alone'
+  words = str(Rules(20.0, unknown_below=0.5, refusal_rate=0.05, not_worn_min=60.0)).split('; ')
+  assert words[0].endswith('bout of 20 s')
+  assert words[1:] == [
+    'unknown below 0.5',
+    'unknown if unlike all activities, at a refusal rate of 0.05',
+    'not worn after 60 minutes without movement',
+  ]
+
+
 def _reading(lengths_s: list[float], files: list[str], offsets_s: list[float], start: str = '') -> Reading:
   recordings = []
   for length_s in lengths_s:

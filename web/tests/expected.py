@@ -85,7 +85,7 @@ def _answers(recognizer: Recognizer, time_s: np.ndarray, samples: np.ndarray) ->
 def _lengths() -> dict:
   """Cards and windows of models that take other windows, by their length and rate."""
   found = {}
-  for windowing in (config.Windowing(256, 50), config.Windowing(64, 25)):
+  for windowing in (config.Windowing(256, 50), config.Windowing(64, 12)):
     model = config.Model(
       patch_size=4,
       stem=(8, 8),

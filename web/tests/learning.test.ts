@@ -98,6 +98,18 @@ test('a span without a whole window is not learned, nor what lies outside it', (
   expect(learner.names).toEqual(['a', 'b', 'c']);
 });
 
+test('a correction labels the last minute at most, and thirty-three are remembered', () => {
+  const learner = new Learner('x', new Chain(0, 1, 1), ['a', 'b'], 1);
+  for (let i = 0; i < 100; i++) learner.update(i, [i % 7], [1, 0]);
+  learner.correct('b', 0);
+  expect(learner.save().layers[1].corrected).toHaveLength(61);
+  for (let i = 100; i < 134; i++) {
+    learner.update(i, [i % 7], [1, 0]);
+    learner.correct('b', i);
+  }
+  expect(learner.corrections).toHaveLength(33);
+});
+
 test('of many windows a class keeps thirty-two, each as likely as another', () => {
   const random = [0.999, 0.5, 0];
   const learner = new Learner('x', new Chain(0, 1, 1), ['a', 'b'], 1, () => random.shift() ?? 1);
@@ -114,9 +126,11 @@ test.each(Object.keys(adapters))('the adapter has the leaves of Python: %s', asy
   const { added, card } = adapters[name];
   const content = new Uint8Array(at('adapter.safetensors')).buffer;
   const before = JSON.parse(at('adapter.json').toString()) as AdapterCard;
-  const files = await withLearned(before, content, { added, created: ['rowing'], corrections: 2 });
+  const learned = { added, created: ['rowing'], corrections: 2 };
+  const files = await withLearned({ ...before, corrections: 3 }, content, learned);
   const { sums, ...made } = JSON.parse(String(files['adapter.json'])) as AdapterCard & { sums: object };
-  expect(made).toEqual(JSON.parse(JSON.stringify(card))); // which has no negative zero
+  const expected = JSON.parse(JSON.stringify(card)) as AdapterCard; // without a negative zero
+  expect(made).toEqual({ ...expected, corrections: 5 });
   expect(made.checksum).not.toBe(before.checksum);
   expect(Object.keys(sums)).toEqual(['adapter.safetensors']);
 });

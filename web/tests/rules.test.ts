@@ -8,7 +8,9 @@ import { FrameCheck } from '../src/frame';
 import type { Card } from '../src/model';
 import { Recognizer, type Answer } from '../src/recognizer';
 import { Recorder } from '../src/recorder';
+import { countSteps } from '../src/steps';
 import { Timeline } from '../src/timeline';
+import { adaptToRecording } from '../src/whole';
 
 const ADAPTER = { checksum: 'x', temperature: 1 } as AdapterCard;
 const CARD: Card = {
@@ -20,22 +22,28 @@ const CARD: Card = {
 };
 
 const CHAIN = new Chain(2, 1.28, 2.56);
+const near = (value: number): unknown => expect.closeTo(value, 6) as unknown;
 
-/** The answers to windows of these probabilities, half a window apart. */
-async function answers(probabilities: number[][], unknownBelow: number): Promise<Answer[]> {
-  const waiting = [...probabilities];
+/** The answers to windows of these probabilities, half a window apart, with a pause between the parts. */
+async function answers(parts: number[][][], unknownBelow: number, adapter = ADAPTER): Promise<Answer[]> {
+  const waiting = parts.flat();
+  const count = waiting.length;
   const made: Answer[] = [];
   await new Promise<void>((resolve, reject) => {
     const logits = (): number[] => (waiting.shift() ?? []).map(Math.log);
     const run = () => Promise.resolve({ hidden: [0], logits: logits() });
-    const model = { card: CARD, adapter: ADAPTER, run };
+    const model = { card: CARD, adapter, run };
     const push = (answer: Answer): void => {
       made.push(answer);
-      if (made.length === probabilities.length) resolve();
+      if (made.length === count) resolve();
     };
-    const recognizer = new Recognizer(model, 0, () => unknownBelow, push, reject);
-    for (let i = 0; i < 128 + 64 * (probabilities.length - 1); i++) {
-      recognizer.push({ timeS: i / 50, values: [0, 0, 9.8, 0, 0, 0] });
+    const recognizer = new Recognizer(model, 100, () => unknownBelow, push, reject);
+    let number = 0;
+    for (const part of parts) {
+      for (let i = 0; i < 128 + 64 * (part.length - 1); i++) {
+        recognizer.push({ timeS: number++ / 50, values: [0, 0, 9.8, 0, 0, 0] });
+      }
+      number += 15; // 0.3 s
     }
   });
   return made;
@@ -44,13 +52,29 @@ async function answers(probabilities: number[][], unknownBelow: number): Promise
 test('whether a bout is known does not depend on the bout before it', async () => {
   const sure = Array.from({ length: 9 }, () => [0.999, 0.001]);
   const doubtful = Array.from({ length: 5 }, () => [0.2, 0.8]);
-  const made = await answers([...sure, ...doubtful], 0.85);
+  const made = await answers([[...sure, ...doubtful]], 0.85);
   const change = made.findIndex(({ best }) => best === 1);
   expect(change).toBeGreaterThan(8);
   expect(made.slice(0, change).map(({ isKnown }) => isKnown)).not.toContain(false);
   expect(made[change].isKnown).toBe(false);
   // No sample twice.
   expect(made.map(({ lengths }) => lengths.length)).toEqual([128, ...Array<number>(13).fill(64)]);
+});
+
+test('after a pause nothing before it counts', async () => {
+  const made = await answers([Array<number[]>(3).fill([0.9, 0.1]), [[0.5, 0.5], [0.9, 0.1]]], 0.5);
+  expect(made.map(({ isFirst }) => isFirst)).toEqual([true, false, false, true, false]);
+  expect(made[3].posterior).toEqual(made[3].alone);
+  expect(made[3].isKnown).toBe(true); // not below the threshold
+  expect(made.map(({ startS }) => startS - 100)).toEqual([0, 1.28, 2.56, 5.42, 6.7].map(near));
+});
+
+test('windows are adapted to the four hundred before them', async () => {
+  const class_logits = [[1, 0], [0, 1]];
+  const rows = Array.from({ length: 404 }, (_, i) => (i < 3 ? [0.99, 0.01] : [0.5 + 0.3 * Math.sin(i), 0]));
+  for (const row of rows) row[1] = 1 - row[0];
+  const made = await answers([rows], 0, { ...ADAPTER, class_logits });
+  expect(made[403].probabilities).toEqual(adaptToRecording(rows.slice(3), class_logits)[400].map(near));
 });
 
 const ANSWER: Answer = {
@@ -83,17 +107,42 @@ test('answers with an activity that was learned stand beside those before it', (
     '2560.000,rowing,1.0000,0.0000,0.1000,0.9000,rowing,',
   ]);
   expect([...totals(rows, 1.28)]).toEqual([['walking', 2.56], ['rowing', 1.28]]);
+  timeline.push({ ...ANSWER, ...learned, startS: 3.84, corrections: 2 });
+  expect(timeline.sessions).toHaveLength(3);
 });
 
-test('an answer after a gap begins a bar of its own', () => {
+test('windows on both sides of a gap say nothing of each other', () => {
+  const rows = [0, 1.28, 2.56, 9].map((startS) => [1000 * startS, Number(startS === 9), 0, 1, 0.9, 0.1]);
+  rows[3].splice(4, 2, 0.45, 0.55);
+  const made = tabulate([{ names: CARD.classes, model: '', corrections: 0, rows }], ADAPTER, CHAIN);
+  expect(made.map(({ activity }) => activity)).toEqual(['walking', 'walking', 'walking', 'rest']);
+});
+
+test('an answer after a gap or another activity begins a bar of its own', () => {
   const timeline = new Timeline('x', 1.28);
-  for (const [startS, isFirst] of [[0, true], [1.28, false], [3, true]] as const) {
-    timeline.push({ ...ANSWER, startS, isFirst });
+  const times = [[0, true, 0], [1.28, false, 0], [3, true, 0], [4.28, false, 1], [5.56, false, 0]] as const;
+  for (const [startS, isFirst, best] of times) timeline.push({ ...ANSWER, startS, isFirst, best });
+  const last = [3, 5.56].map((startS) => ({ startS, stopS: near(startS + 1.28) }));
+  expect(timeline.bars(0).get('walking')).toEqual([{ startS: 0, stopS: 2.56 }, ...last]);
+  expect(timeline.bars(1.28).get('walking')).toEqual([{ startS: 1.28, stopS: 2.56 }, ...last]);
+});
+
+test('labels leave out both ends, and labels without more than these', () => {
+  const recorder = new Recorder(500);
+  const takes: Record<string, number[]> = { walking: [0, 1, 1, 10], lying: [], rest: [20, 26] };
+  for (const [label, timesS] of Object.entries(takes)) {
+    recorder.start(label);
+    for (const timeS of timesS) recorder.push({ timeS, values: [0, 0, 9.8, 0, 0, 0] });
   }
-  expect(timeline.bars(0).get('walking')).toEqual([
-    { startS: 0, stopS: 2.56 },
-    { startS: 3, stopS: 4.28 },
-  ]);
+  expect(recorder.takes.map(({ label, rows }) => [label, rows.length])).toEqual([['walking', 3], ['rest', 2]]);
+  expect(recorder.labelsCsv(3)).toBe('start_ms,end_ms,activity\n3500.000,7500.000,walking\n');
+  expect(recorder.labelsCsv(2.9)).toContain('23400.000,23600.000,rest\n');
+});
+
+test('a stride is the shortest period that fits nearly as well as the best', () => {
+  const lengths = Array.from({ length: 600 }, (_, i) => Math.sin(i / 50 / 0.8 * 2 * Math.PI));
+  const uneven = lengths.map((value, i) => value + 0.3 * Math.sin(i / 50 / 1.6 * 2 * Math.PI));
+  expect(countSteps(uneven, 50, [0.8, 1.6]).cadence).toBeCloseTo(150, 0);
 });
 
 test('a recording has rotation only if all its parts have', () => {
@@ -117,4 +166,8 @@ test('what the first windows contradict is taken back when later ones do not', (
     check.push({ signal: window(z), rateHz: 50 }),
   );
   expect([said[18], said[19], said[78], said[79]]).toEqual([undefined, 'opposite', 'opposite', undefined]);
+  const table = new FrameCheck({ gravity, length_g: 1, rates_hz: [] }, 50); // on which the device lay at first
+  const still = new Float32Array(128 * 6).map((_, index) => (index % 6 === 2 ? -9.8 : 0));
+  const signals = [...Array<Float32Array>(70).fill(still), ...Array<Float32Array>(10).fill(window(9.8))];
+  expect(signals.map((signal) => table.push({ signal, rateHz: 50 }))[79]).toBeUndefined();
 });

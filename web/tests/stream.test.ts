@@ -52,6 +52,7 @@ test('samples that are missing or not later are dropped', () => {
   ]);
   expect(found).toHaveLength(windows.length);
   expect(furthest(found[3].signal, windows[3])).toBeLessThan(1e-5);
+  expect(found[3].rateHz).toBeCloseTo(50, 6);
 });
 
 test('steps of a real recording are those of Python', () => {

@@ -20,7 +20,7 @@ from har_jax import config, export, variables
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.errors import UserError
-from har_jax.export import merged
+from har_jax.export import merged, onnx_graph
 from har_jax.export.stablehlo import quantize
 
 pytestmark = pytest.mark.slow
@@ -99,6 +99,24 @@ def test_models_of_every_shape_are_exported(recognizer_of, tiny, signals, name, 
   adapted = recognizer_of(dataclasses.replace(tiny, **changed), method, lora)
   exported = _one_by_one(export.make(adapted, name), signals[:5])
   np.testing.assert_allclose(exported, adapted.predict_proba(signals[:5]), atol=export_cases.BOUND['float32'])
+
+
+def test_norms_are_exported_with_the_epsilons_of_the_model():
+  _skip_unless_installed('onnx')
+  import onnx
+
+  leaves = {
+    'params': {'scale': 2, 'bias': 0, 'kernel': np.ones((1, 1))},
+    'batch_stats': {'mean': 0, 'var': 0},
+  }
+  held = {f'{kind}/norm/{name}': np.array(leaf) for kind in leaves for name, leaf in leaves[kind].items()}
+  none = np.zeros(6, np.float32)
+  graph = onnx_graph._Graph(merged.Merged(held, config.Model(), (), none, none, 1.0))
+  graph._dense('norm', graph._norm('norm', 'x'), 'norm')
+  (epsilon,) = (each.f for each in graph.nodes[0].attribute if each.name == 'epsilon')
+  (kernel,) = (onnx.numpy_helper.to_array(each) for each in graph.constants if each.name == 'norm/kernel')
+  assert epsilon == pytest.approx(1e-6)  # those of Flax
+  assert kernel == pytest.approx(2 / 1e-5**0.5)
 
 
 @pytest.mark.archives

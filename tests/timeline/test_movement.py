@@ -36,6 +36,8 @@ def test_the_rate_of_the_sensor_does_not_matter_and_short_walks_count():
   for seconds, rate_hz in ((30.0, 20.0), (30.0, 104.0), (2.6, 50.0)):
     counted, _ = steps.count_steps(_walk(seconds, 108, 1.0, rate_hz), (0.8, 1.6))
     assert counted == pytest.approx(seconds * 1.8, rel=0.05)
+  two_strides = dataclasses.replace(_walk(1.61, 120, 3.0), time_s=np.arange(81) / 50)
+  assert steps.count_steps(two_strides, (0.8, 1.6))[0] == pytest.approx(3.2, rel=0.05)
 
 
 def test_noise_has_no_steps():

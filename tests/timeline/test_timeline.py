@@ -126,6 +126,7 @@ def test_rules_out_of_range_are_errors(rules):
 
 def test_rules_in_words():
   assert str(Rules(0.0, not_worn_min=0.0)) == 'each window alone'
+  assert str(Rules(0.0)) == 'each window alone; not worn after 30 minutes without movement'
   words = str(Rules(20.0, unknown_below=0.5, refusal_rate=0.05, not_worn_min=60.0)).split('; ')
   assert words[0].endswith('bout of 20 s')
   assert words[1:] == [

@@ -216,8 +216,8 @@ def _trained() -> tuple[SignalSummary, np.ndarray]:
   """What the exported card says of the training recordings, a made-up walk and rest; and 20 such windows."""
   samples = _samples(np.arange(0, _SECONDS, 1 / 50)).astype(np.float32)
   walks, rests = (
-    np.stack([samples[first + shift : first + shift + 128] for shift in range(0, 222, 6)])
-    for first in (0, 350)
+    np.stack([samples[first + shift : first + shift + 128] for shift in range(0, 222, step)])
+    for first, step in ((0, 6), (350, 12))
   )
   names = ['walking'] * len(walks) + ['resting'] * len(rests)
   summary = signal_summary.summarize(np.concatenate([walks, rests]), names, 50)

@@ -78,4 +78,6 @@ test('the filter over time is that of Python', () => {
     before = filter.update(before, row);
     expect(furthest(before, chain.posteriors[index])).toBeLessThan(1e-12);
   });
+  const apart = new Chain(5, 2.56, 2.56).update(undefined, [0.8, 0.2]); // no evidence counts twice
+  expect(furthest(apart, [0.8, 0.2])).toBeLessThan(1e-12);
 });

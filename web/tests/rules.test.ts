@@ -121,8 +121,8 @@ test('windows on both sides of a gap say nothing of each other', () => {
 
 test('an answer after a gap or another activity begins a bar of its own', () => {
   const timeline = new Timeline('x', 1.28);
-  const times = [[0, true, 0], [1.28, false, 0], [3, true, 0], [4.28, false, 1], [5.56, false, 0]] as const;
-  for (const [startS, isFirst, best] of times) timeline.push({ ...ANSWER, startS, isFirst, best });
+  const shown = [[0, true, 0], [1.28, false, 0], [3, true, 0], [4.28, false, 1], [5.56, false, 0]] as const;
+  for (const [startS, isFirst, best] of shown) timeline.push({ ...ANSWER, startS, isFirst, best });
   const last = [3, 5.56].map((startS) => ({ startS, stopS: near(startS + 1.28) }));
   expect(timeline.bars(0).get('walking')).toEqual([{ startS: 0, stopS: 2.56 }, ...last]);
   expect(timeline.bars(1.28).get('walking')).toEqual([{ startS: 1.28, stopS: 2.56 }, ...last]);
@@ -135,7 +135,7 @@ test('labels leave out both ends, and labels without more than these', () => {
     recorder.start(label);
     for (const timeS of timesS) recorder.push({ timeS, values: [0, 0, 9.8, 0, 0, 0] });
   }
-  expect(recorder.takes.map(({ label, rows }) => [label, rows.length])).toEqual([['walking', 3], ['rest', 2]]);
+  expect(recorder.takes.map(({ label, rows }) => `${label} ${rows.length}`)).toEqual(['walking 3', 'rest 2']);
   expect(recorder.labelsCsv(3)).toBe('start_ms,end_ms,activity\n3500.000,7500.000,walking\n');
   expect(recorder.labelsCsv(2.9)).toContain('23400.000,23600.000,rest\n');
 });
@@ -167,7 +167,7 @@ test('what the first windows contradict is taken back when later ones do not', (
     check.push({ signal: window(z), rateHz: 50 }),
   );
   expect([said[18], said[19], said[78], said[79]]).toEqual([undefined, 'opposite', 'opposite', undefined]);
-  const table = new FrameCheck({ gravity, length_g: 1, rates_hz: [] }, 50); // on which the device lay at first
+  const table = new FrameCheck({ gravity, length_g: 1, rates_hz: [] }, 50); // where it lay at first
   const still = new Float32Array(128 * 6).map((_, index) => (index % 6 === 2 ? -9.8 : 0));
   const signals = [...Array<Float32Array>(70).fill(still), ...Array<Float32Array>(10).fill(window(9.8))];
   expect(signals.map((signal) => table.push({ signal, rateHz: 50 }))[79]).toBeUndefined();

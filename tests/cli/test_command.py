@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 
+import jax
 import pytest
 from absl import flags
 from in_process import refuse
 from toy_command import toy_module
 
 from har_jax import config
-from har_jax.cli import command, flagfiles, main, training
+from har_jax.cli import command, flagfiles, main, processes, training
 from har_jax.continual.settings import Settings
 from har_jax.errors import Stopped, Terminated, UserError
 from har_jax.federated.federation import Federation
@@ -127,6 +128,16 @@ def test_hyperparameter_flags_override_the_preset():
   model = dataclasses.replace(paper.model, width=96, head=(8, 4), stem=(), log_std=False)
   assert (experiment().model, experiment().protocol.split) == (model, 'subject')
   assert experiment().lora == paper.lora
+
+
+def test_the_number_of_devices_on_the_cpu_is_that_of_the_flag(monkeypatch):
+  values, set_to = flags.FlagValues(), {}
+  monkeypatch.setattr(jax.config, 'update', set_to.__setitem__)
+  set_devices = processes.define_cpu_devices(values)
+  for words, expected in (([], {}), (['--cpu_devices=2'], {'jax_num_cpu_devices': 2})):
+    values(['har-jax', *words])
+    set_devices()
+    assert set_to == expected
 
 
 IN_SAMPLE = (

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import types
 
 import made_people
 import msgspec
@@ -14,6 +15,7 @@ from in_process import refuse, succeed
 from sklearn import metrics
 
 from har_jax import Recognizer, files, locks, records
+from har_jax.cli import continual
 from har_jax.continual import domains, run, strategies
 from har_jax.continual.learner import part
 from har_jax.continual.settings import Settings
@@ -187,6 +189,13 @@ def test_datasets_of_the_same_people_are_refused(tmp_path):
 )
 def test_flags_that_do_not_fit_are_refused(arguments, named, windows, tmp_path):
   assert named in refuse('continual', *arguments, f'--windows={windows}', f'--out={tmp_path}/out')
+
+
+def test_the_line_of_a_domain_has_the_mean_of_the_scores_there_are(capsys):
+  entry = types.SimpleNamespace(domain='a', macro_f1=[0.5, None, 0.75], bytes=2_500_000, seconds=1.0)
+  continual._print_domain(entry)
+  expected = 'a: macro-F1 0.625 on average over all domains, 2.50 MB kept, 1.0 s\n'
+  assert capsys.readouterr().out == expected
 
 
 def _export(folder: pathlib.Path, test: Batch) -> pathlib.Path:

@@ -1,5 +1,6 @@
 """Files of research devices that were cut, damaged or made by hand: each ends with a sentence."""
 
+import datetime
 import re
 import struct
 
@@ -12,6 +13,7 @@ from test_user_formats import ONE
 
 from har_jax import recordings
 from har_jax.errors import UserError
+from har_jax.recordings.formats import devices
 
 
 def _axivity(tmp_path, change) -> recordings.Reading:
@@ -105,6 +107,13 @@ def test_a_geneactiv_with_fewer_pages_than_it_names_is_read_with_a_warning(tmp_p
     '1 blocks of samples are damaged or missing: they were left out.',
     'The file says that it has 4 pages of samples, but it has 3.',
   ]
+
+
+def test_dates_of_axivity_are_packed_into_bits():
+  dates = np.array([(42, 5, 28, 10, 30, 15), (42, 13, 28, 10, 30, 15)], np.uint32)
+  right, wrong = devices._seconds(np.bitwise_or.reduce(dates << np.uint32([26, 22, 17, 12, 6, 0]), axis=1))
+  assert right == datetime.datetime(2042, 5, 28, 10, 30, 15, tzinfo=datetime.UTC).timestamp()
+  assert np.isnan(wrong)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def _blocks(page: str, language: str) -> list[str]:
 def _commands(page: str) -> list[str]:
   """Commands that run as written. A command with a <placeholder> does not."""
   lines = [line for block in _blocks(page, 'sh') for line in block.splitlines()]
-  return [line for line in lines if line.startswith(('har-jax ', 'python docs/')) and '<' not in line]
+  return [line for line in lines if re.match('har-jax |python (docs|runs)/', line) and '<' not in line]
 
 
 def _snippets(page: str) -> list[tuple[str, str | None]]:

@@ -2,6 +2,7 @@
 
 <folder>/model.onnx | model.tflite | model.stablehlo    the merged model, with normalization and temperature
 <folder>/model.json                                     classes, shapes, units, rate, adapter, versions
+<folder>/predict.py                                     next to ONNX: recordings, without this package
 <folder>/index.html and more                            for a browser
 """
 

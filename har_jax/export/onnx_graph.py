@@ -14,7 +14,7 @@ import numpy as np
 import har_jax
 from har_jax import config
 from har_jax.export import onnx_statistics, onnx_stem
-from har_jax.export.format import Format, Run
+from har_jax.export.format import Files, Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
 from har_jax.export.onnx_features import KEEP_FLOAT32, patch_features
 from har_jax.export.onnx_nodes import Nodes
@@ -233,4 +233,9 @@ class _Graph(Nodes):
     return self._merged.variables[f'{collection}/{path}']
 
 
-ONNX = Format('onnx', 'model.onnx', ('onnx', 'onnxruntime'), ('float32',), _build, _start)
+def _runner(files: Files) -> Files:
+  """The script that recognizes recordings with NumPy and ONNX Runtime alone."""
+  return {'predict.py': (pathlib.Path(__file__).parent / 'predict.py').read_bytes()}
+
+
+ONNX = Format('onnx', 'model.onnx', ('onnx', 'onnxruntime'), ('float32',), _build, _start, _runner)

@@ -325,6 +325,7 @@ class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
   adapter: ExportedAdapter
   model: config.Model
   temperature: Positive
+  class_logits: ClassLogits | None = None
   normalizer: Normalizer
   made_with: dict[str, str] = {}
   measured: MeasuredExport | None = None

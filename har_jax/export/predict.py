@@ -1,0 +1,122 @@
+"""Recognizes the activities of a recording with NumPy and ONNX Runtime alone.
+
+pip install numpy onnxruntime
+python predict.py day.csv --time=ns --acc=g --gyro=deg/s --out=windows.csv
+
+The recording has a header and seven columns, in this order: time, acceleration x, y, z with gravity, angular
+velocity x, y, z. `har-jax export` writes this file next to model.onnx and model.json.
+n samples, w windows, y classes.
+"""
+
+import argparse
+import csv
+import json
+import pathlib
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+_UNITS = {
+  'time': {'s': 1.0, 'ms': 1e-3, 'us': 1e-6, 'ns': 1e-9},
+  'acc': {'m/s2': 1.0, 'g': 9.80665},
+  'gyro': {'rad/s': 1.0, 'deg/s': np.pi / 180},
+}
+_LOBES, _KAISER_BETA = 10, 5.0  # of the filter, as in scipy.signal.resample_poly
+_ITERATIONS, _PRIOR_WINDOWS, _TINY = 5, 3.0, 1e-30  # as in har_jax/recognizer/recording_adaptation.py
+
+
+def read(path: str, scales: list[float]) -> np.ndarray:
+  """[n, 7]: rising seconds, m/s² and rad/s. Ends with a sentence if the recording cannot be used."""
+  try:
+    with open(path, encoding='utf-8-sig') as file:
+      if (count := file.readline().count(',') + 1) != len(scales):
+        sys.exit(f'{path} has {count} columns; give time, acceleration x, y, z, angular velocity x, y, z')
+      rows = np.loadtxt(file, delimiter=',', ndmin=2) * scales
+  except (OSError, ValueError) as error:
+    sys.exit(f'{path}: {error}; give a CSV of numbers, with a header')
+  rows = rows[np.isfinite(rows).all(axis=1)]
+  if (np.diff(rows[:, 0]) < 0).any():
+    sys.exit(f'{path}: time falls after {rows[np.argmax(np.diff(rows[:, 0]) < 0), 0]} s; sort the rows')
+  rows = rows[np.diff(rows[:, 0], prepend=-np.inf) > 0]  # the first of each time
+  if len(rows) < 2:
+    sys.exit(f'{path} has {len(rows)} rows of numbers at different times')
+  acc, gyro = np.median(np.linalg.norm(rows[:, 1:].reshape(-1, 2, 3), axis=2), axis=0)
+  if not 7 < acc < 13:
+    sys.exit(f'{path}: acceleration is {acc:.1f} m/s² long; gravity alone is 9.8. Is --acc its unit?')
+  if gyro > 20:
+    sys.exit(f'{path}: angular velocity is {gyro:.0f} rad/s, too fast for people. Is --gyro its unit?')
+  return rows - [rows[0, 0], 0, 0, 0, 0, 0, 0]
+
+
+def windows(rows: np.ndarray, card: dict) -> Iterator[tuple[float, np.ndarray]]:
+  """Start and samples [samples, 6] of windows without a gap, resampled to the model's rate."""
+  rate_hz, samples, stream = card['input']['rate_hz'], card['input']['window'], card['stream']
+  for piece in np.split(rows, np.flatnonzero(np.diff(rows[:, 0]) > stream['max_gap_s']) + 1):
+    last = (piece[-1, 0] - piece[0, 0]) * rate_hz + 1e-3 - (samples - 1)  # the latest window's first sample
+    if last >= 0:
+      grid_s, weights = _resampling(round(1 / np.median(np.diff(piece[:, 0]))), rate_hz, samples)
+      for begin in range(0, int(last) + 1, round(stream['hop_s'] * rate_hz)):
+        start_s = piece[0, 0] + begin / rate_hz
+        even = [np.interp(start_s + grid_s, piece[:, 0], axis) for axis in piece[:, 1:].T]
+        yield start_s, weights @ np.stack(even, axis=1)
+
+
+def _resampling(from_hz: int, to_hz: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
+  """Times around a window at the recording's rate, and the low-pass filter from them to its samples."""
+  low_hz = min(from_hz, to_hz)
+  reach = int(np.ceil(_LOBES * from_hz / low_hz))
+  grid_s = np.arange(-reach, int(np.ceil(samples * from_hz / to_hz)) + reach) / from_hz
+  lobes = (np.arange(samples)[:, None] / to_hz - grid_s) * low_hz
+  weights = np.sinc(lobes) * np.i0(_KAISER_BETA * np.sqrt(np.clip(1 - (lobes / _LOBES) ** 2, 0, 1)))
+  weights[np.abs(lobes) > _LOBES] = 0
+  return grid_s, weights / weights.sum(axis=1, keepdims=True)
+
+
+def adapt_to_recording(probabilities: np.ndarray, class_logits: np.ndarray) -> np.ndarray:
+  """[w, y]: answers after the recording's own windows have moved the logits of each class."""
+  logits, adapted = np.log(np.maximum(probabilities, _TINY)), probabilities
+  for _ in range(_ITERATIONS):
+    counts = adapted.sum(axis=0)
+    shares = np.maximum(counts / counts.sum(), _TINY)
+    prior = _PRIOR_WINDOWS * (len(counts) / np.exp(-(shares * np.log(shares)).sum())) ** 2
+    moves = (adapted.T @ logits - counts[:, None] * class_logits) / (prior + counts)[:, None]
+    moved = logits - adapted @ moves
+    adapted = np.exp(moved - moved.max(axis=1, keepdims=True))
+    adapted /= adapted.sum(axis=1, keepdims=True)
+  return adapted
+
+
+def main() -> int:
+  parser = argparse.ArgumentParser(description='Recognizes the activities of a recording.')
+  parser.add_argument('recording', help='CSV: time, acceleration x, y, z, angular velocity x, y, z')
+  parser.add_argument('--out', default='windows.csv', help='CSV with an answer for each window')
+  for name, units in _UNITS.items():
+    parser.add_argument(f'--{name}', choices=units, default=next(iter(units)), help='unit in the recording')
+  flags = vars(parser.parse_args())
+  import onnxruntime
+
+  folder = pathlib.Path(__file__).parent
+  card = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
+  run = onnxruntime.InferenceSession(folder / card['file'], providers=['CPUExecutionProvider']).run
+  time, acc, gyro = (units[flags[name]] for name, units in _UNITS.items())
+  recording = windows(read(flags['recording'], [time, acc, acc, acc, gyro, gyro, gyro]), card)
+  answers = [(at_s, run(None, {'signal': signal[None].astype('f')})[0][0]) for at_s, signal in recording]
+  if not answers:
+    sys.exit(f'{flags["recording"]} has no window without a gap: is it too short?')
+  probabilities = np.array([row for _, row in answers], np.float64)
+  if card.get('class_logits'):
+    probabilities = adapt_to_recording(probabilities, np.array(card['class_logits']) / card['temperature'])
+  names = [card['classes'][index] for index in probabilities.argmax(axis=1)]
+  with open(flags['out'], 'w', encoding='utf-8', newline='') as file:
+    table = csv.writer(file, lineterminator='\n')
+    table.writerow(['time_s', 'activity', 'confidence', *(f'p_{name}' for name in card['classes'])])
+    for (start_s, _), name, row in zip(answers, names, probabilities, strict=True):
+      table.writerow([f'{start_s:.3f}', name, *(f'{value:.4f}' for value in (row.max(), *row))])
+  for name in sorted(set(names)):
+    print(f'{name:20} {names.count(name) * card["stream"]["hop_s"] / 60:8.1f} minutes')
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,80 @@
+"""The script next to an ONNX model answers as `predict` does, and needs NumPy and ONNX Runtime alone."""
+
+import ast
+import copy
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import short_sample
+
+import har_jax
+from har_jax import export
+from har_jax.export import predict
+
+_UNITS = ('--time=ms', '--acc=g', '--gyro=deg/s')
+_NAMES = ['time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz']
+
+
+@pytest.fixture(scope='module')
+def table() -> pd.DataFrame:
+  """A person of the sample, in milliseconds, g and degrees per second, with a second missing."""
+  (recording,) = short_sample.read('sample_motionsense', subjects=1, seconds=25.0)[:1]
+  values = np.hstack([recording.acc.values / 9.80665, np.rad2deg(recording.gyro.values)])
+  table = pd.DataFrame(np.column_stack([1000 * recording.acc.time_s, values]), columns=_NAMES)
+  return table.drop(range(400, 450))
+
+
+@pytest.fixture
+def folder(recognizer, tmp_path) -> pathlib.Path:
+  """An export of a recognizer that adapts its answers to a recording."""
+  adapted = copy.copy(recognizer)
+  adapted.adapter_ = recognizer.adapter_.with_card(class_logits=(2 * np.eye(4)).tolist())
+  export.write(tmp_path / 'model', export.make(adapted, 'onnx'))
+  adapted.save(tmp_path / 'adapter')
+  return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('every', 'tolerance'), [(1, 1e-3), (2, 0.02)], ids=['50 Hz', '25 Hz'])
+def test_the_script_next_to_an_onnx_model_answers_as_predict_does(folder, table, every, tolerance):
+  pytest.importorskip('onnxruntime')
+  table[::every].to_csv(folder / 'day.csv', index=False)
+  command = [sys.executable, 'model/predict.py', 'day.csv', *_UNITS, '--out=windows.csv']
+  printed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+  answers, columns = pd.read_csv(folder / 'windows.csv'), {'time': 'time'}
+  options = {'columns': columns, 'time_unit': 'ms', 'acc_unit': 'g', 'gyro_unit': 'deg/s', 'frame': 'as_is'}
+  expected = har_jax.recognize(folder / 'day.csv', folder / 'adapter', **options).windows
+  assert answers.columns.tolist() == expected.columns.tolist()
+  assert answers['activity'].tolist() == expected['activity'].tolist()
+  for name in answers.columns.drop('activity'):
+    np.testing.assert_allclose(answers[name], expected[name], atol=tolerance)
+  assert sorted(set(answers['activity'])) == [line.split()[0] for line in printed.splitlines()]
+
+
+def test_the_script_imports_nothing_but_numpy_and_onnx_runtime():
+  tree = ast.parse(pathlib.Path(predict.__file__).read_text(encoding='utf-8'))
+  names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+  names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+  assert {name.partition('.')[0] for name in names} - sys.stdlib_module_names == {'numpy', 'onnxruntime'}
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (lambda table: table.drop(columns='gz'), 'has 6 columns; give time, acceleration x, y, z'),
+    (lambda table: table.assign(ay='fast'), 'fast.*give a CSV of numbers'),
+    (lambda table: table[:1], 'has 1 rows of numbers at different times'),
+    (lambda table: table[::-1], r'time falls after .* s; sort the rows'),
+    (lambda table: table.assign(time=np.nan), 'has 0 rows'),
+    (lambda table: table.assign(az=table['az'] + 100), r'acceleration is .* Is --acc its unit\?'),
+    (lambda table: table.assign(gx=2000.0), r'angular velocity is 35 rad/s.* Is --gyro its unit\?'),
+  ],
+)
+def test_a_recording_that_cannot_be_used_is_refused_in_a_sentence(table, tmp_path, change, message):
+  change(table).to_csv(tmp_path / 'day.csv', index=False, na_rep='nan')
+  with pytest.raises(SystemExit, match=f'day.csv.*{message}'):
+    predict.read(str(tmp_path / 'day.csv'), [1e-3, *[9.80665] * 3, *[np.pi / 180] * 3])

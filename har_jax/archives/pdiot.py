@@ -52,8 +52,9 @@ class _Device:
     )
 
 
-# The factor is a fit of da/dt = a × f ω to the low-passed acceleration of all clips of `miscMovement`.
-_DEVICES = {'pocket': _Device('Thingy'), 'chest': _Device('Respeck', gyro_factor=-1.7)}
+# With the factor, gravity turns with angular velocity (signal/gyro_agreement.py): the best for half of the
+# people, and for the other half.
+_DEVICES = {'pocket': _Device('Thingy'), 'chest': _Device('Respeck', gyro_factor=-2.0)}
 _COLUMNS = ['timestamp', *(f'{sensor}_{axis}' for sensor in ('accel', 'gyro') for axis in 'xyz')]
 # Two clips have each row twice, so that their clock is unknown. In no other is a row equal to the one before.
 _MAX_REPEATED_ROWS = 0.25  # fraction of the rows

@@ -41,7 +41,7 @@ _LATE_GAIN, _LEAST_LATE_S, _SWING_GAIN = 0.1, 0.2, 0.28
 # of delay seems to fit, since the other leg does the same then.
 _TURNING, _MOST_BODY_G = 0.3, 0.4
 _FLOOR_G2, _FITTED_G2, _FITS = 5e-4, 3e-3, 3  # noise of a misfit, and of weights; fits of the lever arm
-_SMALL_SCALE = 1.7  # what makes PDIoT's Respeck right
+_SMALL_SCALE = 1.7  # PDIoT's Respeck reports half
 _PART_GAIN = 0.35  # before and after a change, for either
 _BY_CHANCE, _SURELY = 3.0, 4.0  # standard errors of a mean gain; the latter of swings
 _FACTORS = np.exp2(np.arange(-12, 13) / 4)

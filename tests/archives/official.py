@@ -190,7 +190,7 @@ def _pdiot(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   ]
   header = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z'
   files = {}
-  for device, factor in (('Thingy', 1.0), ('Respeck', -1 / 1.7)):
+  for device, factor in (('Thingy', 1.0), ('Respeck', -1 / 2)):
     name = f'{device}/s1/s1_{device.lower()}_normalWalking_breathingNormal.csv'
     scaled = [*rows[:5], *(factor * np.stack(rows[5:]))]
     files[f'updated_anonymized_dataset_2023/{name}'] = _table(header, scaled, '%.14g')

@@ -147,7 +147,7 @@ def _print_comparison(adapted: 'Adapted') -> None:
   headers = ('model', 'macro-F1', 'accuracy', 'seconds')
   print('The same windows, by models that were fitted to the same training windows:')
   print(tabulate(adapted.scores, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
-  print(*comparison.sentences, sep='\n')
+  print(*map(command.with_dashes, comparison.sentences), sep='\n')
   before, after = calibration.confidence
   print(
     f'Temperature {calibration.temperature:.2f}, fitted to these {calibration.windows} windows, and '

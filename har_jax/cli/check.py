@@ -26,6 +26,9 @@ def main() -> dict[str, object]:
   del options['tell']  # its sentences are on the page
   checked = quality.check(source, _ADAPTER.value, not_worn_min=_NOT_WORN_MIN.value, **options)
   checked.save(out)
-  print(checked.text)
+  page = checked.text
+  for warning in checked.warnings:
+    page = page.replace(warning, command.with_dashes(warning))
+  print(page)
   print(out / 'check.txt')
   return {'out': out, **checked.summary}

@@ -53,11 +53,11 @@ def main() -> dict[str, object]:
 
   out = storage.place(_OUT.value)
   _check_out(out)
+  source, options = _read()
   path = FLAGS['adapter'].value
   adapter = path if routing.find(path) is not None else _load()
   if path is None:
     _print_trust(adapter)
-  source, options = _read()
   answers = timeline.recognize(
     source,
     adapter,

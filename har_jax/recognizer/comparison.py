@@ -108,7 +108,8 @@ def verdict(adapted: Score, baselines: Sequence[Score]) -> str:
   if points > 0:
     first = (
       f'The baseline {best.model} is better than {adapted.model}, by {points:.1f} points of macro-F1. '
-      'It is a comparison alone: no adapter holds a baseline.'
+      'No adapter holds a baseline: label more windows of each activity, or try '
+      f'method={"lora" if adapted.model != "lora" else "full"}.'
     )
   else:
     first = (

@@ -61,13 +61,8 @@ def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
   """
   if not activities:
     return predictions
-  merged = _parse(activities)
-  members = [member for parts in merged.values() for member in parts]
-  probabilities, classes = to_level(predictions.probabilities, predictions.classes, members)
-  columns = {name: [_number(part, classes) for part in parts] for name, parts in merged.items()}
-  numbers = [number for column in columns.values() for number in column]
-  if repeated := sorted({classes[number] for number in numbers if numbers.count(number) > 1}):
-    raise UserError(f'activities name {shorten(", ".join(repeated))} twice: name each once')
+  columns, members = find_columns(activities, predictions.classes)
+  probabilities, _ = to_level(predictions.probabilities, predictions.classes, members)
   selected = np.stack([probabilities[:, column].sum(axis=1) for column in columns.values()], axis=1)
   sets = predictions.sets
   if sets is not None:
@@ -78,6 +73,21 @@ def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
   return dataclasses.replace(
     predictions, classes=tuple(columns), probabilities=shares.astype(np.float32), sets=sets
   )
+
+
+def find_columns(activities: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, list[int]], list[str]]:
+  """Columns of each activity among the classes that `to_level` gives for all names, and these names.
+
+  Raises UserError as `select`.
+  """
+  merged = _parse(activities)
+  members = [member for parts in merged.values() for member in parts]
+  _, level = to_level(np.zeros((0, len(classes))), classes, members)
+  columns = {name: [_number(part, level) for part in parts] for name, parts in merged.items()}
+  numbers = [number for column in columns.values() for number in column]
+  if repeated := sorted({level[number] for number in numbers if numbers.count(number) > 1}):
+    raise UserError(f'activities name {shorten(", ".join(repeated))} twice: name each once')
+  return columns, members
 
 
 def by_direction(predictions: Predictions) -> Predictions:

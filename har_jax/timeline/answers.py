@@ -119,12 +119,11 @@ def make_answers(
   adapter: Mapping[str, Any],
   scored: Score | None = None,
   frame: Sequence[dict[str, Any]] = (),
-  warnings: Sequence[str] = (),
 ) -> Answers:
   """The answers to a reading. The reading's warnings stand in the summary and below the picture, too.
 
   adapter: method, classes, temperature and checksum.
-  frame: what was changed about each file's frame. warnings: all, those of the reading included.
+  frame: what was changed about each file's frame.
   """
   clock = Clock.from_reading(reading)
   measured = movement.measure(bouts, reading, clock)
@@ -138,7 +137,7 @@ def make_answers(
     bout_frame(bouts, clock).assign(steps=measured.steps, cadence=measured.cadence),
     summary,
     reading.notes,
-    list(warnings),
+    reading.warnings,
     scored,
     Picture(bouts, clock, predictions.classes, reading.warnings),
   )

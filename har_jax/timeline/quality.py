@@ -217,8 +217,10 @@ def _describe_sensor(reading: Reading, name: str) -> dict[str, object]:
   longest = max(samples, key=lambda one: len(one.values))
   counted = np.concatenate([_rates_hz(one) for one in samples])
   row = {'sensor': name, 'rows': sum(len(one.values) for one in samples)}
-  row |= {'rate_hz': 1 / segments.step_s(longest), 'slowest_hz': counted.min(), 'fastest_hz': counted.max()}
-  return row | {'new_values_hz': repeated_values.measure_rates_hz(longest)[1]}
+  rate_hz = 1 / segments.step_s(longest)
+  row |= {'rate_hz': rate_hz, 'slowest_hz': counted.min(), 'fastest_hz': counted.max()}
+  new_hz = repeated_values.measure_rates_hz(longest)[1]  # of whole seconds, so up to a row too many
+  return row | {'new_values_hz': min(new_hz, rate_hz)}
 
 
 def _rates_hz(samples: Samples) -> Float[np.ndarray, '_k']:

@@ -99,6 +99,7 @@ def recognize(
   if refusal_rate and (sentence := unknown_activities.shortage(recognizer.unknown_scores, refusal_rate)):
     findings.warn(sentence)
     refusal_rate = 0.0
+  levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
   together = None
   if second is not None:
@@ -110,13 +111,11 @@ def recognize(
     together = {'files': other.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}
     reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
     findings.note(reading.notes[-1])
-    reading.warnings.extend(other.warnings)
     findings.warn(*other.warnings)
   if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
     predictions = levels.by_direction(predictions)
   predictions = levels.select(predictions, activities)
   findings.warn(*predictions.warnings)
-  reading.warnings.extend(predictions.warnings)
   scored = None
   if labels is not None:
     findings.warn(*_unknown_labels(predictions, labeled))
@@ -125,11 +124,10 @@ def recognize(
     predictions,
     find_bouts(predictions, rules),
     rules,
-    reading,
+    dataclasses.replace(reading, warnings=findings.warnings),
     _describe(recognizer, predictions),
     scored,
     [{'file': name, **finding.to_json()} for name, finding in frames.items()],
-    findings.warnings,
   )
   if together is not None:
     answers.summary['second_device'] = together

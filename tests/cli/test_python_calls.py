@@ -64,6 +64,7 @@ def test_an_activity_that_was_never_learned_is_unknown_if_refusals_are_asked_for
   np.testing.assert_allclose(spans['unknown'], (140, 260), atol=4)  # on a table
   few = har_jax.recognize(folder / 'day.csv', folder / 'adapter', refusal_rate=0.01)
   assert any('needs 99 labeled windows' in warning for warning in few.warnings)
+  assert few.summary['warnings'] == few.picture.doubts == few.warnings
   assert 'unknown' not in set(few.bouts['activity'])
 
 

@@ -40,9 +40,10 @@ def test_a_better_baseline_is_named_with_what_it_wins_and_whether_it_may_be_chan
   many = verdict(score('lora', _TRUE, _wrong_on(*range(6)), 9.0), [forest])
   points = 100 * (1 - (2 * 2 / 10 + 1) / 2)
   assert f'The baseline forest is better than lora, by {points:.1f} points' in many
-  assert 'no adapter holds a baseline' in many
+  assert 'No adapter holds a baseline: label more windows of each activity, or try method=full.' in many
   assert 'p = 0.031' in many
   assert 'Chance is unlikely' in many
+  assert 'method=lora' in verdict(score('linear', _TRUE, _wrong_on(*range(6)), 9.0), [forest])
 
 
 def test_a_worse_or_equal_baseline_is_said_so():

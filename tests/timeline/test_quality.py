@@ -84,6 +84,8 @@ def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   assert 'not worn' in (tmp_path / 'checked' / 'check.svg').read_text()
   assert day._repr_html_().startswith('<svg')
   assert len(day.plot().axes) == 1
+  _frame(DAY * [1, 1, 1, -1, -1, -1]).to_csv(tmp_path / 'negated.csv', index=False)
+  assert '--frame=x,y,z,-x,-y,-z' in succeed('check', tmp_path / 'negated.csv', f'--out={tmp_path}/two')[0]
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ def _zipped(texts: Texts) -> bytes:
   files: dict[str, str | bytes] = {}
   inner: dict[str, Texts] = {}
   for name, text in texts.items():
-    outer, is_zip, rest = name.partition('.zip/')
+    outer, is_zip, name_inside = name.partition('.zip/')
     if is_zip:
-      inner.setdefault(f'{outer}.zip', {})[rest] = text
+      inner.setdefault(f'{outer}.zip', {})[name_inside] = text
     else:
       files[name] = text
-  return zipped(files | {name: _zipped(held) for name, held in inner.items()})
+  return zipped(files | {name: _zipped(contents) for name, contents in inner.items()})
 
 
 def _text(end: str, change: Callable[[str], str] | str) -> Fault:
@@ -41,7 +41,7 @@ def _text(end: str, change: Callable[[str], str] | str) -> Fault:
   return fault
 
 
-def _of_a_fall(fault: Fault) -> Fault:
+def _in_a_fall(fault: Fault) -> Fault:
   return lambda texts: fault(_renamed('D01', 'F01')(texts))
 
 
@@ -138,8 +138,8 @@ TABLE: list[tuple[str, Fault, str]] = [
   ('weda_fall', _text('D01/U01_R01_accel.csv', _only_header()), r'U01_R01_accel\.csv has no rows'),
   ('weda_fall', _renamed('D01', 'D12'), r'D12/U01_R01_\w+\.csv has an unknown code'),
   ('weda_fall', _renamed('D01/U01_R01', 'F01/U01_R02'), r'fall_timestamps\.csv lacks F01/U01_R02'),
-  ('weda_fall', _of_a_fall(_without('fall_timestamps.csv')), r'one file fall_timestamps\.csv, found 0'),
-  ('weda_fall', _of_a_fall(_text('fall_timestamps.csv', _replaced('4.5', '0.1'))),
+  ('weda_fall', _in_a_fall(_without('fall_timestamps.csv')), r'one file fall_timestamps\.csv, found 0'),
+  ('weda_fall', _in_a_fall(_text('fall_timestamps.csv', _replaced('4.5', '0.1'))),
    r'fall_timestamps\.csv has a fall'),
   ('wisdm', _text('data_1600_accel_phone.txt', '1,A,5,1.0,2.0;\n'),
    r'data_1600_accel_phone\.txt is not a table'),

@@ -56,15 +56,15 @@ def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, 
   windows = cut_pieces.cut_all(recordings, dropped)
   codes = {activity: code for code, activity in ACTIVITIES.items()}
   for part, is_test in (('Train', False), ('Test', True)):
-    chosen = [window for window in windows if (window.subject in TEST_SUBJECTS) == is_test]
-    for name, found in (
-      ('y', [codes[window.activity] for window in chosen]),
-      ('subject_id', [int(window.subject) for window in chosen]),
+    of_part = [window for window in windows if (window.subject in TEST_SUBJECTS) == is_test]
+    for name, values in (
+      ('y', [codes[window.activity] for window in of_part]),
+      ('subject_id', [int(window.subject) for window in of_part]),
     ):
       (path,) = source.find(f'{part}/{name}_{part.lower()}.txt')
       with source.open(path) as file:
         published = np.loadtxt(file, dtype=int)
-      np.testing.assert_array_equal(found, published[: len(found)])
+      np.testing.assert_array_equal(values, published[: len(values)])
   # The phone has x up; its accelerometer reads 3 % too much, for subjects 1 and 2 a little more.
   standing = np.stack([window.signal[:, :3] for window in windows if window.activity == 'standing'])
   assert np.linalg.norm(standing, axis=-1).mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.045)

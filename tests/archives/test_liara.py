@@ -27,14 +27,14 @@ def test_pieces_of_walking_are_one_recording_in_the_order_of_their_numbers(read)
 
 def test_repetitions_of_an_exercise_are_recordings_of_their_own(read):
   recordings, _ = read(_files('ExoSquat', (1, 2), 270))
-  assert [each.spans for each in recordings] == 2 * [(Span(0.0, 5.0, 'squatting'),)]
+  assert [recording.spans for recording in recordings] == 2 * [(Span(0.0, 5.0, 'squatting'),)]
 
 
 @pytest.mark.archives
 def test_the_real_archive_has_ten_people_and_ten_activities(real_recordings):
   recordings, _ = real_recordings('liara', 'wrist')
-  assert len({each.subject for each in recordings}) == 10
-  counts = collections.Counter(each.spans[0].activity for each in recordings)
+  assert len({recording.subject for recording in recordings}) == 10
+  counts = collections.Counter(recording.spans[0].activity for recording in recordings)
   assert counts == {
     **dict.fromkeys(('walking', 'running', 'sitting'), 10),
     **dict.fromkeys(('lunging', 'marching', 'sit_ups', 'squatting'), 100),

@@ -56,9 +56,9 @@ def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path):
 
 def test_it_is_a_target_of_the_protocol(dataset, tmp_path):
   succeed('prepare', dataset, f'--out={tmp_path}/windows')
-  found = Fold(Datasets.open(tmp_path / 'windows'), 'office', (), Protocol(classes='all'), 0).target_windows()
-  assert found.classes == ('walking', 'juggling')
-  assert len(set(found.test_subjects)) == 1
+  fold = Fold(Datasets.open(tmp_path / 'windows'), 'office', (), Protocol(classes='all'), 0).target_windows()
+  assert fold.classes == ('walking', 'juggling')
+  assert len(set(fold.test_subjects)) == 1
 
 
 @pytest.mark.parametrize(

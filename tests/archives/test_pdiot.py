@@ -103,10 +103,10 @@ def test_the_real_archive_has_102_people_and_every_row(real):
       windows[ACTIVITIES[activity]] += (2 * rows - 1 - 128) // 64 + 1  # at 50 Hz, without the last half step
   assert len({recording.subject for recording in recordings}) == 102
   assert len(recordings) == 1203
-  found = collections.Counter()
+  rows_read = collections.Counter()
   for recording in recordings:
-    found[recording.spans[0].activity] += len(recording.acc.values)
-  assert found == expected
+    rows_read[recording.spans[0].activity] += len(recording.acc.values)
+  assert rows_read == expected
   assert (sum(lines.values()), sum(expected.values())) == (919_080, 911_490)
   assert collections.Counter(window.activity for window in cut) == windows
   assert len(cut) == 26_460
@@ -130,6 +130,6 @@ def test_gravity_at_the_real_chest_turns_with_the_corrected_gyroscope(real_recor
   recordings, dropped = real_recordings('pdiot', 'chest')
   assert len({recording.subject for recording in recordings}) == 71
   assert len(recordings) + sum(dropped.values()) == 986
-  moving = [each for each in recordings if each.spans[0].activity == 'miscellaneous_movement']
+  moving = [recording for recording in recordings if recording.spans[0].activity == 'miscellaneous_movement']
   signals = [window.signal for window in cut_pieces.cut_all(moving, dropped)]
   assert gyro_agreement.check(np.stack(signals), 50) == gyro_agreement.Agreement(is_known=True)

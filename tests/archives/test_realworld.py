@@ -50,8 +50,8 @@ def official() -> dict[str, bytes]:
 
 def test_recordings_are_sorted_by_subject(read):
   recordings, _ = read(official())
-  found = [(recording.subject, recording.spans[0].activity) for recording in recordings]
-  assert found == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
+  activities = [(recording.subject, recording.spans[0].activity) for recording in recordings]
+  assert activities == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
 
 
 def test_every_code_has_its_activity(read):

@@ -10,7 +10,7 @@ from har_jax.signal.recording import Samples, Span
 from har_jax.signal.segments import labeled_spans
 
 
-def at(*times) -> Samples:
+def samples_at(*times) -> Samples:
   """Samples whose x is their time."""
   time_s = np.array(times, float)
   return Samples(time_s, np.stack([time_s, 0 * time_s, 0 * time_s], axis=1).astype(np.float32))
@@ -32,8 +32,8 @@ def test_rows_in_bursts_get_the_times_of_an_even_sensor():
 
 
 def test_a_lost_burst_shifts_what_follows_and_keeps_the_rate():
-  kept = np.r_[0:200, 230:500]
-  true_s = kept / 49.4
+  rows = np.r_[0:200, 230:500]
+  true_s = rows / 49.4
   time_s = even_clock(np.ceil(true_s * 10) / 10)
   np.testing.assert_allclose(time_s - true_s, 0.05, atol=0.02)
   np.testing.assert_allclose(np.diff(time_s)[199], 31 / 49.4, atol=0.03)
@@ -57,13 +57,13 @@ def test_the_last_row_lasts_a_median_step_whatever_gaps_there_are():
 
 @pytest.mark.parametrize(('gap_s', 'parts'), [(0.98, 1), (1.0, 1), (1.02, 2)])
 def test_a_gap_over_one_second_splits(gap_s, parts):
-  rows = at(0, 0.5, 0.5 + gap_s, 1.0 + gap_s)
+  rows = samples_at(0, 0.5, 0.5 + gap_s, 1.0 + gap_s)
   assert len(list(recordings('7', 'waist', rows, rows, [], collections.Counter()))) == parts
 
 
 def test_a_gap_in_either_sensor_splits_and_unpaired_rows_are_counted():
-  acc = at(100, 100.5, 101, 101.5, 110, 110.5, 111)
-  gyro = at(99.5, 100.25, 100.75, 101.25, 105, 110.25, 110.75)
+  acc = samples_at(100, 100.5, 101, 101.5, 110, 110.5, 111)
+  gyro = samples_at(99.5, 100.25, 100.75, 101.25, 105, 110.25, 110.75)
   dropped = collections.Counter()
   first, second = recordings('7', 'waist', acc, gyro, [Span(100.25, 110.5, 'walking')], dropped)
   assert first.acc.values[:, 0].tolist() == [100, 100.5, 101]

@@ -78,23 +78,23 @@ def test_a_missing_file_and_a_file_of_another_kind_are_errors(tmp_path):
     Source(tmp_path / 'page.zip')
 
 
-@pytest.mark.parametrize('kept', [0.5, 0.99])
-def test_a_truncated_zip_is_an_error(tmp_path, kept):
+@pytest.mark.parametrize('fraction', [0.5, 0.99])
+def test_a_truncated_zip_is_an_error(tmp_path, fraction):
   content = zipped({'a.txt': np.random.default_rng(0).bytes(10_000)})
-  (tmp_path / 'part.zip').write_bytes(content[: int(len(content) * kept)])
+  (tmp_path / 'part.zip').write_bytes(content[: int(len(content) * fraction)])
   with pytest.raises(UserError, match='truncated'):
     Source(tmp_path / 'part.zip')
-  path = _zip(tmp_path / 'outer.zip', {'part.zip': content[: int(len(content) * kept)]})
+  path = _zip(tmp_path / 'outer.zip', {'part.zip': content[: int(len(content) * fraction)]})
   with pytest.raises(UserError, match=r'part\.zip inside is not a zip'):
     Source(path).names  # noqa: B018
 
 
-@pytest.mark.parametrize('at', [60, 5000])  # in the head of the deflated stream, and in its middle
-def test_damaged_bytes_are_an_error(tmp_path, at):
+@pytest.mark.parametrize('offset', [60, 5000])  # in the head of the deflated stream, and in its middle
+def test_damaged_bytes_are_an_error(tmp_path, offset):
   content = bytearray(
     zipped({'a.txt': np.random.default_rng(0).integers(65, 80, 20_000, np.uint8).tobytes()})
   )
-  content[at : at + 40] = bytes(40)
+  content[offset : offset + 40] = bytes(40)
   (tmp_path / 'damaged.zip').write_bytes(content)
   with pytest.raises(UserError, match=r'a\.txt cannot be read'):
     _read(Source(tmp_path / 'damaged.zip'), 'a.txt')

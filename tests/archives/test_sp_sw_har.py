@@ -54,7 +54,7 @@ def test_a_position_is_a_device(read):
   files |= _files(rows.replace('0.5,', '7.5,', 1), 's01_01_sw')
   for position, first in (('pocket', 0.5), ('wrist', 7.5)):
     recordings, _ = read(files, position)
-    assert [(each.subject, each.position) for each in recordings] == [('s01', position), ('s02', position)]
+    assert [(piece.subject, piece.position) for piece in recordings] == [('s01', position), ('s02', position)]
     assert recordings[0].acc.values[0, 0] == first
 
 
@@ -109,13 +109,13 @@ def test_the_real_archive_has_23_people_and_every_row(real):
   position, rows, recordings = real
   assert len({recording.subject for recording in recordings}) == 23
   assert len(recordings) == 223
-  found, rates_hz = collections.Counter(), []
+  rows_read, rates_hz = collections.Counter(), []
   for recording in recordings:
     time_s = recording.acc.time_s
     rates_hz.append(1 / np.median(np.diff(time_s)))
     for span in recording.spans:
-      found[span.activity] += int(((span.start_s <= time_s) & (time_s < span.stop_s)).sum())
-  assert found == {ACTIVITIES[label]: count for label, count in rows.items()}
+      rows_read[span.activity] += int(((span.start_s <= time_s) & (time_s < span.stop_s)).sum())
+  assert rows_read == {ACTIVITIES[label]: count for label, count in rows.items()}
   assert rows.total() == {'pocket': 259_213, 'wrist': 262_553}[position]
   np.testing.assert_allclose(rates_hz, RATES_HZ[position], atol=0.15)
 
@@ -129,7 +129,7 @@ def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   assert collections.Counter(window.activity for window in cut) == WINDOWS[position]
   assert not dropped
   lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]
-  assert len(cut) == pytest.approx(sum((50 * each - 128) // 64 + 1 for each in lasts_s), abs=5)
+  assert len(cut) == pytest.approx(sum((50 * seconds - 128) // 64 + 1 for seconds in lasts_s), abs=5)
   assert gyro_agreement.check(np.stack([window.signal for window in cut]), 50) == gyro_agreement.Agreement(
     is_known=True
   )

@@ -24,7 +24,7 @@ def test_each_released_window_is_a_recording_and_subjects_are_sorted(read, tmp_p
     for window, (subject, label) in enumerate(zip(_SUBJECTS[part], _LABELS[part], strict=True))
   ]
   for recording, (subject, label, begin_s) in zip(
-    recordings, sorted(released, key=lambda each: each[0]), strict=True
+    recordings, sorted(released, key=lambda window: window[0]), strict=True
   ):
     assert (recording.subject, recording.spans) == (str(subject), (Span(0.0, 2.56, _ACTIVITIES[label - 1]),))
     acc, gyro = motion(begin_s + np.arange(128) / 50)

@@ -127,11 +127,11 @@ def test_the_real_archive_has_25_people_and_every_row(real):
   for name, rows in lines.items():
     code, sensor = re.search(r'50Hz/(\w\d\d)/U\d+_R\d+_(\w+)\.csv', name).groups()
     expected[ACTIVITIES[code], sensor] += rows
-  found = collections.Counter()
+  rows_read = collections.Counter()
   for recording in recordings:
     for sensor, samples in (('accel', recording.acc), ('gyro', recording.gyro)):
-      found[recording.spans[0].activity, sensor] += len(samples.values)
-  assert found == expected
+      rows_read[recording.spans[0].activity, sensor] += len(samples.values)
+  assert rows_read == expected
   assert sum(expected.values()) == 571_460 + 571_372
   assert len({recording.subject for recording in recordings}) == 25
   counts = collections.Counter(recording.spans[0].activity for recording in recordings)

@@ -26,27 +26,27 @@ def test_an_epoch_counts_each_window_once(size, batch):
   steps = -(-size // batch)
   batches = list(training_batches(_arrays(size), batch=batch, steps=3 * steps, seed=0))
   for epoch in range(3):
-    seen = [label for each in batches[epoch * steps : (epoch + 1) * steps] for label in _counted(each)]
+    seen = [label for batch in batches[epoch * steps : (epoch + 1) * steps] for label in _counted(batch)]
     assert sorted(seen) == list(range(size))
 
 
 def test_shapes_are_fixed_and_the_last_batch_of_an_epoch_is_padded():
   batches = list(training_batches(_arrays(10), batch=4, steps=3, seed=0))
-  assert [each['weight'].tolist() for each in batches] == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
-  for each in batches:
-    assert (each['signal'].shape, each['label'].shape) == ((4, 4, 6), (4,))
-    assert each['weight'].dtype == np.float32
+  assert [batch['weight'].tolist() for batch in batches] == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
+  for batch in batches:
+    assert (batch['signal'].shape, batch['label'].shape) == ((4, 4, 6), (4,))
+    assert batch['weight'].dtype == np.float32
 
 
 def test_a_signal_stays_with_its_label():
   arrays = _arrays(10)
-  for each in training_batches(arrays, batch=4, steps=6, seed=0):
-    np.testing.assert_array_equal(each['signal'], arrays['signal'][each['label']])
+  for one in training_batches(arrays, batch=4, steps=6, seed=0):
+    np.testing.assert_array_equal(one['signal'], arrays['signal'][one['label']])
 
 
 def test_epochs_and_seeds_differ_in_order_and_a_seed_repeats():
   def order(seed: int) -> list[list[int]]:
-    return [_counted(each) for each in training_batches(_arrays(40), batch=40, steps=2, seed=seed)]
+    return [_counted(part) for part in training_batches(_arrays(40), batch=40, steps=2, seed=seed)]
 
   assert order(0) == order(0)
   assert order(0) != order(1)
@@ -58,7 +58,7 @@ def test_a_resumed_iterator_continues_exactly(after):
   def batches():
     return training_batches(_arrays(10), batch=4, steps=12, seed=5)
 
-  expected = [each['label'].tolist() for each in batches()]
+  expected = [batch['label'].tolist() for batch in batches()]
   stopped = batches()
   for _ in range(after):
     next(stopped)
@@ -66,16 +66,16 @@ def test_a_resumed_iterator_continues_exactly(after):
   resumed = batches()
   next(resumed)  # the state overrules its position
   resumed.set_state(state)
-  assert [each['label'].tolist() for each in resumed] == expected[after:]
-  assert [each['label'].tolist() for each in stopped] == expected[after:]
+  assert [batch['label'].tolist() for batch in resumed] == expected[after:]
+  assert [batch['label'].tolist() for batch in stopped] == expected[after:]
 
 
 @pytest.mark.parametrize(('size', 'batch'), [(10, 4), (8, 4), (3, 8)])
 def test_an_evaluation_counts_each_window_once_and_in_order(size, batch):
   batches = list(evaluation_batches(_arrays(size), batch=batch))
-  assert [label for each in batches for label in _counted(each)] == list(range(size))
-  assert {each['signal'].shape for each in batches} == {(batch, 4, 6)}
-  assert all(np.isfinite(each['signal']).all() for each in batches)
+  assert [label for part in batches for label in _counted(part)] == list(range(size))
+  assert {part['signal'].shape for part in batches} == {(batch, 4, 6)}
+  assert all(np.isfinite(part['signal']).all() for part in batches)
 
 
 def test_stacked_batches_are_filled_with_the_first():
@@ -91,7 +91,7 @@ def test_stacked_batches_are_filled_with_the_first():
 )
 def test_processes_share_a_batch(batches, processes):
   arrays = _arrays(10)
-  by_process = [batches(arrays, batch=8, process=each, processes=processes) for each in range(processes)]
+  by_process = [batches(arrays, batch=8, process=number, processes=processes) for number in range(processes)]
   for batch, *parts in zip(batches(arrays, batch=8), *by_process, strict=True):
     for name, rows in batch.items():
       np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), rows)
@@ -106,5 +106,5 @@ def test_processes_share_one_iterator_state():
   for _ in range(4):
     next(first)
   second.set_state(first.get_state())
-  rest = [each['label'].tolist() for each in batches(1)][4:]
-  assert [each['label'].tolist() for each in second] == rest
+  later = [batch['label'].tolist() for batch in batches(1)][4:]
+  assert [batch['label'].tolist() for batch in second] == later

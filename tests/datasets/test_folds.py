@@ -56,14 +56,14 @@ def test_each_part_has_its_windows_of_the_archive(folder, split):
   assert fold.classes == ('walking', 'sitting')  # in the order of recording.ACTIVITIES; eating_soup is none
   mean, deviation = (np.repeat(values, 3) for values in msgspec.structs.astuple(fold.description.normalizer))
   for part in _PARTS:
-    at, batch = fold.indices[part], getattr(fold, part)
-    names = [archive.meta.activities[activity] for activity in archive.activity[at]]
+    indices, batch = fold.indices[part], getattr(fold, part)
+    names = [archive.meta.activities[activity] for activity in archive.activity[indices]]
     assert [fold.classes[label] for label in batch['label']] == names
-    np.testing.assert_allclose(batch['signal'] * deviation + mean, archive.signals[at], atol=1e-5)
-    assert getattr(fold.description.windows, part) == len(at)
-    assert sum(getattr(fold.description.by_class, part)) == len(at)
+    np.testing.assert_allclose(batch['signal'] * deviation + mean, archive.signals[indices], atol=1e-5)
+    assert getattr(fold.description.windows, part) == len(indices)
+    assert sum(getattr(fold.description.by_class, part)) == len(indices)
     assert getattr(fold.description.subjects, part) == sorted(
-      {f's{subject}' for subject in archive.subject[at]}
+      {f's{subject}' for subject in archive.subject[indices]}
     )
   assert len(set(np.concatenate(list(fold.indices.values())))) == 5 * 24
   assert fold.test_subjects.tolist() == [f's{subject}' for subject in archive.subject[fold.indices['test']]]

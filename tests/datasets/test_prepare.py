@@ -42,8 +42,8 @@ def test_a_windows_folder_describes_its_content_and_origin(tmp_path):
 
 def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
   def loud(content: str) -> str:
-    first, rest = content.split('\n', 1)
-    return f'80 {first.split(" ", 1)[1]}\n{rest}'
+    first, rows = content.split('\n', 1)
+    return f'80 {first.split(" ", 1)[1]}\n{rows}'
 
   files = hapt_files()
   files['RawData/gyro_exp01_user01.txt'] = loud(files['RawData/gyro_exp01_user01.txt'])
@@ -163,8 +163,8 @@ def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog)
   (tmp_path / 'notes.txt').write_text('RawData/acc_exp01_user01.txt')
   (tmp_path / 'loop').symlink_to(tmp_path)
   (tmp_path / 'nowhere').symlink_to(tmp_path / 'missing')
-  found = {archive.name: path for archive, path in detect_archives(tmp_path)}
-  assert found == {
+  paths = {archive.name: path for archive, path in detect_archives(tmp_path)}
+  assert paths == {
     'hapt': hapt,
     'motionsense': tmp_path / 'mine' / 'x',
     'dsads': tmp_path / 'outer.zip',
@@ -179,13 +179,13 @@ def test_every_archive_is_detected_by_its_marker_alone(tmp_path):
       folder.mkdir()
       with zipfile.ZipFile(folder / 'a.zip', 'w') as file:
         file.writestr(_marker_file(archive), '')
-      found = [(each.name, path) for each, path in detect_archives(folder)]
-      assert found == [(archive.name, folder / 'a.zip')]
+      names_and_paths = [(detected.name, path) for detected, path in detect_archives(folder)]
+      assert names_and_paths == [(archive.name, folder / 'a.zip')]
       with zipfile.ZipFile(folder / 'a.zip') as file:
         file.extractall(folder / 'extracted')
       (folder / 'a.zip').unlink()
-      found = [(each.name, path) for each, path in detect_archives(folder)]
-      assert [name for name, _ in found] == [archive.name]
+      names_and_paths = [(detected.name, path) for detected, path in detect_archives(folder)]
+      assert [name for name, _ in names_and_paths] == [archive.name]
 
 
 @pytest.mark.parametrize('is_fully_extracted', [False, True])
@@ -199,8 +199,8 @@ def test_an_extracted_archive_of_zips_is_detected(tmp_path, is_fully_extracted):
     with zipfile.ZipFile(data / 'acc_walking_csv.zip', 'w') as file:
       file.writestr('acc_walking_waist.csv', '')
     (data / 'acc_broken_csv.zip').write_bytes(b'PK')
-  found = [(each.name, path) for each, path in detect_archives(tmp_path)]
-  assert found == [('realworld', tmp_path / 'mine')]
+  names_and_paths = [(archive.name, path) for archive, path in detect_archives(tmp_path)]
+  assert names_and_paths == [('realworld', tmp_path / 'mine')]
 
 
 def test_every_archive_is_described():
@@ -229,8 +229,8 @@ def test_parts_of_an_archive_in_two_zips_are_read_together_or_one_is_named(tmp_p
       part.writestr(name, '')
   (detected,) = detect_archives(tmp_path / 'pdiot')
   assert detected == (ARCHIVES['pdiot'], tmp_path / 'pdiot')
-  found = Source(detected[1]).find('*/s*/s*_breathingNormal.csv')
-  assert [name.partition('/')[2] for name in found] == names
+  clips = Source(detected[1]).find('*/s*/s*_breathingNormal.csv')
+  assert [name.partition('/')[2] for name in clips] == names
   assert not caplog.messages
   hapt_zip(tmp_path / 'pdiot' / 'HAPT Data Set.zip')
   paths = {archive.name: path.name for archive, path in detect_archives(tmp_path / 'pdiot')}

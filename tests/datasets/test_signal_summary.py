@@ -22,7 +22,7 @@ SUMMARY = signal_summary.summarize(SIGNALS, ACTIVITIES.tolist(), 50)
 
 
 def test_gravity_is_kept_by_activity_in_g():
-  assert [each.activity for each in SUMMARY.gravity] == sorted(worn_device.ACTIVITIES)
+  assert [gravity.activity for gravity in SUMMARY.gravity] == sorted(worn_device.ACTIVITIES)
   walking = SUMMARY.gravity[2]
   means = SIGNALS[ACTIVITIES == 'walking', :, :3].mean(axis=1) / 9.80665
   assert walking.windows == 40
@@ -45,7 +45,7 @@ def test_acceleration_without_gravity_is_seen():
 
 
 def test_the_means_of_training_are_more_likely_than_their_opposites():
-  means = np.array([each.mean for each in SUMMARY.gravity])
+  means = np.array([gravity.mean for gravity in SUMMARY.gravity])
   assert (SUMMARY.log_likelihood(means) > SUMMARY.log_likelihood(-means) + 2).all()
 
 

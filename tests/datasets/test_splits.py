@@ -54,7 +54,7 @@ def test_the_official_split_fixes_test_subjects_and_draws_the_others():
 
 def test_five_folds_test_each_subject_once_and_never_train_on_one_tested():
   folds = [splits.split(LABELS, SUBJECTS, Protocol(split='five_fold'), seed) for seed in range(5)]
-  tested = np.concatenate([np.unique(SUBJECTS[each.test]) for each in folds])
+  tested = np.concatenate([np.unique(SUBJECTS[fold.test]) for fold in folds])
   np.testing.assert_array_equal(np.sort(tested), np.arange(_SUBJECTS))
   for train, validation, test in map(_parts, folds):
     parts = [set(SUBJECTS[part]) for part in (train, validation, test)]
@@ -120,28 +120,28 @@ def test_a_budget_is_a_fraction_of_all_windows_and_equal_per_class(kind, budget,
   protocol = Protocol(split=kind, label_budget=budget)
   split = splits.split(LABELS, SUBJECTS, protocol, 0)
   for part in (split.train, split.validation):
-    kept = splits.apply_label_budget(part, LABELS, protocol, 0)
+    labeled = splits.apply_label_budget(part, LABELS, protocol, 0)
     expected = np.round(np.bincount(LABELS[part]) * fraction)
-    np.testing.assert_array_equal(np.bincount(LABELS[kept]), np.maximum(expected, 1))
+    np.testing.assert_array_equal(np.bincount(LABELS[labeled]), np.maximum(expected, 1))
 
 
 def test_a_budget_per_class_keeps_that_many_or_all():
   labels = np.repeat(np.arange(3, dtype=np.int32), [50, 20, 5])
-  kept = splits.apply_label_budget(np.arange(75), labels, Protocol(label_budget='10/class'), 0)
-  np.testing.assert_array_equal(np.bincount(labels[kept]), [10, 10, 5])
+  labeled = splits.apply_label_budget(np.arange(75), labels, Protocol(label_budget='10/class'), 0)
+  np.testing.assert_array_equal(np.bincount(labels[labeled]), [10, 10, 5])
 
 
 @pytest.mark.parametrize('budget', ['0.7', '0.1', '0.01', '1/class', '10/class'])
 @pytest.mark.parametrize('kind', ['subject', 'window'])
 def test_a_budget_changes_no_split_and_stays_in_its_part(kind, budget):
   protocol = Protocol(split=kind, label_budget=budget)
-  split, expected = (splits.split(LABELS, SUBJECTS, each, 3) for each in (protocol, Protocol(split=kind)))
+  split, expected = (splits.split(LABELS, SUBJECTS, used, 3) for used in (protocol, Protocol(split=kind)))
   for part, same in zip(_parts(split), _parts(expected), strict=True):
     np.testing.assert_array_equal(part, same)
-  kept = splits.apply_label_budget(split.train, LABELS, protocol, 3)
-  assert set(kept) <= set(split.train)
-  assert len(set(kept)) == len(kept)
-  assert not set(kept) & set(split.test)
+  labeled = splits.apply_label_budget(split.train, LABELS, protocol, 3)
+  assert set(labeled) <= set(split.train)
+  assert len(set(labeled)) == len(labeled)
+  assert not set(labeled) & set(split.test)
 
 
 def test_a_smaller_budget_is_a_subset_of_a_larger_one():

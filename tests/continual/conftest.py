@@ -37,14 +37,14 @@ def quick() -> Settings:
 
 @pytest.fixture(scope='session')
 def stream(windows) -> Stream:
-  found = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0, most=3)
-  first, *others = found.domains
-  never = found.classes.index('standing')
-  kept = {
+  people = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0, most=3)
+  first, *others = people.domains
+  never = people.classes.index('standing')
+  parts = {
     part: {name: array[batch['label'] != never] for name, array in batch.items()}
     for part, batch in (('train', first.train), ('test', first.test))
   }
-  return dataclasses.replace(found, domains=(dataclasses.replace(first, **kept), *others))
+  return dataclasses.replace(people, domains=(dataclasses.replace(first, **parts), *others))
 
 
 @pytest.fixture(scope='session')

@@ -58,18 +58,18 @@ def test_memory_for_no_window_is_refused():
 
 def _means() -> State:
   """Domain 0 around (0, 0) and (0, 100); domain 1 around (10, 50). The second feature varies a lot."""
-  kept = memory.add_means(
+  state = memory.add_means(
     {}, np.array([[-1.0, -20.0], [1.0, 20.0], [-1.0, 80.0], [1.0, 120.0]]), np.array([0, 0, 1, 1]), 0
   )
-  return memory.add_means(kept, np.array([[9.0, 30.0], [11.0, 70.0]]), np.array([1, 1]), 1)
+  return memory.add_means(state, np.array([[9.0, 30.0], [11.0, 70.0]]), np.array([1, 1]), 1)
 
 
 def test_means_and_squares_are_those_of_each_activity_and_domain():
-  kept = _means()
-  np.testing.assert_array_equal(kept['means'], [[0, 0], [0, 100], [10, 50]])
-  np.testing.assert_array_equal(kept['domain'], [0, 0, 1])
-  np.testing.assert_array_equal(kept['squares'], [6, 2400])
-  assert kept['windows'].tolist() == [6]
+  state = _means()
+  np.testing.assert_array_equal(state['means'], [[0, 0], [0, 100], [10, 50]])
+  np.testing.assert_array_equal(state['domain'], [0, 0, 1])
+  np.testing.assert_array_equal(state['squares'], [6, 2400])
+  assert state['windows'].tolist() == [6]
 
 
 def test_the_nearest_mean_is_by_the_shared_variance():
@@ -85,10 +85,10 @@ def test_the_nearest_mean_is_by_the_shared_variance():
 
 def test_one_window_of_each_activity_has_no_variance_and_is_nearest_by_distance_alone():
   features = np.float32([[0, 0], [5, 0], [0, 9], [5, 9]])
-  kept = memory.add_means({}, features[:2], np.array([0, 1]), 0)
-  kept = memory.add_means(kept, features[2:], np.array([0, 1]), 1)
-  found = memory.route(kept, np.float32([[1, 1], [4, 8], [1, 8]]), np.arange(3))
-  assert found.tolist() == [0, 1, 1]
+  state = memory.add_means({}, features[:2], np.array([0, 1]), 0)
+  state = memory.add_means(state, features[2:], np.array([0, 1]), 1)
+  domains = memory.route(state, np.float32([[1, 1], [4, 8], [1, 8]]), np.arange(3))
+  assert domains.tolist() == [0, 1, 1]
 
 
 def test_a_recording_has_one_domain():

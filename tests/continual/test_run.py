@@ -49,14 +49,14 @@ def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, qui
       run.run(settings, learner, tmp_path / 'stopped', _kill)
   resumed = run.run(settings, learner, tmp_path / 'stopped', _kill)  # nothing is left to do
   assert _without_seconds(resumed) == _without_seconds(whole)
-  kept = [
+  states = [
     safetensors_io.from_bytes(path, path.read_bytes())
     for path in (tmp_path / name / 'continual.safetensors' for name in ('whole', 'stopped'))
   ]
-  assert kept[0].keys() == kept[1].keys()
-  for path, leaf in kept[0].items():
-    np.testing.assert_array_equal(leaf, kept[1][path])
-  assert whole.bytes == sum(leaf.nbytes for leaf in kept[0].values())
+  assert states[0].keys() == states[1].keys()
+  for path, leaf in states[0].items():
+    np.testing.assert_array_equal(leaf, states[1][path])
+  assert whole.bytes == sum(leaf.nbytes for leaf in states[0].values())
   assert np.shape(whole.history[-1].macro_f1) == (3,)
 
 
@@ -111,11 +111,11 @@ def test_a_folder_of_another_run_or_in_use_is_refused(learner, stream, quick, tm
   other.stream = dataclasses.replace(stream, domains=(stream.domains[0], changed, stream.domains[2]))
   with pytest.raises(UserError, match=r'other settings \(domains\)'):
     run.run(quick, other, tmp_path)
-  held = locks.lock(tmp_path)
-  assert held.take()
+  lock = locks.lock(tmp_path)
+  assert lock.take()
   with pytest.raises(UserError, match=r'is running in .*; wait for it'):
     run.run(quick, learner, tmp_path)
-  held.release()
+  lock.release()
 
 
 def test_the_choices_of_strategy_are_those_of_the_table():
@@ -124,26 +124,26 @@ def test_the_choices_of_strategy_are_those_of_the_table():
 
 
 def test_people_have_first_windows_and_others_are_unseen(windows):
-  found = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0)
-  assert len(found.domains) == 7  # of ten; three are in no domain
-  for domain in found.domains:
+  stream = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0)
+  assert len(stream.domains) == 7  # of ten; three are in no domain
+  for domain in stream.domains:
     assert np.bincount(domain.train['label']).tolist() == [4, 4, 4]
     assert np.bincount(domain.test['label']).tolist() == [7, 7, 7]
     flat = [part['signal'].reshape(len(part['signal']), -1) for part in (domain.train, domain.test)]
     assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
-  recordings = {int(each) for domain in found.domains for each in domain.test['recording']}
-  assert not recordings & set(found.unseen['recording'].tolist())
+  recordings = {int(number) for domain in stream.domains for number in domain.test['recording']}
+  assert not recordings & set(stream.unseen['recording'].tolist())
   other = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=1)
-  assert [each.name for each in other.domains] != [each.name for each in found.domains]
+  assert [domain.name for domain in other.domains] != [domain.name for domain in stream.domains]
 
 
 def test_datasets_and_positions_are_domains(windows):
-  found = domains.stream_datasets(
+  stream = domains.stream_datasets(
     Datasets.open(windows), ['made', 'placed/waist', 'placed/wrist'], labels=2, seed=0
   )
-  assert sorted(each.name for each in found.domains) == ['made', 'placed/waist', 'placed/wrist']
-  assert all(np.bincount(each.train['label']).tolist() == [14] * 3 for each in found.domains)
-  recordings = [set(each.test['recording'].tolist()) for each in found.domains]
+  assert sorted(domain.name for domain in stream.domains) == ['made', 'placed/waist', 'placed/wrist']
+  assert all(np.bincount(domain.train['label']).tolist() == [14] * 3 for domain in stream.domains)
+  recordings = [set(domain.test['recording'].tolist()) for domain in stream.domains]
   assert not recordings[0] & recordings[1] | recordings[1] & recordings[2]
   with pytest.raises(UserError, match=r"placed has no position 'ankle'; it has waist, wrist"):
     domains.stream_datasets(Datasets.open(windows), ['made', 'placed/ankle'], labels=2, seed=0)
@@ -154,14 +154,14 @@ def test_datasets_and_positions_are_domains(windows):
 @pytest.mark.parametrize('seed', range(4))
 def test_unseen_people_are_in_no_domain_of_another_position(tmp_path, seed):
   made_people.save_windows(tmp_path / 'placed', ('waist', 'wrist'), lacking=('p0', 'p1'))
-  found = domains.stream_datasets(
+  stream = domains.stream_datasets(
     Datasets.open(tmp_path), ['placed/waist', 'placed/wrist'], labels=2, seed=seed
   )
 
   def people(batch: Batch) -> set[int]:
     return set((batch['recording'] % 10**6 // len(made_people.CLASSES)).tolist())
 
-  assert not people(found.unseen) & set().union(*(people(each.test) for each in found.domains))
+  assert not people(stream.unseen) & set().union(*(people(domain.test) for domain in stream.domains))
 
 
 def test_datasets_of_the_same_people_are_refused(tmp_path):
@@ -209,10 +209,10 @@ def _export(folder: pathlib.Path, test: Batch) -> pathlib.Path:
 
 @pytest.mark.slow
 def test_predict_takes_the_adapter_of_the_nearest_domain(windows, base, quick, tmp_path):
-  found = domains.stream_datasets(Datasets.open(windows), ['placed/waist', 'placed/wrist'], labels=4, seed=0)
+  stream = domains.stream_datasets(Datasets.open(windows), ['placed/waist', 'placed/wrist'], labels=4, seed=0)
   settings = dataclasses.replace(quick, strategy='router')
-  run.run(settings, settings.learner(files.load_base(base), found), tmp_path / 'run')
-  for number, domain in enumerate(found.domains):
+  run.run(settings, settings.learner(files.load_base(base), stream), tmp_path / 'run')
+  for number, domain in enumerate(stream.domains):
     day, answers = _export(tmp_path, domain.test), tmp_path / f'answers{number}'
     flags = (f'--adapter={tmp_path}/run', f'--out={answers}', '--frame=as_is', '--mean_bout_s=0')
     out, _ = succeed('predict', day, *flags)
@@ -240,8 +240,8 @@ def test_the_command_leaves_adapters_and_a_picture(windows, base, tmp_path):
   quick = ('--rank=2', '--steps_per_domain=4', '--batch=8', '--strategy=router', '--labels_per_activity=4')
   out, err = succeed('continual', *flags, *quick, '--json')
   assert re.search(r'p\d: macro-F1 \d\.\d{3} on average over all domains, \d\.\d\d MB kept', err)
-  found = json.loads(out)
-  assert len(found['history']) == 2
+  printed = json.loads(out)
+  assert len(printed['history']) == 2
   assert '<svg' in (tmp_path / 'matrix.svg').read_text()
   for number in range(2):
     assert files.load_adapter(tmp_path / f'domain{number}').card.classes == list(

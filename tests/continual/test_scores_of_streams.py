@@ -21,5 +21,5 @@ _TRAINED_ONCE = np.array([*np.full((2, 3), np.nan), [0.9, 0.9, 0.9]])  # it forg
   ],
 )
 def test_scores_of_a_stream_are_those_by_hand(matrix, average, forgetting, transfer):
-  found = scores.average(matrix), scores.forgetting(matrix), scores.forward_transfer(matrix, _START)
-  assert found == pytest.approx((average, forgetting, transfer), nan_ok=True)
+  measured = scores.average(matrix), scores.forgetting(matrix), scores.forward_transfer(matrix, _START)
+  assert measured == pytest.approx((average, forgetting, transfer), nan_ok=True)

@@ -69,9 +69,9 @@ def test_the_router_answers_with_the_adapter_of_the_nearest_domain(learner, stre
   for number in range(2):
     state = strategies.STRATEGIES['router'](learner, state, number, quick)
   test = stream.domains[1].test
-  found = strategies.logits(learner, state, test)
+  logits = strategies.logits(learner, state, test)
   of_each = [
     learner.logits(strategies.as_float32(part(state, f'adapter_{number}')), test) for number in range(2)
   ]
-  chosen = memory.route(part(state, 'router'), learner.features(test), test['recording'])
-  np.testing.assert_allclose(found, np.where((chosen == 0)[:, None], *of_each), rtol=1e-4)
+  domains = memory.route(part(state, 'router'), learner.features(test), test['recording'])
+  np.testing.assert_allclose(logits, np.where((domains == 0)[:, None], *of_each), rtol=1e-4)

@@ -33,11 +33,11 @@ class MemoryGrid(Grid):
     self.asked: list[list[int]] = []
     everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients
 
-    def own(context: Context, federation: Federation) -> client.Participant:
+    def participant(context: Context, federation: Federation) -> client.Participant:
       number = int(context.node_config['partition-id'])
       return client.Participant(everyone[number], str(base))
 
-    self._app = client.make(own)
+    self._app = client.make(participant)
     self._contexts = {
       100 - number: Context(1, 100 - number, {'partition-id': number}, RecordDict(), {})
       for number in range(6)

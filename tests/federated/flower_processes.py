@@ -175,9 +175,9 @@ def _copy(source: socket.socket, target: socket.socket, counter: collections.Cou
 def _free_ports(count: int) -> list[int]:
   with contextlib.ExitStack() as stack:
     sockets = [stack.enter_context(socket.create_server((_HOST, 0))) for _ in range(count)]
-    return [each.getsockname()[1] for each in sockets]
+    return [listener.getsockname()[1] for listener in sockets]
 
 
 def _is_open(port: int) -> bool:
-  with socket.socket() as each:
-    return each.connect_ex((_HOST, port)) == 0
+  with socket.socket() as listener:
+    return listener.connect_ex((_HOST, port)) == 0

@@ -29,7 +29,7 @@ def test_the_rounds_end_with_an_adapter_of_all_clients(grid, server):
   assert all(entry.clients == [0, 1, 2, 3, 4, 5] and not entry.refused for entry in card.history)
   losses = [entry.loss for entry in card.history]
   assert losses[-1] < losses[0]
-  assert [each.client for each in card.later] == [0, 1, 2, 3, 4, 5]
+  assert [scores.client for scores in card.later] == [0, 1, 2, 3, 4, 5]
   task = load_task(made.federation, made.base)
   sent = sum(leaf.nbytes for leaf in task.start.values())
   for entry in card.history:
@@ -46,13 +46,13 @@ def test_serialized_bytes_are_those_of_all_objects_that_flower_makes_of_a_messag
   content = RecordDict({'arrays': arrays, 'metrics': MetricRecord({'loss': 0.5, 'windows': 3})})
   objects = get_all_nested_objects(content)
   assert len(objects) == 2 * 3 + 3  # each array and its bytes; both records, and what holds them
-  assert client.serialized_bytes(content) == sum(len(each.deflate()) for each in objects.values())
+  assert client.serialized_bytes(content) == sum(len(part.deflate()) for part in objects.values())
 
 
 def test_the_clients_of_a_round_are_drawn(grid, server):
   run(server(participation=0.5), grid)
-  assert [len(each) for each in grid.asked] == [3, 3, 3]
-  assert len({tuple(each) for each in grid.asked}) > 1
+  assert [len(clients) for clients in grid.asked] == [3, 3, 3]
+  assert len({tuple(clients) for clients in grid.asked}) > 1
   first = grid.asked
   grid.asked = []
   run(server('again', participation=0.5), grid)

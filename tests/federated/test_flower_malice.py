@@ -40,9 +40,9 @@ def _metrics(**changed) -> Callable[[Message], object]:
 
 def _without(name: str, key: str | None = None) -> Callable[[Message], object]:
   def change(message: Message) -> None:
-    held = message.content if key is None else message.content[name]
-    if (key or name) in held:  # messages to several clients share their records
-      del held[key or name]
+    content = message.content if key is None else message.content[name]
+    if (key or name) in content:  # messages to several clients share their records
+      del content[key or name]
 
   return change
 
@@ -89,12 +89,12 @@ def test_scores_that_are_none_are_left_out_and_a_second_answer_counts_once(value
 
 
 def test_an_update_that_was_sent_before_is_refused(grid, server):
-  kept: list[ArrayRecord] = []
+  sent: list[ArrayRecord] = []
 
   def replay(reply: Message) -> None:
     if 'arrays' in reply.content:
-      kept.append(reply.content['arrays'])
-      reply.content['arrays'] = kept[0]
+      sent.append(reply.content['arrays'])
+      reply.content['arrays'] = sent[0]
 
   made, grid.malicious = server(rounds=2), {2: replay}
   run(made, grid)

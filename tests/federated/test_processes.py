@@ -38,7 +38,7 @@ def evaluate(message, context):
 
 @pytest.fixture
 def federation(tmp_path, windows, base) -> Iterator[Processes]:
-  nodes = [f'windows="{windows}" target="made" person="p{each}" labels=4 base="{base}"' for each in range(2)]
+  nodes = [f'windows="{windows}" target="made" person="p{n}" labels=4 base="{base}"' for n in range(2)]
   settings = (
     f'rank=2 rounds=5 local_steps=2 batch=4 timeout_s=90.0 classes="{",".join(CLASSES)}" base="{base}"'
   )
@@ -49,15 +49,15 @@ def federation(tmp_path, windows, base) -> Iterator[Processes]:
 
 def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federation):
   federation.start_link()
-  for number in range(2):
-    federation.start_node(number)
+  for n in range(2):
+    federation.start_node(n)
   federation.run()
   federation.wait_for_round(2)  # in which client 1 sends NaN
   federation.kill('link', 'node0', 'node1')
   done = len(federation.card['history'])
   federation.start_link()
-  for number in range(2):
-    federation.start_node(number)
+  for n in range(2):
+    federation.start_node(n)
   federation.run()
   federation.wait_for_round(done + 1)
   federation.kill('node1')
@@ -72,7 +72,7 @@ def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federa
   assert (history[3]['clients'], len(history[3]['refused'])) == ([0], 1)
   assert history[3]['refused'][0].endswith(': no answer')
   assert history[-1]['clients'] == [0, 1]
-  assert {each['client'] for each in federation.card['later']} == {0, 1}
+  assert {scores['client'] for scores in federation.card['later']} == {0, 1}
   adapter = files.load_adapter(federation.out)
   assert all(np.isfinite(leaf).all() for leaf in adapter.variables.values())
   # All that the history counts has crossed node 0's sockets.
@@ -82,15 +82,15 @@ def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federa
 
 @pytest.mark.skipif(not (shutil.which('openssl') and shutil.which('ssh-keygen')), reason='makes certificates')
 def test_with_tls_only_nodes_whose_key_is_known_take_part(tmp_path, windows, base):
-  nodes = [f'windows="{windows}" target="made" person="p{each}" labels=4 base="{base}"' for each in range(3)]
+  nodes = [f'windows="{windows}" target="made" person="p{n}" labels=4 base="{base}"' for n in range(3)]
   settings = f'rank=2 rounds=1 local_steps=2 batch=4 classes="{",".join(CLASSES)}" base="{base}"'
   made = Processes(tmp_path / 'made', nodes, settings, is_secure=True)
   try:
     made.start_link()
-    for number in range(3):
-      if number < 2:
-        made.register(number)
-      made.start_node(number)
+    for n in range(3):
+      if n < 2:
+        made.register(n)
+      made.start_node(n)
     made.run(clients=2)
     made.wait(lambda: 'later' in made.card)
     (entry,) = made.card['history']

@@ -19,11 +19,11 @@ def _task(base: pathlib.Path, **changed) -> Task:
 
 
 def test_first_windows_are_for_training_and_later_ones_for_testing(windows):
-  found = people.read(people.Archive(windows, 'made', labels=4, seed=0))
-  assert found.classes == CLASSES
-  assert len(found.clients) == 6  # of ten; one is for validation, three never take part
-  assert len(found.unseen['label']) == 3 * 36
-  for person in found.clients:
+  everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0))
+  assert everyone.classes == CLASSES
+  assert len(everyone.clients) == 6  # of ten; one is for validation, three never take part
+  assert len(everyone.unseen['label']) == 3 * 36
+  for person in everyone.clients:
     assert np.bincount(person.train['label']).tolist() == [4, 4, 4]
     assert np.bincount(person.later['label']).tolist() == [7, 7, 7]  # one overlaps those to train on
     flat = [part['signal'].reshape(len(part['signal']), -1) for part in (person.train, person.later)]
@@ -35,18 +35,20 @@ def test_a_part_of_the_people_can_be_clients(windows):
     people.read(people.Archive(windows, 'made', labels=4, seed=0, most=most)) for most in (None, 3)
   )
   assert [person.number for person in some.clients] == [0, 1, 2]
-  known = [person.train['signal'] for person in everyone.clients]
-  assert all(any(np.array_equal(person.train['signal'], each) for each in known) for person in some.clients)
+  signals = [person.train['signal'] for person in everyone.clients]
+  assert all(
+    any(np.array_equal(person.train['signal'], signal) for signal in signals) for person in some.clients
+  )
   np.testing.assert_array_equal(some.unseen['signal'], everyone.unseen['signal'])
   np.testing.assert_array_equal(some.validation['signal'], everyone.validation['signal'])
 
 
 def test_a_client_can_lack_activities(windows):
-  found = people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=1))
-  lacking = [set(range(3)) - set(person.train['label'].tolist()) for person in found.clients]
-  assert {len(each) for each in lacking} == {1}
+  everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=1))
+  lacking = [set(range(3)) - set(person.train['label'].tolist()) for person in everyone.clients]
+  assert {len(missing) for missing in lacking} == {1}
   assert len(set().union(*lacking)) > 1
-  assert all(np.bincount(person.later['label']).tolist() == [7, 7, 7] for person in found.clients)
+  assert all(np.bincount(person.later['label']).tolist() == [7, 7, 7] for person in everyone.clients)
   with pytest.raises(UserError, match=r'2 of 3 activities cannot be missing'):
     people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=2))
 
@@ -74,8 +76,8 @@ def test_the_app_for_flower_has_every_setting_with_its_default():
   path = pathlib.Path(__file__).parents[2] / 'launch' / 'flower' / 'pyproject.toml'
   entries = tomllib.loads(path.read_text())['tool']['flwr']['app']['config']
   classes = entries['classes'].split(',')
-  given = {name: entries.get(name) for name in Federation(CLASSES).entries()}
-  assert given | {'classes': classes} == Federation(tuple(classes)).entries()
+  changed = {name: entries.get(name) for name in Federation(CLASSES).entries()}
+  assert changed | {'classes': classes} == Federation(tuple(classes)).entries()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
   for done in range(2):
     task.fit(task.start, {}, number=5, done=done)
   steps, rounds = QUICK['local_steps'], QUICK['rounds']
-  assert [(each['first'], each['steps'], each['total']) for each in asked] == [
+  assert [(call['first'], call['steps'], call['total']) for call in asked] == [
     (0, steps, rounds * steps),
     (steps, steps, rounds * steps),
   ]
@@ -146,6 +148,6 @@ def test_clients_without_the_same_frozen_leaves_have_another_checksum(base):
 def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base):
   task = _task(base)
   adapter = task.adapter(task.start, federated={'settings': {}, 'history': []})
-  held = files.attach(task.base, adapter)
-  assert held.keys() == task.prepared.variables.keys()
+  variables = files.attach(task.base, adapter)
+  assert variables.keys() == task.prepared.variables.keys()
   assert adapter.card.classes == list(CLASSES)

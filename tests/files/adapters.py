@@ -14,11 +14,11 @@ SIGNAL = (
 )
 
 
-def assert_equal(given: Variables, expected: Variables) -> None:
-  assert variables.difference(expected, given) == ''
+def assert_equal(leaves: Variables, expected: Variables) -> None:
+  assert variables.difference(expected, leaves) == ''
   for path, leaf in expected.items():
-    np.testing.assert_array_equal(given[path], leaf, err_msg=path)
+    np.testing.assert_array_equal(leaves[path], leaf, err_msg=path)
 
 
-def logits_of(objective: Classify, held: Variables) -> np.ndarray:
-  return predict(objective, held, {'signal': SIGNAL})
+def logits_of(objective: Classify, variables: Variables) -> np.ndarray:
+  return predict(objective, variables, {'signal': SIGNAL})

@@ -59,12 +59,12 @@ def adapted(tiny, whole) -> Callable[..., Variables]:
   def adapt(name: str, seed: int = 1, lora: config.Lora = LORA) -> Variables:
     settings, method = methods.Settings(lora), methods.METHODS[name]
     rng = np.random.default_rng(seed)
-    held = method.adapt(whole, settings, jax.random.key(seed))
+    adapted = method.adapt(whole, settings, jax.random.key(seed))
     return {
       path: leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)).astype(np.float32)
       if path.startswith('batch_stats/') or method.trains(path, settings)
       else leaf
-      for path, leaf in held.items()
+      for path, leaf in adapted.items()
     }
 
   return adapt

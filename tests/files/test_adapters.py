@@ -28,8 +28,8 @@ def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
   np.testing.assert_array_equal(loaded.normalizer.deviation, [3.0, 1.0])
   # Small: the file holds what trains, the head and the method's collections, and nothing that the base gives
   # again.
-  held = {variables.collection(path) for path in loaded.variables}
-  assert held == {'params', 'batch_stats'} | trained_paths.STORED.get(
+  stored = {variables.collection(path) for path in loaded.variables}
+  assert stored == {'params', 'batch_stats'} | trained_paths.STORED.get(
     trained_paths.float_form(method_name), set()
   )
   encoder = {path for path in trained if path.startswith('params/encoder/')}
@@ -100,12 +100,14 @@ def test_adapters_of_one_shape_share_a_compiled_program(base, adapter_of, tmp_pa
   adapters = [adapter_of('lora', 3), *(files.load_adapter(tmp_path / str(seed)) for seed in (1, 2))]
   compiled: Any = compiled_predict(adapters[0].objective, mesh.data_mesh())
   first = logits_of(adapters[0].objective, files.attach(base, adapters[0]))
-  held = compiled._cache_size()
-  assert held >= 1
-  others = [logits_of(each.objective, files.attach(base, each)) for each in (*adapters[1:], adapters[0])]
-  assert compiled._cache_size() == held
+  programs = compiled._cache_size()
+  assert programs >= 1
+  others = [
+    logits_of(adapter.objective, files.attach(base, adapter)) for adapter in (*adapters[1:], adapters[0])
+  ]
+  assert compiled._cache_size() == programs
   assert not np.allclose(others[0], others[1], atol=1e-3)
   np.testing.assert_array_equal(others[2], first)
   # All are on the one base: its leaves are held once.
-  attached = [files.attach(base, each) for each in adapters]
-  assert all(each[path] is leaf for each in attached for path, leaf in base.variables.items())
+  attached = [files.attach(base, adapter) for adapter in adapters]
+  assert all(adapter[path] is leaf for adapter in attached for path, leaf in base.variables.items())

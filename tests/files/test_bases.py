@@ -43,15 +43,15 @@ def test_a_saved_base_is_loaded_bit_for_bit(whole, base_card, tiny, tmp_path):
 
 def test_a_base_with_a_stem_states_physical_units_and_is_packed_with_its_stem(tiny, drawn, tmp_path):
   model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16))
-  held = drawn(Classify(model, 2).init)
-  saved = files.save_base(tmp_path, held, {'model': config_fields.to_json(model)}, four_bits=True)
+  leaves = drawn(Classify(model, 2).init)
+  saved = files.save_base(tmp_path, leaves, {'model': config_fields.to_json(model)}, four_bits=True)
   loaded = files.load_base(tmp_path)
   assert_equal(loaded.variables, saved.variables)
   assert loaded.model == model
   assert loaded.card.normalization == 'acceleration in g, rotation in rad/s; no statistics of a dataset'
   kernel = 'params/encoder/embed/down_0/kernel'  # no whole number of blocks
-  assert held[kernel].size % 64
-  np.testing.assert_array_equal(loaded.variables[kernel], _rounded(held[kernel]))
+  assert leaves[kernel].size % 64
+  np.testing.assert_array_equal(loaded.variables[kernel], _rounded(leaves[kernel]))
 
 
 def test_a_base_in_four_bits_has_the_kernels_of_qlora(whole, base_card, tmp_path):
@@ -70,14 +70,14 @@ def test_a_base_in_four_bits_has_the_kernels_of_qlora(whole, base_card, tmp_path
 
 
 def test_a_checksum_covers_names_types_shapes_and_bytes():
-  held = {'one': np.arange(6, dtype=np.float32).reshape(2, 3), 'two': np.float32(1)}
-  first = safetensors_io.checksum(held)
-  assert safetensors_io.checksum(dict(reversed(held.items()))) == first
+  leaves = {'one': np.arange(6, dtype=np.float32).reshape(2, 3), 'two': np.float32(1)}
+  first = safetensors_io.checksum(leaves)
+  assert safetensors_io.checksum(dict(reversed(leaves.items()))) == first
   for other in (
-    {'one': held['one'], 'three': held['two']},
-    held | {'one': held['one'].reshape(3, 2)},
-    held | {'one': np.nextafter(held['one'], 9)},
-    held | {'one': held['one'].view(np.int32)},
+    {'one': leaves['one'], 'three': leaves['two']},
+    leaves | {'one': leaves['one'].reshape(3, 2)},
+    leaves | {'one': np.nextafter(leaves['one'], 9)},
+    leaves | {'one': leaves['one'].view(np.int32)},
   ):
     assert safetensors_io.checksum(other) != first
 
@@ -92,9 +92,9 @@ def test_a_damaged_base_is_refused_by_name(whole, base_card, tmp_path):
   files.save_base(tmp_path, whole, base_card)
   expected = checksums.hash_file(tmp_path / 'base.safetensors')
   _flip_a_bit(tmp_path / 'base.safetensors')
-  found = checksums.hash_file(tmp_path / 'base.safetensors')
+  checksum = checksums.hash_file(tmp_path / 'base.safetensors')
   with pytest.raises(
-    UserError, match=rf'base\.safetensors is damaged .* {found}, .* {expected}; fetch or write it again'
+    UserError, match=rf'base\.safetensors is damaged .* {checksum}, .* {expected}; fetch or write it again'
   ):
     files.load_base(tmp_path)
   (tmp_path / 'base.safetensors').unlink()

@@ -127,12 +127,12 @@ def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
     for path, leaf in (base.variables if start == 'pissa' else methods.unpack(attached)).items()
     if path.startswith('params/encoder/') and not path.endswith('mask_token')
   }
-  given = {
+  tensors = {
     _torch_name(path): torch.tensor(leaf.T if path.endswith('/kernel') else leaf)
     for path, leaf in encoder.items()
   }
   model = peers.Classifier(tiny)
-  entries = model.load_state_dict(given, strict=False)
+  entries = model.load_state_dict(tensors, strict=False)
   assert not entries.unexpected_keys
   assert all(key.startswith('head.') for key in entries.missing_keys)
   files.write_peft(tmp_path, adapter, base)

@@ -35,16 +35,16 @@ def experiment(tiny) -> config.Experiment:
 
 @pytest.fixture(scope='session')
 def study_of(windows, experiment) -> Study:
-  def study(out: pathlib.Path, **given: Any) -> experiments.Study:
-    protocol = dataclasses.replace(experiment.protocol, **given.pop('protocol', {}))
+  def study(out: pathlib.Path, **options: Any) -> experiments.Study:
+    protocol = dataclasses.replace(experiment.protocol, **options.pop('protocol', {}))
     fields = {
-      'datasets': Datasets.open(given.pop('windows', windows)),
+      'datasets': Datasets.open(options.pop('windows', windows)),
       'experiment': dataclasses.replace(experiment, protocol=protocol),
       'targets': ('alpha',),
       'methods': ('lora',),
       'seeds': (0,),
     }
-    return experiments.Study(out=out, **{**fields, **given})
+    return experiments.Study(out=out, **{**fields, **options})
 
   return study
 

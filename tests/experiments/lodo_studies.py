@@ -68,10 +68,10 @@ def spec_of(study: experiments.Study, method: str = 'lora', seed: int = 0) -> ex
 def pretrained(study: experiments.Study, seed: int = 0, **options: Any) -> dict[str, np.ndarray]:
   """What a run starts from: the encoder and, after supervised pretraining, its head."""
   stages = stages_of(spec_of(study, seed=seed))
-  held = run_stages(stages, dataclasses.replace(QUIET, **options))
+  whole = run_stages(stages, dataclasses.replace(QUIET, **options))
   with_head = stages[-1].name == 'supervised'
   return {
-    path: np.asarray(leaf) for path, leaf in held.items() if with_head or path.startswith('params/encoder/')
+    path: np.asarray(leaf) for path, leaf in whole.items() if with_head or path.startswith('params/encoder/')
   }
 
 
@@ -79,9 +79,9 @@ def own_pretraining(
   out: pathlib.Path, folder: pathlib.Path, windows: pathlib.Path | None = None
 ) -> pathlib.Path:
   """A `pretrained_dir` of its own, with the masked pretraining of `out`, as if it were of other windows."""
-  own = folder / 'alpha' / 'pretrain'
-  shutil.copytree(out / 'alpha' / 'pretrain', own)
-  for path in (own / 'pretrained.json', own / 'run.json') if windows is not None else ():
+  pretraining = folder / 'alpha' / 'pretrain'
+  shutil.copytree(out / 'alpha' / 'pretrain', pretraining)
+  for path in (pretraining / 'pretrained.json', pretraining / 'run.json') if windows is not None else ():
     entries = storage.read(path)
     identity = entries.get('identity', entries)
     identity['windows'] = msgspec.to_builtins(Datasets.open(windows).identify(identity['windows']))
@@ -99,9 +99,9 @@ def with_altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subject
   return folder
 
 
-def assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-  assert found.keys() == expected.keys()
-  assert all(np.array_equal(found[path], leaf) for path, leaf in expected.items())
+def assert_equal(leaves: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+  assert leaves.keys() == expected.keys()
+  assert all(np.array_equal(leaves[path], leaf) for path, leaf in expected.items())
 
 
 def without_seconds(result: Any) -> Any:

@@ -53,15 +53,17 @@ def test_continued_pretraining_runs_once_per_seed_on_the_training_part(runs, stu
   base = pretrained(study_of(out))
   kernel = 'params/encoder/embed/kernel'
   assert started[0].keys() == base.keys()
-  assert len({each[kernel].tobytes() for each in (base, *started)}) == 3
+  assert len({leaves[kernel].tobytes() for leaves in (base, *started)}) == 3
 
 
 def test_stages_on_the_target_see_no_label_and_no_test_subject(runs, study_of, windows, out, tmp_path):
   expected = pretrained(study_of(tmp_path / 'out', protocol=_CONTINUED, pretrained_dir=out))
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
-  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=_CONTINUED, pretrained_dir=out))
-  assert_equal(given, expected)
+  leaves = pretrained(
+    study_of(tmp_path / 'altered', windows=altered, protocol=_CONTINUED, pretrained_dir=out)
+  )
+  assert_equal(leaves, expected)
   protocol = study_of(out).experiment.protocol
   learned, measured_by = Fold(Datasets.open(windows), 'alpha', (), protocol, 0).unlabeled_windows()
   assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
@@ -99,8 +101,8 @@ def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(runs, study_
 
 
 def test_supervised_pretraining_depends_on_source_labels_only(runs, study_of, windows, out, tmp_path):
-  own = own_pretraining(out, tmp_path / 'own')
-  expected = pretrained(study_of(tmp_path / 'out', protocol=_SUPERVISED, pretrained_dir=own))
+  folder = own_pretraining(out, tmp_path / 'own')
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_SUPERVISED, pretrained_dir=folder))
   for name, moves in (('alpha', False), ('beta', True)):
     shutil.copytree(windows, tmp_path / name)
     old = store.load(tmp_path / name / name)
@@ -112,8 +114,8 @@ def test_supervised_pretraining_depends_on_source_labels_only(runs, study_of, wi
       protocol=_SUPERVISED,
       pretrained_dir=own_pretraining(out, tmp_path / f'own-{name}', tmp_path / name),
     )
-    given = pretrained(altered)
-    assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
+    leaves = pretrained(altered)
+    assert any(not np.array_equal(leaves[path], leaf) for path, leaf in expected.items()) is moves, name
 
 
 def test_stages_run_in_order_and_are_shared(runs, study_of, out, tmp_path):
@@ -142,7 +144,7 @@ def test_stages_run_in_order_and_are_shared(runs, study_of, out, tmp_path):
   started = [pretrained(study) for study in studies]
   assert started[1].keys() == started[2].keys()
   assert {path for path in started[0] if '/encoder/' in path} == started[1].keys()
-  assert len({each['params/encoder/embed/kernel'].tobytes() for each in started}) == 3
+  assert len({leaves['params/encoder/embed/kernel'].tobytes() for leaves in started}) == 3
   assert [path.stat().st_mtime_ns for path in paths] == before
   # A stage whose folder was deleted is trained again, although a later one is finished.
   shutil.rmtree(tmp_path / 'alpha' / 'continued')
@@ -161,8 +163,8 @@ def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_pa
   expected, study = pretrained(whole), stopped
   with pytest.raises(Stopped, match='saved at step 16'):
     pretrained(study, stop=lambda: True)
-  given = pretrained(study)
-  assert_equal(given, expected)
+  leaves = pretrained(study)
+  assert_equal(leaves, expected)
   list(experiments.run(study, QUIET))
 
 
@@ -199,16 +201,16 @@ def test_the_head_starts_from_known_activities_and_draws_others(study_of, out, w
 
 
 def test_an_adapted_head_keeps_its_drawn_kernels(study_of, out, runs, tmp_path):
-  own = own_pretraining(out, tmp_path / 'own')
-  study = study_of(tmp_path, protocol=_SUPERVISED, pretrained_dir=own)
+  folder = own_pretraining(out, tmp_path / 'own')
+  study = study_of(tmp_path, protocol=_SUPERVISED, pretrained_dir=folder)
   entries = pretrained(study)
   lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
   study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
-  given = prepare_run(spec_of(study), entries).run
+  start = prepare_run(spec_of(study), entries).run
   bare = prepare_run(spec_of(study), {p: leaf for p, leaf in entries.items() if '/encoder/' in p}).run
   kernel = 'params/head/dense_0/kernel'
-  assert np.array_equal(given.frozen[kernel], bare.frozen[kernel])
-  assert np.array_equal(given.frozen['params/encoder/embed/kernel'], entries['params/encoder/embed/kernel'])
+  assert np.array_equal(start.frozen[kernel], bare.frozen[kernel])
+  assert np.array_equal(start.frozen['params/encoder/embed/kernel'], entries['params/encoder/embed/kernel'])
 
 
 def test_supervised_pretraining_refuses_a_single_activity(study_of, tmp_path, monkeypatch):

@@ -20,10 +20,10 @@ def made(runs, study_of, out) -> dict:
   with pytest.MonkeyPatch.context() as patched:
     for module in ('adaptation.loop', 'stages'):
       patched.setattr(f'har_jax.experiments.{module}.train', lambda *_, **__: pytest.fail('trained again'))
-    found = run(study_of(out, methods=('lora', 'ensemble')))
-  assert list(found) == [LORA, _ENSEMBLE]
-  assert storage.read(out / _ENSEMBLE) == found[_ENSEMBLE]
-  return found[_ENSEMBLE]
+    results = run(study_of(out, methods=('lora', 'ensemble')))
+  assert list(results) == [LORA, _ENSEMBLE]
+  assert storage.read(out / _ENSEMBLE) == results[_ENSEMBLE]
+  return results[_ENSEMBLE]
 
 
 def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of, out):

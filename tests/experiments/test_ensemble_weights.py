@@ -20,16 +20,16 @@ def _drawn(windows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
 @pytest.mark.parametrize('windows', [40, 2000])
 def test_weights_minimize_the_log_loss_with_a_prior_of_100_windows_at_2_1_1(windows):
   members, labels = _drawn(windows)
-  likelihood = np.stack([each[np.arange(windows), labels] for each in members.values()])
+  likelihood = np.stack([member[np.arange(windows), labels] for member in members.values()])
 
   def loss(free: np.ndarray) -> float:
     weights = special.softmax(np.r_[0.0, free])
     return -np.log(weights @ likelihood).sum() - 100 * np.array([0.5, 0.25, 0.25]) @ np.log(weights)
 
   expected = special.softmax(np.r_[0.0, optimize.minimize(loss, np.zeros(2), tol=1e-10).x])
-  found = ensemble._fit_weights(members, labels)
-  assert [found[name] for name in _NAMES] == pytest.approx(expected, abs=1e-4)
-  assert (found['rocket'] > 0.5) == (windows == 2000)
+  fitted = ensemble._fit_weights(members, labels)
+  assert [fitted[name] for name in _NAMES] == pytest.approx(expected, abs=1e-4)
+  assert (fitted['rocket'] > 0.5) == (windows == 2000)
 
 
 def test_without_windows_the_weights_are_2_1_1():

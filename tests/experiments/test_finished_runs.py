@@ -44,7 +44,7 @@ def test_the_adapter_of_a_run_predicts_its_result(study_of, out, runs, name):
   assert confusion_of(base, adapter, data) == result['test']['confusion']
   assert list(adapter.card.classes) == result['data']['classes']
   assert adapter.signals is not None
-  assert {each.activity: each.windows for each in adapter.signals.gravity} == dict(
+  assert {gravity.activity: gravity.windows for gravity in adapter.signals.gravity} == dict(
     zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
   )
   raw = np.array(study.datasets['alpha'].windows.signals)

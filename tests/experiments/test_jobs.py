@@ -43,7 +43,7 @@ def test_an_overtaken_job_stops_training(runs, study_of, out, tmp_path, monkeypa
   monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 1)
   seen: list[int] = []
   taken = Log.step
-  monkeypatch.setattr(Log, 'step', lambda self, at, loss: (seen.append(at), taken(self, at, loss))[1])
+  monkeypatch.setattr(Log, 'step', lambda self, step, loss: (seen.append(step), taken(self, step, loss))[1])
   monkeypatch.setattr(locks.FolderLock, 'is_lost', lambda self: bool(seen) and seen[-1] == 3)
   with pytest.raises(UserError, match=r'alpha: lora, seed 0: .* no heartbeat .* another job has taken'):
     run(study_of(tmp_path))

@@ -33,12 +33,12 @@ def paper(tmp_path_factory) -> Paper:
   )
 
 
-def _of(paper: Paper, *tables: str) -> list[experiments.Study]:
+def _plan(paper: Paper, *tables: str) -> list[experiments.Study]:
   return list(dataclasses.replace(paper, tables=tables).studies())
 
 
 def test_table_2_has_every_target_and_method_under_both_protocols(paper):
-  window, subject = _of(paper, '2')
+  window, subject = _plan(paper, '2')
   assert (window.experiment.protocol.split, window.experiment.protocol.normalize) == ('window', 'dataset')
   assert (subject.experiment.protocol.split, subject.experiment.protocol.normalize) == ('subject', 'train')
   for study in (window, subject):
@@ -50,17 +50,20 @@ def test_table_2_has_every_target_and_method_under_both_protocols(paper):
 
 def test_a_stem_takes_physical_units_under_both_protocols(paper):
   with_stem = dataclasses.replace(paper, experiment=config.Experiment())
-  protocols = [study.experiment.protocol for study in _of(with_stem, '2')]
-  assert [(each.split, each.normalize) for each in protocols] == [('window', 'none'), ('subject', 'none')]
+  protocols = [study.experiment.protocol for study in _plan(with_stem, '2')]
+  assert [(protocol.split, protocol.normalize) for protocol in protocols] == [
+    ('window', 'none'),
+    ('subject', 'none'),
+  ]
 
 
 def test_tables_2_to_5_use_the_same_runs(paper):
-  assert _of(paper, '2') == _of(paper, '3') == _of(paper, '4', '5') == _of(paper, '2', '3', '4', '5')
+  assert _plan(paper, '2') == _plan(paper, '3') == _plan(paper, '4', '5') == _plan(paper, '2', '3', '4', '5')
 
 
 def test_shards_of_a_table_partition_its_runs(paper):
   parts = [dataclasses.replace(paper, tables=('2',), shard=(number, 2)) for number in (0, 1)]
-  for whole, *halves in zip(_of(paper, '2'), *(part.studies() for part in parts), strict=True):
+  for whole, *halves in zip(_plan(paper, '2'), *(part.studies() for part in parts), strict=True):
     parts_of_whole = [run for half in halves for run in half.runs]
     assert len(parts_of_whole) == len(whole.runs)
     assert set(parts_of_whole) == set(whole.runs)
@@ -68,7 +71,7 @@ def test_shards_of_a_table_partition_its_runs(paper):
 
 
 def test_table_6_varies_the_rank_only(paper):
-  studies = _of(paper, '6')
+  studies = _plan(paper, '6')
   assert [study.experiment.lora.rank for study in studies[::2]] == list(RANKS)
   for study in studies:
     assert (study.targets, study.methods) == (('hapt',), ('lora',))
@@ -87,7 +90,7 @@ def test_tables_6_and_7_are_of_ucihar_if_it_is_there(paper, targets, swept):
 
 
 def test_table_7_varies_the_label_budget_only(paper):
-  studies = _of(paper, '7')
+  studies = _plan(paper, '7')
   assert [study.experiment.protocol.label_budget for study in studies[::2]] == [*FEW_LABELS, *LABEL_FRACTIONS]
   for study in studies:
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
@@ -96,11 +99,11 @@ def test_table_7_varies_the_label_budget_only(paper):
 def test_every_label_budget_has_the_baselines_and_the_rotation_has_none(paper):
   # No hyperparameter of training changes them.
   for table, has_them in (('7', True), ('pretraining', True), ('rotation', False), ('6', False)):
-    assert all(set(BASELINES).issubset(study.methods) == has_them for study in _of(paper, table))
+    assert all(set(BASELINES).issubset(study.methods) == has_them for study in _plan(paper, table))
 
 
 def test_the_rotation_table_changes_the_rotation_only(paper):
-  studies = _of(paper, 'rotation')
+  studies = _plan(paper, 'rotation')
   assert [study.experiment.protocol.label_budget for study in studies] == ['0.7', '0.1', '10/class']
   for study in studies:
     assert study.experiment.protocol.split == 'subject'
@@ -113,13 +116,15 @@ def test_the_rotation_table_changes_the_rotation_only(paper):
   every = dataclasses.replace(
     paper, experiment=dataclasses.replace(paper.experiment, finetune=studies[0].experiment.finetune)
   )
-  assert {study.out for study in _of(every, 'rotation')} == {paper.out / 'base'}  # whose windows turn anyway
+  assert {study.out for study in _plan(every, 'rotation')} == {
+    paper.out / 'base'
+  }  # whose windows turn anyway
 
 
 def test_one_result_file_belongs_to_one_experiment(paper):
   # Otherwise a table would refuse the finished runs of another.
   places: dict[pathlib.Path, config.Experiment] = {}
-  for study in _of(paper, *TABLES):
+  for study in _plan(paper, *TABLES):
     for run in study.runs:
       assert places.setdefault(run.result, study.experiment) == study.experiment
     assert study.pretrained_dir == paper.out / 'pretrained'
@@ -140,4 +145,4 @@ def test_one_folder_of_a_stage_belongs_to_one_training(paper, preset, steps):
 
 def test_an_unknown_table_is_refused_with_the_choices(paper):
   with pytest.raises(UserError, match="no table '8'; one of 2, 3, 4, 5, 6, 7, pretraining, rotation"):
-    _of(paper, '8')
+    _plan(paper, '8')

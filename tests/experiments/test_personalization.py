@@ -17,12 +17,12 @@ def test_each_test_subject_gets_an_output_layer(runs, study_of, out, tmp_path):
   study = study_of(out)
   path, made = personalize(spec_of(study), 2, QUIET)
   assert list(made.by_subject) == runs[LORA]['data']['subjects']['test']
-  for each in made.by_subject.values():
+  for subject in made.by_subject.values():
     # Of six windows an activity two are learned, one shares samples with them, three are left.
-    assert (each.windows.train, each.windows.test) == (2 * len(ACTIVITIES), 3 * len(ACTIVITIES))
-    for measured in (each.before, each.after):
+    assert (subject.windows.train, subject.windows.test) == (2 * len(ACTIVITIES), 3 * len(ACTIVITIES))
+    for measured in (subject.before, subject.after):
       assert np.sum(measured.confusion, axis=1).tolist() == [3, 3, 3]
-    assert each.before.accuracy <= each.after.accuracy
+    assert subject.before.accuracy <= subject.after.accuracy
   assert made.excluded == []
   assert personalize(spec_of(study), 2, QUIET) == (path, made)
   table = tmp_path / 'personalization.csv'

@@ -30,9 +30,9 @@ def test_pretraining_is_shared_by_methods_seeds_splits_and_budgets(runs, study_o
 
 
 def test_a_pretraining_without_checkpoints_is_trained_again(runs, study_of, out, tmp_path):
-  at = pathlib.Path('alpha', 'pretrain', 'pretrained.json')
-  (tmp_path / at).parent.mkdir(parents=True)
-  storage.write(tmp_path / at, storage.read(out / at))
+  path = pathlib.Path('alpha', 'pretrain', 'pretrained.json')
+  (tmp_path / path).parent.mkdir(parents=True)
+  storage.write(tmp_path / path, storage.read(out / path))
   name = 'alpha/probe/subject/labels-0.7/seed0.json'
   assert run(study_of(tmp_path, methods=('probe',)))[name]['test'] == runs[name]['test']
 
@@ -54,8 +54,8 @@ def test_held_out_windows_never_affect_pretraining_normalization(study_of, windo
   altered = with_altered(windows, tmp_path / 'windows', 'beta', people)
   for normalize in ('train', 'dataset'):
     parts = [
-      pretraining_of(study_of(tmp_path, windows=at, protocol={'normalize': normalize}))
-      for at in (windows, altered)
+      pretraining_of(study_of(tmp_path, windows=folder, protocol={'normalize': normalize}))
+      for folder in (windows, altered)
     ]
     (train, validation), (train_altered, validation_altered) = parts
     assert np.array_equal(train['signal'], train_altered['signal'])

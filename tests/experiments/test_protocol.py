@@ -45,20 +45,20 @@ def test_a_result_states_its_experiment_data_and_versions(runs, experiment, name
 
 def test_parameters_and_bytes_are_counted_by_collection(runs):
   parameters = {name.split('/')[1]: result['parameters'] for name, result in runs.items()}
-  held = {name.split('/')[1]: result['bytes'] for name, result in runs.items()}
+  sizes = {name.split('/')[1]: result['bytes'] for name, result in runs.items()}
   assert parameters['full']['trainable'] == parameters['full']['total'] == parameters['probe']['total']
   # Rank 4, one block: four attention matrices of 24·24, up and down of 24·48.
   adapters = 4 * (4 * (24 + 24) + 2 * (24 + 48))
   assert parameters['lora']['total'] == parameters['full']['total'] + adapters
   assert parameters['lora']['trainable'] == parameters['probe']['trainable'] + adapters
   assert parameters['qlora'] == parameters['lora']
-  assert held['full']['frozen'] == {}
-  assert held['lora']['trainable']['lora'] == 4 * adapters
-  for name, each in held.items():  # AdamW's two moments of each trainable number, and its few counters
-    assert 0 <= each['optimizer']['state'] - 8 * parameters[name]['trainable'] <= 64
+  assert sizes['full']['frozen'] == {}
+  assert sizes['lora']['trainable']['lora'] == 4 * adapters
+  for name, parts in sizes.items():  # AdamW's two moments of each trainable number, and its few counters
+    assert 0 <= parts['optimizer']['state'] - 8 * parameters[name]['trainable'] <= 64
   weights = 4 * 24 * 24 + 2 * 24 * 48
-  assert held['lora']['frozen']['params'] - held['qlora']['frozen']['params'] == 4 * weights
-  assert held['qlora']['frozen']['nf4'] == weights // 2 + 4 * weights // 64  # blocks of 64 fit evenly
+  assert sizes['lora']['frozen']['params'] - sizes['qlora']['frozen']['params'] == 4 * weights
+  assert sizes['qlora']['frozen']['nf4'] == weights // 2 + 4 * weights // 64  # blocks of 64 fit evenly
 
 
 def test_a_new_method_is_counted_saved_and_read(runs, study_of, out, tmp_path):
@@ -136,7 +136,7 @@ def test_seeds_trained_together_give_the_results_of_one_by_one(runs, study_of, o
     assert together[name].keys() == result.keys()
     assert result['batch_runs'] == 1
     same = ('identity', 'test', 'test_by_subject', 'step', 'parameters', 'bytes', 'data')
-    assert {of: together[name][of] for of in same} == {of: result[of] for of in same}
+    assert {entry: together[name][entry] for entry in same} == {entry: result[entry] for entry in same}
 
 
 def test_test_time_augmentation_changes_the_test_only(runs, study_of, out, tmp_path, monkeypatch):

@@ -80,19 +80,19 @@ def test_parameters_and_bytes_have_the_stem(made, study):
 
 def test_a_finished_run_is_loaded_and_merged(made, study):
   base, adapter = files.load_run(study.out / LORA)
-  held, data = files.attach(base, adapter), target_of(study)
+  variables, data = files.attach(base, adapter), target_of(study)
   objective = Classify(study.experiment.model, len(data.classes))
-  logits = predict(objective, held, data.test)
+  logits = predict(objective, variables, data.test)
   assert confusion_matrix(data.test['label'], logits.argmax(axis=1)).tolist() == made['test']['confusion']
-  merged = predict(objective, methods.merge(adapter.method, held), data.test)
+  merged = predict(objective, methods.merge(adapter.method, variables), data.test)
   np.testing.assert_allclose(merged, logits, rtol=0, atol=1e-4 * np.abs(logits).max())
 
 
 def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(made, study):
   (result,) = run(dataclasses.replace(study, methods=('zero_shot',))).values()
-  known, data = sorted((*ACTIVITIES, 'eating_soup')), target_of(study)
-  logits = predict(Classify(study.experiment.model, len(known)), pretrained(study), data.test)
-  columns = [known.index(name) for name in data.classes]
+  activities, data = sorted((*ACTIVITIES, 'eating_soup')), target_of(study)
+  logits = predict(Classify(study.experiment.model, len(activities)), pretrained(study), data.test)
+  columns = [activities.index(name) for name in data.classes]
   confusion = confusion_matrix(data.test['label'], logits[:, columns].argmax(axis=1))
   assert result['test']['confusion'] == confusion.tolist()
   assert (result['parameters']['trainable'], result['step']) == (0, 0)
@@ -113,11 +113,11 @@ def test_a_recording_head_answers_for_the_test_subjects(made, study):
 
 
 @pytest.mark.parametrize(
-  ('classes', 'known'),
+  ('classes', 'expected'),
   [(('walking', 'stairs'), [True, True]), (('upstairs', 'lying', 'typing'), [True, False, False])],
 )
-def test_a_target_is_tested_on_the_classes_that_the_sources_know(classes, known):
-  assert zero_shot._answerable(classes, ('downstairs', 'typing', 'upstairs', 'walking')).tolist() == known
+def test_a_target_is_tested_on_the_classes_that_the_sources_know(classes, expected):
+  assert zero_shot._answerable(classes, ('downstairs', 'typing', 'upstairs', 'walking')).tolist() == expected
 
 
 def test_stairs_of_unknown_direction_are_up_or_down():
@@ -133,8 +133,8 @@ def test_no_person_of_the_target_reaches_a_stage_before_adaptation(made, study, 
   everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(SUBJECTS)}
   for name, moves in (('alpha', False), ('beta', True)):
     altered = with_altered(study.datasets.folder, tmp_path / name, name, everyone)
-    found = pretrained(
+    leaves = pretrained(
       dataclasses.replace(study, datasets=Datasets.open(altered), out=tmp_path / f'out-{name}')
     )
-    assert found.keys() == expected.keys()
-    assert any(not np.array_equal(found[path], leaf) for path, leaf in expected.items()) is moves, name
+    assert leaves.keys() == expected.keys()
+    assert any(not np.array_equal(leaves[path], leaf) for path, leaf in expected.items()) is moves, name

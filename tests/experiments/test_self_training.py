@@ -27,22 +27,23 @@ def test_pseudo_labels_are_the_most_confident_of_each_class():
   logits = np.zeros((8, 3))
   logits[np.arange(8), [0, 0, 0, 0, 0, 2, 2, 2]] = sure
   windows = {'signal': np.arange(8)[:, None, None], 'origin': np.zeros((8, 2))}
-  given = self_training.pseudo_labeled(windows, logits, seed=0)
+  labeled = self_training.pseudo_labeled(windows, logits, seed=0)
   # Six tenths of five and of three: 3 and 2.
-  found = {
-    (int(number), int(label)) for number, label in zip(given['signal'].ravel(), given['label'], strict=True)
+  pairs = {
+    (int(number), int(label))
+    for number, label in zip(labeled['signal'].ravel(), labeled['label'], strict=True)
   }
-  assert found == {(1, 0), (2, 0), (4, 0), (7, 2), (5, 2)}
-  assert np.bincount(given['label']).tolist() == [3 * balancing.MAX_REPEATS, 0, 2 * balancing.MAX_REPEATS]
-  assert given.keys() == {'signal', 'origin', 'label'}
+  assert pairs == {(1, 0), (2, 0), (4, 0), (7, 2), (5, 2)}
+  assert np.bincount(labeled['label']).tolist() == [3 * balancing.MAX_REPEATS, 0, 2 * balancing.MAX_REPEATS]
+  assert labeled.keys() == {'signal', 'origin', 'label'}
 
 
 def test_the_teacher_keeps_windows_whose_label_it_predicts():
   windows = {'signal': np.arange(4)[:, None, None], 'label': np.array([0, 1, 1, 2], np.int32)}
   logits = np.eye(3)[[0, 1, 2, 0]]
-  given = self_training.filter_by_teacher(windows, logits, seed=0)
-  assert set(given['signal'].ravel().tolist()) == {0, 1}
-  assert np.bincount(given['label']).tolist() == [balancing.MAX_REPEATS] * 2
+  labeled = self_training.filter_by_teacher(windows, logits, seed=0)
+  assert set(labeled['signal'].ravel().tolist()) == {0, 1}
+  assert np.bincount(labeled['label']).tolist() == [balancing.MAX_REPEATS] * 2
   assert len(self_training.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
 
 
@@ -52,8 +53,8 @@ def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:
   entries = storage.read(path)
   objective = Classify(study.experiment.model, len(entries['data']['classes']), study.experiment.precision)
   shapes = jax.eval_shape(objective.init, jax.random.key(0))
-  found = Checkpoints(path.with_suffix('') / 'checkpoints').variables(entries['step'], shapes)
-  return {path: np.asarray(leaf) for path, leaf in found.items()}
+  variables = Checkpoints(path.with_suffix('') / 'checkpoints').variables(entries['step'], shapes)
+  return {path: np.asarray(leaf) for path, leaf in variables.items()}
 
 
 @pytest.fixture(scope='module')

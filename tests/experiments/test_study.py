@@ -16,7 +16,7 @@ from har_jax.experiments.stages import run_stages, stages_of
 
 
 @pytest.mark.parametrize(
-  ('given', 'says'),
+  ('options', 'says'),
   [
     ({'targets': ('alfa',)}, r"no windows of 'alfa' under .*; there are alpha, beta, gamma"),
     ({'sources': ('beta', 'delta')}, r"no windows of 'delta'"),
@@ -26,9 +26,9 @@ from har_jax.experiments.stages import run_stages, stages_of
     ({'seeds': (0, -1)}, 'seed -1'),
   ],
 )
-def test_an_impossible_study_is_refused(study_of, tmp_path, given, says):
+def test_an_impossible_study_is_refused(study_of, tmp_path, options, says):
   with pytest.raises(UserError, match=says):
-    study_of(tmp_path, **given)
+    study_of(tmp_path, **options)
 
 
 # The same people, and another position of the same archive, whatever the folder is called.

@@ -21,9 +21,9 @@ ACTIVITIES = ('kicking', 'standing', 'typing', 'walking')
 
 @functools.cache
 def base_of(activities: tuple[str, ...]) -> files.Base:
-  held = Classify(SMALL, len(activities)).init(jax.random.key(0))
+  variables = Classify(SMALL, len(activities)).init(jax.random.key(0))
   card = {'model': config_fields.to_json(SMALL), 'classes': list(activities), 'pretraining': {}}
-  return files.make_base(held, card)
+  return files.make_base(variables, card)
 
 
 def windows(labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -74,8 +74,8 @@ def test_the_head_answers_with_a_temperature_that_its_sets_have(general):
   assert recognizer.temperature == 2.5
   activities = np.array(ACTIVITIES)[validation['label']]
   groups = np.where(activities == 'kicking', 'unknown', activities)[activities != 'typing']
-  own = probabilities[activities != 'typing'][groups[:, None] == recognizer.classes_]
-  np.testing.assert_allclose(general.card.set_scores, np.sort(1 - own), atol=1e-3)
+  grouped = probabilities[activities != 'typing'][groups[:, None] == recognizer.classes_]
+  np.testing.assert_allclose(general.card.set_scores, np.sort(1 - grouped), atol=1e-3)
 
 
 def test_a_rare_class_weighs_as_much_as_a_frequent_one():

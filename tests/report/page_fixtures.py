@@ -17,14 +17,14 @@ from har_jax import records, results
 from har_jax.report import frame, page
 
 
-def with_json(found: list[dict[str, Any]]) -> Any:
+def with_json(contents: list[dict[str, Any]]) -> Any:
   """Results as the frame that frame.load makes."""
-  made = [msgspec.convert(each, records.Result) for each in found]
-  return frame.from_rows(results.row(each, 'study') | {'result': each} for each in made)
+  made = [msgspec.convert(result, records.Result) for result in contents]
+  return frame.from_rows(results.row(result, 'study') | {'result': result} for result in made)
 
 
 @functools.cache
-def found(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+def contents(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
   """Two splits, three ranks and four label budgets on one target, two seeds each."""
   settings = [
     *({'method': method} for method in ('full', 'lora', 'qlora')),
@@ -43,24 +43,24 @@ def found(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
       macro_f1=0.9123 - 0.01 * seed - 0.001 * number,
       subjects={'3': 0.9, '4': 0.8},
       selective={'aurc': 0.0312, 'risk': [0.01 * tenth for tenth in range(10)]},
-      **each,
+      **options,
     )
-    for number, each in enumerate(settings)
+    for number, options in enumerate(settings)
     for seed in (0, 1)
   ]
 
 
 @functools.cache
 def made(result: Callable[..., dict[str, Any]]) -> str:
-  """The page of `found`."""
-  return page.html(with_json(found(result)), folder='runs/x')
+  """The page of `contents`."""
+  return page.html(with_json(contents(result)), folder='runs/x')
 
 
 def write_with_long_names(path: pathlib.Path) -> None:
   sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
   import made_results
 
-  runs = copy.deepcopy(found(made_results.result))
+  runs = copy.deepcopy(contents(made_results.result))
   for run in runs:
     run['test']['confusion'] = (np.eye(9, dtype=int) * 95 + 1).tolist()
     run['data']['classes'] = [f'walking {index} with a long name' for index in range(9)]

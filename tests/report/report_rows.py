@@ -8,9 +8,9 @@ from har_jax import storage
 from har_jax.report import frame, groups, significance
 
 
-def runs(found, name='study'):
+def runs(results, name='study'):
   """Results as the frame that a table of runs gives: without the JSON."""
-  return frame.from_rows(made_results.row(each, name) for each in found)
+  return frame.from_rows(made_results.row(result, name) for result in results)
 
 
 def product(**axes):
@@ -21,9 +21,9 @@ def product(**axes):
   ]
 
 
-def sections(found, title):
+def sections(results, title):
   """Sections of the statistics whose title begins so."""
-  return [section for section in significance.sections(runs(found)) if section.title.startswith(title)]
+  return [section for section in significance.sections(runs(results)) if section.title.startswith(title)]
 
 
 def cells(table, **where):
@@ -46,16 +46,16 @@ def scored(*points):
   return {name: value / 100 for name, value in zip('abcdefghijklm', points, strict=False)}
 
 
-def one_group(found):
-  (group,) = groups.experiments(runs(found))
+def one_group(results):
+  (group,) = groups.experiments(runs(results))
   return group
 
 
-def write(folder, found):
+def write(folder, results):
   """Result files where a study puts them."""
-  for each in found:
-    identity = each['identity']
+  for result in results:
+    identity = result['identity']
     protocol = identity['experiment']['protocol']
     budget = protocol['label_budget'].replace('/', '-per-')
     place = folder / identity['target'] / identity['method'] / protocol['split'] / f'labels-{budget}'
-    storage.write(place / f'seed{identity["seed"]}.json', each)
+    storage.write(place / f'seed{identity["seed"]}.json', result)

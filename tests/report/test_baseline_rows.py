@@ -27,56 +27,56 @@ def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows(res
   theirs = runs(
     [
       *(result(method='forest', seed=seed, macro_f1=0.7) for seed in (0, 1, 2)),
-      *(result(method='forest', seed=0, **each) for each in other),
+      *(result(method='forest', seed=0, **options) for options in other),
     ],
     'theirs',
   )
-  found = groups.experiments(frame.from_rows([*ours.to_dict('records'), *theirs.to_dict('records')]))
-  joined = [part for part in found if 'full' in set(part['method'])]
+  parts = groups.experiments(frame.from_rows([*ours.to_dict('records'), *theirs.to_dict('records')]))
+  joined = [part for part in parts if 'full' in set(part['method'])]
   assert [_named(part) for part in joined] == 2 * [
     [('study', 'full', 0), ('study', 'full', 1), ('theirs', 'forest', 0), ('theirs', 'forest', 1)]
   ]
   assert all(groups.title(part).startswith('study, ') for part in joined)
-  alone = [part for part in found if 'full' not in set(part['method'])]
+  alone = [part for part in parts if 'full' not in set(part['method'])]
   assert sum(map(len, alone)) == 5  # the others, and seed 2, which full was not run with
   assert all(groups.title(part).startswith('theirs, ') for part in alone)
   assert groups.experiments(theirs[:0]) == []
 
 
 def test_table_ii_has_its_difference_to_full():
-  found = [*_BOTH, *product(method=['rocket'], seed=(0, 1), macro_f1=[0.92])]
-  for section in tables.table2(runs(found)):
+  results = [*_BOTH, *product(method=['rocket'], seed=(0, 1), macro_f1=[0.92])]
+  for section in tables.table2(runs(results)):
     row = cells(section.table, method='rocket')
     assert (row['macro-F1'], row['seeds']) == ('0.920 ± 0.000', 'n=2')
     assert row[tables.DIFFERENCE] == '+2.0 ± 0.0'
 
 
 def test_a_baseline_that_two_experiments_ran_counts_once(result):
-  found = [*_BOTH, *product(method=['forest'], tta_shifts=(1, 4))]
-  for part in groups.experiments(runs(found)):
+  results = [*_BOTH, *product(method=['forest'], tta_shifts=(1, 4))]
+  for part in groups.experiments(runs(results)):
     assert list(part['method']) == ['full', 'full', 'forest']
-  found[-1] = result(method='forest', macro_f1=0.5)  # of another version of the code
+  results[-1] = result(method='forest', macro_f1=0.5)  # of another version of the code
   with pytest.raises(UserError, match='two results of wisdm, forest, seed 0'):
-    groups.experiments(runs(found))
+    groups.experiments(runs(results))
 
 
 def test_a_baseline_stays_where_the_experiment_that_it_joins_stays(result):
   budgets = ('0.7', '0.3', '0.1', '10/class')
   sweep = product(label_budget=budgets, method=('full', 'forest'))
   lone = [result(label_budget='0.3', tta_shifts=4)]
-  kept = groups.without_sweeps(runs([*sweep, result(label_budget='0.7', seed=1), *lone]))
-  shown = {(row.method, row.label_budget) for row in kept.itertuples()}
+  others = groups.without_sweeps(runs([*sweep, result(label_budget='0.7', seed=1), *lone]))
+  shown = {(row.method, row.label_budget) for row in others.itertuples()}
   assert shown == {('full', '0.7'), ('full', '0.3'), ('forest', '0.7'), ('forest', '0.3')}
   (table7,) = tables.sections(runs(sweep))['7']
   assert list(table7.table['method']) == len(budgets) * ['full', 'forest']
 
 
 def test_baselines_alone_are_an_experiment():
-  found = runs(product(method=('forest', 'rocket'), seed=(0, 1)))
-  (section,) = tables.table2(found)
+  rows = runs(product(method=('forest', 'rocket'), seed=(0, 1)))
+  (section,) = tables.table2(rows)
   assert list(section.table['method']) == ['forest', 'rocket']
-  assert 'forest' in tables.text(found)
-  assert commands.flags_of(found) == []
+  assert 'forest' in tables.text(rows)
+  assert commands.flags_of(rows) == []
 
 
 def test_the_command_of_an_experiment_has_the_flags_of_its_networks(result):
@@ -86,31 +86,31 @@ def test_the_command_of_an_experiment_has_the_flags_of_its_networks(result):
 
 @pytest.mark.slow
 def test_missing_hyperparameters_read_back(result, tmp_path):
-  found = runs([result(method='forest'), result(method='lora'), result()])
-  frame.append(found, tmp_path / 'runs.csv', 'abc1234')
+  rows = runs([result(method='forest'), result(method='lora'), result()])
+  frame.append(rows, tmp_path / 'runs.csv', 'abc1234')
   again = frame.read_csv(tmp_path / 'runs.csv')
   frame.to_csv(again, tmp_path / 'again.csv')
   assert (tmp_path / 'again.csv').read_bytes() == (tmp_path / 'runs.csv').read_bytes()
   flags = [flag for flag in config.HYPERPARAMETERS if flag not in results.SHARED]
   assert again.loc[again['method'] == 'forest', flags].isna().all(axis=None)
-  assert tables.text(again) == tables.text(found)
+  assert tables.text(again) == tables.text(rows)
 
 
 def test_a_baseline_has_no_learning_curve(result):
-  found = frame.from_rows(
-    made_results.row(each, 'a') | {'result': msgspec.convert(each, records.Result)}
-    for each in (result(), result(method='forest', target='dsads'))
+  rows = frame.from_rows(
+    made_results.row(content, 'a') | {'result': msgspec.convert(content, records.Result)}
+    for content in (result(), result(method='forest', target='dsads'))
   )
-  (drawing,) = curves.learning_curves(found, 'curves')
+  (drawing,) = curves.learning_curves(rows, 'curves')
   assert 'forest' not in drawing
-  assert any('forest' in each for each in curves.costs(found, 'cost'))
+  assert any('forest' in drawing for drawing in curves.costs(rows, 'cost'))
 
 
 @pytest.mark.slow
 def test_the_page_shows_baselines_in_tables_and_figures():
   pytest.importorskip('jinja2')
-  found = product(method=('full', 'forest', 'rocket'), seed=(0, 1), subjects=[{'3': 0.9, '4': 0.8}])
-  text = page.html(page_fixtures.with_json(found), folder='runs/x')
+  results = product(method=('full', 'forest', 'rocket'), seed=(0, 1), subjects=[{'3': 0.9, '4': 0.8}])
+  text = page.html(page_fixtures.with_json(results), folder='runs/x')
   parts = dict(re.findall(r'<h2[^>]*>([^<]+)</h2>(.*?)(?=<h2|$)', text, re.DOTALL))
   for name in (
     'How good is each method on each dataset?',

@@ -89,12 +89,12 @@ def test_nothing_else_is_committed_as_a_result():
 
 
 def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
-  found = [
+  results = [
     result(method=method, seed=seed, lora_rank=8, finetune_circular_shift=False, sources=('dsads', 'hapt'))
     for method in ('full', 'lora')
     for seed in (0, 1)
   ]
-  (part,) = groups.experiments(frame.from_rows(made_results.row(each, 'a') for each in found))
+  (part,) = groups.experiments(frame.from_rows(made_results.row(content, 'a') for content in results))
   assert commands.commands(part) == [
     'har-jax lodo --windows=<folder> --targets=wisdm --methods=full,lora --seeds=0,1 '
     '--lora_rank=8 --nofinetune_circular_shift --out=runs/again'
@@ -102,9 +102,9 @@ def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
 
 
 def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
-  found = [result(target=target) for target in ('dsads', 'hhar', 'wisdm')] + [result(target='hapt')]
-  found += [result(target='ucihar', sources=('hapt', 'hhar', 'dsads', 'wisdm'))]
-  (part,) = groups.experiments(frame.from_rows(made_results.row(each, 'a') for each in found))
+  results = [result(target=target) for target in ('dsads', 'hhar', 'wisdm')] + [result(target='hapt')]
+  results += [result(target='ucihar', sources=('hapt', 'hhar', 'dsads', 'wisdm'))]
+  (part,) = groups.experiments(frame.from_rows(made_results.row(content, 'a') for content in results))
   lines = commands.commands(part)
   assert '--targets=ucihar --methods' in lines[-1]  # pretrained on all others
   assert '--targets=dsads --sources=hhar ' in lines[0]
@@ -113,5 +113,5 @@ def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
 def test_the_closest_preset_is_named(result):
   paper = config_fields.to_json(Experiment.paper())
   flags = {flag: paper[part][name] for flag, (part, name) in config.HYPERPARAMETERS.items()}
-  found = frame.from_rows([made_results.row(result(method='lora', **flags | {'model_dropout': 0.1}), 'a')])
-  assert commands.flags_of(found) == ['--preset=paper', '--model_dropout=0.1']
+  runs = frame.from_rows([made_results.row(result(method='lora', **flags | {'model_dropout': 0.1}), 'a')])
+  assert commands.flags_of(runs) == ['--preset=paper', '--model_dropout=0.1']

@@ -15,7 +15,7 @@ def _frame(
   result: Callable, scores: dict[int, float], *, method: str = 'lora', **flags
 ) -> frame.pd.DataFrame:
   made = [result(method=method, seed=seed, macro_f1=score, **flags) for seed, score in scores.items()]
-  return frame.from_rows(made_results.row(each, 'x') for each in made)
+  return frame.from_rows(made_results.row(content, 'x') for content in made)
 
 
 def test_the_flags_that_differ_and_the_paired_difference_are_shown(result):
@@ -48,7 +48,7 @@ def test_equal_settings_and_rows_of_one_folder_are_said(result):
 
 
 def test_a_hyperparameter_that_differs_within_a_folder_is_a_column(result):
-  budgets = frame.pd.concat([_frame(result, {0: 0.8}, label_budget=each) for each in ('0.7', '10/class')])
+  budgets = frame.pd.concat([_frame(result, {0: 0.8}, label_budget=budget) for budget in ('0.7', '10/class')])
   *_, figures = compare.sections({'a': budgets, 'b': budgets})
   assert list(figures.table['label_budget']) == ['0.7', '10/class']
 

@@ -90,10 +90,10 @@ def test_sweep_sorts_numbers_and_dashes_published_lines():
     }
   )
   figure = drawn(figures.sweep, points, 't', 'rank', 'macro-F1')
-  found = lines(figure)
-  assert list(found['lora'].get_xdata()) == ['8', '16']
-  assert list(found['lora'].get_ydata()) == [0.8, 0.9]
-  assert [found[name].get_linestyle() for name in ('lora', 'lora, published')] == ['-', '--']
+  curves = lines(figure)
+  assert list(curves['lora'].get_xdata()) == ['8', '16']
+  assert list(curves['lora'].get_ydata()) == [0.8, 0.9]
+  assert [curves[name].get_linestyle() for name in ('lora', 'lora, published')] == ['-', '--']
   figure.draw_without_rendering()
   assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ['8', '16', '64']
 
@@ -164,8 +164,8 @@ def test_no_percentage_is_rounded_to_all_or_nothing(fraction, text):
 def test_rank_diagram_joins_methods_that_do_not_differ():
   mean_ranks = pd.Series({'full': 1.2, 'lora': 1.8, 'probe': 3.0})
   blocks = pd.MultiIndex.from_product([['hapt'], range(10)])
-  found = statistics.Ranks(mean_ranks, blocks, 0.01, 1.05, [['full', 'lora']])
-  panel = drawn(figures.rank_diagram, found).axes[0]
+  ranks = statistics.Ranks(mean_ranks, blocks, 0.01, 1.05, [['full', 'lora']])
+  panel = drawn(figures.rank_diagram, ranks).axes[0]
   bars = [line for line in panel.get_lines() if line.get_linewidth() > 3]
   assert [list(bar.get_xdata()) for bar in bars] == [[1.2, 1.8]]
   texts = [text.get_text() for text in panel.texts]

@@ -17,10 +17,10 @@ from har_jax.report import csv_table, frame
 
 
 def test_a_row_holds_what_the_result_holds(result):
-  found = result(
+  content = result(
     method='lora', seed=2, macro_f1=0.123456789, subjects={'a': 0.5, 'b': 1 / 3}, lora_rank=8, batch_runs=3
   )
-  row = made_results.row(found, 'study', 'abc1234')
+  row = made_results.row(content, 'study', 'abc1234')
   assert tuple(row) == results.RUN_COLUMNS
   expected = {
     'experiment': 'study',
@@ -81,20 +81,22 @@ def test_other_windows_have_another_name(result):
 
 def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
   folder = tmp_path / 'paper'
-  found = [result(method=method, subjects={'1': 0.5}, label_budget='10/class') for method in ('lora', 'full')]
-  write(folder / 'base', found)
+  made = [result(method=method, subjects={'1': 0.5}, label_budget='10/class') for method in ('lora', 'full')]
+  write(folder / 'base', made)
   loaded = frame.load(folder)
   assert list(loaded['experiment']) == ['paper/base', 'paper/base']
   assert list(loaded['method']) == ['full', 'lora']
   assert list(loaded['bytes']) == [int(7.5 * 2**20) + 64] * 2
-  assert loaded['result'][1] == msgspec.convert(found[0], records.Result)
+  assert loaded['result'][1] == msgspec.convert(made[0], records.Result)
   frame.to_csv(loaded, tmp_path / 'runs.csv')
   pd.testing.assert_frame_equal(frame.read_csv(tmp_path / 'runs.csv'), loaded.drop(columns='result'))
 
 
 def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(result, tmp_path):
-  found = [result(model_stem=()), result(method='forest'), result(seed=1)]
-  frame.to_csv(frame.from_rows(made_results.row(each, 'study') for each in found), tmp_path / 'runs.csv')
+  rows = (
+    made_results.row(one, 'study') for one in (result(model_stem=()), result(method='forest'), result(seed=1))
+  )
+  frame.to_csv(frame.from_rows(rows), tmp_path / 'runs.csv')
   read = frame.read_csv(tmp_path / 'runs.csv').set_index(['method', 'seed'])['model_stem']
   assert read['full', 0] == ''
   assert read['full', 1] == '64,96,128,128'
@@ -147,8 +149,8 @@ def test_appending_adds_new_runs_and_replaces_known_ones(result, tmp_path):
   )
   again = [made_results.row(result(seed=1, macro_f1=0.5), 'a'), made_results.row(result(), 'b')]
   frame.append(frame.from_rows(again), table, 'bbbbbbb')
-  found = frame.read_csv(table)[['experiment', 'seed', 'macro_f1', 'commit']].to_numpy().tolist()
-  assert found == [['a', 0, 0.9, 'aaaaaaa'], ['a', 1, 0.5, 'bbbbbbb'], ['b', 0, 0.9, 'bbbbbbb']]
+  rows = frame.read_csv(table)[['experiment', 'seed', 'macro_f1', 'commit']].to_numpy().tolist()
+  assert rows == [['a', 0, 0.9, 'aaaaaaa'], ['a', 1, 0.5, 'bbbbbbb'], ['b', 0, 0.9, 'bbbbbbb']]
 
 
 def test_appending_keeps_every_rank_of_a_sweep(result, tmp_path):

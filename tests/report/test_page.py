@@ -66,10 +66,10 @@ def read(text) -> Read:
 def test_ids_are_unique_and_every_reference_has_a_target(read):
   ids = [attributes['id'] for _, attributes in read.tags if 'id' in attributes]
   assert len(ids) == len(set(ids))
-  anchors = [each['href'] for each in read.named('a')]
+  anchors = [tag['href'] for tag in read.named('a')]
   assert len(anchors) > 10
-  references = {each.removeprefix('#') for each in anchors}
-  references |= {each['xlink:href'].removeprefix('#') for each in read.named('use')}
+  references = {anchor.removeprefix('#') for anchor in anchors}
+  references |= {tag['xlink:href'].removeprefix('#') for tag in read.named('use')}
   for _, attributes in read.tags:
     references |= set((attributes.get('aria-labelledby') or '').split())
     references |= {
@@ -95,15 +95,15 @@ def test_headings_start_with_one_h1_and_skip_no_level(read):
 
 def test_tables_have_captions_and_scopes_and_scroll_by_keyboard(read):
   assert len(read.named('caption')) == len(read.named('table')) > 5
-  assert all(each.get('scope') in ('row', 'col') for each in read.named('th'))
-  scrolled = [each for each in read.named('div') if each.get('class') == 'scroll']
+  assert all(tag.get('scope') in ('row', 'col') for tag in read.named('th'))
+  scrolled = [tag for tag in read.named('div') if tag.get('class') == 'scroll']
   assert len(scrolled) >= len(read.named('table'))
-  assert all(each['tabindex'] == '0' and each['aria-label'] and each['role'] == 'group' for each in scrolled)
+  assert all(tag['tabindex'] == '0' and tag['aria-label'] and tag['role'] == 'group' for tag in scrolled)
 
 
 def test_nothing_is_loaded_from_elsewhere(text, read):
   assert not re.search(r'(src|srcset|action|poster)=|@import|url\((?!#)', text)
-  assert all(each['href'] == 'data:,' for each in read.named('link'))
+  assert all(tag['href'] == 'data:,' for tag in read.named('link'))
   assert set(re.findall(r'https?://[^"\s]+', text)) == {
     'http://www.w3.org/2000/svg',
     'http://www.w3.org/1999/xlink',
@@ -159,9 +159,9 @@ def test_parts_without_content_are_left_out(result):
 
 
 def test_points_of_a_sweep_have_a_command_and_no_table_ii(read):
-  titles = [each for each in read.texts if each.startswith('Table II')]
-  assert any('labels 0.7' in each for each in titles)
-  assert not any('labels 0.3' in each for each in titles)
+  titles = [title for title in read.texts if title.startswith('Table II')]
+  assert any('labels 0.7' in title for title in titles)
+  assert not any('labels 0.3' in title for title in titles)
   for flag in ('--lora_rank=8', '--lora_rank=16', '--label_budget=0.3', '--label_budget=5/class'):
     assert read.text.count(flag) == 1, flag
 

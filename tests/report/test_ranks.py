@@ -10,9 +10,9 @@ from har_jax.report import statistics
 def ranked(result, blocks=10):
   points = {'full': 90, 'lora': 80, 'scratch': 70}
   return [
-    found
+    content
     for method, value in points.items()
-    for found in runs_of(result, method, scored(*([value] * blocks)))
+    for content in runs_of(result, method, scored(*([value] * blocks)))
   ]
 
 
@@ -24,13 +24,13 @@ def test_critical_differences_are_those_of_demsars_table():
 
 
 def test_ranks_and_cliques_by_hand(result):
-  found = statistics.ranks(one_group(ranked(result)))
-  assert list(found.mean_ranks.items()) == [('full', 1.0), ('lora', 2.0), ('scratch', 3.0)]
-  assert len(found.blocks) == 10
+  ranks = statistics.ranks(one_group(ranked(result)))
+  assert list(ranks.mean_ranks.items()) == [('full', 1.0), ('lora', 2.0), ('scratch', 3.0)]
+  assert len(ranks.blocks) == 10
   # Friedman: 12·10 / (3·4) · (1 + 4 + 9 − 3·16/4) = 20, of two degrees of freedom: p = exp(−10).
-  assert found.friedman_p == pytest.approx(np.exp(-10))
+  assert ranks.friedman_p == pytest.approx(np.exp(-10))
   # A difference of one rank is less than 1.048, of two more.
-  assert found.cliques == [['full', 'lora'], ['lora', 'scratch']]
+  assert ranks.cliques == [['full', 'lora'], ['lora', 'scratch']]
 
 
 def test_with_more_blocks_all_methods_differ(result):
@@ -38,28 +38,28 @@ def test_with_more_blocks_all_methods_differ(result):
 
 
 def test_ties_share_ranks_and_no_difference_is_one_clique(result):
-  found = [
-    each
+  contents = [
+    content
     for method, subjects in {'full': scored(80, 70), 'lora': scored(80, 60), 'qlora': scored(50, 65)}.items()
-    for each in runs_of(result, method, subjects)
+    for content in runs_of(result, method, subjects)
   ]
-  got = statistics.ranks(one_group(found))
+  got = statistics.ranks(one_group(contents))
   # full 1.5 and 1; lora 1.5 and 3; qlora 3 and 2.
   assert got.mean_ranks.to_dict() == {'full': 1.25, 'lora': 2.25, 'qlora': 2.5}
   assert got.friedman_p > 0.05
   assert got.cliques == [['full', 'lora', 'qlora']]
-  tied = [each for method in ('full', 'lora', 'qlora') for each in runs_of(result, method, scored(80, 70))]
+  tied = [one for method in ('full', 'lora', 'qlora') for one in runs_of(result, method, scored(80, 70))]
   assert np.isnan(statistics.ranks(one_group(tied)).friedman_p)
 
 
 def test_without_a_significant_friedman_test_nothing_differs(result):
   orders = [(1, 2, 3)] * 8 + [(3, 2, 1)] * 3 + [(1, 3, 2), (2, 1, 3)]  # ranks of full, lora, qlora
-  found = [
-    each
+  contents = [
+    content
     for column, method in enumerate(('full', 'lora', 'qlora'))
-    for each in runs_of(result, method, scored(*(90 - 10 * order[column] for order in orders)))
+    for content in runs_of(result, method, scored(*(90 - 10 * order[column] for order in orders)))
   ]
-  got = statistics.ranks(one_group(found))
+  got = statistics.ranks(one_group(contents))
   # Sums of 20, 26 and 32: first and last differ by 12/13 = .923, more than .919.
   # Friedman: 13 · 2 · (6/13)² = 5.54.
   assert got.mean_ranks['qlora'] - got.mean_ranks['full'] > got.critical_difference
@@ -75,8 +75,8 @@ def test_too_few_methods_or_subjects_are_not_ranked(result):
 
 
 def test_a_block_needs_every_method(result):
-  found = ranked(result, blocks=3) + runs_of(result, 'full', scored(80, 70), target='dsads')
-  got = statistics.ranks(one_group(found))
+  contents = ranked(result, blocks=3) + runs_of(result, 'full', scored(80, 70), target='dsads')
+  got = statistics.ranks(one_group(contents))
   assert list(got.blocks.get_level_values('target')) == 3 * ['wisdm']
 
 

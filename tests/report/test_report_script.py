@@ -71,10 +71,10 @@ def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp
 def test_json_has_the_files_and_the_measures_of_each_run(result, tmp_path):
   write(tmp_path, [result(target='hapt', seed=seed, macro_f1=0.8 + seed / 10) for seed in (0, 1)])
   out, err = succeed('report', tmp_path, '--json')
-  found = json.loads(out)
+  printed = json.loads(out)
   assert 'Table II' in err
-  assert found['files'] == [f'{tmp_path}/tables.md', f'{tmp_path}/headline.svg']
-  assert [(run['target'], run['seed'], run['macro_f1']) for run in found['runs']] == [
+  assert printed['files'] == [f'{tmp_path}/tables.md', f'{tmp_path}/headline.svg']
+  assert [(run['target'], run['seed'], run['macro_f1']) for run in printed['runs']] == [
     ('hapt', 0, 0.8),
     ('hapt', 1, 0.9),
   ]

@@ -11,8 +11,8 @@ from har_jax.report import significance, statistics
 FULL = (60, 62, 64, 66, 68, 70, 72)
 
 
-def compared(found, **where):
-  rows = statistics.compare(one_group(found)).to_dict('records')
+def compared(results, **where):
+  rows = statistics.compare(one_group(results)).to_dict('records')
   (row,) = [row for row in rows if all(row[name] == value for name, value in where.items())]
   return row
 
@@ -22,8 +22,8 @@ def full_and_lora(result, differences, full=FULL):
   return runs_of(result, 'full', scored(*full)) + runs_of(result, 'lora', other)
 
 
-def section_of(found):
-  (section,) = sections(found, 'Tests')
+def section_of(results):
+  (section,) = sections(results, 'Tests')
   return section
 
 
@@ -61,33 +61,33 @@ def test_seeds_are_averaged_by_the_mean(result):
 
 def test_the_figure_is_macro_f1_and_not_accuracy(result):
   # In these results a subject's accuracy is one less its macro-F1, so it orders methods the other way.
-  found = full_and_lora(result, range(5, 12))
-  row = compared(found)
+  results = full_and_lora(result, range(5, 12))
+  row = compared(results)
   assert (row['mean'], row['verdict']) == (8.0, 'better')
 
 
 def test_subjects_of_one_name_in_two_targets_are_two(result):
-  found = [
+  results = [
     result(target=target, method=method, subjects={'1': f1})
     for target, full, lora in (('wisdm', 0.8, 0.7), ('dsads', 0.9, 0.88))
     for method, f1 in (('full', full), ('lora', lora))
   ]
-  table = statistics.compare(one_group(found))
+  table = statistics.compare(one_group(results))
   assert list(table['target']) == ['dsads', 'wisdm', statistics.POOLED]
-  row = compared(found, target=statistics.POOLED)
+  row = compared(results, target=statistics.POOLED)
   assert (row['n'], row['mean']) == (2, -6.0)
 
 
 def test_a_target_without_the_method_makes_no_claim(result):
-  found = [
+  results = [
     *runs_of(result, 'full', scored(80, 70)),
     *runs_of(result, 'lora', scored(79, 69)),
     *runs_of(result, 'full', scored(80, 70), target='dsads'),
   ]
-  row = compared(found, target='dsads')
+  row = compared(results, target='dsads')
   assert (row['n'], row['verdict']) == (0, '–')
-  assert compared(found, target=statistics.POOLED)['n'] == 2
-  section = section_of(found)
+  assert compared(results, target=statistics.POOLED)['n'] == 2
+  section = section_of(results)
   shown = cells(section.table, target='dsads')
   texts = [shown[name] for name in ('verdict', 'macro-F1 − full, points', 'p of a difference')]
   assert texts == ['–', '–', '–']
@@ -95,7 +95,7 @@ def test_a_target_without_the_method_makes_no_claim(result):
 
 
 def test_without_full_nothing_is_compared(result):
-  titles = [each.title.partition(':')[0] for each in sections(runs_of(result, 'lora', scored(80)), '')]
+  titles = [section.title.partition(':')[0] for section in sections(runs_of(result, 'lora', scored(80)), '')]
   assert titles == ['Intervals', 'What datasets can show']
 
 
@@ -116,11 +116,11 @@ def test_the_interval_is_the_percentile_bootstrap():
 
 def test_the_interval_is_as_wide_as_theory_says_and_repeats():
   values = np.arange(100.0)
-  found = statistics.interval(values)
+  bounds = statistics.interval(values)
   # Mean 49.5; a resample's mean deviates by sqrt(833.25 / 100) = 2.887, 1.96 of which are 5.66.
-  assert found[1] == pytest.approx(49.5 - 5.66, abs=0.25)
-  assert found[2] == pytest.approx(49.5 + 5.66, abs=0.25)
-  assert statistics.interval(values) == found
+  assert bounds[1] == pytest.approx(49.5 - 5.66, abs=0.25)
+  assert bounds[2] == pytest.approx(49.5 + 5.66, abs=0.25)
+  assert statistics.interval(values) == bounds
 
 
 def test_each_method_has_its_own_interval(result):
@@ -154,7 +154,7 @@ def test_wilcoxon_is_exact_and_leaves_out_differences_of_zero(differences, p):
 
 @pytest.mark.parametrize('sign', [1, -1])  # which of the two is the worse
 def test_equivalence_is_the_worse_of_two_one_sided_t_tests(sign):
-  differences = [sign * each for each in (0.2, -0.1, 0.4, 0.0, 0.1, -0.9)]
+  differences = [sign * difference for difference in (0.2, -0.1, 0.4, 0.0, 0.1, -0.9)]
   above = stats.ttest_1samp(differences, -1.0, alternative='greater').pvalue
   below = stats.ttest_1samp(differences, 1.0, alternative='less').pvalue
   assert statistics.equivalence(np.array(differences)) == pytest.approx(max(above, below))
@@ -185,7 +185,7 @@ def test_verdicts(result, differences, verdict):
 @pytest.mark.parametrize('sign', [1, -1])
 def test_where_mean_and_ranks_disagree_the_verdict_is_undecided(result, sign):
   # Twelve subjects differ a little, one by much the other way: ranks and mean point to opposite sides.
-  differences = [sign * each for each in (*(1 + number / 10 for number in range(12)), -40)]
+  differences = [sign * difference for difference in (*(1 + number / 10 for number in range(12)), -40)]
   row = compared(full_and_lora(result, differences, full=[60] * 13))
   assert row['wilcoxon_p'] < statistics.LEVEL
   assert np.sign(row['mean']) == -sign == -np.sign(row['rank_biserial'])
@@ -193,11 +193,11 @@ def test_where_mean_and_ranks_disagree_the_verdict_is_undecided(result, sign):
 
 
 def test_wilcoxon_is_corrected_over_all_rows(result):
-  found = full_and_lora(result, (-5, -6, -7, -8, -9, -10), full=FULL[:6])
-  alone = compared(found)
+  results = full_and_lora(result, (-5, -6, -7, -8, -9, -10), full=FULL[:6])
+  alone = compared(results)
   assert (alone['wilcoxon_p'], alone['verdict']) == (pytest.approx(1 / 32), 'worse')
   again = runs_of(result, 'qlora', scored(55, 56, 57, 58, 59, 60))
-  both = statistics.compare(one_group(found + again))
+  both = statistics.compare(one_group(results + again))
   assert list(both['wilcoxon_p']) == pytest.approx([1 / 16, 1 / 16])
   assert list(both['verdict']) == ['undecided', 'undecided']
 
@@ -243,9 +243,9 @@ def test_the_same_difference_everywhere_has_no_t_test(result):
 
 
 def test_one_subject_is_shown_and_not_tested(result):
-  found = full_and_lora(result, [-5], full=[80])
-  row = compared(found)
-  shown = cells(section_of(found).table, method='lora')
+  results = full_and_lora(result, [-5], full=[80])
+  row = compared(results)
+  shown = cells(section_of(results).table, method='lora')
   assert shown['macro-F1 − full, points'] == '-5.0 (-5.0 to -5.0)'
   assert np.isnan([row['wilcoxon_p'], row['equivalence_p']]).all()
   assert row['verdict'] == 'undecided'
@@ -264,11 +264,11 @@ def test_what_so_many_datasets_can_show(n, expected):
 
 def test_window_wise_results_speak_of_no_new_people(result):
   for split, is_said in (('window', True), ('subject', False)):
-    found = [each for method in ('full', 'lora') for each in runs_of(result, method, scored(80), split=split)]
-    section = section_of(found)
+    results = [one for method in ('full', 'lora') for one in runs_of(result, method, scored(80), split=split)]
+    section = section_of(results)
     assert any('nothing here speaks of new people' in note for note in section.notes) is is_said
 
 
 def test_the_same_people_in_two_archives_are_named():
-  found = product(target=('hapt', 'ucihar'), method=('full', 'lora'), subjects=[scored(80)])
-  assert any('hapt and ucihar hold the same people' in note for note in section_of(found).notes)
+  results = product(target=('hapt', 'ucihar'), method=('full', 'lora'), subjects=[scored(80)])
+  assert any('hapt and ucihar hold the same people' in note for note in section_of(results).notes)

@@ -14,12 +14,12 @@ def one(sections):
 
 
 def test_ranks_rise_with_their_spread(result):
-  found = [
+  results = [
     result(target='hapt', method='lora', lora_rank=rank, seed=seed, macro_f1=f1)
     for rank, scores in ((64, (0.92, 0.96)), (8, (0.90,)))
     for seed, f1 in enumerate(scores)
   ]
-  section = one(sweeps.table6(runs([*found, result(target='hapt', lora_rank=8)])))
+  section = one(sweeps.table6(runs([*results, result(target='hapt', lora_rank=8)])))
   assert list(section.table['lora_rank']) == ['8', '64']
   row = cells(section.table, lora_rank='64')
   assert (row['seeds'], row['macro-F1'], row['training, s']) == ('n=2', '0.940 ± 0.028', '10.5 ± 0.7')
@@ -28,16 +28,16 @@ def test_ranks_rise_with_their_spread(result):
 
 
 def test_published_ranks_are_of_one_target_alone(result):
-  found = [result(method='lora', lora_rank=rank) for rank in (8, 64)]
-  assert 'published s' not in one(sweeps.table6(runs(found))).table
+  results = [result(method='lora', lora_rank=rank) for rank in (8, 64)]
+  assert 'published s' not in one(sweeps.table6(runs(results))).table
   hapt = [result(target='hapt', method='lora', lora_rank=rank) for rank in (8, 7)]
   section = one(sweeps.table6(runs(hapt)))
   assert cells(section.table, lora_rank='7')['published s'] == '–'
 
 
 def test_ranks_of_runs_that_differ_otherwise_are_no_sweep(result):
-  found = [result(method='lora', lora_rank=8), result(method='lora', lora_rank=32, lora_alpha=1.0)]
-  assert sweeps.table6(runs(found)) == []
+  results = [result(method='lora', lora_rank=8), result(method='lora', lora_rank=32, lora_alpha=1.0)]
+  assert sweeps.table6(runs(results)) == []
 
 
 # --- VII, labels
@@ -45,13 +45,13 @@ def test_ranks_of_runs_that_differ_otherwise_are_no_sweep(result):
 
 def test_labels_fall_and_ratios_are_paired_by_seed(result):
   scores = {'full': (0.79, 0.99), 'lora': (0.59, 0.89, 0.5)}  # accuracies are .01 higher
-  found = [
+  results = [
     result(target='hapt', method=method, seed=seed, macro_f1=f1, label_budget=labels)
     for labels in ('0.3', '10/class', '0.7')
     for method, of_method in scores.items()
     for seed, f1 in enumerate(of_method)
   ]
-  section = one(sweeps.table7(runs(found)))
+  section = one(sweeps.table7(runs(results)))
   assert list(dict.fromkeys(section.table['label_budget'])) == ['0.7', '0.3', '10/class']
   row = cells(section.table, label_budget='0.3', method='lora')
   # .6 / .8 and .9 / 1.0: mean .825, deviation .1061; seed 2 has no partner.
@@ -62,18 +62,18 @@ def test_labels_fall_and_ratios_are_paired_by_seed(result):
 
 
 def test_a_full_score_of_zero_makes_no_ratio(result):
-  found = [
+  results = [
     result(method=method, macro_f1=f1, label_budget=labels)
     for labels in ('0.7', '0.3')
     for method, f1 in (('full', 0.0), ('lora', 0.5))
   ]
-  section = one(sweeps.table7(runs(found)))
+  section = one(sweeps.table7(runs(results)))
   assert cells(section.table, label_budget='0.3', method='lora')['macro-F1 ÷ full'] == '–'
 
 
 def test_each_split_has_its_sweep(result):
-  found = runs(product(split=('subject', 'window'), label_budget=('0.7', '0.3')))
-  titles = [section.title for section in sweeps.table7(found)]
+  results = runs(product(split=('subject', 'window'), label_budget=('0.7', '0.3')))
+  titles = [section.title for section in sweeps.table7(results)]
   assert titles == [
     'Table VII. Labels: study, subject-wise split',
     'Table VII. Labels: study, window-wise split (optimistic)',
@@ -86,14 +86,14 @@ def test_each_split_has_its_sweep(result):
 
 def test_what_rotation_gives_in_points(result):
   still = {'dsads': (0.80, 0.82), 'hapt': (0.90, 0.90)}
-  found = [
+  results = [
     result(target=target, seed=seed, macro_f1=f1 + gain * (degrees > 0), finetune_rotation_std_deg=degrees)
     for (target, scores), gain in zip(still.items(), (0.03, 0.01), strict=True)
     for seed, f1 in enumerate(scores)
     for degrees in (0.0, 10.0)
   ]
   alone = [result(target='hapt', method='lora'), result(split='window')]  # with rotation only
-  section = one(tables.sections(runs([*found, *alone]))['rotation'])
+  section = one(tables.sections(runs([*results, *alone]))['rotation'])
   row = cells(section.table, target='dsads')
   assert (row['10.0, macro-F1'], row['0.0, macro-F1']) == ('0.840 ± 0.014', '0.810 ± 0.014')
   assert row['10.0 − 0.0, points'] == '+3.0 ± 0.0'
@@ -107,8 +107,8 @@ def test_without_a_pair_there_is_no_gain(result):
 
 
 def test_an_ablation_compares_runs_that_differ_in_it_alone(result):
-  found = [result(macro_f1=0.9), result(macro_f1=0.92, tta_shifts=4), result(tta_shifts=2, self_training=1)]
-  section = one(sweeps.ablations(runs(found)))
+  results = [result(macro_f1=0.9), result(macro_f1=0.92, tta_shifts=4), result(tta_shifts=2, self_training=1)]
+  section = one(sweeps.ablations(runs(results)))
   assert section.title == 'tta_shifts 4 − 1: study, subject-wise split, labels 0.7'
   assert cells(section.table, method='full')['4 − 1, points'] == '+2.0'
 
@@ -117,7 +117,7 @@ def test_an_ablation_compares_runs_that_differ_in_it_alone(result):
 
 
 def test_the_leakage_in_points(result):
-  found = [
+  results = [
     result(split=split, normalize=normalize, seed=seed, macro_f1=f1)
     for split, normalize, scores in (
       ('window', 'dataset', (0.96, 0.98, 0.50)),
@@ -125,7 +125,7 @@ def test_the_leakage_in_points(result):
     )
     for seed, f1 in enumerate(scores)
   ]
-  section = one(sweeps.leakage(runs(found)))
+  section = one(sweeps.leakage(runs(results)))
   (row,) = section.table.to_dict('records')
   # 6 and 10 points; seed 2 was not run subject-wise.
   assert row['window-wise − subject-wise, points'] == '+8.0 ± 2.8'
@@ -141,7 +141,7 @@ def test_splits_of_other_experiments_are_not_compared(result):
 
 
 def test_pretrainings_worth_by_budget_and_on_average(result):
-  found = [
+  results = [
     result(target=target, method=method, label_budget=labels, macro_f1=f1)
     for target, labels, scores in (
       ('wisdm', '0.7', (0.90, 0.88, 0.80)),
@@ -150,7 +150,7 @@ def test_pretrainings_worth_by_budget_and_on_average(result):
     )
     for method, f1 in zip(('full', 'lora', 'scratch'), scores, strict=True)
   ]
-  table = one(sweeps.pretraining(runs(found))).table.set_index(['target', 'label_budget', 'method'])
+  table = one(sweeps.pretraining(runs(results))).table.set_index(['target', 'label_budget', 'method'])
   points = table['pretrained − scratch, points'].to_dict()
   assert points['wisdm', '0.1', 'full'] == '+20.0'
   assert points['wisdm', '0.1', 'lora'] == '+19.0'

@@ -11,9 +11,9 @@ DIFFERENCE = tables.DIFFERENCE
 THEIRS = 'published macro-F1'
 
 
-def table2(found):
+def table2(results):
   """The one section of Table II."""
-  (section,) = tables.table2(runs(found))
+  (section,) = tables.table2(runs(results))
   return section
 
 
@@ -21,8 +21,8 @@ def table2(found):
 
 
 def test_a_cell_is_mean_and_sample_deviation_over_seeds(result):
-  found = [result(seed=seed, macro_f1=value) for seed, value in enumerate((0.80, 0.84, 0.88))]
-  (row,) = table2(found).table.to_dict('records')
+  results = [result(seed=seed, macro_f1=value) for seed, value in enumerate((0.80, 0.84, 0.88))]
+  (row,) = table2(results).table.to_dict('records')
   # Mean .84; the squares of -.04, 0 and .04 sum to .0032; over n - 1 = 2 and rooted, .040 (over n, .033).
   assert row == {
     'target': 'wisdm',
@@ -54,33 +54,33 @@ def test_the_difference_to_full_is_paired_by_seed(result):
 
 
 def test_methods_come_in_a_fixed_order_and_none_is_made_up(result):
-  found = [result(method=method) for method in ('qlora', 'lora', 'full')]
-  assert list(table2(found).table['method']) == ['full', 'lora', 'qlora']
+  results = [result(method=method) for method in ('qlora', 'lora', 'full')]
+  assert list(table2(results).table['method']) == ['full', 'lora', 'qlora']
   assert DIFFERENCE not in table2([result(method='lora')]).table
 
 
 def test_the_mean_counts_each_target_once_and_needs_all(result):
-  found = [
+  results = [
     result(target='wisdm', macro_f1=0.9),
     result(target='dsads', macro_f1=0.5),
     result(target='dsads', macro_f1=0.7, seed=1),
     result(target='dsads', macro_f1=0.6, method='lora'),
   ]
-  section = table2(found)
+  section = table2(results)
   means = section.table[section.table['target'] == markdown.MEAN]
   assert list(means['method']) == ['full']
   assert list(means['macro-F1']) == ['0.750']  # of .9 and .6; over the three runs it would be .7
   assert section.notes == ['Seeds not run: dsads lora 1; wisdm full 1; wisdm lora 0, 1.']
-  assert markdown.MEAN not in set(table2(found[:1]).table['target'])
+  assert markdown.MEAN not in set(table2(results[:1]).table['target'])
 
 
 def test_the_mean_difference_is_that_of_the_targets(result):
-  found = [
+  results = [
     result(target=target, method=method, macro_f1=value)
     for target, full, lora in (('wisdm', 0.9, 0.88), ('dsads', 0.8, 0.79))
     for method, value in (('full', full), ('lora', lora))
   ]
-  assert cells(table2(found).table, target=markdown.MEAN, method='lora')[DIFFERENCE] == '-1.5'
+  assert cells(table2(results).table, target=markdown.MEAN, method='lora')[DIFFERENCE] == '-1.5'
 
 
 @pytest.mark.parametrize(
@@ -97,21 +97,21 @@ def test_the_mean_difference_is_that_of_the_targets(result):
   ids=str,
 )
 def test_runs_that_differ_are_never_averaged(result, other):
-  found = [result(macro_f1=0.9, method=other.get('method', 'full')), result(macro_f1=0.5, seed=1, **other)]
-  sections = tables.table2(runs(found))
+  results = [result(macro_f1=0.9, method=other.get('method', 'full')), result(macro_f1=0.5, seed=1, **other)]
+  sections = tables.table2(runs(results))
   assert sorted(section.table['macro-F1'][0] for section in sections) == ['0.500', '0.900']
 
 
 def test_runs_without_adapters_join_the_most_frequent_adapters(result):
   ranks = (8, 32, 32)
-  found = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate(ranks)]
-  parts = groups.experiments(runs([*found, result(), result(method='lora', seed=3, lora_rank=32)]))
+  results = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate(ranks)]
+  parts = groups.experiments(runs([*results, result(), result(method='lora', seed=3, lora_rank=32)]))
   assert sorted(list(part['method']) for part in parts) == [['full', 'lora', 'lora', 'lora'], ['lora']]
 
 
 def test_runs_without_adapters_join_those_of_their_own_experiment(result):
-  found = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate((8, 2, 2))]
-  frame = runs([*found, result()])
+  results = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate((8, 2, 2))]
+  frame = runs([*results, result()])
   frame['experiment'] = frame['lora_rank'].map({2: 'other'}).fillna('own')
   parts = groups.experiments(frame)
   assert sorted(list(part['method']) for part in parts) == [['full', 'lora'], ['lora', 'lora']]
@@ -129,7 +129,7 @@ def test_sections_are_sorted_by_split_and_from_the_most_labels(result):
     {'label_budget': '0.05'},
     {},
   ]
-  titles = [section.title for section in tables.table2(runs([result(**each) for each in options]))]
+  titles = [section.title for section in tables.table2(runs([result(**option) for option in options]))]
   assert titles == [
     'Table II: study, subject-wise split, labels 0.7',
     'Table II: study, subject-wise split, labels 0.05',
@@ -147,7 +147,7 @@ def test_a_run_that_occurs_twice_is_refused(result):
 def test_published_figures_stand_next_to_the_same_target_and_budget(result):
   section = table2(product(target=('hhar', 'wisdm'), method=('full', 'probe'), split=['window']))
   assert cells(section.table, target='hhar', method='full')[THEIRS] == '0.980'
-  assert {cells(section.table, target=each, method='probe')[THEIRS] for each in ('hhar', 'wisdm')} == {'–'}
+  assert {cells(section.table, target=name, method='probe')[THEIRS] for name in ('hhar', 'wisdm')} == {'–'}
   assert published.SOURCE in section.notes[0]
   for without in (
     table2([result(target='hhar', split='window', label_budget='0.1')]),
@@ -174,8 +174,8 @@ def test_hapt_is_not_passed_off_as_uci_har(result):
 
 
 def test_parameters_stand_next_to_the_published_ones(result):
-  found = [result(method=method) for method in ('full', 'lora', 'probe')]
-  (section,) = tables.table3(runs(found))
+  results = [result(method=method) for method in ('full', 'lora', 'probe')]
+  (section,) = tables.table3(runs(results))
   row = cells(section.table, method='lora')
   assert (row['trainable'], row['total'], row['trainable fraction']) == ('1,234,567', '2,345,678', '52.6 %')
   assert (row['published trainable'], row['published total']) == ('428,832', '2,636,105')
@@ -185,14 +185,14 @@ def test_parameters_stand_next_to_the_published_ones(result):
 
 
 def test_models_and_adapters_have_rows_of_their_own(result):
-  found = [
+  results = [
     result(),
     result(seed=1, model_width=96),
     result(method='lora'),
     result(method='lora', lora_rank=8),
     result(lora_rank=8, seed=2),
   ]
-  (section,) = tables.table3(runs(found))
+  (section,) = tables.table3(runs(results))
   assert section.table[['method', 'model_width', 'lora_rank']].to_numpy().tolist() == [
     ['full', '96', '–'],
     ['full', '192', '–'],  # whatever rank the other runs had
@@ -247,14 +247,14 @@ def test_published_tables_hold_what_the_paper_holds():
 
 
 def test_the_ratio_of_seconds_is_paired_by_seed(result):
-  found = [
+  results = [
     *(result(target='hhar', seed=seed, seconds=seconds) for seed, seconds in enumerate((10.0, 20.0))),
     *(
       result(target='hhar', method='lora', seed=seed, seconds=seconds)
       for seed, seconds in enumerate((5.0, 16.0, 99.0))
     ),
   ]
-  (section,) = tables.table5(runs(found))
+  (section,) = tables.table5(runs(results))
   lora = cells(section.table, method='lora')
   # .5 and .8: mean .65, deviation .212; the means' ratio would be 40 / 15.
   assert (lora['÷ full'], lora['training, s']) == ('0.65 ± 0.21 (n=2)', '40.0 ± 51.4')
@@ -273,11 +273,11 @@ def test_seconds_of_other_conditions_make_no_ratio(result, other):
 
 
 def test_the_configuration_has_only_what_differs(result):
-  found = [
+  results = [
     result(finetune_rotation_std_deg=value, model_patch_size=32, model_stem=()) for value in (0.0, 10.0)
   ]
   experiments, common, data, machines = tables.configuration(
-    pd.concat([runs(found[:1], 'still'), runs(found[1:], 'rotated')])
+    pd.concat([runs(results[:1], 'still'), runs(results[1:], 'rotated')])
   )
   assert experiments.table.to_dict('records') == [
     {'experiment': 'still', 'finetune_rotation_std_deg': '0.0'},
@@ -300,13 +300,13 @@ def test_the_configuration_of_runs_without_subjects(result, tmp_path):
 
 
 def test_markdown_has_all_tables():
-  found = product(
+  results = product(
     method=('full', 'lora', 'scratch'),
     split=('window', 'subject'),
     label_budget=('0.7', '0.1'),
     subjects=[{'a': 0.8, 'b': 0.7}],
   )
-  everything = tables.text(runs(found))
+  everything = tables.text(runs(results))
   assert [line for line in everything.splitlines() if line.startswith('## Leakage')] == [
     '## Leakage: study, labels 0.7',
     '## Leakage: study, labels 0.1',
@@ -317,12 +317,12 @@ def test_markdown_has_all_tables():
 
 
 def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
-  found = [
+  results = [
     *product(method=('full', 'lora')),
     *product(method=['lora'], lora_rank=(8, 16)),
     *product(method=['lora'], label_budget=('0.3', '5/class')),
   ]
-  titles = [section.title for section in tables.sections(runs(found))['2']]
+  titles = [section.title for section in tables.sections(runs(results))['2']]
   assert titles == ['Table II: study, subject-wise split, labels 0.7']
   two = [result(), result(method='lora'), result(label_budget='0.1')]
   assert len(tables.sections(runs(two))['2']) == 2  # two values are no sweep
@@ -337,7 +337,7 @@ def test_a_section_is_heading_caption_table_and_notes():
 
 
 def test_the_terminal_shows_table_ii_in_fewer_columns():
-  found = product(target=['hhar'], method=('full', 'lora'), seed=(0, 1))
-  text = tables.terminal(runs(found))
+  results = product(target=['hhar'], method=('full', 'lora'), seed=(0, 1))
+  text = tables.terminal(runs(results))
   assert '0.900 ± 0.000' in text
   assert max(map(len, text.splitlines())) <= 110

@@ -47,12 +47,12 @@ def columns() -> dict[str, str | int]:
 def fastest_dtype() -> str:
   """The dtype of the fastest matrix products on JAX's device: float32 or bfloat16.
 
-  On CPUs, bfloat16 is faster with AVX-512 BF16 or AMX from JAX 0.12 on; before, and without, it is slower.
+  On CPUs, bfloat16 is faster with AVX-512 BF16 or AMX, and slower without.
   """
   if jax.default_backend() != 'cpu':
     return 'bfloat16'
   has_products = not _CPU_PRODUCTS.isdisjoint(_cpu_features())
-  return 'bfloat16' if has_products and jax.__version_info__ >= (0, 12) else 'float32'
+  return 'bfloat16' if has_products else 'float32'
 
 
 def _cpu_features() -> set[str]:

@@ -2,8 +2,7 @@
 
 python docs/studies/bench_table.py [steps] [recommended]
 
-Needs torch, peft and bitsandbytes, and JAX 0.12 or newer for bfloat16. On two idle cores,
-`steps` takes an hour, `recommended` twenty minutes.
+Needs torch, peft and bitsandbytes. On two idle cores, `steps` takes an hour, `recommended` twenty minutes.
 """
 
 import os

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from har_jax import nf4
+from har_jax.products import dot_general, matmul
 
 
 @jax.custom_vjp
@@ -17,16 +18,16 @@ def product(x: Float[Array, '*b i'], w: Float[Array, 'i o']) -> Float[Array, '*b
   operand. That has no fast kernel on CPU: full fine-tuning in bfloat16 took 2.5 times as long. If x and
   dy are contracted over all leading axes at once, XLA transposes x and uses the fast kernel.
   """
-  return x @ w
+  return matmul(x, w)
 
 
 def _forward(x: Array, w: Array) -> tuple[Array, tuple[Array, Array]]:
-  return x @ w, (x, w)
+  return matmul(x, w), (x, w)
 
 
 def _backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
   x, w = residuals
-  return dy @ w.T, _over_rows(x, dy)
+  return matmul(dy, w.T), _over_rows(x, dy)
 
 
 product.defvjp(_forward, _backward)
@@ -44,7 +45,7 @@ def low_rank_product(
   The sum is formed in float32 before the product, as in merging. With more than i o / (i + o) rows, it takes
   fewer operations than x w + (x left) right. It needs no second array of outputs.
   """
-  return x @ _sum(w, left, right, x)
+  return matmul(x, _sum(w, left, right, x))
 
 
 def _sum(w: Array | nf4.Nf4, left: Array, right: Array, x: Array) -> Array:
@@ -62,13 +63,13 @@ def _low_rank_backward(
   residuals: tuple[Array, Array | nf4.Nf4, Array, Array], dy: Array
 ) -> tuple[Array, None, Array, Array]:
   x, w, left, right = residuals
-  dx = dy @ _sum(w, left, right, dy).T
+  dx = matmul(dy, _sum(w, left, right, dy).T)
   (inputs, rank), outputs = left.shape, right.shape[1]
   if 2 * rank * (inputs + outputs) > inputs * outputs:  # then the gradient of w takes fewer operations
     dw = _over_rows(x, dy, jnp.float32)
     return dx, None, dw @ right.T, left.T @ dw
-  dleft = _over_rows(x, dy @ right.T.astype(dy.dtype), jnp.float32)
-  return dx, None, dleft, _over_rows(x @ left.astype(x.dtype), dy, jnp.float32)
+  dleft = _over_rows(x, matmul(dy, right.T.astype(dy.dtype)), jnp.float32)
+  return dx, None, dleft, _over_rows(matmul(x, left.astype(x.dtype)), dy, jnp.float32)
 
 
 low_rank_product.defvjp(_low_rank_forward, _low_rank_backward)
@@ -77,4 +78,4 @@ low_rank_product.defvjp(_low_rank_forward, _low_rank_backward)
 def _over_rows(x: Float[Array, '*b i'], dy: Float[Array, '*b o'], dtype: Any = None) -> Float[Array, 'i o']:
   """The sum over all rows of the outer products of x and dy."""
   leading = tuple(range(x.ndim - 1))
-  return jax.lax.dot_general(x, dy, ((leading, leading), ((), ())), preferred_element_type=dtype)
+  return dot_general(x, dy, ((leading, leading), ((), ())), dtype)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
+from har_jax import products
 from har_jax.errors import UserError
 from har_jax.nf4.reference import Nf4, dequantize, float_scales
 
@@ -31,7 +32,7 @@ def matmul(x: Float[Array, '*b i'], packed: Nf4, kernel: str = 'auto') -> Float[
   if fused := fused_kernels(x, packed, kernel):
     y = fused.forward(_as_rows(x), packed.codes, float_scales(packed), packed.shape)
     return y.reshape(*x.shape[:-1], packed.shape[1])
-  return x @ dequantize_after(packed, x, x.dtype)
+  return products.matmul(x, dequantize_after(packed, x, x.dtype))
 
 
 def _forward(x: Array, packed: Nf4, kernel: str) -> tuple[Array, Nf4]:
@@ -43,7 +44,7 @@ def _backward(kernel: str, packed: Nf4, gradient: Array) -> tuple[Array, None]:
     rows = fused.backward(_as_rows(gradient), packed.codes, float_scales(packed), packed.shape)
     x_gradient = rows.reshape(*gradient.shape[:-1], packed.shape[0])
   else:
-    x_gradient = gradient @ dequantize_after(packed, gradient, gradient.dtype).T
+    x_gradient = products.matmul(gradient, dequantize_after(packed, gradient, gradient.dtype).T)
   return x_gradient, None
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax import nf4
+from har_jax import nf4, products
 from har_jax.model.product import low_rank_product, product
 
 
@@ -42,3 +42,18 @@ def test_the_product_with_a_low_rank_sum_equals_its_definition(rank, packed):
   np.testing.assert_allclose(ours, plain, atol=1e-5)
   for gradient, expected in zip(pull(dy), pull_plain(dy), strict=True):
     np.testing.assert_allclose(gradient, expected, atol=2e-5)
+
+
+def test_products_in_bfloat16_are_computed_in_float32_and_rounded_once(monkeypatch):
+  # The form that is fast with JAX 0.10. Later versions round within the product.
+  monkeypatch.setattr(products, '_RESULT', jnp.float32)
+  rng = np.random.default_rng(2)
+  x, w, dy = (jnp.asarray(rng.standard_normal(shape), jnp.bfloat16) for shape in ((5, 7), (7, 4), (5, 4)))
+  ours, pull = jax.vjp(product, x, w)
+  exact = [np.asarray(array, np.float64) for array in (x, w, dy)]
+  for result, expected in zip(
+    (ours, *pull(dy)), (exact[0] @ exact[1], exact[2] @ exact[1].T, exact[0].T @ exact[2]), strict=True
+  ):
+    assert result.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(result, jnp.asarray(expected, jnp.bfloat16))
+  assert 'tensor<5x4xf32>' in jax.jit(product).lower(x, w).as_text()

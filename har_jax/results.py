@@ -63,7 +63,7 @@ def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, 
     'batch_runs': result.batch_runs,
     'sources': ' '.join(sorted(set(identity.windows) - {identity.target})),
     'windows': _digest({name: _without_sum(windows) for name, windows in identity.windows.items()}),
-    'target_windows': _digest(_tested(identity.windows[identity.target])),
+    'target_windows': _digest(_identify(identity.windows[identity.target])),
     'device': str(result.device),
     'versions': _versions(result),
     'commit': commit,
@@ -127,7 +127,7 @@ def _digest(windows: Mapping[str, object]) -> str:
   return hashlib.sha256(json.dumps(windows, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _tested(windows: records.IdentifiedWindows) -> dict[str, str | int | None]:
+def _identify(windows: records.IdentifiedWindows) -> dict[str, str | int | None]:
   """What identifies a target's windows. Of several positions, a target has the first."""
   entries = msgspec.to_builtins(windows)
   return {

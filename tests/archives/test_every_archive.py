@@ -87,14 +87,6 @@ def test_a_small_archive_is_prepared_without_a_word(tmp_path, name, caplog):
   assert caplog.messages == []
 
 
-@pytest.mark.parametrize('name', _WITH_FILES)
-def test_every_label_of_a_reader_is_the_name_of_an_activity(name):
-  reader = sys.modules[ARCHIVES[name].read.__module__]
-  labels = getattr(reader, '_ACTIVITIES', {})
-  names = labels.values() if isinstance(labels, dict) else labels
-  assert set(names) - {None} <= set(ACTIVITIES)
-
-
 def test_names_of_activities_are_words():
   assert not [name for name in ACTIVITIES if len(name) < 5]
 

@@ -167,16 +167,6 @@ def test_a_saved_folder_keeps_the_users_files_and_a_link_to_it(tmp_path):
   assert sorted(path.name for path in tmp_path.iterdir()) == ['real', 'tiny']
 
 
-def test_an_interrupted_save_leaves_no_files(tmp_path, monkeypatch):
-  def interrupt(*_, **__):
-    raise KeyboardInterrupt
-
-  monkeypatch.setattr(store.np, 'savez', interrupt)
-  with pytest.raises(KeyboardInterrupt):
-    store.save(_windows(), tmp_path / 'tiny')
-  assert list(tmp_path.iterdir()) == []
-
-
 def _add_one(path):
   np.save(path, np.load(path) + 1)
 

@@ -123,4 +123,4 @@ def test_every_hyperparameter_is_read(read_outside_config, cls, name):
     if isinstance(part, ast.FunctionDef)
     and any(isinstance(node, ast.Attribute) and node.attr == name for node in ast.walk(part))
   }
-  assert read_outside_config & {(holder, each) for holder in _HOLDERS[cls] for each in names}
+  assert read_outside_config & {(holder, field) for holder in _HOLDERS[cls] for field in names}

@@ -91,11 +91,11 @@ def test_no_adapter_that_is_out_of_range_is_written(tmp_path):
 
 def test_the_sum_of_arrays_depends_on_type_shape_order_and_bytes():
   a, b = np.arange(6, dtype=np.float32), np.zeros((), np.int32)
-  found = {
+  sums = {
     checksums.hash_arrays(arrays)
     for arrays in ([a, b], [b, a], [a.reshape(2, 3), b], [a.view(np.int32), b], [a + 1, b], [a])
   }
-  assert len(found) == 6
+  assert len(sums) == 6
   assert checksums.hash_arrays([a[::-1][::-1], b]) == checksums.hash_arrays([a, b])
 
 

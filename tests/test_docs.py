@@ -108,7 +108,7 @@ def _without_generated(text: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  ('page', 'snippet', 'shown'), [(page, *found) for page in _PAGES for found in _snippets(page)]
+  ('page', 'snippet', 'shown'), [(page, *snippet) for page in _PAGES for snippet in _snippets(page)]
 )
 def test_a_python_snippet_prints_what_its_page_shows(page, snippet, shown, tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(tmp_path)
@@ -262,9 +262,9 @@ def test_every_command_is_written_with_flags_that_it_has(page):
 
 @pytest.mark.parametrize('page', _PAGES)
 def test_every_flag_in_backticks_belongs_to_a_command(page):
-  known = set().union(*map(_flags, (*main.COMMANDS, *_BENCH)))
+  flags = set().union(*map(_flags, (*main.COMMANDS, *_BENCH)))
   code = ' '.join(re.findall(r'`(--\w+[^`]*)`', _read(page)))
-  assert not set(re.findall(r'--(\w+)', code)) - known
+  assert not set(re.findall(r'--(\w+)', code)) - flags
 
 
 @pytest.mark.parametrize('page', _PAGES)

@@ -140,13 +140,13 @@ def _overtake(place: Place) -> None:
 
 
 def test_one_of_many_waiting_jobs_gets_a_bucket_lock(bucket):
-  first, *rest = (locks.lock(bucket, lease_s=_LEASE_S) for _ in range(5))
+  first, *others = (locks.lock(bucket, lease_s=_LEASE_S) for _ in range(5))
   assert first.take()
   _silence(first)
   taken: list = []
   until = time.monotonic() + 1.5 * _LEASE_S
   while time.monotonic() < until:
-    taken += [lock for lock in rest if lock.take()]
+    taken += [lock for lock in others if lock.take()]
     time.sleep(0.01)
   assert len(taken) == 1
   taken[0].release()

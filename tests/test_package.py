@@ -73,7 +73,7 @@ def test_the_command_says_its_version(capsys):
 
 
 def test_the_page_says_what_every_dependency_and_extra_is_for():
-  names = [re.match(r'[\w-]+', each)[0] for each in _PROJECT['dependencies']]  # type: ignore[index]
+  names = [re.match(r'[\w-]+', dependency)[0] for dependency in _PROJECT['dependencies']]  # type: ignore[index]
   purposes = runpy.run_path(str(_ROOT / 'docs' / 'weight.py'))['purposes']()
   assert list(purposes) == names
   rows = re.findall(r'^\| (\S+) +\| (.+?) +\| +[\d.]+ \|$', _text('docs/install.md'), re.MULTILINE)

@@ -13,8 +13,8 @@ def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path):
     storage.write(tmp_path / name, result())
   storage.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
   storage.write(tmp_path / 'a' / 'pretrained.json', {'format': results.FORMAT})
-  found = results.find(tmp_path)
-  assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+  paths = results.find(tmp_path)
+  assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
     'a/full/window/seed0.json',
     'b/lora/seed1.json',
   ]
@@ -58,7 +58,7 @@ def test_rows_of_windows_of_another_length_do_not_share_the_name_of_their_window
   usual, long = result(), result()
   for windows in long['identity']['windows'].values():
     windows |= {'window_samples': 256, 'rate_hz': 50}
-  rows = [made_results.row(each, 'made') for each in (usual, long)]
+  rows = [made_results.row(result, 'made') for result in (usual, long)]
   for column in ('windows', 'target_windows'):
     assert rows[0][column] != rows[1][column]
 

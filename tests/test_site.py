@@ -42,7 +42,7 @@ def _pages(site: pathlib.Path) -> dict[str, str]:
 def test_a_page_loads_nothing_from_another_place(site):
   pages = _pages(site)
   assert len(pages) > 20
-  assert not [(name, found) for name, text in pages.items() for found in _LOADED.findall(text)]
+  assert not [(name, address) for name, text in pages.items() for address in _LOADED.findall(text)]
   style = ''.join(path.read_text(encoding='utf-8') for path in site.rglob('*.css'))
   assert not re.findall(r'url\(["\']?(?:https?:)?//[^)]*|@import[^;]*', style)
 

@@ -95,8 +95,8 @@ def test_files_in_a_bucket_are_written_read_and_found(bucket):
   assert storage.read(bucket / 'b' / 'lora' / 'seed1.json')['x'] == 'pampã'
   assert (bucket / 'b' / 'lora' / 'seed1.json').exists()
   assert not (bucket / 'b' / 'lora' / 'seed2.json').exists()
-  found = [str(path.relative_to(bucket)) for path in results.find(bucket)]
-  assert found == ['a/full/window/seed0.json', 'b/lora/seed1.json']
+  paths = [str(path.relative_to(bucket)) for path in results.find(bucket)]
+  assert paths == ['a/full/window/seed0.json', 'b/lora/seed1.json']
   assert len(Bucket.store) == 3  # no temporary files
 
 

@@ -21,10 +21,10 @@ def test_flattening_inverts_nesting():
 
 
 def test_a_split_keeps_every_entry_once():
-  params, rest = variables.split(_FLAT, lambda path: path.startswith('params/'))
+  params, others = variables.split(_FLAT, lambda path: path.startswith('params/'))
   assert params.keys() == {'params/encoder/kernel', 'params/encoder/bias'}
-  assert params | rest == _FLAT
-  assert not params.keys() & rest.keys()
+  assert params | others == _FLAT
+  assert not params.keys() & others.keys()
 
 
 def test_parameter_and_byte_counts_by_hand():

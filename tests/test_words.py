@@ -87,7 +87,7 @@ def texts() -> dict[str, str]:
   }
 
 
-def _found(pattern: str, texts: dict[str, str]) -> list[str]:
+def _find_lines(pattern: str, texts: dict[str, str]) -> list[str]:
   """File and line of each match."""
   lines = [
     (f'{file}:{number}', line)
@@ -177,12 +177,12 @@ def test_a_sentence_has_25_words_or_fewer():
 
 @pytest.mark.parametrize('word', _COINED)
 def test_a_coined_word_is_gone(word, texts):
-  assert not _found(rf'(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])', texts)
+  assert not _find_lines(rf'(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])', texts)
 
 
 @pytest.mark.parametrize('word', _BRITISH)
 def test_spelling_is_american(word, texts):
-  assert not _found(f'(?i){word}', texts)
+  assert not _find_lines(f'(?i){word}', texts)
 
 
 @pytest.mark.parametrize('word', _OF_THE_FIELD)

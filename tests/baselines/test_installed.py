@@ -12,10 +12,10 @@ from har_jax.errors import UserError
 
 def test_evenly_spaced_windows_keep_the_fractions_and_every_class():
   labels = np.array([0] * 600 + [1] * 1 + [2] * 400)
-  kept = installed.evenly_spaced(labels, 100)
-  assert np.bincount(labels[kept]).tolist() == [60, 1, 40]
-  assert {0, 599, 600, 601, 1000} <= set(kept)
-  assert set(np.diff(kept[:60])) == {10, 11}
+  spaced = installed.evenly_spaced(labels, 100)
+  assert np.bincount(labels[spaced]).tolist() == [60, 1, 40]
+  assert {0, 599, 600, 601, 1000} <= set(spaced)
+  assert set(np.diff(spaced[:60])) == {10, 11}
   np.testing.assert_array_equal(installed.evenly_spaced(labels, 5000), np.arange(1001))
 
 

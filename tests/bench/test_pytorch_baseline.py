@@ -175,7 +175,7 @@ def test_augmentations_change_pace_and_strength_of_movements_and_leave_gravity()
 def test_rotation_keeps_angles_and_has_the_standard_deviation():
   signal = torch.randn(2000, 4, 6, generator=torch.Generator().manual_seed(0))
   rotated = baseline._rotate(signal, 5.0)
-  before, after = (each.reshape(2000, 8, 3).numpy() for each in (signal, rotated))
+  before, after = (vectors.reshape(2000, 8, 3).numpy() for vectors in (signal, rotated))
   products = np.einsum('bij,bkj->bik', before, before)
   np.testing.assert_allclose(np.einsum('bij,bkj->bik', after, after), products, atol=1e-4)
   # A small rotation moves a vector by its cross product with the angles: two of the three angles count.

@@ -109,10 +109,10 @@ def _bench() -> dict[str, Any]:
 
 
 def test_growth_is_the_power_of_the_size():
-  found = {(row['step'], row['dimension']): row for row in tables.growth(_bench()['scaling'])}
-  assert found['lora', 'width']['ms_window'] == pytest.approx(1)
-  assert found['lora', 'width']['operations_window'] == pytest.approx(2)
-  assert found['lora', 'runs']['ms_window'] == pytest.approx(0, abs=1e-12)
+  rows = {(row['step'], row['dimension']): row for row in tables.growth(_bench()['scaling'])}
+  assert rows['lora', 'width']['ms_window'] == pytest.approx(1)
+  assert rows['lora', 'width']['operations_window'] == pytest.approx(2)
+  assert rows['lora', 'runs']['ms_window'] == pytest.approx(0, abs=1e-12)
   # A single size has no growth.
   assert tables.growth([_row('lora', 'batch', 4, 1.0, 1.0)]) == []
 

@@ -12,7 +12,7 @@ _X = _RNG.standard_normal((8, 64), np.float32)
 
 @pytest.fixture(scope='module')
 def formats() -> dict[str, weight_formats.WeightFormat]:
-  return {each.name: each for each in weight_formats.weight_formats(_WEIGHTS, _X)}
+  return {form.name: form for form in weight_formats.weight_formats(_WEIGHTS, _X)}
 
 
 def test_float32_comes_first_and_is_exact(formats):
@@ -24,15 +24,15 @@ def test_float32_comes_first_and_is_exact(formats):
 
 
 def test_products_are_those_of_the_dequantized_matrix(formats):
-  for each in formats.values():
-    expected = _X.astype(np.float64) @ each.unpacked.astype(np.float64)
-    np.testing.assert_allclose(np.asarray(each.calls['product']()), expected, atol=1e-3)
-    assert np.linalg.norm(each.unpacked - _WEIGHTS) / np.linalg.norm(_WEIGHTS) < 0.095
-    if 'dequantize' in each.calls:
-      assert set(each.calls) == set(weight_formats.OPERATIONS)
-      matrix = np.asarray(each.calls['dequantize']())
+  for form in formats.values():
+    expected = _X.astype(np.float64) @ form.unpacked.astype(np.float64)
+    np.testing.assert_allclose(np.asarray(form.calls['product']()), expected, atol=1e-3)
+    assert np.linalg.norm(form.unpacked - _WEIGHTS) / np.linalg.norm(_WEIGHTS) < 0.095
+    if 'dequantize' in form.calls:
+      assert set(form.calls) == set(weight_formats.OPERATIONS)
+      matrix = np.asarray(form.calls['dequantize']())
       # bitsandbytes holds the transposed matrix.
-      np.testing.assert_array_equal(matrix if matrix.shape == _WEIGHTS.shape else matrix.T, each.unpacked)
+      np.testing.assert_array_equal(matrix if matrix.shape == _WEIGHTS.shape else matrix.T, form.unpacked)
 
 
 def test_each_operation_is_measured_in_each_format():

@@ -154,13 +154,13 @@ def _limits() -> Iterator[None]:
   def stop(*_: Any) -> None:
     raise _HangError
 
-  held = int(pathlib.Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+  resident = int(pathlib.Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
   unlimited = resource.getrlimit(resource.RLIMIT_AS)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(sys, 'dont_write_bytecode', True)
     previous = signal.signal(signal.SIGALRM, stop)
     signal.alarm(TIME_S)
-    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, unlimited[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (resident + MEMORY_BYTES, unlimited[1]))
     try:
       yield
     finally:

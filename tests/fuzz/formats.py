@@ -46,8 +46,8 @@ def _prepared(archive: Archive, source: pathlib.Path, out: pathlib.Path) -> Read
 def _build_archive(folder: pathlib.Path, name: str) -> None:
   with tempfile.TemporaryDirectory() as made:
     path = OFFICIAL[name].write(pathlib.Path(made), OFFICIAL[name].rate_hz)
-    files = sorted(each for each in path.rglob('*') if each.is_file())
-    content = zipped({str(each.relative_to(path)): each.read_bytes() for each in files})
+    files = sorted(file for file in path.rglob('*') if file.is_file())
+    content = zipped({str(file.relative_to(path)): file.read_bytes() for file in files})
     (folder / 'a.zip').write_bytes(content if files else path.read_bytes())
 
 
@@ -189,7 +189,9 @@ def _read_results(folder: pathlib.Path, out: pathlib.Path) -> Read:
 
 
 def _build_table(folder: pathlib.Path) -> None:
-  frame.to_csv(frame.from_rows(made_results.row(each, 'lodo') for each in _results()), folder / 'runs.csv')
+  frame.to_csv(
+    frame.from_rows(made_results.row(entries, 'lodo') for entries in _results()), folder / 'runs.csv'
+  )
 
 
 def _read_table(folder: pathlib.Path, out: pathlib.Path) -> Read:

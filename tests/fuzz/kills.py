@@ -163,7 +163,7 @@ def facts(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _restored(step: pathlib.Path) -> Any:
-  items = {each.name for each in step.iterdir() if each.is_dir()}
+  items = {item.name for item in step.iterdir() if item.is_dir()}
   readers = {name: ocp.args.JsonRestore() for name in ('about', 'data')}
   arguments = {name: readers.get(name, ocp.args.StandardRestore()) for name in items - {'metrics'}}
   with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:

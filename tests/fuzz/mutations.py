@@ -28,21 +28,21 @@ def damaged_bytes(content: bytes, rng: Random) -> bytes:
   for _ in range(rng.integers(1, 4)):
     if not data:
       data += rng.bytes(3)
-    at = int(rng.integers(len(data)))
-    size = int(min(rng.choice([1, 2, 8, 100, 5000]), len(data) - at))
+    position = int(rng.integers(len(data)))
+    size = int(min(rng.choice([1, 2, 8, 100, 5000]), len(data) - position))
     kind = rng.integers(7)
     if kind <= 1:
-      data[at] ^= 1 << rng.integers(8)
+      data[position] ^= 1 << rng.integers(8)
     elif kind == 2:
-      del data[at : at + size]
+      del data[position : position + size]
     elif kind == 3:
-      data[at:at] = data[at : at + size]
+      data[position:position] = data[position : position + size]
     elif kind == 4:
-      data[at:at] = rng.bytes(size)
+      data[position:position] = rng.bytes(size)
     elif kind == 5:
-      data[at : at + size] = bytes([rng.choice([0, 255])]) * size
+      data[position : position + size] = bytes([rng.choice([0, 255])]) * size
     else:
-      del data[at:]
+      del data[position:]
   return bytes(data)
 
 
@@ -50,32 +50,32 @@ def damaged_text(content: bytes, rng: Random) -> bytes:
   """Damage to lines and fields, or now and then to bytes."""
   lines = content.split(b'\n')
   for _ in range(rng.integers(1, 4)):
-    at = int(rng.integers(len(lines)))
+    position = int(rng.integers(len(lines)))
     kind = rng.integers(10)
     if kind == 0:
       return damaged_bytes(b'\n'.join(lines), rng)
     if kind == 1:
-      lines.insert(at, lines[int(rng.integers(len(lines)))])
+      lines.insert(position, lines[int(rng.integers(len(lines)))])
     elif kind == 2 and len(lines) > 1:
-      del lines[at]
+      del lines[position]
     elif kind == 3:
       other = int(rng.integers(len(lines)))
-      lines[at], lines[other] = lines[other], lines[at]
+      lines[position], lines[other] = lines[other], lines[position]
     elif kind == 4:
-      lines[at] = lines[at].replace(b'.', b',')
+      lines[position] = lines[position].replace(b'.', b',')
     elif kind == 5 and rng.integers(10) == 0:
-      lines[at] *= 200_000 // (len(lines[at]) + 1) + 1
+      lines[position] *= 200_000 // (len(lines[position]) + 1) + 1
     elif kind == 6:
       column = rng.integers(1, 8)  # of every line, as a phone in another country writes them
       lines = [_with_field(line, column, lambda field: field.replace(b'.', b',')) for line in lines]
     else:
       word = str(rng.choice(_WORDS)).encode()
-      lines[at] = _with_field(lines[at], rng.integers(10), lambda _, word=word: word)
+      lines[position] = _with_field(lines[position], rng.integers(10), lambda _, word=word: word)
   return b'\n'.join(lines)
 
 
 def _with_field(line: bytes, column: int, change: Callable[[bytes], bytes]) -> bytes:
-  delimiter = next((each for each in (b',', b';', b'\t', b' ') if each in line), b',')
+  delimiter = next((mark for mark in (b',', b';', b'\t', b' ') if mark in line), b',')
   fields = line.split(delimiter)
   fields[column % len(fields)] = change(fields[column % len(fields)])
   return delimiter.join(fields)

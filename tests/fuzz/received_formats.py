@@ -67,7 +67,9 @@ def _recording(file: str, labels: str = '') -> Callable[[pathlib.Path, pathlib.P
     dropped: collections.Counter = collections.Counter()
     windows = recordings.to_windows(reading, DEFAULT_WINDOWING, dropped=dropped) if labels else []
     windows += recordings.unlabeled_windows(reading, DEFAULT_WINDOWING)
-    numbers = digest(*(each.signal for each in windows), [(each.activity, each.start_s) for each in windows])
+    numbers = digest(
+      *(window.signal for window in windows), [(window.activity, window.start_s) for window in windows]
+    )
     return numbers, repr((reading.notes, warnings, dropped))
 
   return read

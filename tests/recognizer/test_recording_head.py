@@ -33,7 +33,7 @@ def features_of(windows: np.ndarray, walking: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope='module')
 def head() -> RecordingHead:
   rng = np.random.default_rng(0)
-  made = [recording(rng, random_rotation(rng), each=25) for _ in range(6)]
+  made = [recording(rng, random_rotation(rng), count=25) for _ in range(6)]
   features = np.concatenate([features_of(windows, labels == WALKING) for windows, labels in made])
   return fitted(features, np.concatenate([labels for _, labels in made]))
 
@@ -160,7 +160,7 @@ def test_a_fifth_of_the_windows_trains_without_angular_velocity():
 
 
 def test_two_classes_have_a_probability_each():
-  windows, labels = recording(np.random.default_rng(1), np.eye(3), each=40)
+  windows, labels = recording(np.random.default_rng(1), np.eye(3), count=40)
   kept = labels != STANDING
   features = features_of(windows, labels == WALKING)[kept]
   head = fitted(features, labels[kept])
@@ -217,7 +217,7 @@ def _predicted(head: RecordingHead, **signals: np.ndarray) -> timeline.Predictio
 
 def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
   rng = np.random.default_rng(5)
-  windows, labels = recording(rng, random_rotation(rng), each=20)
+  windows, labels = recording(rng, random_rotation(rng), count=20)
   predictions = _predicted(head, day=windows)
   inside = predictions.start_s[:, None] - 2.56 * np.arange(len(labels))
   at = np.abs(inside).min(axis=1) < 0.01  # windows that do not overlap two of those that were made
@@ -231,7 +231,7 @@ def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
 
 def test_files_of_several_people_are_not_compared_with_each_others_walking(head):
   rng = np.random.default_rng(5)
-  one, other = (recording(rng, rotation, each=20) for rotation in (np.eye(3), random_rotation(rng)))
+  one, other = (recording(rng, rotation, count=20) for rotation in (np.eye(3), random_rotation(rng)))
   both, alone = _predicted(head, ana=one[0], ben=other[0]), _predicted(head, ana=one[0])
   np.testing.assert_array_equal(both.probabilities[both.recording == 0], alone.probabilities)
   assert (both.compared, both.pooled_files) == (True, 0)
@@ -240,7 +240,7 @@ def test_files_of_several_people_are_not_compared_with_each_others_walking(head)
 
 def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(head):
   rng = np.random.default_rng(5)
-  windows, labels = recording(rng, random_rotation(rng), each=20)
+  windows, labels = recording(rng, random_rotation(rng), count=20)
   walk, rest = windows[labels == WALKING], windows[labels != WALKING]
   apart, joined = _predicted(head, walk=walk, rest=rest), _predicted(head, day=np.concatenate([walk, rest]))
   assert (apart.compared, apart.pooled_files) == (True, 2)

@@ -77,9 +77,9 @@ def test_windows_are_by_person_with_the_labels_of_the_head(monkeypatch):
     simulated_user, 'predict', lambda _, __, batch: np.zeros((len(batch['signal']), 129 + 11))
   )
   recordings = short_sample.read('sample_wisdm', subjects=2)
-  found = windows_of(recognizer, recordings)
-  assert list(found) == ['1600', '1604']
-  for person in found.values():
+  people = windows_of(recognizer, recordings)
+  assert list(people) == ['1600', '1604']
+  for person in people.values():
     assert person.hidden.shape[1:] == (129,)
     assert (np.diff(person.start_s) > 0).all()
     assert {recognizer.classes_[label] for label in person.label} == {

@@ -124,15 +124,18 @@ test('of many windows a class keeps thirty-two, each as likely as another', () =
 test.each(Object.keys(adapters))('the adapter has the leaves of Python: %s', async (name) => {
   const at = (file: string): Buffer => readFileSync(path.join(folder, name, file));
   const { added, card } = adapters[name];
-  const content = new Uint8Array(at('adapter.safetensors')).buffer;
+  const bytes = new Uint8Array(at('adapter.safetensors'));
   const before = JSON.parse(at('adapter.json').toString()) as AdapterCard;
   const learned = { added, created: ['rowing'], corrections: 2 };
-  const files = await withLearned({ ...before, corrections: 3 }, content, learned);
+  const files = await withLearned({ ...before, corrections: 3 }, bytes.buffer, learned);
   const { sums, ...made } = JSON.parse(String(files['adapter.json'])) as AdapterCard & { sums: object };
   const expected = JSON.parse(JSON.stringify(card)) as AdapterCard; // without a negative zero
   expect(made).toEqual({ ...expected, corrections: 5 });
   expect(made.checksum).not.toBe(before.checksum);
   expect(Object.keys(sums)).toEqual(['adapter.safetensors']);
+  const nothing = { added: added.map((row) => row.map(() => 0)), created: [], corrections: 0 };
+  const again = await withLearned(made, (files['adapter.safetensors'] as typeof bytes).buffer, nothing);
+  expect((JSON.parse(String(again['adapter.json'])) as AdapterCard).checksum).toBe(made.checksum);
 });
 
 test('an output layer that is changed otherwise is refused', async () => {

@@ -9,7 +9,7 @@ import type { Card } from '../src/model';
 import { Recognizer, type Answer } from '../src/recognizer';
 import { Recorder } from '../src/recorder';
 import { countSteps } from '../src/steps';
-import { Timeline } from '../src/timeline';
+import { nameOf, Timeline } from '../src/timeline';
 import { adaptToRecording } from '../src/whole';
 
 const ADAPTER = { checksum: 'x', temperature: 1 } as AdapterCard;
@@ -108,6 +108,7 @@ test('answers with an activity that was learned stand beside those before it', (
     '2560.000,rowing,1.0000,0.0000,0.1000,0.9000,rowing,',
   ]);
   expect([...totals(rows, 1.28)]).toEqual([['walking', 2.56], ['rowing', 1.28]]);
+  expect([true, false].map((isKnown) => nameOf({ ...ANSWER, isKnown }))).toEqual(['walking', 'unknown']);
   timeline.push({ ...ANSWER, ...learned, startS: 3.84, corrections: 2 });
   expect(timeline.sessions).toHaveLength(3);
 });
@@ -171,4 +172,13 @@ test('what the first windows contradict is taken back when later ones do not', (
   const still = new Float32Array(128 * 6).map((_, index) => (index % 6 === 2 ? -9.8 : 0));
   const signals = [...Array<Float32Array>(70).fill(still), ...Array<Float32Array>(10).fill(window(9.8))];
   expect(signals.map((signal) => table.push({ signal, rateHz: 50 }))[79]).toBeUndefined();
+});
+
+test('how likely gravity is follows from all of its covariance', () => {
+  const gravity = [{ position: '', windows: 9, mean: [0, 0, 1], covariance: [0.5, 0.3, 0.2, 0.4, 0.1, 0.3] }];
+  const trained = { gravity, length_g: 1, rates_hz: [] };
+  const check = new FrameCheck(trained, 50);
+  const mean = [0.3, -0.2, 0.9, 0, 0, 0].map((value) => 9.80665 * value);
+  check.push({ signal: new Float32Array(128 * 6).map((_, index) => mean[index % 6]), rateHz: 50 });
+  expect(check.gains(trained).opposite).toBeCloseTo(-3.55271, 4); // by NumPy
 });

@@ -20,6 +20,10 @@ beforeEach(() => {
         },
         matchAll: () => Promise.resolve([...held.values()].map((text) => new Response(text))),
       }),
+    delete: async (cache: string) => {
+      if (cache === 'har_jax recording /x/') held.clear();
+      return Promise.resolve(true);
+    },
   });
 });
 
@@ -48,6 +52,8 @@ test('rows that a full storage refused are stored once there is room', async () 
   const { series, damaged } = await store.restore();
   expect(damaged).toBe(0);
   expect(series.flatMap(({ rows }) => rows)).toEqual(take.rows);
+  await store.forget();
+  expect((await store.restore()).series).toEqual([]);
 });
 
 test('two writes at once store each row once', async () => {

@@ -11,6 +11,7 @@ from user_files import EPOCH_S, START
 from har_jax import recordings
 from har_jax.errors import UserError
 from har_jax.recordings import clocks
+from har_jax.recordings.infer import Findings
 
 SPANS = [(2.0, 12.5, 'walk the dog'), (12.5, 30.0, 'sit'), (40.0, 55.0, 'walk the dog')]
 STARTS, STOPS = (np.array([span[i] for span in SPANS]) for i in (0, 1))
@@ -287,3 +288,15 @@ def test_annotations_of_sensor_logger_label_a_recording_of_another_app(tmp_path)
   path = _put(tmp_path, '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']))
   reading = recordings.read(_recording(tmp_path, _moments(TIME_S)), labels=path)
   assert user_files.find_spans(reading.recordings[0]) == [(2, 12, 'walk'), (40, 60, 'sit')]
+
+
+def test_seconds_and_clocks_begin_at_the_first_row_with_a_time():
+  times, seconds = np.r_[np.nan, EPOCH_S + TIME_S], np.r_[np.nan, TIME_S]
+  ns = np.r_[clocks.MISSING, ((EPOCH_S + TIME_S) * 1e9).round().astype(np.int64)]
+  sampled = np.ones(len(times), bool)
+  for time_s, clock, *_ in (
+    clocks.count_dates(ns, 'zoned'),
+    clocks.count_numbers(times, sampled, '', '', 'time', Findings()),
+  ):
+    np.testing.assert_allclose(time_s, seconds, atol=1e-6)
+    assert clock.origin_ns == EPOCH_S * 10**9

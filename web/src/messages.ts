@@ -1,5 +1,6 @@
 /** What the page says, where it is more than a word. */
 
+import type { BoutSum } from './bouts';
 import type { Contradiction } from './frame';
 import type { Correction } from './learner';
 import type { Failure } from './sensor';
@@ -58,11 +59,19 @@ export function learnedFrom(corrections: readonly Correction[]): string {
   return `Learned: ${times.join(', ')}`;
 }
 
-export function inAll(totals: ReadonlyMap<string, number>, { steps, cadence }: Movement): string {
+export function inAll(totals: ReadonlyMap<string, number>, movement: Movement): string {
+  const { steps, cadence, moderate, sitting } = movement;
   const times = [...totals].map(([each, lastsS]) => `${each} ${seconds(lastsS)}`);
   const pace = cadence === undefined ? '' : `, ${Math.round(cadence)} a minute while walking`;
   const counted = steps ? `. ${steps} steps of walking and running${pace}` : '';
-  return `All windows together: ${times.join(', ')}${counted}.`;
+  const bouts = boutsOf('moderate movement or more', moderate) + boutsOf('sitting', sitting);
+  return `All windows together: ${times.join(', ')}${counted}.${bouts}`;
+}
+
+function boutsOf(what: string, { lastsS, longestS, leastS, bouts }: BoutSum): string {
+  if (!lastsS) return '';
+  const count = `${bouts || 'no'} bout${bouts > 1 ? 's' : ''} of ${leastS / 60} minutes or more`;
+  return ` ${seconds(lastsS)} of ${what}, ${seconds(longestS)} in the longest bout; ${count}.`;
 }
 
 /** `label`: what was being recorded. */

@@ -1,5 +1,6 @@
 /** Steps of walking and running, as har_jax/signal/steps.py and har_jax/timeline/movement.py count them. */
 
+import { sumUpModerate, sumUpSitting, type Bout, type BoutSum } from './bouts';
 import { median } from './resample';
 import { CHANNELS, type Window } from './windows';
 
@@ -30,9 +31,14 @@ export interface Moment {
   lengths: readonly number[];
 }
 
-export interface Movement {
+interface Gait {
   steps: number;
   cadence: number | undefined; // steps a minute while walking
+}
+
+export interface Movement extends Gait {
+  moderate: BoutSum;
+  sitting: BoutSum;
 }
 
 /** The lengths of the last `count` samples. */
@@ -47,6 +53,7 @@ export function lengthsOf({ signal }: Pick<Window, 'signal'>, count: number): nu
 /** Of all bouts: windows without a gap that have one activity. `windowS`, `rateHz`: of the model. */
 export function measureMovement(moments: readonly Moment[], windowS: number, rateHz: number): Movement {
   let [steps, walkedS, weighted] = [0, 0, 0];
+  const bouts: Bout[] = [];
   for (const part of partsOf(moments)) {
     const timesS = part.map(({ timeMs }) => timeMs / 1000);
     const stopS = timesS[timesS.length - 1] + windowS;
@@ -58,17 +65,21 @@ export function measureMovement(moments: readonly Moment[], windowS: number, rat
       const { activity } = part[first];
       while (stop < part.length && part[stop].activity === activity) stop++;
       const name = activity.trim().toLowerCase().replaceAll(/[ -]/g, '_');
+      const [fromS, toS] = [edges[first], stop < part.length ? edges[stop] : stopS];
+      const bout: Bout = { name, startS: fromS, stopS: toS, cadence: undefined };
+      bouts.push(bout);
       const strideS = STRIDE_S.get(name);
       if (!strideS) continue;
-      const [fromS, toS] = [edges[first], stop < part.length ? edges[stop] : stopS];
       const counted = countSteps(lengths.slice(at(fromS), at(toS)), rateHz, strideS);
       steps += counted.steps;
       if (counted.cadence === undefined || !WALKING.includes(name)) continue;
+      bout.cadence = counted.cadence;
       weighted += counted.cadence * (toS - fromS);
       walkedS += toS - fromS;
     }
   }
-  return { steps: Math.round(steps), cadence: walkedS ? weighted / walkedS : undefined };
+  const [moderate, sitting] = [sumUpModerate(bouts), sumUpSitting(bouts)];
+  return { steps: Math.round(steps), cadence: walkedS ? weighted / walkedS : undefined, moderate, sitting };
 }
 
 function partsOf(moments: readonly Moment[]): Moment[][] {
@@ -85,7 +96,7 @@ export function countSteps(
   lengths: readonly number[],
   rateHz: number,
   strideS: readonly [number, number],
-): Movement {
+): Gait {
   const durationS = (lengths.length - 1) / rateHz;
   if (durationS < 2 * strideS[0]) return { steps: 0, cadence: undefined };
   const even = Array.from({ length: Math.ceil(durationS * RATE_HZ - SLACK_SAMPLES) }, (_, index) => {

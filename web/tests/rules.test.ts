@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import type { AdapterCard } from '../src/adapter';
 import { answersCsv, tabulate, totals } from '../src/answers';
+import { sumUpModerate, sumUpSitting } from '../src/bouts';
 import { Chain } from '../src/chain';
 import { FrameCheck } from '../src/frame';
 import type { Card } from '../src/model';
@@ -118,6 +119,20 @@ test('windows on both sides of a gap say nothing of each other', () => {
   for (const row of [rows[1], rows[3]]) row.splice(4, 2, 0.45, 0.55);
   const made = tabulate([{ names: CARD.classes, model: '', corrections: 0, rows }], ADAPTER, CHAIN);
   expect(made.map(({ activity }) => activity)).toEqual(['walking', 'walking', 'walking', 'rest']);
+});
+
+test('a break of a minute does not end a bout, unless breaks are too much of it', () => {
+  const bout = (name: string, startS: number, stopS: number, cadence?: number) => {
+    return { name, startS, stopS, cadence };
+  };
+  const sat = [bout('sitting', 0, 1000), bout('standing', 1000, 1060), bout('typing', 1060, 1800)];
+  expect(sumUpSitting(sat)).toEqual({ lastsS: 1740, longestS: 1800, leastS: 1800, bouts: 1 });
+  expect(sumUpSitting([sat[0], bout('sitting', 1061, 1800)])).toMatchObject({ longestS: 1000, bouts: 0 });
+  const moved = [bout('walking', 0, 200, 100), bout('walking', 200, 230, 99), bout('running', 230, 240)];
+  expect(sumUpModerate(moved)).toMatchObject({ lastsS: 210, longestS: 240, bouts: 0 });
+  expect(sumUpModerate([bout('running', 0, 40), bout('cycling', 60, 70)])).toMatchObject({ longestS: 40 });
+  const parts = [bout('upstairs', 0, 80), bout('downstairs', 80, 90), bout('stairs', 95, 100)];
+  expect(sumUpModerate(parts)).toMatchObject({ longestS: 100 });
 });
 
 test('an answer after a gap or another activity begins a bar of its own', () => {

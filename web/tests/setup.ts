@@ -52,7 +52,10 @@ export interface Expected {
   steps: {
     samples: number[][];
     bouts: { start_s: number; end_s: number; activity: string }[];
-    movement: { steps: number; walking_cadence: number };
+    movement: { steps: number; walking_cadence: number } & Record<
+      'moderate' | 'sitting',
+      { minutes: number; longest_minutes: number }
+    >;
   };
   adapters: Record<string, { added: number[][]; card: AdapterCard }>;
   frames: { signals: Signals; windows: number[][]; cases: Record<string, FrameCase> };

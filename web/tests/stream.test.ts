@@ -69,6 +69,13 @@ test('steps of a real recording are those of Python', () => {
   expect(measured.steps).toBe(steps.movement.steps);
   expect(measured.steps).toBeGreaterThan(100);
   expect(measured.cadence).toBeCloseTo(steps.movement.walking_cadence, 1);
+  for (const kind of ['moderate', 'sitting'] as const) {
+    const { minutes, longest_minutes } = steps.movement[kind];
+    const { lastsS, longestS } = measured[kind];
+    expect(minutes).toBeGreaterThan(0);
+    expect(lastsS / 60).toBeCloseTo(minutes, 2);
+    expect(longestS / 60).toBeCloseTo(longest_minutes, 2);
+  }
 });
 
 test('the filter over time is that of Python', () => {

@@ -59,7 +59,7 @@ def table() -> str:
       ('With what they need in turn', closure(needed)),
       ('With the extra `baselines`', closure([*needed, *project['optional-dependencies']['baselines']])),
       ('JAX alone', closure(['jax'])),
-      ('ONNX Runtime alone', closure(['onnxruntime'])),
+      ('ONNX Runtime with NumPy', closure(['onnxruntime'])),
     )
   ]
   return '\n\n'.join([markdown.tabulated(pd.DataFrame(rows)), ' '.join(totals)])

@@ -53,6 +53,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.linux
 def test_the_lock_of_a_killed_local_process_is_taken_at_once(tmp_path):
   lock = locks.lock(tmp_path)
   with subprocess.Popen(

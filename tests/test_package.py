@@ -1,5 +1,6 @@
 """The package as users install it: metadata, what a wheel holds, and that it works away from a clone."""
 
+import ast
 import importlib.metadata
 import pathlib
 import re
@@ -131,6 +132,35 @@ def test_what_is_skipped_without_a_package_runs_in_a_job_of_the_workflow():
   assert {package: name for package, name in needed.items() if package not in {*packages, 'launch'}} == {}
   assert other == _SKIPS.keys()
   assert all(command in workflows for command in _SKIPS.values() if ' may not ' not in command)
+
+
+_ABSENT = re.compile(r'^import (fcntl|pty|pwd|resource|termios)$', re.MULTILINE)  # on Windows
+_LINUX = re.compile(r'\bSIGKILL\b|\bos\.(sched_|sysconf|fork|killpg)|/proc/|\bresource\.\w')
+
+
+def test_modules_of_tests_import_everywhere_and_what_needs_linux_says_so():
+  files = [path for folder in ('tests', 'launch') for path in sorted((_ROOT / folder).rglob('*.py'))]
+  assert [str(path) for path in files if _ABSENT.search(path.read_text(encoding='utf-8'))] == []
+  marked, unmarked = 0, []
+  for path in (path for path in files if path.name.startswith('test_') and path != pathlib.Path(__file__)):
+    text = path.read_text(encoding='utf-8')
+    parts = {name: part for part in ast.parse(text).body for name in _defined(part)}
+    sources = {name: ast.unparse(part) for name, part in parts.items()}
+    helpers = {name for name, source in sources.items() if 'test_' not in name and _LINUX.search(source)}
+    for name, source in sources.items():
+      if name.startswith('test_') and (_LINUX.search(source) or helpers & set(re.findall(r'\w+', source))):
+        marked += 'mark.linux' in source
+        unmarked += [] if 'mark.linux' in source else [f'{path.name}::{name}']
+  assert unmarked == []
+  assert marked > 5
+
+
+def _defined(part: ast.stmt) -> list[str]:
+  """Names that a statement of a module defines."""
+  if isinstance(part, ast.FunctionDef):
+    return [part.name]
+  targets = part.targets if isinstance(part, ast.Assign) else []
+  return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def test_the_image_installs_extras_that_the_package_has():

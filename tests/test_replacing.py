@@ -56,6 +56,7 @@ def _replace(folder: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize('at', ['write', '1', '2'])
+@pytest.mark.linux
 def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_folder(tmp_path, at):
   folder = _old_folder(tmp_path)
   _killed(tmp_path, at)
@@ -65,6 +66,7 @@ def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_folder(tmp_path, at)
   assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'newer', 'notes.txt': 'mine'}
 
 
+@pytest.mark.linux
 def test_an_old_folder_returns_where_a_killed_writer_had_moved_it_away(tmp_path):
   folder = _old_folder(tmp_path)
   _killed(tmp_path, '2')
@@ -76,6 +78,7 @@ def test_an_old_folder_returns_where_a_killed_writer_had_moved_it_away(tmp_path)
   assert (folder / 'a').read_text() == 'old'
 
 
+@pytest.mark.linux
 def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_file(tmp_path):
   _killed(tmp_path, 'file')
   (tmp_path / '.b.json.0123abcd.partial').write_text('of another file')

@@ -38,6 +38,7 @@ def test_a_full_disk_is_a_user_error_and_leaves_nothing(tmp_path, monkeypatch):
   assert storage.read(path) == {'old': 1}
 
 
+@pytest.mark.linux
 def test_a_folder_that_cannot_be_written_is_found_before_it_is_needed(tmp_path):
   storage.check_writable(tmp_path / 'not' / 'there' / 'yet')
   assert os.listdir(tmp_path) == []

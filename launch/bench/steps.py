@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -117,6 +116,8 @@ def against(name: str, seconds: Mapping[str, np.ndarray], others: Sequence[str])
 
 def peak_resident_bytes() -> int:
   """The largest memory of this process so far."""
+  import resource  # Windows lacks it
+
   unit = 1 if sys.platform == 'darwin' else 1024
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

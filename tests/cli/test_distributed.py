@@ -79,6 +79,7 @@ def _assert_equal_numbers(by_one: pathlib.Path, by_two: pathlib.Path) -> None:
   assert np.sum(two['test']['confusion']) == np.sum(one['test']['confusion'])
 
 
+@pytest.mark.linux
 def test_two_killed_and_stopped_processes_are_ended_by_one_with_the_same_numbers(command, by_two, tmp_path):
   command = (*command, f'--out={tmp_path}')
   both = _start_both(*command)

@@ -68,6 +68,7 @@ def test_a_mistake_is_one_line_and_starts_no_run(arguments, named, study, tmp_pa
   assert not list(tmp_path.rglob('seed*.json'))
 
 
+@pytest.mark.linux
 def test_a_killed_and_stopped_study_ends_with_the_same_numbers(study, finished, tmp_path, monkeypatch):
   arguments = (*study, f'--out={tmp_path}')
   pretraining = tmp_path / 'sample_motionsense' / 'pretrain'

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import pathlib
-import resource
 import shutil
 import signal
 import sys
@@ -150,6 +149,8 @@ def _is_of_memory(error: BaseException | None) -> bool:
 @contextlib.contextmanager
 def _limits() -> Iterator[None]:
   """Twenty seconds, and 1.5 GB more than the process has."""
+
+  import resource
 
   def stop(*_: Any) -> None:
     raise _HangError

@@ -17,11 +17,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-_TICKS = os.sysconf('SC_CLK_TCK')
 _POLL_S = 0.001
 _PATIENCE_S = 600
 _MOST_KILLS = 3  # of one run
-_SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT  # the last one is Ctrl-C
+_SIGNALS = 'SIGKILL', 'SIGTERM', 'SIGINT'  # the last one is Ctrl-C
 _IMPORTS = 0.3  # of the processor time of a run: before, it only imports
 _OF_TIME = ('seconds', 'ms', 'ms_quartiles')
 
@@ -74,7 +73,7 @@ class Command:
 
     Half of the signals come at a moment of its processor time, the others when the n-th new path appears.
     """
-    number = signal.Signals(int(rng.choice(_SIGNALS)))
+    number = signal.Signals[str(rng.choice(_SIGNALS))]
     at_cpu_s = whole.cpu_s * rng.uniform(_IMPORTS, 1)
     at_path = int(rng.integers(1, whole.appeared + 1))
     is_at_path = rng.random() < 0.5
@@ -137,7 +136,7 @@ def _cpu_s(pid: int) -> float:
     fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
   except OSError:
     return 0.0
-  return (int(fields[11]) + int(fields[12])) / _TICKS
+  return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def facts(folder: pathlib.Path) -> dict[str, Any]:

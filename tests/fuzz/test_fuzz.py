@@ -27,6 +27,7 @@ def _no_programs_on_disk():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('form', formats.FORMATS, ids=lambda form: form.name)
+@pytest.mark.linux
 def test_damage_is_refused_or_changes_nothing(form, tmp_path):
   damaged = cases.Cases(form, tmp_path)
   outcomes = {seed: damaged.run(seed) for seed in _SEEDS}
@@ -56,6 +57,7 @@ def _fail(folder, out):
     ('escaped', lambda folder, out: (out.parent / 'x').write_text('')),
   ],
 )
+@pytest.mark.linux
 def test_every_outcome_is_told(tmp_path, monkeypatch, outcome, reader):
   monkeypatch.setattr(cases, 'TIME_S', 1)
 

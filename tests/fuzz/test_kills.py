@@ -43,6 +43,7 @@ if was_killed and fault == 'failed':
     ('partial', 90, 'SIGTERM at path 3 of 4', 'left-overs'),
   ],
 )
+@pytest.mark.linux
 def test_every_outcome_is_told(tmp_path, fault, number, moment, outcome):
   command = kills.Command('toy', ('-c', _PROGRAM, fault))
   for name in ('whole', 'trial'):
@@ -81,6 +82,7 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Pat
 
 @pytest.mark.slow
 @pytest.mark.skipif(not _KILLS, reason='takes hours: `make kills KILLS=100`')
+@pytest.mark.linux
 def test_a_killed_command_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
   monkeypatch.setenv('PYTHONPATH', str(_TESTS.parent), prepend=os.pathsep)
   monkeypatch.setenv('JAX_PLATFORMS', 'cpu')

@@ -21,7 +21,6 @@ import math
 import os
 import pathlib
 import random
-import resource
 import shlex
 import shutil
 import signal
@@ -202,6 +201,8 @@ def try_fault(
     raise RuntimeError(f'no file {missing[0]}; delete the maps, which are of other tests')
 
   def run() -> int:
+    import resource
+
     package.put_in(fault.path, source)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), resource.RLIM_INFINITY))
     return run_tests(tree, ['-x', *files], _Ordered(tests))

@@ -1,7 +1,6 @@
 """Small files that claim much: they are refused or read in time and memory that fit their size."""
 
 import io
-import resource
 import time
 import zipfile
 
@@ -15,10 +14,14 @@ from har_jax import recordings
 from har_jax.errors import UserError
 from har_jax.recordings import language
 
+pytestmark = pytest.mark.linux
+
 
 @pytest.fixture(autouse=True)
 def _limits():
   """Twenty seconds of processor time, half a gigabyte more memory."""
+  import resource
+
   before, start_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
   yield
   assert time.process_time() - start_s < 20

@@ -1,7 +1,6 @@
 """Checkpoints: which are kept, what they restore, and which errors they raise."""
 
 import pathlib
-import resource
 import shutil
 import types
 from collections.abc import Iterator
@@ -156,12 +155,15 @@ def test_a_deleted_step_is_a_user_error(checkpoints):
 @pytest.fixture
 def files_stay_small() -> Iterator[None]:
   """Limits files to 16 KiB: the system refuses larger writes, as on a full disk."""
+  import resource
+
   soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, hard))
   yield
   resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.linux
 def test_a_failed_write_is_a_user_error_and_keeps_the_last_checkpoint(checkpoints, request):
   checkpoints.save(_state(1), _batches(), [], 0.0)
   request.getfixturevalue('files_stay_small')

@@ -129,6 +129,11 @@ def test_a_budget_per_class_keeps_that_many_or_all():
   labels = np.repeat(np.arange(3, dtype=np.int32), [50, 20, 5])
   labeled = splits.apply_label_budget(np.arange(75), labels, Protocol(label_budget='10/class'), 0)
   np.testing.assert_array_equal(np.bincount(labels[labeled]), [10, 10, 5])
+  # As in the runs of results/.
+  drawn = [
+    splits.apply_label_budget(np.arange(9), labels, Protocol(label_budget='3/class'), n) for n in (0, 1)
+  ]
+  assert [part.tolist() for part in drawn] == [[1, 3, 6], [2, 4, 6]]
 
 
 @pytest.mark.parametrize('budget', ['0.7', '0.1', '0.01', '1/class', '10/class'])

@@ -84,11 +84,12 @@ def test_a_private_mean_moves_by_no_more_than_the_norm_and_its_noise_has_its_dev
   assert noisy.std() == pytest.approx(3.0 * 2.0 / 2, rel=0.05)
 
 
-def test_the_norm_of_an_update_is_that_of_all_its_leaves_and_a_small_one_stays():
+@pytest.mark.parametrize('large', [1, 1e25])  # whose square is no float32
+def test_the_norm_of_an_update_is_that_of_all_its_leaves_and_a_small_one_stays(large):
   start = {'params/a': np.ones(1, np.float32), 'params/b': np.zeros(1, np.float32)}
-  # Their norms are 5, which is cut to 2, and 0.5. The mean of [1.2, 1.6] and [0.3, 0.4] is [0.75, 1].
+  # Their norms are 5 or more, which is cut to 2, and 0.5. The mean of [1.2, 1.6] and [0.3, 0.4] is [0.75, 1].
   updates = [
-    {'params/a': np.float32([1 + 3 * scale]), 'params/b': np.float32([4 * scale])} for scale in (1, 0.1)
+    {'params/a': np.float32([1 + 3 * scale]), 'params/b': np.float32([4 * scale])} for scale in (large, 0.1)
   ]
   moved = aggregation.private_mean(updates, start, 2.0, 0.0, np.random.default_rng(0))
   np.testing.assert_allclose([moved['params/a'][0], moved['params/b'][0]], [1.75, 1.0], rtol=1e-6)

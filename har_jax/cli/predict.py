@@ -53,9 +53,9 @@ def main() -> dict[str, object]:
 
   out = storage.place(_OUT.value)
   _check_out(out)
-  source, options = _read()
   path = FLAGS['adapter'].value
   adapter = path if routing.find(path) is not None else _load()
+  source, options = _read()
   if path is None:
     _print_trust(adapter)
   answers = timeline.recognize(

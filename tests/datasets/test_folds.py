@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from har_jax import records
+from har_jax.archives import ARCHIVES
 from har_jax.config import DEFAULT_WINDOWING, Protocol
 from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets import windows as store
@@ -191,6 +192,13 @@ def test_windows_in_physical_units_depend_on_no_other_window(folder):
     np.testing.assert_allclose(getattr(fold, part)['signal'], raw, rtol=1e-6)
   assert not fold.train['origin'].any()
   assert not train['origin'].any()
+
+
+def test_the_official_split_tests_on_the_archives_own_subjects(folder, monkeypatch):
+  archive = dataclasses.replace(ARCHIVES['hapt'], test_subjects=('s4', 's1', 'who has no window'))
+  monkeypatch.setitem(ARCHIVES, 'target', archive)
+  fold = _fold(folder, 'target', Protocol(split='official'), 0).target_windows()
+  assert fold.description.subjects.test == ['s1', 's4']
 
 
 def test_impossible_folds_name_the_dataset_and_the_flag(folder):

@@ -15,6 +15,7 @@ from har_jax.errors import UserError
 from har_jax.experiments import kinds
 from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES, Paper
 from har_jax.experiments.stages import stages_of
+from har_jax.report import published
 
 
 @pytest.fixture(scope='module')
@@ -73,6 +74,7 @@ def test_shards_of_a_table_partition_its_runs(paper):
 def test_table_6_varies_the_rank_only(paper):
   studies = _plan(paper, '6')
   assert [study.experiment.lora.rank for study in studies[::2]] == list(RANKS)
+  assert tuple(rank for _, rank in published.TABLE_VI) == RANKS
   for study in studies:
     assert (study.targets, study.methods) == (('hapt',), ('lora',))
     lora = dataclasses.replace(study.experiment.lora, rank=paper.experiment.lora.rank)

@@ -48,7 +48,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
   return path
 
 
-@pytest.mark.parametrize('split', ['subject', 'window'])
+@pytest.mark.parametrize('split', ['subject', 'five_fold', 'window'])
 def test_each_part_has_its_windows_of_the_archive(folder, split):
   archive, fold = (
     store.load(folder / 'target'),

@@ -23,8 +23,9 @@ from har_jax.errors import Stopped, Terminated, UserError, advice
 AUTO_DTYPE = 'auto'
 # Options of recordings that sentences name as Python does.
 _OPTION = re.compile(
-  r'(?<![\w-])((?:frame|method)(?==)|(?<=with )columns\b|activities(?= (?:are|name) )'
-  r'|(?:acc_unit|gyro_unit|time_unit|time_zone|rate_hz|unknown_below|mean_bout_s|not_worn_min)\b)'
+  r'(?<![\w-])((?:frame|method|labels)(?==)|(?<=with )columns\b|columns(?= has no role)'
+  r'|second(?=, the recording)|activities(?= (?:are|name) )|(?:acc_unit|gyro_unit|time_unit|time_zone|rate_hz'
+  r'|second_adapter|unknown_below|mean_bout_s|not_worn_min)\b)'
 )
 
 _DEFINES: dict[type, Callable[..., flags.FlagHolder]] = {

@@ -134,7 +134,8 @@ def place_labels(
     raise UserError(_outside(labels, clock, length_s, readings, time_zone))
   best, *others = [reading for reading, share in zip(readings, inside, strict=True) if share == max(inside)]
   name = labels.path.name
-  findings.note(f'{name}: {len(best.start_s)} labels, their times read as {best.how}.')
+  count = '1 label, its' if len(best.start_s) == 1 else f'{len(best.start_s)} labels, their'
+  findings.note(f'{name}: {count} times read as {best.how}.')
   if other := next((one for one in others if abs(one.start_s - best.start_s).max() > _OUTSIDE_S), None):
     findings.warn(
       f'{name}: times were read as {best.how}; as {other.how} they would lie in the recording too. '

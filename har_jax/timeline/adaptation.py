@@ -174,8 +174,8 @@ def _labeled_windows(
   if len(activities) < 2:
     labeled = f'only {activities[0]} has' if activities else 'no activity has'
     raise UserError(
-      f'{labeled} labeled windows, and two activities are needed: label them for {windowing.seconds:g} s or '
-      'more at a time, in a column of the recording or with --labels='
+      f'{labeled} labeled windows, and at least two must have them: label each for {windowing.seconds:g} s '
+      'or more at a time, in a column of the recording or with labels='
     )
   return windows
 

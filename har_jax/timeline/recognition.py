@@ -100,11 +100,12 @@ def recognize(
     findings.warn(sentence)
     refusal_rate = 0.0
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
-  predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
-  together = None
   if second is not None:
     answering = recognizer if second_adapter is None else _load(second_adapter, base)
     other = _read_second(answering, second, frame, options)
+  predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
+  together = None
+  if second is not None:
     offset_s, sentence = devices.find_offset(reading, other)
     answered = devices.in_order(predict(answering, other, progress=progress), predictions.classes)
     predictions, count = devices.combine(predictions, answered, (reading, other), offset_s)

@@ -247,6 +247,11 @@ def test_sentences_name_flags_with_their_dashes():
     '--rate_hz is 3: give it with --columns, --time_unit=s or --frame=flip; --unknown_below is a_rate_hz'
   )
   assert command.with_dashes(sentence) == expected
+  apart = 'second_adapter needs second, the recording; columns has no role x; two activities; method=lora'
+  expected = (
+    '--second_adapter needs --second, the recording; --columns has no role x; two activities; --method=lora'
+  )
+  assert command.with_dashes(apart) == expected
 
 
 # --- entry points

@@ -71,6 +71,13 @@ def test_labels_must_fit_much_better_where_they_are_said_to_be_late(distance, la
   assert label_shift._late_s(features, labels) == late_s
 
 
+def test_a_calmer_part_without_labels_says_nothing_of_labels_after_it():
+  activity, second = np.repeat([0, 1] * 4, 60), np.arange(480) % 60
+  features = np.random.default_rng(0).normal(0, np.where(second < 36, 0.1, 1.0)[:, None], (480, 2))
+  features[:, 0] += 4 * activity
+  assert label_shift._late_s(features, np.where(second < 27, -1, activity)) is None
+
+
 @pytest.mark.parametrize(
   ('late_s', 'changes'),
   [

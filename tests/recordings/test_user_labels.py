@@ -170,7 +170,10 @@ def test_minutes_and_seconds_from_the_start_stay_what_they_are(tmp_path):
   assert not [each for each in reading.warnings if 'labels.csv' in each]
 
 
-FAR = labels(*(_moments(seconds + 3600 * 5.5, '%Y-%m-%d %H:%M:%S') for seconds in (STARTS, STOPS)))
+FAR, *FARTHER = (
+  labels(*(_moments(seconds + 3600 * hours, '%Y-%m-%d %H:%M:%S') for seconds in (STARTS, STOPS)))
+  for hours in (5.5, 14.5, -14.5)
+)
 AT_NIGHT = labels(*(_moments(seconds - 3600 * 12, '%H:%M:%S') for seconds in (STARTS, STOPS)))
 REFUSED = [
   *(
@@ -178,6 +181,7 @@ REFUSED = [
     for local in (LOCAL, LOCAL_DAY)
   ),
   (EPOCH_S + TIME_S, FAR, 'shifted by exactly 5.5 h back .*=Asia/Kolkata'),
+  *((EPOCH_S + TIME_S, far, '^(?!.*shifted)') for far in FARTHER),  # no zone is so far
   (EPOCH_S + TIME_S, AT_NIGHT,
    'shifted by exactly 12 h forth they would fit: write times of 24 hours'),
   (((NINE + HALF_HOUR) * 1e3).round(), by_hand(f'{NINE + 7200},{NINE + 7300},sit'),

@@ -68,10 +68,12 @@ export function inAll(totals: ReadonlyMap<string, number>, movement: Movement): 
   return `All windows together: ${times.join(', ')}${counted}.${bouts}`;
 }
 
+/** Whole minutes: bouts last for whole windows, while the times above are of their middles. */
 function boutsOf(what: string, { lastsS, longestS, leastS, bouts }: BoutSum): string {
-  if (!lastsS) return '';
-  const count = `${bouts || 'no'} bout${bouts > 1 ? 's' : ''} of ${leastS / 60} minutes or more`;
-  return ` ${seconds(lastsS)} of ${what}, ${seconds(longestS)} in the longest bout; ${count}.`;
+  const [lasts, longest, least] = [lastsS, longestS, leastS].map((each) => Math.round(each / 60));
+  if (!lasts) return '';
+  const count = `${bouts || 'no'} bout${bouts > 1 ? 's' : ''} of ${least} minutes or more`;
+  return ` ${lasts} min of ${what}, ${longest} min in the longest bout; ${count}.`;
 }
 
 /** `label`: what was being recorded. */

@@ -6,6 +6,7 @@ import { answersCsv, tabulate, totals } from '../src/answers';
 import { sumUpModerate, sumUpSitting } from '../src/bouts';
 import { Chain } from '../src/chain';
 import { FrameCheck } from '../src/frame';
+import { inAll } from '../src/messages';
 import type { Card } from '../src/model';
 import { Recognizer, type Answer } from '../src/recognizer';
 import { Recorder } from '../src/recorder';
@@ -133,6 +134,15 @@ test('a break of a minute does not end a bout, unless breaks are too much of it'
   expect(sumUpModerate([bout('running', 0, 40), bout('cycling', 60, 70)])).toMatchObject({ longestS: 40 });
   const parts = [bout('upstairs', 0, 80), bout('downstairs', 80, 90), bout('stairs', 95, 100)];
   expect(sumUpModerate(parts)).toMatchObject({ longestS: 100 });
+  const [moderate, sitting] = [sumUpModerate(parts), sumUpSitting(sat)];
+  const all = inAll(new Map([['rest', 5]]), { steps: 0, cadence: undefined, moderate, sitting });
+  expect(all).toBe(
+    'All windows together: rest 0:05. 2 min of moderate movement or more, 2 min in the longest bout; ' +
+      'no bout of 10 minutes or more. 29 min of sitting, 30 min in the longest bout; ' +
+      '1 bout of 30 minutes or more.',
+  );
+  const still = { steps: 0, cadence: undefined, moderate: sumUpModerate([]), sitting };
+  expect(inAll(new Map(), still)).not.toMatch('moderate');
 });
 
 test('an answer after a gap or another activity begins a bar of its own', () => {

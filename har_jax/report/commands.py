@@ -27,16 +27,18 @@ def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
 
 
 def flags_of(part: pd.DataFrame) -> list[str]:
-  """The flags that differ from the closest preset, which is named unless it is the default."""
+  """The dtype, and what differs from the closest preset, which is named unless it is the default."""
   run = part.sort_values(['lora_rank', 'model_width']).iloc[0]  # with adapters or a network, if there is one
   choices = []
   for name, preset in config.PRESETS.items():
     flags = [
       {'True': f'--{flag}', 'False': f'--no{flag}'}.get(value, f'--{flag}={value}')
       for flag, value in differing(run, preset()).items()
+      if flag != 'dtype'
     ]
     choices.append(flags if name == 'base' else [f'--preset={name}', *flags])
-  return min(choices, key=len)
+  dtype = run['dtype']  # named always: its default depends on the device
+  return [*min(choices, key=len), *([] if pd.isna(dtype) else [f'--dtype={dtype}'])]
 
 
 def differing(run: pd.Series, experiment: config.Experiment) -> dict[str, str]:

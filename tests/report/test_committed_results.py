@@ -97,7 +97,7 @@ def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
   (part,) = groups.experiments(frame.from_rows(made_results.row(content, 'a') for content in results))
   assert commands.commands(part) == [
     'har-jax lodo --windows=<folder> --targets=wisdm --methods=full,lora --seeds=0,1 '
-    '--lora_rank=8 --nofinetune_circular_shift --out=runs/again'
+    '--lora_rank=8 --nofinetune_circular_shift --dtype=float32 --out=runs/again'
   ]
 
 
@@ -114,4 +114,4 @@ def test_the_closest_preset_is_named(result):
   paper = config_fields.to_json(Experiment.paper())
   flags = {flag: paper[part][name] for flag, (part, name) in config.HYPERPARAMETERS.items()}
   runs = frame.from_rows([made_results.row(result(method='lora', **flags | {'model_dropout': 0.1}), 'a')])
-  assert commands.flags_of(runs) == ['--preset=paper', '--model_dropout=0.1']
+  assert commands.flags_of(runs) == ['--preset=paper', '--model_dropout=0.1', '--dtype=float32']

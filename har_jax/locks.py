@@ -22,16 +22,23 @@ class FolderLock:
 
   def __init__(self, folder: pathlib.Path, lease_s: float):
     self._path, self._lease_s = folder / 'lock', lease_s
-    self._lease = filelock.SoftFileLease(
+    self._lease = self._make_lease(lease_s)
+    self._empty_since: float | None = None
+
+  def _make_lease(self, lease_s: float) -> filelock.SoftFileLease:
+    return filelock.SoftFileLease(
       self._path, lease_duration=lease_s, heartbeat_interval=lease_s / _HEARTBEATS
     )
-    self._empty_since: float | None = None
 
   def take(self) -> bool:
     try:
       self._lease.acquire(timeout=0)
     except filelock.Timeout:
       self._delete_empty()
+      return False
+    except filelock.LeaseSettingsMismatch:  # of another version: its own lease decides when it is over
+      if (owner := self._lease.owner) is not None and owner.lease_duration is not None:
+        self._lease = self._make_lease(owner.lease_duration)
       return False
     except OSError as error:
       raise UserError(f'cannot write {self._path}: {error.strerror or error}; give another --out') from error

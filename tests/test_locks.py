@@ -130,6 +130,15 @@ def test_an_empty_lock_is_taken_after_a_lease(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_a_lock_with_another_lease_is_waited_for(tmp_path):
+  gone, waiting = locks.lock(tmp_path, lease_s=2 * _LEASE_S), locks.lock(tmp_path, lease_s=_LEASE_S)
+  assert gone.take()
+  assert not waiting.take()
+  _silence(gone)
+  assert _wait_for(waiting) >= 1.5 * _LEASE_S
+  waiting.release()
+
+
 def _overtake(place: Place) -> None:
   """As another machine does that saw no heartbeat."""
   if storage.is_bucket(place):

@@ -1,6 +1,7 @@
 """The datasets of a folder of windows, each opened once: parsed, compared with its checksums, and kept."""
 
 import functools
+import os
 import pathlib
 from collections.abc import Collection
 
@@ -39,7 +40,12 @@ class Dataset:
   @functools.cached_property
   def windows(self) -> store.Windows:
     """The windows of all positions. Raises UserError also where they are no longer those of `meta`."""
-    return store.load(self.folder, self._card)
+    self._states = self._read_states()
+    try:
+      return store.load(self.folder, self._card)
+    except UserError:
+      self._check_card()
+      raise
 
   @functools.cached_property
   def first_position(self) -> store.Windows:
@@ -72,6 +78,24 @@ class Dataset:
     """The dataset, its archive, and archives of the same people: datasets that share one share people."""
     names = {self.name, self.meta.archive or self.name}
     return frozenset(names.union(*(same for same in _SAME_PEOPLE if names & same)))
+
+  def check_unchanged(self) -> None:
+    """Raises UserError where the files are not those that were read."""
+    self._check_card()
+    if 'windows' in self.__dict__ and self._read_states() != self._states:
+      store.load(self.folder, self._card)
+
+  def _check_card(self) -> None:
+    if Dataset(self.folder).identity != self.identity:
+      raise UserError(
+        f'the windows of {self.name} in {self.folder.parent} have changed while they were in use; '
+        'run again, with another --out'
+      )
+
+  def _read_states(self) -> list[tuple[int, int]]:
+    """Size and time of the large files: they are compared with their checksums again only if these change."""
+    states = [os.stat(path) for path in sorted(self.folder.glob('*.np[yz]'))]
+    return [(state.st_size, state.st_mtime_ns) for state in states]
 
 
 class Datasets:
@@ -118,3 +142,8 @@ class Datasets:
 
   def identify(self, names: Collection[str]) -> dict[str, records.IdentifiedWindows]:
     return {name: self[name].identity for name in names}
+
+  def check_unchanged(self, names: Collection[str]) -> None:
+    """Raises UserError where the files of a dataset are not those that were read."""
+    for name in names:
+      self[name].check_unchanged()

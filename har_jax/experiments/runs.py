@@ -75,6 +75,7 @@ def _run_missing(
     missing = [spec for spec in specs if spec not in results]
     by_seed = kind.run(missing, bases, dataclasses.replace(options, stop=stop))
     for spec in missing:
+      spec.fold.datasets.check_unchanged(spec.identity.windows)
       stop()  # raises if another job has taken the folder over
       job_lock.write(spec.result, by_seed[spec.seed])
       results[spec] = by_seed[spec.seed]

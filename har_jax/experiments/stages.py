@@ -19,6 +19,7 @@ import msgspec
 from har_jax import config, records, runtime, storage, variables
 from har_jax.datasets import balancing
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
@@ -52,6 +53,7 @@ class Stage:
 
   folder: Place
   objective: Objective
+  datasets: Datasets
   windows: Callable[[], tuple[Batch, Batch]]  # reads the windows to train and to validate on
   identity: records.StageIdentity
   seed: int
@@ -88,6 +90,7 @@ def masked_pretraining(folder: Place, experiment: config.Experiment, sources: So
   return Stage(
     folder=folder,
     objective=Reconstruct(experiment.model, experiment.precision),
+    datasets=sources.datasets,
     windows=sources.windows,
     identity=records.Pretraining(
       model=records.Encoder.part(experiment.model),
@@ -112,6 +115,7 @@ def _continued(spec: RunSpec) -> Stage:
   return Stage(
     folder=_folder(spec, 'continued'),
     objective=Reconstruct(experiment.model, experiment.precision),
+    datasets=spec.fold.datasets,
     windows=spec.fold.unlabeled_windows,
     identity=records.Continued(
       protocol=records.Splitting(
@@ -146,6 +150,7 @@ def supervised_pretraining(
   return Stage(
     folder=folder,
     objective=Classify(experiment.model, len(classes), experiment.precision),
+    datasets=sources.datasets,
     windows=sources.labeled_windows,
     identity=records.Supervised(
       model=experiment.model,
@@ -213,6 +218,7 @@ def _load_or_train(stage: Stage, before: Variables, options: TrainOptions) -> Va
 def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
   """Trains a stage, and writes that it is finished."""
   windows, validation = stage.windows()
+  stage.datasets.check_unchanged(stage.identity.windows)
   first = _starting_from(stage, before)
   statistics, trainable = variables.split_statistics(first)
   run = Run(

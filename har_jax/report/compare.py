@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from har_jax import config
+from har_jax.errors import UserError
 from har_jax.report import groups
 from har_jax.report.markdown import NONE, TEXTS, Cell, Section, rows, spread_of
 
@@ -18,6 +19,8 @@ def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
 
   folders: name → runs; A, B and so on in the tables. What differs within a folder is a column of its own.
   """
+  if len(folders) > len(string.ascii_uppercase):
+    raise UserError(f'{len(folders)} folders; give at most {len(string.ascii_uppercase)}')
   letters = dict(zip(folders, string.ascii_uppercase, strict=False))
   runs = pd.concat([frame.assign(folder=letters[name]) for name, frame in folders.items()], ignore_index=True)
   legend = [f'{letter}: {name}' for name, letter in letters.items()]

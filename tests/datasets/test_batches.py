@@ -26,7 +26,7 @@ def test_an_epoch_counts_each_window_once(size, batch):
   steps = -(-size // batch)
   batches = list(training_batches(_arrays(size), batch=batch, steps=3 * steps, seed=0))
   for epoch in range(3):
-    seen = [label for part in batches[epoch * steps : (epoch + 1) * steps] for label in _counted(part)]
+    seen = [label for batch in batches[epoch * steps : (epoch + 1) * steps] for label in _counted(batch)]
     assert sorted(seen) == list(range(size))
 
 

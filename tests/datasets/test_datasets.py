@@ -1,7 +1,8 @@
-"""A folder's datasets: each is opened once, and what is read belongs together."""
+"""A folder's datasets: each is opened once, and a change while it is in use is told."""
 
 import collections
 import dataclasses
+import os
 import pathlib
 
 import made_people
@@ -67,12 +68,42 @@ def _rewrite(folder: pathlib.Path, change: float) -> None:
   store.save(dataclasses.replace(windows, signals=windows.signals + np.float32(change)), folder)
 
 
+def test_windows_that_change_while_in_use_are_told(folder):
+  datasets = Datasets.open(folder)
+  before = np.array(datasets['target'].windows.signals)
+  datasets.check_unchanged(datasets.names)
+  _rewrite(folder / 'target', 1)
+  np.testing.assert_array_equal(datasets['target'].windows.signals, before)
+  datasets.check_unchanged(['other'])
+  with pytest.raises(UserError, match=r'the windows of target in .* have changed while they were in use'):
+    datasets.check_unchanged(datasets.names)
+
+
 def test_windows_that_change_before_they_are_loaded_are_told(folder):
   dataset = Datasets.open(folder)['target']
   assert dataset.identity.window_samples is None  # as identities are that know no other windows
   _rewrite(folder / 'target', 1)
-  with pytest.raises(UserError, match=r'target/signals\.npy is damaged or belongs to another card'):
+  with pytest.raises(UserError, match='the windows of target in'):
     _ = dataset.windows
+
+
+def test_the_same_windows_again_are_no_change(folder):
+  datasets = Datasets.open(folder)
+  assert len(datasets['target'].windows.signals) == 360
+  _rewrite(folder / 'target', 0)
+  datasets.check_unchanged(datasets.names)
+
+
+def test_a_file_that_is_damaged_while_in_use_is_told(folder):
+  datasets = Datasets.open(folder)
+  assert len(datasets['target'].windows.signals) == 360
+  path = folder / 'target' / 'signals.npy'
+  with path.open('r+b') as file:
+    file.seek(-4, os.SEEK_END)
+    file.write(b'\1\2\3\4')
+  os.utime(path, ns=(0, 0))  # whatever the clock's resolution
+  with pytest.raises(UserError, match=r'signals\.npy'):
+    datasets.check_unchanged(datasets.names)
 
 
 def test_a_dataset_that_is_missing_is_named_with_the_others(folder):

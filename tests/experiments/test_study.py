@@ -12,6 +12,7 @@ from lodo_studies import QUIET, spec_of, target_of, with_altered
 from har_jax import experiments
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
+from har_jax.experiments.stages import run_stages, stages_of
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,13 @@ def test_an_identity_holds_the_sum_of_the_windows(study_of, windows, tmp_path):
   after = spec_of(study_of(tmp_path / 'out', windows=altered)).identity.windows
   assert {name for name in after if after[name] != before[name]} == {'beta'}
   assert msgspec.structs.replace(after['beta'], sum=before['beta'].sum) == before['beta']
+
+
+def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(study_of, windows, tmp_path):
+  copied = with_altered(windows, tmp_path / 'altered', 'beta', set())
+  stages = stages_of(spec_of(study_of(tmp_path / 'out', windows=copied)))
+  beta = store.load(copied / 'beta')
+  store.save(dataclasses.replace(beta, signals=beta.signals + 1), copied / 'beta')
+  with pytest.raises(UserError, match='the windows of beta'):
+    run_stages(stages, QUIET)
+  assert not stages[0].path.exists()

@@ -7,6 +7,7 @@ import pytest
 from in_process import refuse, succeed
 
 from har_jax import storage
+from har_jax.errors import UserError
 from har_jax.report import compare, frame
 
 
@@ -82,3 +83,8 @@ def test_what_needs_one_folder_refuses_two(folders, arguments, message):
 
 def test_a_folder_given_twice_is_an_error(folders):
   assert 'give each folder once' in refuse('report', folders[0], folders[0])
+
+
+def test_more_folders_than_letters_are_refused():
+  with pytest.raises(UserError, match='27 folders; give at most 26'):
+    compare.sections({str(number): frame.pd.DataFrame() for number in range(27)})

@@ -93,8 +93,10 @@ def read_labels(table: Table) -> Labels:
         f'{path}: row {row + 1} lacks its start, its end or its activity: add it or delete the row'
       )
     if not start[row] < stop[row]:
+      zones = ', or add offsets such as +02:00 if clocks changed in between' if kind == 'date' else ''
       raise UserError(
-        f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: correct its times'
+        f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: '
+        f'correct its times{zones}'
       )
   rows = np.flatnonzero(~empty)
   activities = tuple(printable(cells['activity'][row]) for row in rows)

@@ -15,6 +15,8 @@ from har_jax.errors import UserError
 # A few in `make test`; `make fuzz` reads more, from another first seed each night.
 _FIRST = int(os.environ.get('HAR_FUZZ_FIRST', 0))
 _SEEDS = range(_FIRST, _FIRST + int(os.environ.get('HAR_FUZZ_CASES', 600)) // len(formats.FORMATS))
+# Orbax names its files at random, and reads one in seven: a few cases may reach none of those.
+_MORE = 300
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,10 @@ def _no_programs_on_disk():
 def test_damage_is_refused_or_changes_nothing(form, tmp_path):
   damaged = cases.Cases(form, tmp_path)
   outcomes = {seed: damaged.run(seed) for seed in _SEEDS}
+  for seed in range(_SEEDS.stop, _SEEDS.stop + _MORE):
+    if any(outcome != 'equal' for outcome, _ in outcomes.values()):
+      break
+    outcomes[seed] = damaged.run(seed)
   assert not {seed: outcome for seed, outcome in outcomes.items() if outcome[0] in cases.BAD}
   assert any(outcome != 'equal' for outcome, _ in outcomes.values())  # the damage reaches what is read
 

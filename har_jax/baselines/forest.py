@@ -4,6 +4,8 @@ Source: Geurts, Ernst and Wehenkel, Machine Learning 63 (2006). Each window also
 the encoder's training: trees split at thresholds, which another person's windows miss.
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -21,7 +23,7 @@ class Forest:
     from sklearn.ensemble import ExtraTreesClassifier  # late: importing it takes a second
 
     self._seed, self._rate_hz = random_state, rate_hz
-    self.estimator = ExtraTreesClassifier(_TREES, random_state=random_state)
+    self.estimator: Any = ExtraTreesClassifier(_TREES, random_state=random_state)
 
   def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> 'Forest':
     from har_jax.train.augment import augmented_copy  # late: prediction needs no JAX

@@ -28,7 +28,7 @@ _OPTION = re.compile(
   r'|second_adapter|unknown_below|mean_bout_s|not_worn_min)\b)'
 )
 
-_DEFINES: dict[type, Callable[..., flags.FlagHolder]] = {
+_DEFINES: dict[type, Callable[..., flags.FlagHolder[Any]]] = {
   bool: flags.DEFINE_bool,
   int: flags.DEFINE_integer,
   float: flags.DEFINE_float,
@@ -52,7 +52,7 @@ HELP = {
 }
 
 
-def new_flags(*, with_json: bool = False) -> tuple[flags.FlagValues, Callable[..., flags.FlagHolder]]:
+def new_flags(*, with_json: bool = False) -> tuple[flags.FlagValues, Callable[..., flags.FlagHolder[Any]]]:
   """A command's flags, with --quiet, and their `definer`. with_json: also --json, what `main` returns."""
   values = flags.FlagValues()
   define = definer(values)
@@ -62,7 +62,7 @@ def new_flags(*, with_json: bool = False) -> tuple[flags.FlagValues, Callable[..
   return values, define
 
 
-def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder]:
+def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder[Any]]:
   """Returns a function that defines one flag. Its type is that of its default, or `kind`.
 
   text: its help; by default, that of `HELP`.
@@ -70,7 +70,7 @@ def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder]:
 
   def define(
     name: str, default: Any = None, text: str | None = None, *, kind: type | None = None, **options: Any
-  ) -> flags.FlagHolder:
+  ) -> flags.FlagHolder[Any]:
     text = HELP[name] if text is None else text
     if 'choices' in options:
       return flags.DEFINE_enum(name, default, options['choices'], text, flag_values=values)
@@ -100,11 +100,11 @@ def define_fields(
 def define_field(
   values: flags.FlagValues,
   name: str,
-  field: dataclasses.Field,
+  field: dataclasses.Field[Any],
   text: str,
   default: Any,
   kind: type | None = None,
-) -> flags.FlagHolder:
+) -> flags.FlagHolder[Any]:
   """Defines the flag of a field, by whose rule a value is checked as soon as it is read."""
   kind = kind or (typing.get_args(field.type)[0] if default is None else type(default))
   holder = definer(values)(name, default, text, kind=kind)
@@ -244,7 +244,7 @@ def help_text(module: types.ModuleType, *, full: bool = False) -> str:
   return '\n'.join(lines).strip()
 
 
-def flag_text(flag: flags.Flag, *, full: bool = True) -> str:
+def flag_text(flag: flags.Flag[Any], *, full: bool = True) -> str:
   """A flag's name, help and default, on one line. full: with the names of all fine-tuning methods."""
   is_shown = flag.default not in (None, []) and '(default:' not in flag.help
   default = f' (default: {str(flag.default_as_str).strip(chr(39))})' if is_shown else ''

@@ -32,7 +32,7 @@ State = dict[str, np.ndarray]  # what a strategy stores between domains: 'model/
 class Features(Classify):
   """Predicts the head's input."""
 
-  def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'w f']:
+  def predict(self, variables: Variables, batch: dict[str, jax.Array], key: jax.Array) -> Float[Array, 'w f']:
     return self.features(variables, batch['signal'])
 
 
@@ -47,6 +47,12 @@ def under(name: str, variables: Variables) -> State:
 
 class Learner:
   """A method on a base for the activities of a stream. `start`: what training changes, before any."""
+
+  stream: Stream
+  steps: int
+  training: ShortTraining
+  start: Variables
+  output: list[str]
 
   def __init__(self, stream: Stream, parameters: Parameters):
     self.stream, self.steps = stream, int(parameters.max_steps)

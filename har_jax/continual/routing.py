@@ -21,6 +21,8 @@ _WINDOWS = 500  # of a recording, evenly spaced: the time to choose must not gro
 class Routed:
   """A finished run, with an adapter for each domain. Raises UserError where the run has not ended."""
 
+  first: storage.Place
+
   def __init__(self, folder: storage.Place):
     self._folder, self.first = folder, folder / 'domain0'
     if not self.first.exists():

@@ -14,6 +14,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def read(path: str, scales: list[float]) -> np.ndarray:
   return rows - [rows[0, 0], 0, 0, 0, 0, 0, 0]
 
 
-def windows(rows: np.ndarray, card: dict) -> Iterator[tuple[float, np.ndarray]]:
+def windows(rows: np.ndarray, card: dict[str, Any]) -> Iterator[tuple[float, np.ndarray]]:
   """Start and samples [samples, 6] of windows without a gap, resampled to the model's rate."""
   rate_hz, samples, stream = card['input']['rate_hz'], card['input']['window'], card['stream']
   for piece in np.split(rows, np.flatnonzero(np.diff(rows[:, 0]) > stream['max_gap_s']) + 1):

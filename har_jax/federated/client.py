@@ -128,4 +128,4 @@ def _from_node(context: Context, federation: Federation) -> Participant:
 
 _person = functools.lru_cache(maxsize=4)(people.read_person)
 
-app = make(_from_node)
+app: ClientApp = make(_from_node)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import files
+from har_jax import files, methods
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.federated.federation import Federation
@@ -14,11 +14,19 @@ from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.records import Measures
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
+from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
 
 class Task:
   """A federation on a base: where its variables start, which of them are sent, and a client's training."""
+
+  federation: Federation
+  base: files.Base
+  method: methods.Method
+  settings: methods.Settings
+  objective: Classify
+  prepared: methods.Prepared
 
   def __init__(self, federation: Federation, base: files.Base):
     self.federation, self.base = federation, base

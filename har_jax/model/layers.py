@@ -14,7 +14,9 @@ from har_jax import config, initializers, nf4
 from har_jax.model import adapted
 from har_jax.model.product import low_rank_product, product
 
-LayerNorm = functools.partial(nn.LayerNorm, scale_init=initializers.ones, bias_init=initializers.zeros)
+LayerNorm: functools.partial[nn.LayerNorm] = functools.partial(
+  nn.LayerNorm, scale_init=initializers.ones, bias_init=initializers.zeros
+)
 
 
 class Dense(nn.Module):

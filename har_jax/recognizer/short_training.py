@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from har_jax import files, methods
+from har_jax import config, files, methods
 from har_jax.datasets import batches as data_batches
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import PHYSICAL
@@ -25,6 +25,14 @@ class ShortTraining:
 
   prepared: the variables before any training. Raises UserError where the base takes normalized windows.
   """
+
+  base: files.Base
+  method: methods.Method
+  training: config.Training
+  settings: methods.Settings
+  seed: int
+  objective: Classify
+  prepared: methods.Prepared
 
   def __init__(self, classes: Sequence[Any], parameters: Parameters):
     base, experiment = check(parameters)

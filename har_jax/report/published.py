@@ -13,7 +13,7 @@ from har_jax.report.markdown import NONE, Cell, number
 SOURCE = 'arXiv:2512.17983v1, Table II'
 SPLIT = 'window'
 RUN = ['target', 'method', 'label_budget']  # the key of Tables II, V and VII
-Table = Mapping[tuple, Sequence[float | int]]
+Table = Mapping[tuple[str | int, ...], Sequence[float | int]]
 # A published table, the columns of runs that make its key, heading → format of its figures.
 Theirs = tuple[Table, Sequence[str], Mapping[str, str]]
 _CSV = importlib.resources.files('har_jax.report').joinpath('published.csv').read_text('utf-8')

@@ -98,7 +98,7 @@ class Checkpoints:
     self,
     state: State,
     batches: grain.DatasetIterator,
-    history: list[dict],
+    history: list[dict[str, Any]],
     score: float = -math.inf,
     *,
     seconds: float = 0.0,
@@ -125,7 +125,9 @@ class Checkpoints:
     except (OSError, ValueError) as error:
       raise UserError(f'cannot write a checkpoint to {self.folder}: {_reason(error)}') from error
 
-  def newest(self, like: State, batches: grain.DatasetIterator) -> tuple[State, list[dict], float] | None:
+  def newest(
+    self, like: State, batches: grain.DatasetIterator
+  ) -> tuple[State, list[dict[str, Any]], float] | None:
     """The newest state that is whole, its history and seconds; None if there is none.
 
     A damaged checkpoint is skipped, with a warning; the next save of its step replaces it. Moves `batches` to
@@ -156,7 +158,7 @@ class Checkpoints:
 
   def _restore_state(
     self, step: int, like: State, batches: grain.DatasetIterator
-  ) -> tuple[State, list[dict], float]:
+  ) -> tuple[State, list[dict[str, Any]], float]:
     about = self._about(step)
     self._check_variables(about, like.trainable | like.statistics)
     items = _to_restore(_collections(like)) | {'data': ocp.args.JsonRestore()}

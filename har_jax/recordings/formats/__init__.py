@@ -11,7 +11,6 @@ from har_jax.recordings import files as user_files
 from har_jax.recordings import labels, language, opening, tables
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats import (
-  actigraph,
   devices,
   edge_impulse,
   phyphox,
@@ -44,9 +43,7 @@ FORMATS = (
     edge_impulse.SUFFIXES,
     edge_impulse.COLUMNS,
   ),
-  Format('Axivity', '.cwa', devices.find, (devices.AXIVITY,)),
-  Format('GENEActiv', '.bin', devices.find, (devices.GENEACTIV,)),
-  Format(actigraph.APP, '.gt3x', actigraph.find, (actigraph.SUFFIX,)),
+  *(Format(device.maker, suffix, devices.find, (suffix,)) for suffix, device in devices.DEVICES.items()),
   Format(plain.APP, '.csv, .tsv, .txt, .parquet or .xlsx', plain.find, (), 'time, ax, ay, az, gx, gy, gz'),
 )
 _SUFFIXES = tuple(dict.fromkeys([*opening.SUFFIXES, '.zip', *(s for form in FORMATS for s in form.suffixes)]))

@@ -1,17 +1,13 @@
-"""One recording as an app exported it: its tables by sensor, and what the app says of them.   n samples."""
+"""One recording as an app exported it: its tables by sensor, and what the app says of them."""
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float, Int16, UInt8
-
-from har_jax.recordings import tables
 from har_jax.recordings.files import Files
 from har_jax.recordings.labels import Labels
-from har_jax.recordings.tables import Axes, Table
+from har_jax.recordings.tables import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,34 +49,3 @@ def export_single(files: Files, table: Table, app: str, **entries: Any) -> list[
   return [
     Export(files.name, {'': table}, app, frozenset((files.single.name,)), files.single.folder, **entries)
   ]
-
-
-def export_device(
-  files: Files,
-  maker: str,
-  time_s: Float[np.ndarray, 'n'],
-  acc_g: Float[np.ndarray, 'n 3'],
-  gyro_deg_s: Float[np.ndarray, 'n 3'] | None,
-  warnings: Sequence[str],
-) -> list[Export]:
-  """The recording of a research device. Its clock keeps local time, from 1970, without saying where."""
-  assert files.single is not None
-  import pandas as pd
-
-  columns: dict[str, Any] = {'time': pd.to_datetime(pd.Series(time_s), unit='s')}
-  columns |= {f'acceleration {axis} (g)': acc_g[:, i] for i, axis in enumerate('xyz')}
-  axes = {'acc': Axes((1, 2, 3), 'g')}
-  if gyro_deg_s is not None:
-    columns |= {f'rotation {axis} (deg/s)': gyro_deg_s[:, i] for i, axis in enumerate('xyz')}
-    axes['gyro'] = Axes((4, 5, 6), 'deg/s')
-  table = tables.make_table(files.single.path, pd.DataFrame(columns), axes=axes, time=0)
-  return export_single(files, table, maker, warnings=tuple(warnings))
-
-
-def unpack_12_bits(octets: UInt8[np.ndarray, 'b'], axes: int) -> Int16[np.ndarray, 'n axes']:
-  """Samples of numbers with a sign, two in three bytes. Bytes that fill no sample are left out."""
-  triples = np.pad(octets, (0, -len(octets) % 3)).reshape(-1, 3).astype(np.int16)
-  first = triples[:, 0] << 4 | triples[:, 1] >> 4
-  second = (triples[:, 1] & 15) << 8 | triples[:, 2]
-  both = np.stack([first, second], axis=1).ravel()[: len(octets) * 2 // 3 // axes * axes]
-  return ((both ^ 0x800) - 0x800).reshape(-1, axes)

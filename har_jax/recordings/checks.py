@@ -6,14 +6,14 @@ import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from har_jax.config import Windowing
 from har_jax.errors import shorten
 from har_jax.recordings import infer, label_shift, language, repeated_values, sensor_faults
 from har_jax.recordings.reading import Reading, length_s
-from har_jax.signal import physics, segments
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
+from har_jax.signal import physics, segments, still
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
 from har_jax.signal.resample import MAX_GAP_S
 
 # The slowest archive for pretraining has 20 Hz, and no clock is exact.
@@ -57,8 +57,10 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
   if reading.has_gyro:
     sensors.append(_Sensor('gyroscope', [recording.gyro for recording in reading.recordings], reading))
   rate = functools.partial(_rate, rate_hz=windowing.rate_hz)
-  of_sensors = (rate, _repeats, _missing, _clipped, _stuck, _constant_axis, _scale)
+  of_sensors = (rate, _repeats, _missing, _clipped, _stuck, _constant_axis)
   sentences = [sentence for find in of_sensors for sensor in sensors for sentence in find(sensor)]
+  scales = (physics.scale_of_few(sensor.word, [one.values for one in sensor.samples]) for sensor in sensors)
+  sentences += filter(None, scales)
   sentences += [*_gravity(reading)] or [*sensor_faults.find_in_gravity(reading)]
   sentences += [*_smooth(reading), *sensor_faults.find(reading)]
   if not reading.has_gyro:
@@ -121,19 +123,13 @@ def _constant_axis(sensor: _Sensor) -> Iterator[str]:
 
 def _stuck_axis_s(samples: Samples, axis: int) -> float:
   """Seconds in which one axis does not change, but another one moves."""
-  others = np.delete(samples.values, axis, axis=1)
-  runs = _runs(np.diff(samples.values[:, axis]) == 0)
-  durations_s = np.diff(samples.time_s[runs], axis=1)[:, 0]
-  is_stuck = [
-    duration_s > _STUCK_AXIS_S and others[first : last + 1].std(axis=0, dtype=np.float64).max() > _OTHERS_MOVE
-    for (first, last), duration_s in zip(runs, durations_s, strict=True)
-  ]
-  return float(durations_s[np.array(is_stuck, bool)].sum())
-
-
-def _runs(same: Bool[np.ndarray, 'm']) -> Int[np.ndarray, 'k 2']:
-  """First and last sample of each run, of whether each sample equals the one before it."""
-  return np.flatnonzero(np.diff(np.r_[False, same, False].astype(np.int8))).reshape(-1, 2)
+  others, seconds = np.delete(samples.values, axis, axis=1), 0.0
+  for first, last in segments.runs(np.diff(samples.values[:, axis]) == 0):
+    duration_s = float(samples.time_s[last] - samples.time_s[first])
+    if duration_s > _STUCK_AXIS_S:
+      moves = others[first : last + 1].std(axis=0, dtype=np.float64).max() > _OTHERS_MOVE
+      seconds += duration_s * bool(moves)
+  return seconds
 
 
 def _clipped(sensor: _Sensor) -> Iterator[str]:
@@ -159,36 +155,30 @@ def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
   count = 0
   for one in samples:
     values = one.values[:, axis]
-    first, last = _runs((values[1:] == end) & (values[:-1] == end)).T
+    first, last = segments.runs((values[1:] == end) & (values[:-1] == end)).T
     inner = (first > 0) & (last - first >= 2)
     count += int((np.abs(values[first[inner] - 1] - end) > _HELD_M_S2).sum())
   return count >= _FEWEST_HELD
 
 
 def _stuck(sensor: _Sensor) -> Iterator[str]:
-  constant = [_constant_s(one) for one in sensor.samples]
-  where = [number for number, durations_s in enumerate(constant) if len(durations_s)]
+  constant_s: list[float] = []  # durations in which no axis changes
+  where = set()
+  for number, one in enumerate(sensor.samples):
+    changes = np.abs(np.diff(one.values, axis=0))
+    first, last = segments.runs((changes == 0).all(axis=1)).T
+    is_coarse = changes.min(where=changes > 0, initial=np.inf) > _COARSE
+    for duration_s in (one.time_s[last] - one.time_s[first]).tolist():
+      if duration_s > (_COARSE_STUCK_S if is_coarse else _STUCK_S):
+        constant_s.append(duration_s)
+        where.add(number)
   if where:
-    durations_s = np.concatenate(constant)
-    times = 'once' if len(durations_s) == 1 else f'{len(durations_s)} times'
+    times = 'once' if len(constant_s) == 1 else f'{len(constant_s)} times'
     yield (
-      f'The {sensor.word} is constant {times} for over {_STUCK_S:.0f} s, at longest {durations_s.max():.1f} s'
-      f'{_where(sensor.reading, where)}: even at rest a sensor has noise; it may have been stuck or asleep.'
+      f'The {sensor.word} is constant {times} for over {_STUCK_S:.0f} s, at longest '
+      f'{max(constant_s):.1f} s{_where(sensor.reading, sorted(where))}: even at rest a sensor has noise; it '
+      'may have been stuck or asleep.'
     )
-
-
-def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
-  """Durations, longer than _STUCK_S, in which no axis changes; of a coarse sensor, than _COARSE_STUCK_S."""
-  changes = np.abs(np.diff(samples.values, axis=0))
-  first, last = _runs((changes == 0).all(axis=1)).T
-  durations_s = samples.time_s[last] - samples.time_s[first]
-  is_coarse = changes.min(where=changes > 0, initial=np.inf) > _COARSE
-  return durations_s[durations_s > (_COARSE_STUCK_S if is_coarse else _STUCK_S)]
-
-
-def _scale(sensor: _Sensor) -> Iterator[str]:
-  if sentence := physics.scale_of_few(sensor.word, [one.values for one in sensor.samples]):
-    yield sentence
 
 
 def _gravity(reading: Reading) -> Iterator[str]:
@@ -214,58 +204,51 @@ def _gravity(reading: Reading) -> Iterator[str]:
 
 def _gravity_in_part(reading: Reading) -> Iterator[str]:
   """Warns if the unit changes within a recording, or acceleration lacks gravity from some moment on."""
-  parts = [_lengths_off(recording.acc) for recording in reading.recordings]
-  where = [number for number, lengths in enumerate(parts) if _STRETCH_S * len(lengths) >= _OFF_S]
-  if where:
-    lengths = np.concatenate([parts[number] for number in where])
+  low, high = STANDARD_GRAVITY_M_S2 / _OFF_IN_PART, STANDARD_GRAVITY_M_S2 * _OFF_IN_PART
+  lengths_off: dict[int, np.ndarray] = {}  # median lengths of stretches in which gravity has another length
+  for number, recording in enumerate(reading.recordings):
+    parts = still.stretches(recording.acc, _STRETCH_S, least=1)
+    medians = np.median(np.linalg.norm(parts, axis=2), axis=1)
+    steady = np.linalg.norm(parts.mean(axis=1, dtype=np.float64), axis=1)
+    off = medians[(np.maximum(medians, steady) < low) | (np.minimum(medians, steady) > high)]
+    if _STRETCH_S * len(off) >= _OFF_S:
+      lengths_off[number] = off
+  if lengths_off:
+    lengths = np.concatenate(list(lengths_off.values()))
     yield (
-      f'For {_STRETCH_S * len(lengths):.1f} s{_where(reading, where)} acceleration is '
+      f'For {_STRETCH_S * len(lengths):.1f} s{_where(reading, list(lengths_off))} acceleration is '
       f'{np.median(lengths):.3g} m/s² long, and in the rest 9.81, as gravity is: the unit '
       'changes within the recording, or gravity is missing there, so these answers are worthless. Leave '
       'that part out.'
     )
 
 
-def _lengths_off(samples: Samples) -> Float[np.ndarray, 'k']:
-  """Median lengths of acceleration, m/s², in stretches in which gravity has another length."""
-  step = max(round(_STRETCH_S / segments.step_s(samples)), 1)
-  parts = samples.values[: len(samples.values) // step * step].reshape(-1, step, 3)
-  medians = np.median(np.linalg.norm(parts, axis=2), axis=1)
-  steady = np.linalg.norm(parts.mean(axis=1, dtype=np.float64), axis=1)
-  shortest, longest = np.minimum(medians, steady), np.maximum(medians, steady)
-  low, high = STANDARD_GRAVITY_M_S2 / _OFF_IN_PART, STANDARD_GRAVITY_M_S2 * _OFF_IN_PART
-  return medians[(longest < low) | (shortest > high)]
-
-
 def _smooth(reading: Reading) -> Iterator[str]:
   """Gravity in place of acceleration, or what an app has smoothed."""
-  ratios, bounces_m_s2 = np.concatenate([_bounces(recording) for recording in reading.recordings], axis=1)
-  if len(ratios) >= _FEW_MOMENTS and np.median(ratios) < _SMOOTH_M:
+  ratios, bounces_m_s2 = [], []
+  for recording in reading.recordings:
+    lengths_m_s2 = np.linalg.norm(recording.acc.values, axis=1)[:, None]
+    bounces = _spread(recording.acc.time_s, lengths_m_s2)
+    turns = _spread(recording.gyro.time_s, recording.gyro.values)[: len(bounces)]
+    moving = np.flatnonzero(turns > _TURNS_RAD_S)
+    bounces_m_s2.append(bounces[moving])
+    ratios.append(bounces[moving] / turns[moving])
+  if sum(map(len, ratios)) >= _FEW_MOMENTS and np.median(np.concatenate(ratios)) < _SMOOTH_M:
     yield (
       'The length of acceleration hardly changes while the device turns, by '
-      f'{np.median(bounces_m_s2):.2g} m/s²: this looks like gravity alone, or smoothed; export the '
-      'accelerometer as measured.'
+      f'{np.median(np.concatenate(bounces_m_s2)):.2g} m/s²: this looks like gravity alone, or smoothed; '
+      'export the accelerometer as measured.'
     )
-
-
-def _bounces(recording: Recording) -> Float[np.ndarray, '2 w']:
-  """Deviation of the length of acceleration while the device turns; first over that of angular velocity."""
-  lengths_m_s2 = np.linalg.norm(recording.acc.values, axis=1)[:, None]
-  spreads = _spread(recording.acc.time_s, lengths_m_s2), _spread(recording.gyro.time_s, recording.gyro.values)
-  count = min(map(len, spreads))
-  bounces, turns = (spread[:count] for spread in spreads)
-  moving = turns > _TURNS_RAD_S
-  return np.stack([bounces[moving] / turns[moving], bounces[moving]])
 
 
 def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) -> Float[np.ndarray, 'w']:
   """Standard deviation in each half second, over all columns; 0 without samples."""
   moment = (time_s / _MOMENT_S).astype(int)
   counts = np.maximum(np.bincount(moment), 1)
-  sums = [
-    (np.bincount(moment, column), np.bincount(moment, column**2)) for column in values.T.astype(np.float64)
-  ]
-  variance = sum(squares / counts - (total / counts) ** 2 for total, squares in sums)
+  variance = sum(
+    np.bincount(moment, column**2) / counts - (np.bincount(moment, column) / counts) ** 2
+    for column in values.T.astype(np.float64)
+  )
   return np.sqrt(np.maximum(variance, 0))
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Float32
 from har_jax.recordings import infer
 from har_jax.recordings.infer import Findings
 from har_jax.recordings.tables import count_of
+from har_jax.signal import segments
 from har_jax.signal.recording import Samples
 
 _BUSY = 0.95  # quantile of seconds, by their number of new values: at rest, a coarse sensor has few
@@ -70,7 +71,7 @@ def drop_gyro_filler(gyro: Float32[np.ndarray, 'n 3'], findings: Findings) -> No
     return
   step = float(distances[distances > 0].min())
   far = away > max(float(np.median(away[away > 0])), _COARSE_STEPS * step)
-  first, stop = np.flatnonzero(np.diff(np.r_[False, is_filler, False].astype(np.int8))).reshape(-1, 2).T
+  first, stop = segments.runs(is_filler).T
   inner = (first > 0) & (stop < len(gyro)) & (stop - first <= _SHORT_ROWS)
   jumps = int((far[first[inner] - 1] & far[stop[inner]]).sum())
   if jumps > max(_FEW_ROWS, _JUMPS * len(gyro)):

@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from har_jax.recordings import infer
 from har_jax.recordings.reading import Reading
-from har_jax.signal import gyro_agreement, segments, still
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
+from har_jax.signal import gyro_agreement, still
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording
 
 _SAME = 0.999  # correlation of each axis with that of the other sensor
 # HHAR: of 41 phones and watches that lie still on six sides, gravity is wrong by at most 1.37 m/s².
@@ -56,7 +56,12 @@ def find_in_gravity(reading: Reading) -> Iterator[str]:
 
 
 def _noise(reading: Reading) -> Iterator[str]:
-  steps, spreads = np.concatenate([_deviations(recording.acc) for recording in reading.recordings], axis=1)
+  deviations = []
+  for recording in reading.recordings:
+    seconds = still.stretches(recording.acc, 1.0, least=4).astype(np.float64)
+    changes = np.diff(seconds, axis=1) / 2**0.5
+    deviations.append([values.std(axis=1).mean(axis=1) for values in (changes, seconds)])
+  steps, spreads = np.concatenate(deviations, axis=1)
   calm = np.argsort(steps)[: max(len(steps) // 10, 1)]
   if not len(calm):
     return
@@ -66,14 +71,6 @@ def _noise(reading: Reading) -> Iterator[str]:
       f'The accelerometer has noise of {noise:.2g} m/s² even when it moves least, which hides small '
       f'movements: that of phones is under {_USUAL_NOISE_M_S2:g}.'
     )
-
-
-def _deviations(samples: Samples) -> Float[np.ndarray, '2 k']:
-  """Standard deviation in each second from sample to sample, over √2, and of the second."""
-  size = max(round(1 / segments.step_s(samples)), 4)
-  seconds = samples.values[: len(samples.values) // size * size].reshape(-1, size, 3).astype(np.float64)
-  changes = np.diff(seconds, axis=1) / 2**0.5
-  return np.stack([values.std(axis=1).mean(axis=1) for values in (changes, seconds)])
 
 
 def _gravity_at_rest(reading: Reading) -> Iterator[str]:
@@ -91,7 +88,10 @@ def _jumps(reading: Reading) -> Iterator[str]:
   """Warns if gravity jumps in the device's axes, and the gyroscope says that the device does not turn."""
   for number, recording in enumerate(reading.recordings):
     time_s, jumps_g = _changes(recording)
-    if _is_single(jumps_g):
+    if jumps_g.max(initial=0.0) < _JUMP_G:
+      continue
+    # At one moment, and nowhere else nearly as far.
+    if np.ptp(np.flatnonzero(jumps_g > _AGAIN * jumps_g.max())) < 2 * _AROUND:
       name = f' of {reading.files[number]}' if len(set(reading.files)) > 1 else ''
       offset_s = reading.offsets_s[number] if reading.offsets_s else 0.0
       yield (
@@ -99,13 +99,6 @@ def _jumps(reading: Reading) -> Iterator[str]:
         'gyroscope says that the device does not turn: from there on, axes or signs of a sensor are others. '
         'Cut the recording there.'
       )
-
-
-def _is_single(jumps_g: Float[np.ndarray, 'c']) -> bool:
-  """Returns whether gravity jumps at one moment, and nowhere else nearly as far."""
-  if not len(jumps_g) or jumps_g.max() < _JUMP_G:
-    return False
-  return bool(np.ptp(np.flatnonzero(jumps_g > _AGAIN * jumps_g.max())) < 2 * _AROUND)
 
 
 def _changes(recording: Recording) -> tuple[Float[np.ndarray, 'c'], Float[np.ndarray, 'c']]:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Int, Integer
 
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -25,6 +25,11 @@ def repeats(time_s: Float[np.ndarray, 'n']) -> Bool[np.ndarray, 'n']:
 def step_s(samples: Samples) -> float:
   """The median time from one sample to the next."""
   return float(np.median(np.diff(samples.time_s)))
+
+
+def runs(flags: Bool[np.ndarray, 'n']) -> Int[np.ndarray, 'k 2']:
+  """First index of each run of True, and the one after its last."""
+  return np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8))).reshape(-1, 2)
 
 
 def unbroken(time_s: Float[np.ndarray, 'n'], max_gap_s: float) -> list[Segment]:

@@ -25,6 +25,12 @@ def is_still(signals: Float[np.ndarray, 'w n c']) -> Bool[np.ndarray, 'w']:
   return (signals[..., :3].std(axis=1) < _STILL_M_S2).sum(axis=1) >= _STILL_AXES
 
 
+def stretches(samples: Samples, length_s: float, *, least: int) -> Float[np.ndarray, 'k n 3']:
+  """Stretches of this length, side by side, each of at least so many samples; a shorter rest is left out."""
+  size = max(round(length_s / segments.step_s(samples)), least)
+  return samples.values[: len(samples.values) // size * size].reshape(-1, size, 3)
+
+
 class Rest(NamedTuple):
   """Mean and standard deviation of acceleration, m/s², in stretches without movement."""
 
@@ -47,8 +53,7 @@ def find_rest(accelerometers: Iterable[Samples]) -> Rest:
   """Finds stretches of 2.56 s, at each sensor's own rate."""
   parts = []
   for acc in accelerometers:
-    size = max(round(_STRETCH_S / segments.step_s(acc)), 2)
-    values = acc.values[: len(acc.values) // size * size].reshape(-1, size, 3)
+    values = stretches(acc, _STRETCH_S, least=2)
     values = values[is_still(values)]
     parts.append([values.mean(axis=1), values.std(axis=1)])
   return Rest(*(np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)))

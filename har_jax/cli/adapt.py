@@ -54,11 +54,12 @@ def main() -> dict[str, object]:
     raise UserError(f'--validation_fraction={_VALIDATION_FRACTION.value}: give a number in [0, 1)')
   out = pathlib.Path(_OUT.value)
   _check_out(out)
-  if _SUGGEST.value is None:
-    _check_replaceable(out)
+  foreign = sorted(path.name for path in out.iterdir() if path.name not in _OURS) if out.is_dir() else []
+  if _SUGGEST.value is None and foreign:  # refused now, not after training
+    raise UserError(f'--out={out} holds {shorten(foreign[0])}, which is of no adapter: give another folder')
   outputs.check_given('base', _BASE.value)
   source, options = _read()
-  from har_jax import records, timeline
+  from har_jax import records, replacing, timeline
 
   if _SUGGEST.value is not None:
     return _suggest(source, options, out)
@@ -79,7 +80,10 @@ def main() -> dict[str, object]:
     print(f'Left out: {count} {reason}.')
   recognizer, card = adapted.recognizer, adapted.recognizer.adapter_.card
   if recognizer.plan_ is not None:
-    _print_plan(recognizer.plan_)
+    for missed in recognizer.plan_.passed_over:
+      print(f'Too much for the limits: {missed}.')
+    print(f'Chosen: {recognizer.plan_}.')
+    print(f'It took {recognizer.plan_.actual}.')
   if card.training.self_training is not None:
     _print_self_training(card.training.self_training)
   if adapted.comparison is not None:
@@ -88,7 +92,11 @@ def main() -> dict[str, object]:
   else:
     _print_counts(adapted)
   _check_out(out)  # another command may have written it meanwhile
-  _save(recognizer, out)
+  try:
+    with replacing.folder(out, _OURS) as partial:  # base and adapter, both or neither
+      recognizer.save(partial)
+  except OSError as error:
+    raise UserError(f'cannot write {out}: {error.strerror or error}; {advice(error)}') from error
   print(out / 'adapter.json')
   entries = records.to_json(card)
   return {'out': out} | {name: entries[name] for name in ('classes', 'split', 'metrics')}
@@ -105,13 +113,6 @@ def _suggest(source, options, out: pathlib.Path) -> dict[str, object]:
   print('Write the activity of each stretch into the table, or delete its row; then adapt to it as --labels.')
   print(out / 'suggestions.csv')
   return {'out': out, 'stretches': len(suggestions.stretches)}
-
-
-def _print_plan(plan) -> None:
-  for missed in plan.passed_over:
-    print(f'Too much for the limits: {missed}.')
-  print(f'Chosen: {plan}.')
-  print(f'It took {plan.actual}.')
 
 
 def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
@@ -169,20 +170,3 @@ def _print_counts(adapted: 'Adapted') -> None:
     'than two activities have 5 windows. '
     'Expect overconfident predictions.'
   )
-
-
-def _check_replaceable(out: pathlib.Path) -> None:
-  """Raises UserError, before training, where the folder holds files of someone else."""
-  if out.is_dir() and (foreign := sorted(path.name for path in out.iterdir() if path.name not in _OURS)):
-    raise UserError(f'--out={out} holds {shorten(foreign[0])}, which is of no adapter: give another folder')
-
-
-def _save(recognizer, out: pathlib.Path) -> None:
-  """Writes base and adapter, both or neither; what an earlier run wrote is replaced."""
-  from har_jax import replacing
-
-  try:
-    with replacing.folder(out, _OURS) as partial:
-      recognizer.save(partial)
-  except OSError as error:
-    raise UserError(f'cannot write {out}: {error.strerror or error}; {advice(error)}') from error

@@ -192,12 +192,10 @@ def _main(module: types.ModuleType) -> None:
       stack.enter_context(contextlib.redirect_stdout(sys.stderr))
     results = module.main()
   if is_json:
-    print(json.dumps(results, default=_plain))
-
-
-def _plain(value: Any) -> Any:
-  """What NumPy holds as numbers, a path as text."""
-  return value.tolist() if hasattr(value, 'tolist') else str(value)
+    # What NumPy holds as numbers, a path as text.
+    print(
+      json.dumps(results, default=lambda value: value.tolist() if hasattr(value, 'tolist') else str(value))
+    )
 
 
 def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
@@ -238,7 +236,9 @@ def help_text(module: types.ModuleType, *, full: bool = False) -> str:
   common, *others = flag_groups(module).items()
   lines = [(module.__doc__ or '').strip(), '']
   for title, names in [common, *(others if full else [])]:
-    lines += [f'{title}:', *(_wrapped(flag_text(module.FLAGS[name], full=full)) for name in names), '']
+    texts = [flag_text(module.FLAGS[name], full=full) for name in names]
+    wrapped = [flags.text_wrap(text, length=100, indent='      ', firstline_indent='  ') for text in texts]
+    lines += [f'{title}:', *wrapped, '']
   if others and not full:
     lines += [f'--helpfull lists {sum(len(names) for _, names in others)} more flags.']
   return '\n'.join(lines).strip()
@@ -262,10 +262,6 @@ def _all_methods() -> str:
   float_forms = [name for name in METHODS if name.removeprefix('q') not in METHODS or name[0] != 'q']
   alone = ' and '.join(name for name in float_forms if f'q{name}' not in METHODS)
   return f'{", ".join(float_forms)}; over kernels in four bits: the same with a q in front (but {alone})'
-
-
-def _wrapped(text: str) -> str:
-  return flags.text_wrap(text, length=100, indent='      ', firstline_indent='  ')
 
 
 def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:

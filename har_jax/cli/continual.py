@@ -52,7 +52,12 @@ def main() -> dict[str, object]:
   outputs.warn_of_known_people(base.card, [datasets[name] for name in names])
   card = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', curves.continual(card))
-  _print_summary(card)
+  assert card.unseen is not None
+  texts = [
+    f'{name.replace("_", " ")} {value:.3f}' for name, value in card.macro_f1.items() if value is not None
+  ]
+  print(f'Macro-F1 after the last domain: {", ".join(texts)}; {card.bytes / 1e6:.2f} MB kept.')
+  print(f'People who are in no domain: macro-F1 {card.unseen.macro_f1:.3f}.')
   is_routed = not (out / 'adapter.json').exists()
   print(f'{out}/domain<k>: an adapter for each domain' if is_routed else out / 'adapter.json')
   entries = records.to_json(card)
@@ -67,11 +72,3 @@ def _print_domain(entry) -> None:
     f'{entry.seconds:.1f} s',
     flush=True,
   )
-
-
-def _print_summary(card) -> None:
-  texts = [
-    f'{name.replace("_", " ")} {value:.3f}' for name, value in card.macro_f1.items() if value is not None
-  ]
-  print(f'Macro-F1 after the last domain: {", ".join(texts)}; {card.bytes / 1e6:.2f} MB kept.')
-  print(f'People who are in no domain: macro-F1 {card.unseen.macro_f1:.3f}.')

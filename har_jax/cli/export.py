@@ -27,7 +27,7 @@ _check_out = outputs.define_overwrite(FLAGS)
 def main() -> dict[str, object]:
   import msgspec
 
-  from har_jax import export, storage
+  from har_jax import export, records, storage
   from har_jax.datasets import windows as store
   from har_jax.export import compare
 
@@ -46,9 +46,10 @@ def main() -> dict[str, object]:
   windows = None
   if _COMPARE_WINDOWS.value:
     place = store.local(storage.place(_COMPARE_WINDOWS.value))
-    windows = compare.labeled_windows(
-      place, recognizer.classes_.tolist(), recognizer.windowing, _test_subjects(FLAGS['adapter'].value)
-    )
+    subjects, adapter = None, FLAGS['adapter'].value
+    if adapter is not None and adapter.endswith('.json'):  # a run's result file
+      subjects = storage.read_record(storage.place(adapter), records.Result).data.subjects.test
+    windows = compare.labeled_windows(place, recognizer.classes_.tolist(), recognizer.windowing, subjects)
   made = [
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
   ]
@@ -63,12 +64,3 @@ def main() -> dict[str, object]:
   return {
     'exports': [{'out': folder} | msgspec.to_builtins(row) for folder, row in zip(folders, rows, strict=True)]
   }
-
-
-def _test_subjects(adapter: str | None) -> list[str] | None:
-  """The test subjects of a run's result file; None for a folder."""
-  from har_jax import records, storage
-
-  if adapter is None or not adapter.endswith('.json'):
-    return None
-  return storage.read_record(storage.place(adapter), records.Result).data.subjects.test

@@ -119,7 +119,7 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
   available = cores()
   try:
     for number, arguments in enumerate(commands):
-      with _without_interrupts(), _on_core(available[number % len(available)]):
+      with _inherited(available[number % len(available)]):
         place = {'TQDM_POSITION': str(number + 1)}  # a line for its bar, below that of all runs
         words = [sys.executable, '-m', 'har_jax', *arguments]
         processes.append(
@@ -134,16 +134,6 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
       process.wait()
 
 
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-  """A process that is started within it ignores Ctrl-C."""
-  before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-  try:
-    yield
-  finally:
-    signal.signal(signal.SIGINT, before)
-
-
 def cores() -> list[int]:
   """CPU cores available to this process, else all."""
   if hasattr(os, 'sched_getaffinity'):
@@ -152,14 +142,15 @@ def cores() -> list[int]:
 
 
 @contextlib.contextmanager
-def _on_core(core: int) -> Iterator[None]:
-  """A process that is started within it has this core alone, and so one thread for each product."""
-  if not hasattr(os, 'sched_setaffinity'):
-    yield
-    return
-  before = os.sched_getaffinity(0)
-  os.sched_setaffinity(0, {core})
+def _inherited(core: int) -> Iterator[None]:
+  """A process that is started within it ignores Ctrl-C and has this core alone, for one thread."""
+  handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+  before = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else None
   try:
+    if before is not None:
+      os.sched_setaffinity(0, {core})
     yield
   finally:
-    os.sched_setaffinity(0, before)
+    signal.signal(signal.SIGINT, handler)
+    if before is not None:
+      os.sched_setaffinity(0, before)

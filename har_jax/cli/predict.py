@@ -54,10 +54,15 @@ def main() -> dict[str, object]:
   out = storage.place(_OUT.value)
   _check_out(out)
   path = FLAGS['adapter'].value
-  adapter = path if routing.find(path) is not None else _load()
+  adapter: Any = path if routing.find(path) is not None else _load()
   source, options = _read()
   if path is None:
-    _print_trust(adapter)
+    pretraining = adapter.base_.card.pretraining
+    if measured := pretraining.get('head_validation_macro_f1'):
+      print(
+        f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '
+        'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
+      )
   answers = timeline.recognize(
     source,
     adapter,
@@ -78,15 +83,6 @@ def main() -> dict[str, object]:
     _print_score(answers.score)
   print(out / 'summary.json')
   return {'out': out, **answers.summary}
-
-
-def _print_trust(recognizer: Any) -> None:
-  """Prints how well the bundled base does on people that it was not trained on."""
-  if measured := recognizer.base_.card.pretraining.get('head_validation_macro_f1'):
-    print(
-      f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '
-      'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
-    )
 
 
 def _print_summary(answers: Any) -> None:

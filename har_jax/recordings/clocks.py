@@ -1,5 +1,6 @@
 """Times as apps and people write them → nanoseconds, what they count from, and time zones.   n times."""
 
+import contextlib
 import dataclasses
 import datetime
 import difflib
@@ -328,7 +329,10 @@ def offset_s(zone_name: str, at_ns: int) -> float:
 
 def suggest_zone(hours: float, at_ns: int) -> str:
   """A zone that is so many hours ahead of UTC at a moment: the computer's, a common one, or an offset."""
-  for name in (_local_zone(), *_COMMON_ZONES):
+  own = os.environ.get('TZ', '').lstrip(':')
+  with contextlib.suppress(OSError):
+    own = own or pathlib.Path('/etc/localtime').resolve().as_posix().partition('zoneinfo/')[2]
+  for name in (own, *_COMMON_ZONES):
     try:
       if name and offset_s(name, at_ns) == hours * 3600:
         return name
@@ -336,12 +340,3 @@ def suggest_zone(hours: float, at_ns: int) -> str:
       continue
   minutes = round(abs(hours) * 60)
   return f'UTC{"-" if hours < 0 else "+"}{minutes // 60:02d}:{minutes % 60:02d}'
-
-
-def _local_zone() -> str:
-  if name := os.environ.get('TZ', '').lstrip(':'):
-    return name
-  try:
-    return pathlib.Path('/etc/localtime').resolve().as_posix().partition('zoneinfo/')[2]
-  except OSError:
-    return ''

@@ -115,7 +115,13 @@ def list_zip(path: pathlib.Path) -> Files:
   """
   with border(path, 'a zip'):
     zipped = zipfile.ZipFile(path)  # for all members: opening it reads the names of all
-    members = [info for info in zipped.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
+    members = [
+      info
+      for info in zipped.infolist()
+      if not info.is_dir()
+      and (parts := pathlib.PurePosixPath(info.filename).parts)  # '' has none
+      and not any(part[:1] in '.~' or part == '__MACOSX' for part in parts)
+    ]
   size = sum(info.file_size for info in members)
   limits.check(path, size, path.stat().st_size, members=len(members))
   folders = [pathlib.PurePosixPath(info.filename).parts[:-1] for info in members] or [()]
@@ -128,11 +134,6 @@ def list_zip(path: pathlib.Path) -> Files:
     for info in members
   }
   return Files(path.stem, by_name)
-
-
-def _is_hidden(name: str) -> bool:
-  parts = pathlib.PurePosixPath(name).parts  # '' has none
-  return not parts or any(part[:1] in '.~' or part == '__MACOSX' for part in parts)
 
 
 def _visible(path: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -74,7 +74,14 @@ def _open_parquet(file: File) -> Table:
     parquet = pyarrow.parquet.ParquetFile(opened)
     names, rows = tuple(parquet.schema_arrow.names), parquet.metadata.num_rows
     first = next(parquet.iter_batches(batch_size=HEAD_ROWS), None)
-    columns = [] if first is None else [_cells(column) for column in first.columns]
+    # Labels may be bytes.
+    columns = [
+      [
+        '' if cell is None else cell.decode('utf-8', 'replace') if isinstance(cell, bytes) else str(cell)
+        for cell in column.to_pylist()
+      ]
+      for column in (() if first is None else first.columns)
+    ]
   if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
     times = f'{names.count(twice[0])} times'
     raise UserError(f'{file.path} has the column {shorten(twice[0])} {times}: rename them')
@@ -94,13 +101,6 @@ def _open_parquet(file: File) -> Table:
 
   table = Table(file.path, names, tuple(zip(*columns, strict=True)), read)
   return table
-
-
-def _cells(column: Any) -> list[str]:
-  return [
-    '' if cell is None else cell.decode('utf-8', 'replace') if isinstance(cell, bytes) else str(cell)
-    for cell in column.to_pylist()
-  ]
 
 
 def _open_workbook(file: File) -> dict[str, Table]:

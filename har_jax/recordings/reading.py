@@ -1,6 +1,7 @@
 """Reads a user's files: recordings in our units, with sentences on what was inferred and what is doubtful."""
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -128,12 +129,22 @@ def read(
         raise UserError(f'{error}{formats.nearest(next(iter(export.tables.values())).names)}') from error
       reading.warnings.append(f'Left out: {error}')
       continue
-    zone = time_zone or _known_zone(export.time_zone)
+    zone = time_zone
+    if export.time_zone and not zone:
+      with contextlib.suppress(UserError):  # an app's name of a zone may be that of none
+        clocks.zone(export.time_zone)
+        zone = export.time_zone
     spans = _spans(export, track, shared, several, zone, findings)
     parts = list(_split(track, spans, subject, position, findings))
     if not parts:
       raise UserError(f'{export.name}: the sensors do not overlap in time: are they of one recording?')
-    _note_lost(track, [recording for _, recording in parts], findings)
+    acc_s = sum(stop_s - start_s for start_s, stop_s in _unbroken(track.acc))
+    lost_s = acc_s - sum(float(recording.acc.time_s[-1]) for _, recording in parts)
+    if track.gyro is not None and lost_s > max(_GAP_S, _LOST * acc_s):
+      findings.warn(
+        f'{lost_s:.1f} of {acc_s:.1f} s of acceleration have no angular velocity at the same time: they are '
+        'left out, without an answer.'
+      )
     reading.recordings.extend(recording for _, recording in parts)
     reading.offsets_s.extend(offset_s for offset_s, _ in parts)
     reading.files.extend([export.name] * len(parts))
@@ -153,7 +164,12 @@ def read(
     listed = shorten(', '.join(without_gyro))
     reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
   reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
-  reading.notes.append(_summary(reading.recordings))
+  by_activity: dict[str, float] = collections.defaultdict(float)
+  for span in (span for recording in reading.recordings for span in recording.spans):
+    by_activity[span.activity] += span.stop_s - span.start_s
+  labels_s = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
+  count = f'{len(reading.recordings)} recording{"s" * (len(reading.recordings) > 1)}'
+  reading.notes.append(f'{count}, {reading.seconds:.1f} s in total; labels: {shorten(labels_s) or "none"}.')
   # A name of a file or a value in it may hold marks of direction.
   notes, warnings = (
     [shorten(text, _SENTENCE) for text in texts] for texts in (reading.notes, reading.warnings)
@@ -183,19 +199,16 @@ def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list
   return spelled
 
 
-def _known_zone(name: str) -> str:
-  """The time zone that an app names, if it is one."""
-  try:
-    return name if name and clocks.zone(name) else ''
-  except UserError:
-    return ''
-
-
 def _spans(
   export: Export, track: Track, shared: Labels | None, several: bool, time_zone: str, findings: Findings
 ) -> tuple[Span, ...]:
   """Spans from the shared labels, else the file next to the recording, else those in it."""
-  labels = _sibling_labels(export) if shared is None else shared
+  labels = shared
+  if shared is None and export.folder is not None:
+    # Next to the recording, or next to the folder of its files.
+    folders = [export.folder] if '' in export.tables else [export.folder, export.folder.parent]
+    paths = [folder / f'{export.stem or export.name}{LABELS_ENDING}.csv' for folder in folders]
+    labels = next((formats.read_labels(path) for path in paths if path.is_file()), None)
   if labels is None and export.activity:
     return (Span(0.0, length_s(track.acc), export.activity),)
   if labels is None and track.labels is not None:
@@ -220,15 +233,6 @@ def _spans(
   return place_labels(
     labels, track.clock, length_s(track.acc), findings, several=by_clock, time_zone=time_zone
   )
-
-
-def _sibling_labels(export: Export) -> Labels | None:
-  """The file of labels next to the recording, or next to the folder of its files."""
-  if export.folder is None:
-    return None
-  folders = [export.folder] if '' in export.tables else [export.folder, export.folder.parent]
-  paths = [folder / f'{export.stem or export.name}{LABELS_ENDING}.csv' for folder in folders]
-  return next((formats.read_labels(path) for path in paths if path.is_file()), None)
 
 
 def length_s(samples: Samples) -> float:
@@ -261,17 +265,6 @@ def _split(
     findings.note(f'{lost} isolated samples between gaps were left out.')
 
 
-def _note_lost(track: Track, parts: Sequence[Recording], findings: Findings) -> None:
-  """A warning if the sensors run at different times."""
-  acc_s = sum(stop_s - start_s for start_s, stop_s in _unbroken(track.acc))
-  lost_s = acc_s - sum(float(part.acc.time_s[-1]) for part in parts)
-  if track.gyro is not None and lost_s > max(_GAP_S, _LOST * acc_s):
-    findings.warn(
-      f'{lost_s:.1f} of {acc_s:.1f} s of acceleration have no angular velocity at the same time: they are '
-      'left out, without an answer.'
-    )
-
-
 def _unbroken(samples: Samples) -> list[segments.Segment]:
   return segments.unbroken(samples.time_s, _max_gap_s(samples))
 
@@ -297,13 +290,3 @@ def _note_rates(track: Track, findings: Findings) -> None:
 
 def _max_gap_s(samples: Samples) -> float:
   return max(_GAP_S, _GAP_STEPS * segments.step_s(samples)) + 1e-6  # a microsecond, for rounding
-
-
-def _summary(recordings: Sequence[Recording]) -> str:
-  total_s = sum(float(recording.acc.time_s[-1]) for recording in recordings)
-  by_activity: dict[str, float] = collections.defaultdict(float)
-  for span in (span for recording in recordings for span in recording.spans):
-    by_activity[span.activity] += span.stop_s - span.start_s
-  labels = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
-  count = f'{len(recordings)} recording{"s" * (len(recordings) > 1)}'
-  return f'{count}, {total_s:.1f} s in total; labels: {shorten(labels) or "none"}.'

@@ -80,7 +80,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   if not next(iter(parts.values())):
     raise UserError(f'{table.path} holds no row: nothing was recorded')
   values = {name: np.concatenate(part) for name, part in parts.items()}
-  is_cut = _is_cut(values)
+  incomplete = ~np.all([np.isfinite(sensor).all(axis=1) for sensor in values.values()], axis=0)
+  is_cut = incomplete[-1:].any() and incomplete.sum() == 1  # the last row lacks values, and no other
   if 'acc' in values and not used.sensors['acc'].is_linear:
     repeated_values.drop_acc_filler(values, findings)
   if 'gyro' in values:
@@ -107,14 +108,6 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
     None if labels is None else np.concatenate(labels.parts)[order],
     {} if labels is None else {code: word for word, code in labels.codes.items()},
   )
-
-
-def _is_cut(values: Mapping[str, Float32[np.ndarray, 'n 3']]) -> bool:
-  """Returns whether the last row, and no other, lacks values."""
-  incomplete = np.zeros(len(next(iter(values.values()))), bool)
-  for sensor in values.values():
-    incomplete |= ~np.isfinite(sensor).all(axis=1)
-  return bool(incomplete[-1:].any()) and int(incomplete.sum()) == 1
 
 
 def _clock(

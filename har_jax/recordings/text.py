@@ -1,6 +1,7 @@
 """Text as a table: separator, decimal sign, encoding and the line of names are found from the first lines."""
 
 import collections
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -42,15 +43,20 @@ def open_text(file: File) -> Table:
   if not text.strip():
     raise UserError(f'{file.path} is empty: export the recording again')
   for separator in _SEPARATORS:
-    rows = _records(text, separator)
-    width = _width(rows)
-    if width >= 2:
-      break
+    # A quoted line break stays in its field. Empty lines are empty lists.
+    lines = io.StringIO(text, newline='')
+    with contextlib.suppress(csv.Error):
+      rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+      if width := _width(rows):
+        break
   else:
     raise NoRecording(
       f'{file.path} is no table: no comma, semicolon, tab or bar separates columns; export it as CSV'
     )
-  first = next((i for i, row in enumerate(rows) if len(row) >= width - 1 and _is_data(row)), len(rows))
+  is_data = [
+    len(row) >= width - 1 and sum(is_number(cell) or is_date(cell) for cell in row) >= 2 for row in rows
+  ]
+  first = is_data.index(True) if any(is_data) else len(rows)
   # Comments and empty lines may precede the names.
   headers = [
     i for i in range(first) if len(rows[i]) >= width - 1 and not rows[i][0].startswith(('sep=', '#'))
@@ -70,15 +76,12 @@ def open_text(file: File) -> Table:
     names = names[:-1]  # lines that end with a separator
   cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[: tables.HEAD_ROWS])
   fields = max(len(names), min(map(len, body)))
-  layout = _Layout(separator, _decimal(body), header + 1, encoding, fields)
-  return Table(file.path, names, cells, functools.partial(_chunks, file, layout, names))
-
-
-def _decimal(body: list[list[str]]) -> str:
   matches = (_FRACTION.fullmatch(cell.strip()) for row in body for cell in row)
   marks = collections.Counter(match[1] for match in matches if match)
   # Between commas, a decimal comma stands in quotes.
-  return ',' if marks[','] > marks['.'] else '.'
+  decimal = ',' if marks[','] > marks['.'] else '.'
+  layout = _Layout(separator, decimal, header + 1, encoding, fields)
+  return Table(file.path, names, cells, functools.partial(_chunks, file, layout, names))
 
 
 def _head(file: File) -> tuple[str, str]:
@@ -106,24 +109,12 @@ def _head(file: File) -> tuple[str, str]:
   return text[: end + 1], encoding
 
 
-def _records(text: str, separator: str) -> list[list[str]]:
-  """Lines as fields; a quoted line break stays in its field. Empty lines are empty lists."""
-  try:
-    return list(csv.reader(io.StringIO(text, newline=''), delimiter=separator, skipinitialspace=True))
-  except csv.Error:
-    return []
-
-
 def _width(rows: list[list[str]]) -> int:
   """Number of fields that nearly all of the later lines have; 0 if they disagree."""
   filled = [len(row) for row in rows if row]
   later = filled[len(filled) // 2 :]
   width = max(set(later), key=later.count, default=0)
   return width if later.count(width) >= 0.9 * len(later) - 1 and width >= 2 else 0
-
-
-def _is_data(row: list[str]) -> bool:
-  return sum(is_number(cell) or is_date(cell) for cell in row) >= 2
 
 
 def _chunks(

@@ -55,7 +55,10 @@ def cut(
       for begin in range(first, end - samples + 1, windowing.step_samples):
         signal = piece.signal[begin : begin + samples]
         start_s = piece.start_s + begin / rate_hz
-        activity = spans[0].activity if len(spans) == 1 else _longest(spans, start_s, windowing.seconds)
+        lasts_s: dict[str, float] = collections.defaultdict(float)
+        for span in segments.clip(spans, start_s, start_s + windowing.seconds) if len(spans) > 1 else spans:
+          lasts_s[span.activity] += span.stop_s - span.start_s
+        activity = max(lasts_s, key=lasts_s.__getitem__)
         if not np.isfinite(signal).all():
           raise UserError(
             f'recording {number} (subject {recording.subject}, {activity}) has a NaN or infinite value '
@@ -77,11 +80,3 @@ def _chains(spans: Sequence[Span], rate_hz: int) -> list[tuple[Span, ...]]:
     else:
       chains.append((span,))
   return chains
-
-
-def _longest(spans: Sequence[Span], start_s: float, window_s: float) -> str:
-  """The activity that lasts longest in the window from `start_s`."""
-  lasts_s: collections.Counter = collections.Counter()
-  for span in segments.clip(spans, start_s, start_s + window_s):
-    lasts_s[span.activity] += span.stop_s - span.start_s  # type: ignore[assignment]  # counts are floats
-  return lasts_s.most_common(1)[0][0]

@@ -1,6 +1,6 @@
 """Steps of walking and running, from how the length of acceleration repeats itself.
 
-n samples, l lags.
+n samples.
 """
 
 import math
@@ -48,7 +48,8 @@ def _find_stride_s(part: Float[np.ndarray, 'n'], stride_s: tuple[float, float]) 
   """The lag, between samples by a parabola, at which the part fits itself."""
   first, last = (round(limit_s * _RATE_HZ) for limit_s in stride_s)
   last = min(last, 2 * len(part) // 3)  # a third must overlap
-  fits = _autocorrelation(part, last + 2)
+  pairs = [(part[: len(part) - lag], part[lag:]) for lag in range(last + 2)]
+  fits = np.array([head @ tail / max(np.sqrt((head @ head) * (tail @ tail)), 1e-9) for head, tail in pairs])
   lags = np.arange(first, last + 1)
   peaks = lags[(fits[lags] >= fits[lags - 1]) & (fits[lags] > fits[lags + 1])]
   if not len(peaks) or fits[peaks].max() < _REGULAR:
@@ -56,9 +57,3 @@ def _find_stride_s(part: Float[np.ndarray, 'n'], stride_s: tuple[float, float]) 
   lag = peaks[fits[peaks] >= _AS_HIGH * fits[peaks].max()][0]
   before, peak, after = fits[lag - 1 : lag + 2]
   return float(lag + (before - after) / (2 * (before - 2 * peak + after))) / _RATE_HZ
-
-
-def _autocorrelation(part: Float[np.ndarray, 'n'], lags: int) -> Float[np.ndarray, 'l']:
-  """Correlation of the part's beginning with its end, by lag."""
-  pairs = [(part[: len(part) - lag], part[lag:]) for lag in range(lags)]
-  return np.array([head @ tail / max(np.sqrt((head @ head) * (tail @ tail)), 1e-9) for head, tail in pairs])

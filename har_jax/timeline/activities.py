@@ -83,7 +83,12 @@ def find_columns(activities: Sequence[str], classes: Sequence[str]) -> tuple[dic
   merged = _parse(activities)
   members = [member for parts in merged.values() for member in parts]
   _, level = to_level(np.zeros((0, len(classes))), classes, members)
-  columns = {name: [_number(part, level) for part in parts] for name, parts in merged.items()}
+  found = {part: find_class(part, level) for part in members}
+  if unknown := [part for part, label in found.items() if label is None]:
+    raise UserError(
+      f'activities name {shorten(unknown[0])!r}, which is no class; these are {", ".join(level)}'
+    )
+  columns = {name: [level.index(found[part] or '') for part in parts] for name, parts in merged.items()}
   numbers = [number for column in columns.values() for number in column]
   if repeated := sorted({level[number] for number in numbers if numbers.count(number) > 1}):
     raise UserError(f'activities name {shorten(", ".join(repeated))} twice: name each once')
@@ -109,10 +114,3 @@ def _parse(activities: Sequence[str]) -> Mapping[str, list[str]]:
       'still=sitting+standing for several as one'
     )
   return merged
-
-
-def _number(name: str, classes: Sequence[str]) -> int:
-  label = find_class(name, classes)
-  if label is None:
-    raise UserError(f'activities name {shorten(name)!r}, which is no class; these are {", ".join(classes)}')
-  return list(classes).index(label)

@@ -87,7 +87,7 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     refused = None if predictions.refused is None else predictions.refused[part]
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
     not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, windowing.seconds)
-    is_mixed = _is_next_to(not_worn)
+    is_mixed = np.r_[not_worn[1:], False] | np.r_[False, not_worn[:-1]]  # next to windows that are not worn
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
         codes[first:stop], confidence[first:stop] = _decode(
@@ -178,10 +178,6 @@ def find_not_worn(
       if code and start_s[stop - 1] + window_s - start_s[first] >= 60 * least_min:
         not_worn[first:stop] = True
   return not_worn
-
-
-def _is_next_to(windows: Bool[np.ndarray, 'w']) -> Bool[np.ndarray, 'w']:
-  return np.r_[windows[1:], False] | np.r_[False, windows[:-1]]
 
 
 def _equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:

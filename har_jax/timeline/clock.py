@@ -58,9 +58,11 @@ class Strip:
 
 def cut_at_midnight(bout: Bout, clock: Clock) -> Iterator[Strip]:
   """Cuts a bout at midnight, or every 24 hours if the date is unknown."""
-  begin_s, end_s = (
-    _on_axis_s(clock, clock.in_file_s(bout.recording, time_s)) for time_s in (bout.start_s, bout.stop_s)
-  )
+  begin_s, end_s = (clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s))
+  if clock.start is not None:
+    midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    moments = (clock.moment(file_s).replace(tzinfo=None) for file_s in (begin_s, end_s))
+    begin_s, end_s = ((moment - midnight).total_seconds() for moment in moments)
   while begin_s < end_s:
     day = int(begin_s // _DAY_S)
     stop_s = min(end_s, (day + 1) * _DAY_S)
@@ -70,11 +72,3 @@ def cut_at_midnight(bout: Bout, clock: Clock) -> Iterator[Strip]:
       row = clock.files[bout.recording] + (f', day {day + 1}' if day else '')
     yield Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
     begin_s = stop_s
-
-
-def _on_axis_s(clock: Clock, file_s: float) -> float:
-  """Seconds on the wall clock from the first day's midnight, or from the first sample if it is unknown."""
-  if clock.start is None:
-    return file_s
-  midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-  return (clock.moment(file_s).replace(tzinfo=None) - midnight).total_seconds()

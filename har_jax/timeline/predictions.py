@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,7 +15,6 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
-from har_jax.signal.cutting import Window
 from har_jax.signal.still import is_still
 
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
@@ -83,7 +81,8 @@ def predict(
   with tqdm.tqdm(
     total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress
   ) as bar:
-    for windows in _chunks(recordings.overlapping_windows(reading, recognizer.windowing), _CHUNK):
+    every = iter(recordings.overlapping_windows(reading, recognizer.windowing))
+    while windows := list(itertools.islice(every, _CHUNK)):
       signals = np.stack([window.signal for window in windows])
       if refusal_rate:
         answers, scores = recognizer.score_unknown(signals)
@@ -169,8 +168,3 @@ def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
       'The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.'
     )
   return sentences
-
-
-def _chunks(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:
-  while chunk := list(itertools.islice(windows, size)):
-    yield chunk

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any, TypeAlias, Unpack
+from typing import TypeAlias, Unpack
 
 from har_jax import recordings
 from har_jax.continual import routing
@@ -12,14 +12,13 @@ from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
 from har_jax.recordings.infer import Findings, Tell
-from har_jax.signal.recording import Recording
 from har_jax.timeline import activities as levels
 from har_jax.timeline import devices, rate_check, scoring
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.answers import Answers, make_answers
 from har_jax.timeline.bouts import Rules, find_bouts
 from har_jax.timeline.decoding import MEAN_BOUT_S
-from har_jax.timeline.predictions import Predictions, predict, warnings_for
+from har_jax.timeline.predictions import predict, warnings_for
 
 Adapter: TypeAlias = Recognizer | Adapted | str | os.PathLike[str]
 
@@ -119,14 +118,24 @@ def recognize(
   findings.warn(*predictions.warnings)
   scored = None
   if labels is not None:
-    findings.warn(*_unknown_labels(predictions, labeled))
+    if unknown := scoring.unknown_labels(predictions, labeled):
+      findings.warn(
+        f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
+        f'classes are {", ".join(predictions.classes)}.'
+      )
     scored = scoring.score(predictions, labeled, unknown_below=rules.unknown_below)
+  card = recognizer.adapter_.card
   answers = make_answers(
     predictions,
     find_bouts(predictions, rules),
     rules,
     dataclasses.replace(reading, warnings=findings.warnings),
-    _describe(recognizer, predictions),
+    {
+      'method': card.method,
+      'classes': list(predictions.classes),
+      'temperature': recognizer.temperature,
+      'checksum': card.checksum,
+    },
     scored,
     [{'file': name, **finding.to_json()} for name, finding in frames.items()],
   )
@@ -155,23 +164,3 @@ def _read_second(recognizer: Recognizer, second: Source, frame: str, options: Re
 def _without_labels(reading: Reading) -> Reading:
   parts = [dataclasses.replace(part, spans=()) for part in reading.recordings]
   return dataclasses.replace(reading, recordings=parts)
-
-
-def _unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
-  """A sentence if some labels are no class of the model."""
-  unknown = scoring.unknown_labels(predictions, labeled)
-  return [
-    f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
-    f'classes are {", ".join(predictions.classes)}.'
-  ] * bool(unknown)
-
-
-def _describe(recognizer: Recognizer, predictions: Predictions) -> dict[str, Any]:
-  """The entries of a summary that say who answered."""
-  card = recognizer.adapter_.card
-  return {
-    'method': card.method,
-    'classes': list(predictions.classes),
-    'temperature': recognizer.temperature,
-    'checksum': card.checksum,
-  }

@@ -32,15 +32,22 @@ def find(files: Files) -> list[Export]:
     tables = {name: table for name, table in sheets.items() if not name.startswith('Metadata')}
   else:
     candidates = files.top if files.single is None else [files.single]
-    texts = [file for file in candidates if file.suffix == '.csv' and _begins_as_phyphox(file.text(4096))]
-    tables = {file.stem: open_table(file) for file in texts}
+    tables = {}
+    for file in candidates:
+      # The first line is the quoted or unquoted names of a sensor's table.
+      head = file.text(4096).partition('\n')[0].strip() if file.suffix == '.csv' else ''
+      titles = re.split(r'[,;\t]', head.replace('"', ''))
+      if len(titles) >= 4 and _is_time(titles[0]):
+        tables[file.stem] = open_table(file)
     events = rows(files.by_name['meta/time.csv']) if 'meta/time.csv' in files.by_name else []
   axes_of = {name: axes for name, table in tables.items() if (axes := _axes(table)) is not None}
   if not axes_of:
     return []
   sensors: dict[str, Table] = {}
   for name, axes in axes_of.items():
-    kind = _kind(name, tables[name].names[axes.columns[0]], axes.unit)
+    terms = {*words(tables[name].names[axes.columns[0]]), *words(name)}
+    is_linear = bool(terms & language.COLUMNS['linear'])
+    kind = 'gyro' if axes.unit in units.GYRO else 'linear' if is_linear else 'acc'
     sensors[kind] = dataclasses.replace(tables[name], axes={kind: axes}, time=0)
   if len(sensors) < len(axes_of) and files.single is None:
     return []  # several recordings of one sensor
@@ -59,12 +66,6 @@ def find(files: Files) -> list[Export]:
   if len(mapped) == 1 and 'gyro' not in mapped:
     mapped = {'': mapped['acc']}
   return [Export(files.name, mapped, APP, names, first.folder, time_zone=zone, notes=notes)]
-
-
-def _begins_as_phyphox(head: str) -> bool:
-  """Returns whether the first line is the quoted or unquoted names of a sensor's table."""
-  first = re.split(r'[,;\t]', head.partition('\n')[0].strip().replace('"', ''))
-  return len(first) >= 4 and _is_time(first[0])
 
 
 def _is_time(name: str) -> bool:
@@ -86,14 +87,6 @@ def _axes(table: Table) -> Axes | None:
   if set(columns) != {'x', 'y', 'z'} or len({unit for _, unit in columns.values()}) > 1:
     return None
   return Axes((columns['x'][0], columns['y'][0], columns['z'][0]), columns['x'][1])
-
-
-def _kind(name: str, column: str, unit: str) -> str:
-  """'acc', 'gyro' or 'linear', by the unit, the names of columns and the name of the file."""
-  if unit in units.GYRO:
-    return 'gyro'
-  terms = {*words(column), *words(name)}
-  return 'linear' if terms & language.COLUMNS['linear'] else 'acc'
 
 
 def _on_wall_clock(

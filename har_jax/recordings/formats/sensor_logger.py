@@ -35,7 +35,8 @@ def find(files: Files) -> list[Export]:
   tables = {}
   for stem in _KNOWN:
     file = by_stem.get(stem)
-    if file in candidates and file is not None and _has_rows(file):
+    # The app writes a file with names only for a sensor that gave nothing.
+    if file in candidates and file is not None and len(file.text(4096).splitlines()) > 1:
       table = open_table(file)
       if table.index('time') is not None and table.index('seconds_elapsed') is not None:
         tables[stem] = table
@@ -53,11 +54,6 @@ def find(files: Files) -> list[Export]:
 
 def _key(name: str) -> str:
   return re.sub(r'[\W_]', '', name.lower())
-
-
-def _has_rows(file: File) -> bool:
-  """The app writes a file with names only for a sensor that gave nothing."""
-  return len(file.text(4096).splitlines()) > 1
 
 
 def _export(
@@ -165,11 +161,12 @@ def _from_json(file: File, name: str) -> list[Export]:
   for sensor, row in entries:
     rows_by_sensor.setdefault(_key(sensor), []).append(row)
   with border(file.path, f"file of {APP}'s JSON"):
-    tables = {
-      stem: make_table(file.path, _numbers(pd.DataFrame(rows_by_sensor[stem])))
-      for stem in _KNOWN
-      if stem in rows_by_sensor
-    }
+    tables = {}
+    for stem in filter(rows_by_sensor.__contains__, _KNOWN):
+      frame = pd.DataFrame(rows_by_sensor[stem])
+      columns = [name for name in frame.columns if name == 'time' or name[-1:].lower() in ('x', 'y', 'z')]
+      # All numbers are strings in this JSON.
+      tables[stem] = make_table(file.path, frame[columns].apply(pd.to_numeric))
   if not tables:
     listed = shorten(', '.join(dict.fromkeys(sensor for sensor, _ in entries)))
     raise UserError(f'{file.path} holds {listed}, but no accelerometer: record it, too')
@@ -179,14 +176,6 @@ def _from_json(file: File, name: str) -> list[Export]:
   ]
   export = _export(name, tables, metadata or None, annotations, file.path)
   return [dataclasses.replace(export, files=frozenset((file.name,)), folder=file.folder)]
-
-
-def _numbers(frame: Any) -> Any:
-  """All numbers are strings in this JSON."""
-  import pandas as pd
-
-  columns = [name for name in frame.columns if name == 'time' or name[-1:].lower() in ('x', 'y', 'z')]
-  return frame[columns].apply(pd.to_numeric)
 
 
 def _entries(content: Any) -> list[tuple[str, dict[str, Any]]]:

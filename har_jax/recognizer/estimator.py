@@ -48,6 +48,7 @@ class Estimator:
 
     return Tags(
       estimator_type='classifier',
+      requires_fit=not self.__sklearn_is_fitted__(),  # the bundled base recognizes without
       target_tags=TargetTags(required=True),
       classifier_tags=ClassifierTags(),
       input_tags=InputTags(two_d_array=False, three_d_array=True),

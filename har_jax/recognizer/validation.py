@@ -18,6 +18,8 @@ class ArrayError(UserError, ValueError):
 
 def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n 6']:
   """Finite windows, in float32."""
+  if hasattr(X, 'tocsr'):
+    raise ArrayError(f'the windows are sparse, a {type(X).__name__}; give an array')
   array = np.asarray(X)
   expected = (
     f'give [w, {windowing.samples}, {config.CHANNELS}]: windows of {windowing.seconds:g} s at '
@@ -35,14 +37,23 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
 
 def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
   """The sorted classes, and the class index of each window."""
-  array = one_per_window(y, count, 'label')
+  if y is None:
+    raise ArrayError('fit requires y to be passed, but the target y is None; give one label per window')
+  array = np.asarray(y)
+  if array.ndim == 2 and array.shape[1] == 1:
+    from sklearn.utils.validation import column_or_1d  # late: importing it takes a second
+
+    array = column_or_1d(array, warn=True)
+  array = one_per_window(array, count, 'label')
   if not all(isinstance(label, str | int | float) and label == label for label in array.tolist()):
     raise ArrayError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
-  if array.dtype.kind == 'f' and (continuous := array[array % 1 != 0]).size:
+  if array.dtype.kind == 'f' and (continuous := array[~np.isfinite(array) | (array != np.trunc(array))]).size:
     raise ArrayError(f'the labels are continuous, such as {continuous[0]}; give names or whole numbers')
   classes, indices = np.unique(array, return_inverse=True)
   if len(classes) < 2:
-    raise ArrayError(f'all labels are {classes.tolist()[0]!r}; give windows of two classes or more')
+    raise ArrayError(
+      f'the labels have one class, {classes.tolist()[0]!r}; give windows of two classes or more'
+    )
   return classes, indices.astype(np.int32)
 
 

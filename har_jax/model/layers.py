@@ -3,8 +3,6 @@
 b batch, t tokens, s tokens attended to, d width, h heads, k head width, i in, o out.
 """
 
-import functools
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -12,11 +10,8 @@ from jaxtyping import Array, Float
 
 from har_jax import config, initializers, nf4
 from har_jax.model import adapted
+from har_jax.model.normalization import LayerNorm
 from har_jax.model.product import low_rank_product, product
-
-LayerNorm: functools.partial[nn.LayerNorm] = functools.partial(
-  nn.LayerNorm, scale_init=initializers.ones, bias_init=initializers.zeros
-)
 
 
 class Dense(nn.Module):

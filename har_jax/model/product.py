@@ -76,6 +76,11 @@ low_rank_product.defvjp(_low_rank_forward, _low_rank_backward)
 
 
 def _over_rows(x: Float[Array, '*b i'], dy: Float[Array, '*b o'], dtype: Any = None) -> Float[Array, 'i o']:
-  """The sum over all rows of the outer products of x and dy."""
+  """The sum over all rows of the outer products of x and dy.
+
+  XLA transposes the left operand on CPU, so that is the narrower one. A barrier keeps their order.
+  """
   leading = tuple(range(x.ndim - 1))
+  if x.shape[-1] > dy.shape[-1]:
+    return jax.lax.optimization_barrier(_over_rows(dy, x, dtype)).T
   return dot_general(x, dy, ((leading, leading), ((), ())), dtype)

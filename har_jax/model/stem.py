@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from har_jax import config
-from har_jax.model.layers import Dense, LayerNorm
+from har_jax.model.layers import Dense
+from har_jax.model.normalization import LayerNorm
 from har_jax.model.tokens import relative_to_gravity
 
 FIRST_KERNEL, KERNEL, SECOND_KERNEL = 7, 5, 3
@@ -102,7 +103,8 @@ def _shifted(x: Float[Array, 'b n c'], size: int, stride: int) -> Float[Array, '
     jax.lax.slice_in_dim(padded, first, first + (count - 1) * stride + 1, stride, axis=1)
     for first in range(size)
   ]
-  return jnp.concatenate(shifted, axis=-1)
+  # XLA stacks on CPU twice as fast as it concatenates along the last axis.
+  return jnp.stack(shifted, axis=2).reshape(len(x), count, -1)
 
 
 def _hide(x: Float[Array, 'b n c'], is_visible: Bool[Array, 'b t'] | None) -> Float[Array, 'b n c']:

@@ -14,7 +14,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from har_jax import config, initializers
 from har_jax.model import masking
-from har_jax.model.layers import Block, Dense, LayerNorm, stream_name
+from har_jax.model.layers import Block, Dense, stream_name
+from har_jax.model.normalization import LayerNorm
 from har_jax.model.stem import Stem
 from har_jax.model.tokens import patch_features, target_dim
 from har_jax.signal import statistics

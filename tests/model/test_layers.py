@@ -12,6 +12,7 @@ from flax import linen as nn
 
 from har_jax import config, nf4
 from har_jax.model.layers import Attention, Block, Dense
+from har_jax.model.normalization import LayerNorm
 
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
 
@@ -101,6 +102,21 @@ def test_attention_does_not_depend_on_the_order_of_tokens(drawn):
   variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
   backwards = np.asarray(_apply(Attention(num_heads=2), variables, x[:, ::-1]))
   np.testing.assert_allclose(backwards[:, ::-1], _apply(Attention(num_heads=2), variables, x), atol=1e-5)
+
+
+def test_layer_normalization_and_its_gradient_are_those_of_flax():
+  x, dy, scale, bias = 2 + _normal(3, 5, 8), _normal(3, 5, 8), _normal(8), _normal(8)
+
+  def results(module: nn.Module) -> tuple[jax.Array, tuple]:
+    y, gradient = jax.vjp(
+      lambda *a: module.apply({'params': {'scale': a[1], 'bias': a[2]}}, a[0]), x, scale, bias
+    )
+    return y, gradient(dy)
+
+  (y, gradients), (expected, derived) = results(LayerNorm()), results(nn.LayerNorm())
+  np.testing.assert_array_equal(y, expected)
+  for gradient, other in zip(gradients, derived, strict=True):
+    np.testing.assert_allclose(gradient, other, rtol=1e-5, atol=1e-5)
 
 
 def test_a_block_is_pre_norm_with_residuals(drawn):

@@ -9,10 +9,12 @@ from har_jax import nf4, products
 from har_jax.model.product import low_rank_product, product
 
 
+@pytest.mark.parametrize('widths', [(7, 4), (4, 7)])
 @pytest.mark.parametrize('leading', [(), (5,), (2, 3), (2, 3, 4)])
-def test_gradients_equal_those_of_a_plain_product(leading):
+def test_gradients_equal_those_of_a_plain_product(leading, widths):
   rng = np.random.default_rng(0)
-  x, w, dy = (jnp.asarray(rng.standard_normal(shape)) for shape in ((*leading, 7), (7, 4), (*leading, 4)))
+  shapes = ((*leading, widths[0]), widths, (*leading, widths[1]))
+  x, w, dy = (jnp.asarray(rng.standard_normal(shape)) for shape in shapes)
   ours, pull = jax.vjp(product, x, w)
   plain, pull_plain = jax.vjp(jnp.matmul, x, w)
   np.testing.assert_allclose(ours, plain, rtol=1e-6)

@@ -35,8 +35,9 @@ export class Learning {
 
   private async change(change: (learner: Learner) => boolean): Promise<boolean> {
     const isChanged = await this.recognizer.change(change);
-    this.show();
+    // Stored before it is shown: the page may be reloaded at once.
     if (isChanged) await learned.keep(this.recognizer.learner.save()).catch(() => view.notify(NOT_STORED));
+    this.show();
     return isChanged;
   }
 

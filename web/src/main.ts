@@ -196,16 +196,14 @@ function correct(event: Event): void {
 function clear(): void {
   if (!confirm('Delete the whole recording and its labels?')) return;
   recorder.clear();
-  takes.forget().catch(console.warn);
-  showRecorded();
+  void takes.forget().catch(console.warn).then(showRecorded);
 }
 
 function clearAnswers(): void {
   if (!confirm('Delete all answers?')) return;
   timeline?.clear();
-  sessions.forget().catch(console.warn);
   view.write('totals', '');
-  showAnswered();
+  void sessions.forget().catch(console.warn).then(showAnswered);
 }
 
 function recordingFile(): File {

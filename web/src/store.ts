@@ -66,7 +66,9 @@ export class Store<T extends Series> {
   }
 
   async forget(): Promise<void> {
-    await caches.delete(this.cache);
+    const next = this.last.then(() => caches.delete(this.cache));
+    this.last = next.then(() => undefined, () => undefined);
+    await next;
   }
 }
 

@@ -259,7 +259,7 @@ test('answers survive the end of the page, and can be deleted', async () => {
   expect(await page.text('#totals')).toMatch(/All windows together: .* 0:\d\d/);
   page.page.on('dialog', (dialog) => void dialog.accept());
   await page.page.click('#clear-answers');
-  expect(await page.page.$('#save-answers:disabled')).not.toBeNull();
+  await page.page.waitForSelector('#save-answers:disabled');
   await page.page.reload();
   await page.page.waitForFunction(() => document.getElementById('model')?.textContent !== 'loading …');
   expect(await page.page.$('#answers[hidden]')).not.toBeNull();
@@ -319,7 +319,14 @@ test('the page has an icon for iOS, and keeps it for offline use', async () => {
 });
 
 test('labels and a correction are learned, kept, taken back, and saved for har-jax', async () => {
-  const page = await open();
+  const page = await open(() => {
+    const quick = caches.open.bind(caches);
+    const slow = async (name: string): Promise<Cache> => {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      return quick(name);
+    };
+    Object.assign(caches, { open: slow }); // the page is reloaded as soon as it says what it learned
+  });
   const waitForText = (text: string): Promise<unknown> =>
     page.page.waitForFunction(
       (said) => document.getElementById('learned-text')?.textContent === said,

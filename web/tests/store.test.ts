@@ -66,6 +66,14 @@ test('two writes at once store each row once', async () => {
   expect((await store.restore()).series.flatMap(({ rows }) => rows)).toEqual(take.rows);
 });
 
+test('what is being written is forgotten, too', async () => {
+  const store = await newStore();
+  const take: Take = { label: 'walk', hasRotation: true, rows: [] };
+  add(take, 600);
+  await Promise.all([store.keep(take), store.forget()]);
+  expect((await store.restore()).series).toEqual([]);
+});
+
 test('a damaged part is left out and counted', async () => {
   const store = await newStore();
   const take: Take = { label: 'walk', hasRotation: true, rows: [] };

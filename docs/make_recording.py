@@ -8,6 +8,9 @@ The signals are those of one person: of the sample that comes with the package, 
 day.csv     the recording
 labels.csv  the first --windows_per_activity windows of each activity
 truth.csv   the labels of the rest
+
+--people=5 writes a folder for each of the archive's first five people: day.csv, and day.labels.csv, which the
+commands find next to it.
 """
 
 import collections
@@ -38,11 +41,12 @@ _ARCHIVE_PATH = flags.DEFINE_string(
   "the archive's zip or extracted folder; none if it comes with the package",
   flag_values=FLAGS,
 )
-_ALL = 'all'
-_SUBJECT = flags.DEFINE_string(
-  'subject',
-  '1',
-  f'subject, by its name in the archive; {_ALL}: a folder for each, and a dataset.toml',
+_SUBJECT = flags.DEFINE_string('subject', '1', 'subject, by its name in the archive', flag_values=FLAGS)
+_PEOPLE = flags.DEFINE_integer(
+  'people',
+  0,
+  'the first so many people of the archive, a folder for each, and a dataset.toml; 0: --subject alone',
+  lower_bound=0,
   flag_values=FLAGS,
 )
 _WINDOWS = flags.DEFINE_integer(
@@ -59,18 +63,15 @@ _START_NS = 1_767_000_000_000_000_000  # 2025-12-29T09:20Z
 def main() -> None:
   out = pathlib.Path(_OUT.value)
   by_subject = itertools.groupby(_recordings(), key=lambda recording: recording.subject)
-  written = [
-    _write(recordings, out / subject if _is_dataset() else out) for subject, recordings in by_subject
-  ]
+  if _PEOPLE.value:
+    people = itertools.islice(by_subject, _PEOPLE.value)
+    written = [_write(recordings, out / subject) for subject, recordings in people]
+    (out / 'dataset.toml').write_text(f'name = "{out.name}"\n', encoding='utf-8')
+  else:
+    written = [_write(recordings, out) for subject, recordings in by_subject if subject == _SUBJECT.value]
   if not written:
     raise UserError(f'{_ARCHIVE.value} has no subject --subject={_SUBJECT.value}')
-  if _is_dataset():
-    (out / 'dataset.toml').write_text(f'name = "{out.name}"\n', encoding='utf-8')
   print(*written, sep='\n')
-
-
-def _is_dataset() -> bool:
-  return _SUBJECT.value == _ALL
 
 
 def _write(recordings: Iterator[Recording], folder: pathlib.Path) -> str:
@@ -108,8 +109,9 @@ def _write(recordings: Iterator[Recording], folder: pathlib.Path) -> str:
   columns |= {f'acceleration_{axis} (g)': rows[:, 1 + index].round(5) for index, axis in enumerate('xyz')}
   columns |= {f'rotation_{axis} (deg/s)': rows[:, 4 + index].round(3) for index, axis in enumerate('xyz')}
   pd.DataFrame(columns).to_csv(folder / 'day.csv', index=False)
-  first = 'day.labels' if _is_dataset() else 'labels'
-  for name, spans in ({first: labels} | ({'truth': truth} if _WINDOWS.value else {})).items():
+  files = {'day.labels': labels} if _PEOPLE.value else {'labels': labels}
+  files |= {'truth': truth} if _WINDOWS.value and not _PEOPLE.value else {}
+  for name, spans in files.items():
     table = pd.DataFrame([span for span in spans if span[1] > span[0]], columns=['start', 'end', 'activity'])
     table.round(2).to_csv(folder / f'{name}.csv', index=False)
   activities = dict.fromkeys(activity for _, _, activity in truth)
@@ -121,9 +123,7 @@ def _recordings() -> Iterator[Recording]:
   path = _ARCHIVE_PATH.value or archive.bundled
   if path is None:
     raise UserError(f"--archive_path= {archive.name}'s zip or folder")
-  for recording in archive.read(Source(path), archive.positions[0], collections.Counter()):
-    if _SUBJECT.value in (recording.subject, _ALL):
-      yield recording
+  return archive.read(Source(path), archive.positions[0], collections.Counter())
 
 
 def _windows_in(length_s: float) -> int:

@@ -125,8 +125,12 @@ def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
   print(
     f'Validation on {table["validation"].sum()} windows, the last {_VALIDATION_FRACTION.value:.0%} of each '
     f'activity: macro-F1 {score["macro_f1"]:.3f}, accuracy {score["accuracy"]:.3f}. '
-    f'{overlapping} windows that overlap them were left out.\n'
-    'They come from the same recording: expect less on another day, and less on another person.'
+    f'{overlapping} windows that overlap them were left out.'
+  )
+  print(
+    'They are of files without a window to train on: expect less on another device, or worn otherwise.'
+    if adapted.are_files_apart
+    else 'They come from the same recordings: expect less on another day, and less on another person.'
   )
 
 
@@ -136,7 +140,8 @@ def _print_self_training(entry) -> None:
     print(text + 'not validated.')
     return
   outcome = 'kept' if entry.kept else 'not kept, because it is lower'
-  print(text + f'macro-F1 {entry.before:.3f} before, {entry.after:.3f} after; {outcome}.')
+  scores = f'macro-F1 {entry.before:.3f} before, {entry.after:.3f} after'
+  print(text + f'{scores}, with the head of training; {outcome}.')
 
 
 def _print_comparison(adapted: 'Adapted') -> None:

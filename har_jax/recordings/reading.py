@@ -120,8 +120,10 @@ def read(
     raise UserError(f'{shared.path} labels {shorten(", ".join(unknown))}; the recordings are {names}')
   reading = Reading([], [], warnings, '', True)
   without_gyro = []
+  files_by_note: dict[str, list[str]] = collections.defaultdict(list)
   for export in exports:
-    findings = Findings([f'{export.name}: read as {export.app}.', *export.notes], [*export.warnings])
+    name = '' if several else f'{export.name}: '
+    findings = Findings([f'{name}read as {export.app}.', *export.notes], [*export.warnings])
     try:
       track = sensors.load(export.name, export.tables, options, findings)
     except NoRecording as error:
@@ -154,7 +156,8 @@ def read(
     reading = dataclasses.replace(reading, start=start, time_zone=reading.time_zone or zone)
     prefix = f'{export.name}: ' if several else ''
     # Both sensors may give the same sentence.
-    reading.notes.extend(prefix + note for note in dict.fromkeys(findings.notes))
+    for note in dict.fromkeys(findings.notes):
+      files_by_note[note].append(export.name)
     reading.warnings.extend(prefix + warning for warning in dict.fromkeys(findings.warnings))
   if not reading.recordings:
     raise UserError(f'{source} holds no recording. {reading.warnings[0]}')
@@ -164,6 +167,7 @@ def read(
     listed = shorten(', '.join(without_gyro))
     reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
   reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
+  reading.notes.extend(_with_files(files_by_note, len(set(reading.files))) if several else files_by_note)
   by_activity: dict[str, float] = collections.defaultdict(float)
   for span in (span for recording in reading.recordings for span in recording.spans):
     by_activity[span.activity] += span.stop_s - span.start_s
@@ -178,6 +182,12 @@ def read(
   return dataclasses.replace(
     reading, notes=notes, warnings=warnings, has_gyro=not without_gyro, has_sure_signs=has_sure_signs
   )
+
+
+def _with_files(files_by_note: Mapping[str, Sequence[str]], count: int) -> Iterator[str]:
+  """Sentences after the names of the files that they are about, or after the number of all files."""
+  for note, names in files_by_note.items():
+    yield f'{f"All {count} files" if len(names) == count > 1 else shorten(", ".join(names))}: {note}'
 
 
 def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:

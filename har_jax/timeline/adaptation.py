@@ -48,6 +48,8 @@ class Adapted:
     The temperature that was fitted to them.
   left_out : dict
     Counts of windows that were not used, by the reason.
+  are_files_apart : bool
+    Windows held out are of other files than those to train on.
   notes, warnings : list of str
     What was inferred from the recording, and what is doubtful.
   """
@@ -57,6 +59,7 @@ class Adapted:
   comparison: Comparison | None
   calibration: Calibration | None
   left_out: dict[str, int]
+  are_files_apart: bool
   notes: list[str]
   warnings: list[str]
 
@@ -137,6 +140,7 @@ def adapt(
   dropped[OVERLAPPING] = int(overlapping.sum())
   signals = np.stack([window.signal for window in windows])[~overlapping]
   activities = np.array([window.activity for window in windows])[~overlapping]
+  file_of_window = np.array(reading.files)[[window.recording for window in windows]][~overlapping]
   held_out = held_out[~overlapping]
   unlabeled = recordings.unlabeled_windows(reading, pretrained.windowing) if use_unlabeled else []
   start_s = time.monotonic()
@@ -162,7 +166,9 @@ def adapt(
     recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(compared.scores)
     is_correct = compared.adapted.is_correct
   counts = _count(activities, held_out, is_correct)
-  return Adapted(recognizer, counts, compared, calibration, dropped, findings.notes, findings.warnings)
+  are_apart = not np.isin(file_of_window[held_out], file_of_window[~held_out]).any()
+  said = findings.notes, findings.warnings
+  return Adapted(recognizer, counts, compared, calibration, dropped, are_apart, *said)
 
 
 def _labeled_windows(

@@ -69,6 +69,7 @@ def test_adapt_prints_what_it_inferred_and_its_validation(adapted):
   # 30 windows each: the last 6 are held out, and the one before overlaps them.
   assert [row[:2] for row in rows.values()] == [['23', '6']] * 3
   assert 'Validation on 18 windows, the last 20% of each activity' in out
+  assert 'They come from the same recordings' in out
   assert float(out.split('macro-F1 ')[1][:5]) > 0.8
 
 
@@ -81,6 +82,17 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder, adapted):
     assert rows[model][:2] == [f'{measured[name]:.3f}' for name in ('macro_f1', 'accuracy')]
   assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['linear']['accuracy'])
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
+
+
+def test_the_last_of_several_recordings_is_held_out_and_said_to_be_apart(folder, tmp_path):
+  (tmp_path / 'people').mkdir()
+  for name in ('ana', 'ben'):
+    recordings.recording(tmp_path / 'people' / f'{name}.csv', recordings.LABELED)
+    recordings.labels(tmp_path / 'people' / f'{name}.labels.csv', recordings.LABELED)
+  flags = (f'--base={folder}/base', '--method=probe', *tiny_flags.ADAPT, f'--out={tmp_path}/adapter')
+  out, _ = succeed('adapt', tmp_path / 'people', '--validation_fraction=0.5', *flags)
+  assert 'Validation on 90 windows, the last 50% of each activity' in out
+  assert 'They are of files without a window to train on' in out
 
 
 def test_an_adapter_keeps_its_temperature_and_its_base(folder, adapted):

@@ -61,7 +61,8 @@ def test_folders_hold_the_recordings_of_one_person_each(tmp_path, is_zip):
   (folder / 'ben' / 'notes.csv').write_text('nothing of use\nat all\n')
   reading = recordings.read(_packed(folder, is_zip))
   files = ['ana/day.csv', 'ben/day.csv', 'eva', 'evening']
-  user_files.expect(reading, files=files, warnings=['ben/notes.csv is no table'])
+  notes = ['All 4 files: The rate of the accelerometer', 'ana/day.csv, ben/day.csv: day.csv: time from time']
+  user_files.expect(reading, files=files, warnings=['ben/notes.csv is no table'], notes=notes)
 
 
 def test_files_in_folders_next_to_a_recording_are_named(tmp_path):

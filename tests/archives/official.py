@@ -9,6 +9,7 @@ import io
 import pathlib
 import zipfile
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -34,14 +35,20 @@ def motion(time_s: Float[np.ndarray, 'n']) -> tuple[Float[np.ndarray, 'n 3'], Fl
 
 @dataclasses.dataclass(frozen=True)
 class Official:
-  """An archive's rate as declared, and its writer: from a folder and the rate to what a reader is given.
+  """An archive's rate as declared, and its writer: from a folder, rate and code to what a reader is given.
 
+  activities: code in the archive's files → activity, as its authors publish them. The first one is written.
   up: (position, activity) → the axis of the device that points up in the real archive, if it is known.
   """
 
   rate_hz: float
-  write: Callable[[pathlib.Path, float], pathlib.Path]
+  write_code: Callable[[pathlib.Path, float, Any], pathlib.Path]
+  activities: Mapping[Any, str]
   up: Mapping[tuple[str, str], tuple[int, int, int]] = dataclasses.field(default_factory=dict)
+
+  def write(self, folder: pathlib.Path, code: Any = None) -> pathlib.Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return self.write_code(folder, self.rate_hz, next(iter(self.activities)) if code is None else code)
 
 
 def _table(
@@ -80,54 +87,53 @@ def _clock(rate_hz: float) -> Float[np.ndarray, 'n']:
   return np.arange(round(SECONDS * rate_hz)) / rate_hz
 
 
-def _hapt(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _hapt(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
   """Acceleration in g; rows are numbered from 1."""
   acc, gyro = motion(_clock(rate_hz))
-  files = {'labels.txt': f'1 1 1 1 {len(acc)}\n'}
+  files = {'labels.txt': f'1 1 {code} 1 {len(acc)}\n'}
   for sensor, values in (('acc', acc / STANDARD_GRAVITY_M_S2), ('gyro', gyro)):
     files[f'{sensor}_exp01_user01.txt'] = _table('', list(values.T), delimiter=' ')
   return write(folder, {f'RawData/{name}': text for name, text in files.items()})
 
 
-def _motionsense(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _motionsense(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """The layout of iOS: in g, with gravity that points down, apart from the user's acceleration."""
   acc, gyro = motion(_clock(rate_hz))
   user = np.tile([0.05, -0.02, 0.01], (len(acc), 1))
   gravity = -acc / STANDARD_GRAVITY_M_S2 - user
   names = [f'{kind}.{axis}' for kind in ('gravity', 'rotationRate', 'userAcceleration') for axis in 'xyz']
   text = _table(',' + ','.join(names), [np.arange(len(acc)), *gravity.T, *gyro.T, *user.T])
-  return write(folder, {'A_DeviceMotion_data/wlk_7/sub_1.csv': text})
+  return write(folder, {f'A_DeviceMotion_data/{code}_7/sub_1.csv': text})
 
 
-def _dsads(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _dsads(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
   """Segments of 5 s, with five units of accelerometer, gyroscope and magnetometer."""
   unit = np.concatenate([*motion(_clock(rate_hz)), np.ones((round(SECONDS * rate_hz), 3))], axis=1)
   segments = np.tile(unit, (1, 5)).reshape(-1, 125, 45)
   texts = {f'p1/s{number:02}.txt': _table('', list(segment.T)) for number, segment in enumerate(segments, 1)}
-  return write(
-    folder, {f'data/{code}/{name}': text for code in ('a01', 'a09') for name, text in texts.items()}
-  )
+  # The marker is of the first activity.
+  return write(folder, {f'data/a{n:02}/{name}': text for n in (1, code) for name, text in texts.items()})
 
 
-def _wisdm(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _wisdm(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """Nanoseconds since the phone's start, in a file for each sensor."""
   time_s = _clock(rate_hz)
   files = {}
   for sensor, values in zip(('accel', 'gyro'), motion(time_s), strict=True):
     rows = zip((time_s * 1e9).round().astype(int).tolist(), values.tolist(), strict=True)
-    text = ''.join(f'1600,A,{10**15 + time},{x:.9g},{y:.9g},{z:.9g};\n' for time, (x, y, z) in rows)
+    text = ''.join(f'1600,{code},{10**15 + time},{x:.9g},{y:.9g},{z:.9g};\n' for time, (x, y, z) in rows)
     files[f'wisdm-dataset/raw/phone/{sensor}/data_1600_{sensor}_phone.txt'] = text
   return write(folder, files)
 
 
-def _hhar(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _hhar(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """One table a sensor, in a zip within a zip."""
   time_s = _clock(rate_hz)
   times_ns = [START_MS * 10**6 + round(second * 1e9) for second in time_s.tolist()]
   files: dict[str, str | bytes] = {}
   for sensor, values in zip(('accelerometer', 'gyroscope'), motion(time_s), strict=True):
     rows = [
-      f'{row},{time // 10**6},{time},{x:.9g},{y:.9g},{z:.9g},a,nexus4,nexus4_1,walk\n'
+      f'{row},{time // 10**6},{time},{x:.9g},{y:.9g},{z:.9g},a,nexus4,nexus4_1,{code}\n'
       for row, (time, (x, y, z)) in enumerate(zip(times_ns, values.tolist(), strict=True))
     ]
     header = 'Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n'
@@ -136,25 +142,25 @@ def _hhar(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   return folder / 'hhar.zip'
 
 
-def _realworld(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _realworld(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """A zip for each sensor and activity, of milliseconds since 1970."""
   time_s = _clock(rate_hz)
-  sensors = (('acc', 'acc_walking_waist.csv'), ('gyr', 'Gyroscope_walking_waist.csv'))
+  sensors = (('acc', f'acc_{code}_waist.csv'), ('gyr', f'Gyroscope_{code}_waist.csv'))
   files: dict[str, str | bytes] = {}
   for (sensor, name), values in zip(sensors, motion(time_s), strict=True):
     rows = [np.arange(len(time_s)) + 1, START_MS + (1000 * time_s).round(), *values.T]
     text = _table('id,attr_time,attr_x,attr_y,attr_z', rows, '%.14g')
-    files[f'realworld2016_dataset/proband1/data/{sensor}_walking_csv.zip'] = zipped({name: text})
+    files[f'realworld2016_dataset/proband1/data/{sensor}_{code}_csv.zip'] = zipped({name: text})
   (folder / 'realworld.zip').write_bytes(zipped(files))
   return folder / 'realworld.zip'
 
 
-def _pamap2(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _pamap2(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
   """Fifty-four columns: time, activity, heart rate, then hand, chest and ankle with seventeen each."""
   time_s = _clock(rate_hz)
   acc, gyro = motion(time_s)
   table = np.full((len(time_s), 54), 7.0)
-  table[:, 0], table[:, 1] = 8.38 + time_s, 4
+  table[:, 0], table[:, 1] = 8.38 + time_s, code
   for first in (3, 20, 37):  # temperature, acceleration up to 16 g, up to 6 g, angular velocity
     table[:, first + 1 : first + 4], table[:, first + 7 : first + 10] = acc, gyro
   text = _table('', list(table.T), delimiter=' ')
@@ -163,12 +169,12 @@ def _pamap2(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   return folder / 'pamap2.zip'
 
 
-def _ucihar(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _ucihar(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
   """Windows of 128 samples, a file for each axis; acceleration in g."""
   acc, gyro = motion(np.arange(128 * 10) / rate_hz)
   files = {'activity_labels.txt': '1 WALKING\n'}
   for part in ('train', 'test'):
-    files[f'{part}/subject_{part}.txt'] = files[f'{part}/y_{part}.txt'] = '1\n' * 10
+    files |= {f'{part}/subject_{part}.txt': '1\n' * 10, f'{part}/y_{part}.txt': f'{code}\n' * 10}
     for sensor, values in (('total_acc', acc / STANDARD_GRAVITY_M_S2), ('body_gyro', gyro)):
       for axis, column in zip('xyz', values.T, strict=True):
         text = _table('', list(column.reshape(10, 128).T), delimiter=' ')
@@ -178,7 +184,7 @@ def _ucihar(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   return folder / 'har.zip'
 
 
-def _pdiot(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _pdiot(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """Acceleration in g, angular velocity in degrees per second."""
   time_s = _clock(rate_hz)
   acc, gyro = motion(time_s)
@@ -191,17 +197,17 @@ def _pdiot(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   header = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z'
   files = {}
   for device, factor in (('Thingy', 1.0), ('Respeck', -1 / 2)):
-    name = f'{device}/s1/s1_{device.lower()}_normalWalking_breathingNormal.csv'
+    name = f'{device}/s1/s1_{device.lower()}_{code}_breathingNormal.csv'
     scaled = [*rows[:5], *(factor * np.stack(rows[5:]))]
     files[f'updated_anonymized_dataset_2023/{name}'] = _table(header, scaled, '%.14g')
   return write(folder, files)
 
 
-def _liara(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _liara(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """Fifteen pieces without a clock; g, and degrees per second with the other sign."""
   acc, gyro = motion(np.arange(15 * 112) / rate_hz)
   rows = np.concatenate([acc / STANDARD_GRAVITY_M_S2, -np.rad2deg(gyro), np.zeros_like(acc)], axis=1)
-  names = [f'raw/A/shortWalking/iteration_{piece}.csv' for piece in range(1, 16)]
+  names = [f'raw/A/{code}/iteration_{piece}.csv' for piece in range(1, 16)]
   files = {
     f'ActivitiesExercisesRecognition/{name}': _table('ax,ay,az,gx,gy,gz,mx,my,mz', list(piece.T))
     for name, piece in zip(names, np.split(rows, 15), strict=True)
@@ -209,40 +215,93 @@ def _liara(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   return write(folder, files)
 
 
-def _weda_fall(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _weda_fall(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """A file for each sensor, in seconds from its own start."""
   time_s = _clock(rate_hz)
-  files = {'dataset/fall_timestamps.csv': '\ufefffilename,start_time,end_time\nF01/U01_R01,1.5,4.5\n'}
+  fall = code if code[0] == 'F' else 'F01'
+  files = {'dataset/fall_timestamps.csv': f'\ufefffilename,start_time,end_time\n{fall}/U01_R01,1.5,4.5\n'}
   for sensor, values in zip(('accel', 'gyro'), motion(time_s), strict=True):
     header = ','.join(f'{sensor}_{column}_list' for column in ('time', 'x', 'y', 'z'))
-    files[f'dataset/50Hz/D01/U01_R01_{sensor}.csv'] = _table(header, [time_s, *values.T])
+    files[f'dataset/50Hz/{code}/U01_R01_{sensor}.csv'] = _table(header, [time_s, *values.T])
   return write(folder, files)
 
 
-def _sp_sw_har(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+def _sp_sw_har(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """A file for each device, with a label in each row."""
   time_s = _clock(rate_hz)
   acc, gyro = motion(time_s)
   rows = [*acc.T, *gyro.T, START_MS + (1000 * time_s).round()]
-  table = _table('', rows, '%.14g').replace('\n', ',WALKING\n')
+  table = _table('', rows, '%.14g').replace('\n', f',{code}\n')
   text = 'x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n' + table
   return write(folder, {f'DATA/s01/s01_01_{device}.csv': text for device in ('sp', 'sw')})
 
 
+_UCI = {1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying'}
 # Archive → its writer; those without files need none.
 OFFICIAL = {
-  'hapt': Official(50, _hapt, {('waist', 'standing'): (1, 0, 0)}),
-  'motionsense': Official(
-    50, _motionsense, {('pocket', 'standing'): (0, -1, 0), ('pocket', 'walking'): (0, -1, 0)}
+  'hapt': Official(
+    50,
+    _hapt,
+    _UCI
+    | {7: 'stand_to_sit', 8: 'sit_to_stand', 9: 'sit_to_lie', 10: 'lie_to_sit', 11: 'stand_to_lie'}
+    | {12: 'lie_to_stand'},
+    {('waist', 'standing'): (1, 0, 0)},
   ),
-  'dsads': Official(25, _dsads),
-  'wisdm': Official(20, _wisdm),
-  'hhar': Official(100, _hhar),
-  'realworld': Official(50, _realworld),
-  'pamap2': Official(100, _pamap2),
-  'ucihar': Official(50, _ucihar),
-  'pdiot': Official(25, _pdiot),
-  'weda_fall': Official(50, _weda_fall),
-  'sp_sw_har': Official(102, _sp_sw_har),
-  'liara': Official(54, _liara),
-}
+  'motionsense': Official(
+    50,
+    _motionsense,
+    {
+      'wlk': 'walking', 'jog': 'running', 'dws': 'downstairs', 'ups': 'upstairs', 'sit': 'sitting',
+      'std': 'standing',
+    },
+    {('pocket', 'standing'): (0, -1, 0), ('pocket', 'walking'): (0, -1, 0)},
+  ),
+  'dsads': Official(25, _dsads, {
+    9: 'walking', 1: 'sitting', 2: 'standing', 3: 'lying', 4: 'lying_on_side', 5: 'upstairs',
+    6: 'downstairs', 7: 'standing_in_elevator', 8: 'moving_in_elevator', 10: 'treadmill_walking',
+    11: 'treadmill_incline_walking', 12: 'running', 13: 'exercising_on_stepper',
+    14: 'exercising_on_cross_trainer', 15: 'cycling', 16: 'cycling', 17: 'rowing', 18: 'jumping',
+    19: 'playing_basketball',
+  }),
+  'wisdm': Official(20, _wisdm, {
+    'A': 'walking', 'B': 'running', 'C': 'stairs', 'D': 'sitting', 'E': 'standing', 'F': 'typing',
+    'G': 'brushing_teeth', 'H': 'eating_soup', 'I': 'eating_chips', 'J': 'eating_pasta', 'K': 'drinking',
+    'L': 'eating_sandwich', 'M': 'kicking', 'O': 'catching', 'P': 'dribbling', 'Q': 'writing',
+    'R': 'clapping', 'S': 'folding_laundry',
+  }),
+  'hhar': Official(100, _hhar, {
+    'walk': 'walking', 'bike': 'cycling', 'sit': 'sitting', 'stand': 'standing', 'stairsup': 'upstairs',
+    'stairsdown': 'downstairs',
+  }),
+  'realworld': Official(50, _realworld, {
+    'walking': 'walking', 'climbingdown': 'downstairs', 'climbingup': 'upstairs', 'jumping': 'jumping',
+    'lying': 'lying', 'running': 'running', 'sitting': 'sitting', 'standing': 'standing',
+  }),
+  'pamap2': Official(100, _pamap2, {
+    4: 'walking', 1: 'lying', 2: 'sitting', 3: 'standing', 5: 'running', 6: 'cycling', 7: 'nordic_walking',
+    9: 'watching_tv', 10: 'computer_work', 11: 'driving', 12: 'upstairs', 13: 'downstairs',
+    16: 'vacuuming', 17: 'ironing', 18: 'folding_laundry', 19: 'house_cleaning', 20: 'playing_soccer',
+    24: 'jumping',
+  }),
+  'ucihar': Official(50, _ucihar, _UCI),
+  'pdiot': Official(25, _pdiot, {
+    'normalWalking': 'walking', 'ascending': 'upstairs', 'descending': 'downstairs', 'lyingBack': 'lying',
+    'lyingLeft': 'lying_on_side', 'lyingRight': 'lying_on_side', 'lyingStomach': 'lying_on_stomach',
+    'miscMovement': 'miscellaneous_movement', 'running': 'running', 'shuffleWalking': 'shuffle_walking',
+    'sitting': 'sitting', 'standing': 'standing',
+  }),
+  'weda_fall': Official(50, _weda_fall, {
+    'D01': 'walking', 'D02': 'running', 'D03': 'stairs', 'D04': 'sitting_and_getting_up',
+    'D05': 'collapsing_into_chair', 'D06': 'crouching', 'D07': 'stumbling', 'D08': 'jumping_to_reach',
+    'D09': 'hitting_table', 'D10': 'clapping', 'D11': 'opening_door',
+  } | {f'F0{kind}': 'falling' for kind in range(1, 9)}),
+  'sp_sw_har': Official(102, _sp_sw_har, {
+    'WALKING': 'walking', 'SEATED': 'sitting', 'STANDING_UP': 'sit_to_stand', 'TURNING': 'turning',
+    'SITTING_DOWN': 'stand_to_sit',
+  }),
+  'liara': Official(54, _liara, {
+    'shortWalking': 'walking', 'ExoFente': 'lunging', 'ExoMarche': 'marching', 'ExoSitUp': 'sit_ups',
+    'ExoSquat': 'squatting', 'shortRunning': 'running', 'shortSeat': 'sitting',
+    'shortSitting': 'stand_to_sit', 'shortStanding': 'sit_to_stand', 'shortSwitch': 'turning_wrist',
+  }),
+}  # fmt: skip

@@ -155,7 +155,7 @@ TABLE: list[tuple[str, Fault, str]] = [
 @pytest.mark.parametrize(('name', 'fault', 'message'), TABLE)
 def test_a_bad_archive_is_refused_with_its_file(tmp_path, name, fault, message):
   archive, official = ARCHIVES[name], OFFICIAL[name]
-  texts = read_texts(Source(official.write(tmp_path, official.rate_hz)))
+  texts = read_texts(Source(official.write(tmp_path)))
   (tmp_path / 'a.zip').write_bytes(_zipped(fault(texts)))
   with pytest.raises(UserError, match=message):
     list(archive.read(Source(tmp_path / 'a.zip'), archive.positions[0], collections.Counter()))
@@ -164,4 +164,4 @@ def test_a_bad_archive_is_refused_with_its_file(tmp_path, name, fault, message):
 @pytest.mark.parametrize('name', OFFICIAL)
 def test_every_archive_has_faults_in_the_table_and_a_marker_that_its_layout_matches(tmp_path, name):
   assert name in {row[0] for row in TABLE}
-  assert Source(OFFICIAL[name].write(tmp_path, OFFICIAL[name].rate_hz)).find(ARCHIVES[name].marker)
+  assert Source(OFFICIAL[name].write(tmp_path)).find(ARCHIVES[name].marker)

@@ -4,13 +4,6 @@ import numpy as np
 import pytest
 
 UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
-ACTIVITIES = {
-  1: 'sitting', 2: 'standing', 3: 'lying', 4: 'lying_on_side', 5: 'upstairs', 6: 'downstairs',
-  7: 'standing_in_elevator', 8: 'moving_in_elevator', 9: 'walking', 10: 'treadmill_walking',
-  11: 'treadmill_incline_walking', 12: 'running', 13: 'exercising_on_stepper',
-  14: 'exercising_on_cross_trainer', 15: 'cycling', 16: 'cycling', 17: 'rowing', 18: 'jumping',
-  19: 'playing_basketball',
-}  # fmt: skip
 
 
 def _files(*segments: str) -> dict[str, str]:
@@ -36,9 +29,3 @@ def test_segments_are_consecutive_and_a_missing_one_splits_the_run(read):
   assert [recording.spans[0].stop_s for recording in recordings] == [15.0, 10.0]
   np.testing.assert_allclose(recordings[0].acc.values[[124, 125], 0], [0.124, 100], rtol=1e-6)
   assert dropped == {'segments of 5 s missing': 55}
-
-
-def test_every_code_has_its_activity(read):
-  recordings, _ = read(_files(*(f'a{code:02}/p1/s01' for code in range(1, 20))))
-  activities = [recording.spans[0].activity for recording in recordings]
-  assert dict(enumerate(activities, start=1)) == ACTIVITIES

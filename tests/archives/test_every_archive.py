@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import cut_pieces
 import numpy as np
+import official
 import pytest
 from official import OFFICIAL, SECONDS, motion
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.datasets.prepare import prepare
-from har_jax.signal import segments
+from har_jax.signal import gyro_agreement, segments
 from har_jax.signal.recording import ACTIVITIES, STANDARD_GRAVITY_M_S2, Recording, Samples
 
 _WITH_FILES = [name for name, archive in ARCHIVES.items() if archive.marker]
@@ -27,7 +29,7 @@ def _small(name: str, folder: pathlib.Path) -> pathlib.Path:
     f'{name} has no small archive: write a function in tests/archives/official.py that writes the motion in '
     'its official layout, units and axes, and add it to OFFICIAL'
   )
-  return OFFICIAL[name].write(folder, OFFICIAL[name].rate_hz)
+  return OFFICIAL[name].write(folder)
 
 
 def _check(recordings: Iterable[Recording], position: str, rate_hz: float | None) -> None:
@@ -74,10 +76,22 @@ def test_a_reader_gives_back_the_motion_in_si_units_and_the_devices_axes(tmp_pat
       np.testing.assert_allclose(recording.gyro.values, gyro, atol=0.01)
 
 
+@pytest.mark.parametrize('name', _WITH_FILES)
+def test_every_code_has_the_activity_that_its_authors_publish(tmp_path, name, monkeypatch):
+  monkeypatch.setattr(official, 'SECONDS', 5)
+  activities = OFFICIAL[name].activities
+  assert len(vars(sys.modules[ARCHIVES[name].read.__module__])['_ACTIVITIES']) == sum(
+    activity != 'falling' for activity in activities.values()
+  )
+  for code, activity in activities.items():
+    source = Source(OFFICIAL[name].write(tmp_path / str(code), code))
+    recordings = ARCHIVES[name].read(source, ARCHIVES[name].positions[0], collections.Counter())
+    made = {span.activity for recording in recordings for span in recording.spans}
+    assert made == ({activity, 'sitting'} if name == 'dsads' else {activity})
+
+
 def test_the_list_of_activities_has_those_of_all_readers():
-  modules = [sys.modules[ARCHIVES[name].read.__module__] for name in _WITH_FILES]
-  names = {activity for module in modules for activity in vars(module)['_ACTIVITIES'].values()}
-  assert names | {'falling'} == set(ACTIVITIES)
+  assert {activity for made in OFFICIAL.values() for activity in made.activities.values()} == set(ACTIVITIES)
 
 
 @pytest.mark.parametrize('name', _WITH_FILES)
@@ -115,3 +129,30 @@ def test_a_real_archive_has_units_labels_and_its_rate(real_recordings, name):
         assert np.nanmean(means, axis=0) @ up > 0.9 * STANDARD_GRAVITY_M_S2
     turns = np.concatenate([np.linalg.norm(recording.gyro.values, axis=1) for recording in recordings])
     assert np.quantile(turns, 0.95) < 20  # in degrees per second it is some hundreds
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+@pytest.mark.parametrize(
+  ('name', 'position', 'turning', 'calm', 'error'),
+  [
+    ('pdiot', 'pocket', '', 'sitting', 0.01),
+    ('pdiot', 'chest', 'miscellaneous_movement', '', 0),  # its angular velocity is corrected
+    ('weda_fall', 'wrist', '', 'opening_door', 0.05),
+    ('sp_sw_har', 'pocket', '', 'sitting', 0.06),
+    ('sp_sw_har', 'wrist', '', 'sitting', 0.06),
+  ],
+)
+def test_gravity_of_a_real_archive_turns_as_the_gyroscope_says(
+  real_recordings, name, position, turning, calm, error
+):
+  recordings, dropped = real_recordings(name, position)
+  begins = [recording.spans[0].activity for recording in recordings]
+  chosen = [one for one, begin in zip(recordings, begins, strict=True) if turning in ('', begin)]
+  cut = cut_pieces.cut_all(chosen, dropped, majority_label=ARCHIVES[name].majority_label)
+  signals = np.stack([window.signal for window in cut[:: -(-len(cut) // 7000)]])
+  assert gyro_agreement.check(signals, 50) == gyro_agreement.Agreement(is_known=True)
+  norms = [
+    np.linalg.norm(one.acc.values, axis=1).mean() for one in recordings if one.spans[0].activity == calm
+  ]
+  assert not calm or np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=error)

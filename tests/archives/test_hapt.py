@@ -3,28 +3,24 @@
 import cut_pieces
 import numpy as np
 import pytest
+from official import OFFICIAL
 
 from har_jax.archives import ucihar
 from har_jax.archives.hapt import ARCHIVE
 from har_jax.archives.source import Source
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 
-ACTIVITIES = {  # activity_labels.txt
-  1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying',
-  7: 'stand_to_sit', 8: 'sit_to_stand', 9: 'sit_to_lie',
-  10: 'lie_to_sit', 11: 'stand_to_lie', 12: 'lie_to_stand',
-}  # fmt: skip
 # Of the official split.
 TEST_SUBJECTS = ('2', '4', '9', '10', '12', '13', '18', '20', '24')
 
 
-def _files(labels: str = '1 1 5 1 150\n1 1 7 201 400\n') -> dict[str, str]:
+def _files() -> dict[str, str]:
   acc = '\n'.join(f'{row} 0 -1' for row in range(400)) + '\n'
   gyro = '\n'.join(f'0.5 {row} 0' for row in range(400)) + '\n'
   return {
     'RawData/acc_exp01_user01.txt': acc,
     'RawData/gyro_exp01_user01.txt': gyro,
-    'RawData/labels.txt': labels,
+    'RawData/labels.txt': '1 1 5 1 150\n1 1 7 201 400\n',
   }
 
 
@@ -37,13 +33,6 @@ def test_rows_and_labels_become_seconds(read):
   assert dropped == {'rows without a label': 50}
 
 
-def test_every_code_has_its_activity(read):
-  labels = ''.join(f'1 1 {code} {10 * code} {10 * code + 9}\n' for code in range(1, 13))
-  (recording,), _ = read(_files(labels))
-  activities = [span.activity for span in recording.spans]
-  assert dict(enumerate(activities, start=1)) == ACTIVITIES
-
-
 def test_the_official_test_subjects_are_the_published_ones():
   assert ARCHIVE.test_subjects == ucihar.ARCHIVE.test_subjects == TEST_SUBJECTS
 
@@ -54,7 +43,7 @@ def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, 
   source = Source(real_archive('hapt'))
   recordings, dropped = real_recordings('hapt', 'waist', experiments)
   windows = cut_pieces.cut_all(recordings, dropped)
-  codes = {activity: code for code, activity in ACTIVITIES.items()}
+  codes = {activity: code for code, activity in OFFICIAL['hapt'].activities.items()}
   for part, is_test in (('Train', False), ('Test', True)):
     of_part = [window for window in windows if (window.subject in TEST_SUBJECTS) == is_test]
     for name, values in (

@@ -67,13 +67,6 @@ def test_labels_become_spans_and_rows_without_one_are_counted(read):
   np.testing.assert_allclose(recording.gyro.values[3], [2, 3, 9.81], rtol=1e-6)
 
 
-def test_every_label_has_its_activity(read):
-  labels = tuple((word, 40) for word in ('bike', 'sit', 'stand', 'walk', 'stairsup', 'stairsdown'))
-  (recording,), _ = read(lines(1.0, labels=labels), lines(2.0, labels=labels))
-  activities = [span.activity for span in recording.spans]
-  assert activities == ['cycling', 'sitting', 'standing', 'walking', 'upstairs', 'downstairs']
-
-
 @pytest.mark.parametrize('clock', CLOCKS)
 def test_creation_times_of_any_unit_become_even_seconds(clock, read):
   (recording,), dropped = read(

@@ -7,17 +7,13 @@ import pytest
 
 from har_jax.archives.motionsense import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 HEADER = (
   ',attitude.roll,attitude.pitch,attitude.yaw,gravity.x,gravity.y,gravity.z,'
   'rotationRate.x,rotationRate.y,rotationRate.z,'
   'userAcceleration.x,userAcceleration.y,userAcceleration.z\n'
 )
-CODES = {
-  'dws': 'downstairs', 'jog': 'running', 'sit': 'sitting', 'std': 'standing', 'ups': 'upstairs',
-  'wlk': 'walking',
-}  # fmt: skip
 ROWS = {  # of subject 1
   'downstairs': 5_105, 'upstairs': 6_336, 'walking': 11_112, 'running': 6_428, 'sitting': 20_584,
   'standing': 12_747,
@@ -39,12 +35,6 @@ def test_missing_files_are_counted(read):
   recordings, dropped = read(_files('wlk_7/sub_1', 'sit_5/sub_1'))
   assert len(recordings) == 2
   assert dropped == {'files of the archive missing': 24 * 15 - 2}
-
-
-def test_every_code_has_its_activity(read):
-  for code, activity in CODES.items():
-    (recording,), _ = read(_files(f'{code}_1/sub_1'))
-    assert recording.spans == (Span(0.0, 0.04, activity),)
 
 
 @pytest.mark.archives

@@ -54,20 +54,6 @@ def test_recordings_are_sorted_by_subject(read):
   assert activities == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
 
 
-def test_every_code_has_its_activity(read):
-  activities = {
-    'climbingdown': 'downstairs', 'climbingup': 'upstairs', 'jumping': 'jumping', 'lying': 'lying',
-    'running': 'running', 'sitting': 'sitting', 'standing': 'standing', 'walking': 'walking',
-  }  # fmt: skip
-  files = {
-    f'proband1/data/{sensor}_{code}_csv.zip': zipped({f'{sensor}_{code}_waist.csv': table(0, 9, 1.0)})
-    for code in activities
-    for sensor in ('acc', 'gyr')
-  }
-  recordings, _ = read(files)
-  assert [recording.spans[0].activity for recording in recordings] == list(activities.values())
-
-
 def test_sensors_of_different_length_are_paired_by_time(read):
   (walking, *_), dropped = read(official())
   # The gyroscope runs from 0.1 to 9.68 s: accelerometer rows 5 to 484.

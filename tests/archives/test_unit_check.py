@@ -38,7 +38,7 @@ def _scaled(*, acc: float = 1.0, gyro: float = 1.0) -> Callable[[Recording], Rec
 
 
 def _prepare(change: Callable[[Recording], Recording], tmp_path: pathlib.Path) -> None:
-  path = OFFICIAL['hapt'].write(tmp_path, 50)
+  path = OFFICIAL['hapt'].write(tmp_path)
   prepare(_changed(change), path, tmp_path / 'windows', progress=False)
 
 
@@ -95,7 +95,7 @@ def test_one_device_in_another_unit_is_a_warning(tmp_path, caplog):
     yield from (recording, recording)
     yield dataclasses.replace(_scaled(acc=1 / 9.80665)(recording), subject='2')
 
-  path = OFFICIAL['hapt'].write(tmp_path, 50)
+  path = OFFICIAL['hapt'].write(tmp_path)
   prepare(dataclasses.replace(archive, read=read), path, tmp_path / 'windows', progress=False)
   assert caplog.messages[0] == (
     'hapt: acceleration is in m/s2 by its own numbers, but 30 of 90 s in g: do all devices have the same '

@@ -5,18 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from official import OFFICIAL
 
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.resample import resample
 
 BOOT_NS = 9_007_199_254_740_993  # 2**53 + 1: the first integer that a float cannot represent
-ACTIVITIES = {  # activity_key.txt
-  'A': 'walking', 'B': 'running', 'C': 'stairs', 'D': 'sitting', 'E': 'standing', 'F': 'typing',
-  'G': 'brushing_teeth', 'H': 'eating_soup', 'I': 'eating_chips', 'J': 'eating_pasta', 'K': 'drinking',
-  'L': 'eating_sandwich', 'M': 'kicking', 'O': 'catching', 'P': 'dribbling', 'Q': 'writing',
-  'R': 'clapping', 'S': 'folding_laundry',
-}  # fmt: skip
 
 
 def _lines(subject: int, code: str, times_ns, value: float = 1.5) -> str:
@@ -41,12 +36,6 @@ def read(read) -> Callable[..., Any]:
 
 def _ticks(count: int, start_ns: int = BOOT_NS) -> list[int]:
   return [start_ns + 50_000_000 * index for index in range(count)]
-
-
-def test_every_code_has_its_activity(read):
-  rows = ''.join(_lines(1600, code, _ticks(3)) for code in ACTIVITIES)
-  recordings, _ = read({1600: rows}, {1600: rows})
-  assert [recording.spans[0].activity for recording in recordings] == list(ACTIVITIES.values())
 
 
 def test_a_recording_is_one_activity_on_the_phones_clock(read):
@@ -97,7 +86,7 @@ def test_clocks_that_share_no_moment_give_no_piece(read):
 def test_the_real_archive_has_all_codes_and_si_units(real_recordings):
   recordings, dropped = real_recordings('wisdm', 'pocket', 18)
   assert {r.subject for r in recordings} == {'1600'}
-  assert [r.spans[0].activity for r in recordings] == list(ACTIVITIES.values())
+  assert [r.spans[0].activity for r in recordings] == list(OFFICIAL['wisdm'].activities.values())
   for recording in recordings:
     (piece,) = resample(recording, dropped, DEFAULT_WINDOWING)
     assert len(piece.signal) == pytest.approx(180 * 50, abs=20)

@@ -45,7 +45,7 @@ def _prepared(archive: Archive, source: pathlib.Path, out: pathlib.Path) -> Read
 
 def _build_archive(folder: pathlib.Path, name: str) -> None:
   with tempfile.TemporaryDirectory() as made:
-    path = OFFICIAL[name].write(pathlib.Path(made), OFFICIAL[name].rate_hz)
+    path = OFFICIAL[name].write(pathlib.Path(made))
     files = sorted(file for file in path.rglob('*') if file.is_file())
     content = zipped({str(file.relative_to(path)): file.read_bytes() for file in files})
     (folder / 'a.zip').write_bytes(content if files else path.read_bytes())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from har_jax.report import csv_table, frame, groups, markdown, svg
+from har_jax.report import csv_table, figures, frame, groups, markdown
 
 _ROOT = pathlib.Path(__file__).parents[1]
 PAGE, PICTURE = _ROOT / 'README.md', _ROOT / 'docs' / 'label_budget.svg'
@@ -37,7 +37,7 @@ _BUDGETS = {
 _DRAWN = {
   'ensemble': ('#56b4e9', 'P'),
   'lora': ('#d55e00', 's'),
-  'scratch': (svg.INK, 'D'),
+  'scratch': (figures.INK, 'D'),
   'forest': ('#009e73', '^'),
   'rocket': ('#cc79a7', 'v'),
 }
@@ -84,7 +84,9 @@ def caption() -> str:
 
 def picture() -> str:
   """The picture as SVG."""
-  return svg.file(svg.render(_draw, by_budget(), named=('label-budget', caption()), size=(6.0, 3.2)))
+  return figures.as_file(
+    figures.render(_draw, by_budget(), named=('label-budget', caption()), size=(6.0, 3.2))
+  )
 
 
 def _draw(figure: Any, scores: dict[str, dict[str, float]]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import study
 
-from har_jax.report import csv_table, frame, markdown, svg
+from har_jax.report import csv_table, figures, frame, markdown
 
 _RUNS, PAGE = study.ROOT / 'results' / 'runs.csv', study.ROOT / 'docs' / 'results' / 'methods.md'
 PICTURE = PAGE.with_suffix('.svg')
@@ -181,7 +181,7 @@ def caption() -> str:
 
 
 def picture() -> str:
-  return svg.file(svg.render(_draw, costs(), named=('methods', caption()), size=(7.6, 3.8)))
+  return figures.as_file(figures.render(_draw, costs(), named=('methods', caption()), size=(7.6, 3.8)))
 
 
 def _draw(figure: Any, table: pd.DataFrame) -> None:
@@ -193,7 +193,7 @@ def _draw(figure: Any, table: pd.DataFrame) -> None:
   ):
     ordered = table.sort_values([cost, 'mean'], ascending=[True, False])
     front = ordered[ordered['mean'] > ordered['mean'].cummax().shift(fill_value=0)]
-    axes.plot(front[cost], front['mean'], color=svg.INK, linewidth=0.8, linestyle=':', zorder=0)
+    axes.plot(front[cost], front['mean'], color=figures.INK, linewidth=0.8, linestyle=':', zorder=0)
     is_packed = table.index.str.startswith('q')
     for points, store in ((table[~is_packed], 'float32'), (table[is_packed], 'four bits')):
       axes.scatter(points[cost], points['mean'], s=25, label=store, **_STORES[store])

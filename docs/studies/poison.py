@@ -19,7 +19,7 @@ from absl import flags
 from har_jax.cli import command
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
-from har_jax.federated import aggregation, robust
+from har_jax.federated import aggregation
 from har_jax.federated.federation import Federation
 from har_jax.federated.people import Archive, People, Person, read
 from har_jax.federated.task import Task, load_task
@@ -77,7 +77,7 @@ def train(
 ) -> Variables:
   """The variables after all rounds. is_checked: updates are checked and bounded as the server does."""
   flips, factor, claimed = LIES[lie]
-  variables, aggregate = task.start, robust.aggregate if is_checked else _believe
+  variables, aggregate = task.start, aggregation.aggregate if is_checked else _believe
   for done in range(federation.rounds):
     updates, windows = [], []
     for person in people:

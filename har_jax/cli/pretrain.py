@@ -33,8 +33,8 @@ def main() -> None:
   from har_jax import files, storage
   from har_jax.datasets import signal_summary
   from har_jax.datasets.folds import Sources
-  from har_jax.experiments import recording_head_training, supervised_head
   from har_jax.experiments import stages as staging
+  from har_jax.experiments import supervised_head
   from har_jax.recognizer import recording_head
   from har_jax.train import mesh
 
@@ -57,7 +57,7 @@ def main() -> None:
     base = supervised_head.with_general_head(base, *sources.labeled_windows())
   base.card.signals = signal_summary.summarize_sources(datasets, sources.names, supervised_head.NAMES)
   base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
-  if base.classes and (head := recording_head_training.fit_to_sources(sources, seed=0)):
+  if base.classes and (head := supervised_head.fit_recording_head(sources, seed=0)):
     recording_head.save(out, head, base=base.checksum)
   pretraining = base.card.pretraining
   measured = ', '.join(

@@ -1,13 +1,20 @@
-"""Training sets with equal parts of each class, or of each data source.   w windows."""
+"""Training sets with equal parts of each class, or of each data source; windows with pseudo-labels.
+
+w windows, y classes.
+Source of pseudo-labels: D.-H. Lee, Pseudo-Label (ICML workshop 2013); arXiv:1911.04252 (balanced classes).
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
+import scipy  # loads scipy.special when it is used
+from jaxtyping import Float
 
 from har_jax.datasets.batches import Batch
 
 WINDOWS_PER_CLASS = 600  # about as many as a run has steps, and few next to an archive's windows
 MAX_REPEATS = 20  # a handful of windows must not stand for a class
+_CONFIDENT_FRACTION = 0.6  # of the windows predicted as a class: most wrong predictions are among the others
 WINDOWS_PER_SOURCE = 12_000  # so that no archive outweighs the others; a few people have many windows
 
 
@@ -48,3 +55,25 @@ def concatenate_equally(parts: Sequence[Batch]) -> Batch:
     name: np.concatenate([part[name][indices] for part, indices in zip(parts, part_indices, strict=True)])
     for name in parts[0]
   }
+
+
+def pseudo_labeled(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed: int) -> Batch:
+  """The target's windows with the most confident predictions, labeled with them; classes balanced."""
+  predicted = logits.argmax(axis=1)
+  confidence = scipy.special.softmax(logits, axis=1).max(axis=1)
+  is_confident = np.zeros(len(predicted), bool)
+  for label in np.unique(predicted):
+    indices = np.flatnonzero(predicted == label)
+    most_confident_first = indices[np.argsort(-confidence[indices], kind='stable')]
+    is_confident[most_confident_first[: int(np.ceil(_CONFIDENT_FRACTION * len(indices)))]] = True
+  confident = {name: values[is_confident] for name, values in windows.items()}
+  return balance_classes(confident | {'label': predicted[is_confident].astype(np.int32)}, seed=seed)
+
+
+def filter_by_teacher(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed: int) -> Batch:
+  """The sources' windows whose label the teacher predicts; classes balanced.
+
+  The others come from another body position or device orientation, and would mislead.
+  """
+  agrees = logits.argmax(axis=1) == windows['label']
+  return balance_classes({name: values[agrees] for name, values in windows.items()}, seed=seed)

@@ -11,7 +11,7 @@ import scipy.special
 from jaxtyping import Float
 
 from har_jax import methods, records, runtime, storage, variables
-from har_jax.datasets import balancing, self_training, signal_summary
+from har_jax.datasets import balancing, signal_summary
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.folds import TargetWindows
 from har_jax.experiments.run_spec import RunSpec
@@ -111,12 +111,13 @@ def adapt_and_test(
     )
     return dict(zip(prepared, ends, strict=True))
 
-  runs, seconds = [prepared_run.run for prepared_run in prepared.values()], dict.fromkeys(prepared, 0.0)
+  runs, seconds = [start.run for start in prepared.values()], dict.fromkeys(prepared, 0.0)
   for number in range(1, protocol.self_training + 1):
+    name = f'teacher{number}'
     teachers = trained(
       [
-        _as_teacher(prepared_run, run, number)
-        for prepared_run, run in zip(prepared.values(), runs, strict=True)
+        dataclasses.replace(run, folder=spec.folder / name, title=f'{run.title}, teacher {number}')
+        for spec, run in zip(specs, runs, strict=True)
       ]
     )
     seconds = {seed: seconds[seed] + teacher.seconds for seed, teacher in teachers.items()}
@@ -127,11 +128,6 @@ def adapt_and_test(
   }
 
 
-def _as_teacher(prepared: PreparedRun, run: Run, number: int) -> Run:
-  folder = prepared.spec.folder / f'teacher{number}'
-  return dataclasses.replace(run, folder=folder, title=f'{run.title}, teacher {number}')
-
-
 def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
   """The same run from its start, with the teacher's confident pseudo-labels added to its windows."""
   run, spec, objective = prepared.run, prepared.spec, prepared.objective
@@ -140,10 +136,10 @@ def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
     return predict(objective, teacher.variables | run.frozen, windows)
 
   unlabeled, _ = spec.fold.unlabeled_windows()
-  parts = [run.windows, self_training.pseudo_labeled(unlabeled, logits(unlabeled), seed=spec.seed)]
+  parts = [run.windows, balancing.pseudo_labeled(unlabeled, logits(unlabeled), seed=spec.seed)]
   if METHODS[spec.method].pretrained:
     sources = spec.fold.sources.windows_of_classes(prepared.data.classes)
-    parts.append(self_training.filter_by_teacher(sources, logits(sources), seed=spec.seed))
+    parts.append(balancing.filter_by_teacher(sources, logits(sources), seed=spec.seed))
   return dataclasses.replace(run, windows=balancing.concatenate_equally(parts))
 
 
@@ -207,10 +203,8 @@ def relative_to(folder: Place, result: Place) -> str:
 
 def _by_subject(data: TargetWindows, predicted: np.ndarray) -> dict[str, records.Measures]:
   """The measures of each test subject."""
-  by_subject = {}
-  for subject in np.unique(data.test_subjects):
-    of_subject = data.test_subjects == subject
-    by_subject[str(subject)] = metrics.measure(
-      data.test['label'][of_subject], predicted[of_subject], len(data.classes)
-    )
-  return by_subject
+  return {
+    str(subject): metrics.measure(data.test['label'][rows], predicted[rows], len(data.classes))
+    for subject in np.unique(data.test_subjects)
+    for rows in [data.test_subjects == subject]
+  }

@@ -1,15 +1,15 @@
 """Runs of baselines, and of an ensemble of them and a finished run: fit, predict the test part once.
 
-w windows, y classes.
+m members of the ensemble, w windows, y classes.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import scipy.special
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from msgspec.structs import replace
 
 from har_jax import files, records, storage
@@ -17,13 +17,19 @@ from har_jax.baselines import BASELINES, Baseline
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import Stopped
-from har_jax.experiments import ensemble
 from har_jax.experiments.adaptation import make_result
 from har_jax.experiments.run_spec import RunSpec
+from har_jax.recognizer.calibration import fit_temperature
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 
 ENCODER_METHOD = 'lora'  # of an ensemble's neural network
+ENCODER = 'encoder'
+_DEFAULT_WEIGHTS = {ENCODER: 0.5} | {name: 0.5 / len(BASELINES) for name in BASELINES}
+# The default weights count as much as so many windows: windows of a few people are far from independent.
+_PRIOR_WINDOWS = 100.0
+_EM_STEPS = 200  # the prior makes each step a contraction; far fewer suffice
+_TINY = 1e-12  # the trees give probabilities of zero
 
 
 class _Fits:
@@ -93,13 +99,13 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
     return predict(adapter.objective, adapted, windows, tta_shifts=shifts).astype(np.float64)
 
   validation = fits.data.validation
-  temperature, weights = ensemble.fit_members(
+  temperature, weights = fit_members(
     logits(validation), fits.probabilities('validation'), validation['label']
   )
 
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
     of_encoder = scipy.special.softmax(logits(getattr(fits.data, part)) / temperature, axis=1)
-    return ensemble.average({ensemble.ENCODER: of_encoder, **fits.probabilities(part)}, weights)
+    return average({ENCODER: of_encoder, **fits.probabilities(part)}, weights)
 
   size, size_bytes = fits.size
   return measure_probabilities(
@@ -115,6 +121,48 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
     bytes=replace(encoder.bytes, trainable=encoder.bytes.trainable | {'fitted': size_bytes}),
     seconds=encoder.seconds | {'training': encoder.seconds['training'] + fits.seconds},
   )
+
+
+def fit_members(
+  logits: Float[np.ndarray, 'w y'],
+  probabilities: Mapping[str, Float[np.ndarray, 'w y']],
+  labels: Int[np.ndarray, 'w'],
+) -> tuple[float, dict[str, float]]:
+  """The encoder's temperature and the members' weights, fitted to windows that no member was fitted to.
+
+  logits: the encoder's. probabilities: of each baseline, by name.
+  Without its temperature, an overconfident encoder outvotes the others whatever they say.
+  Without windows: 1, and the default weights.
+  """
+  temperature = fit_temperature(logits, labels) if len(labels) else 1.0
+  members = {ENCODER: scipy.special.softmax(logits / temperature, axis=1), **probabilities}
+  return temperature, _fit_weights(members, labels)
+
+
+def _fit_weights(
+  probabilities: Mapping[str, Float[np.ndarray, 'w y']], labels: Int[np.ndarray, 'w']
+) -> dict[str, float]:
+  """Minimizes the log loss of the mean over the simplex, with a Dirichlet prior around the default weights.
+
+  By expectation maximization for the weights of a mixture; the loss is convex.
+  Source: Dempster, Laird and Rubin, J. R. Stat. Soc. B 39(1), 1977, section 4.3.
+  """
+  indices = np.arange(len(labels))
+  likelihood = np.stack([np.maximum(member[indices, labels], _TINY) for member in probabilities.values()])
+  prior = np.array([_DEFAULT_WEIGHTS[name] for name in probabilities])
+  weights = prior
+  for _ in range(_EM_STEPS):
+    joint = weights[:, None] * likelihood
+    shares = (joint / joint.sum(axis=0)).sum(axis=1)
+    weights = (shares + _PRIOR_WINDOWS * prior) / (len(labels) + _PRIOR_WINDOWS)
+  return dict(zip(probabilities, weights.tolist(), strict=True))
+
+
+def average(
+  probabilities: Mapping[str, Float[np.ndarray, 'w y']], weights: Mapping[str, float]
+) -> Float[np.ndarray, 'w y']:
+  """The weighted mean of the members' probabilities."""
+  return np.sum([weights[name] * member for name, member in probabilities.items()], axis=0)
 
 
 def measure_probabilities(

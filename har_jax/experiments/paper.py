@@ -70,62 +70,41 @@ class Paper:
       yield from self._under_both(self.targets, (*_METHODS, *BASELINES))
     if '6' in self.tables:
       for rank in RANKS:
-        yield from self._under_both((self.swept,), ('lora',), rank=rank)
+        yield from self._under_both((self.swept,), ('lora',), lora_rank=rank)
     if 'pretraining' in self.tables:
       for budget in SCARCE:
         yield self._study('subject', self.targets, (*_COMPARED_METHODS, *BASELINES), label_budget=budget)
     if 'rotation' in self.tables:
-      yield self._study('subject', self.targets, _METHODS, rotation_std_deg=ROTATION_STD_DEG)
+      rotation = {'finetune_rotation_std_deg': ROTATION_STD_DEG}
+      yield self._study('subject', self.targets, _METHODS, **rotation)
       for budget in SCARCE:
-        yield self._study(
-          'subject',
-          self.targets,
-          _COMPARED_METHODS,
-          label_budget=budget,
-          rotation_std_deg=ROTATION_STD_DEG,
-        )
+        yield self._study('subject', self.targets, _COMPARED_METHODS, label_budget=budget, **rotation)
     if '7' in self.tables:
       for budget in (*FEW_LABELS, *LABEL_FRACTIONS):
-        yield from self._under_both(
-          (self.swept,), ('full', 'lora', 'scratch', *BASELINES), label_budget=budget
-        )
+        methods = ('full', 'lora', 'scratch', *BASELINES)
+        yield from self._under_both((self.swept,), methods, label_budget=budget)
 
-  def _under_both(self, targets: Sequence[str], methods: Sequence[str], **changes: Any) -> Iterator[Study]:
+  def _under_both(self, targets: Sequence[str], methods: Sequence[str], **flags: Any) -> Iterator[Study]:
     for protocol in _PROTOCOLS:
-      yield self._study(protocol, targets, methods, **changes)
+      yield self._study(protocol, targets, methods, **flags)
 
-  def _study(
-    self,
-    protocol: str,
-    targets: Sequence[str],
-    methods: Sequence[str],
-    *,
-    rank: int | None = None,
-    label_budget: str | None = None,
-    rotation_std_deg: float | None = None,
-  ) -> Study:
-    """Makes a study of the experiment with these changes; None: as in the experiment."""
-    unchanged, folder, pretrained = self.experiment, 'base', self.out / 'pretrained'
+  def _study(self, protocol: str, targets: Sequence[str], methods: Sequence[str], **flags: Any) -> Study:
+    """Makes a study of the experiment with these hyperparameters, by their flags."""
     split, normalize = _PROTOCOLS[protocol]
-    splitting = dataclasses.replace(
-      unchanged.protocol,
-      split=split,
-      label_budget=unchanged.protocol.label_budget if label_budget is None else label_budget,
-      normalize=normalize,
-    )
-    if unchanged.model.stem:  # takes physical units under both
-      splitting = dataclasses.replace(splitting, normalize='none')
-    lora, finetune = unchanged.lora, unchanged.finetune
-    if rank is not None and rank != lora.rank:
-      lora, folder = dataclasses.replace(lora, rank=rank), f'rank-{rank}'
-    if rotation_std_deg is not None and rotation_std_deg != finetune.rotation_std_deg:
-      finetune, folder = dataclasses.replace(finetune, rotation_std_deg=rotation_std_deg), 'rotation'
-      if splitting.supervised_pretraining_steps:  # this stage augments its windows as fine-tuning does
+    if self.experiment.model.stem:  # takes physical units under both
+      normalize = 'none'
+    experiment = self.experiment.with_flags(split=split, normalize=normalize, **flags)
+    folder, pretrained = 'base', self.out / 'pretrained'
+    if experiment.lora != self.experiment.lora:
+      folder = f'rank-{experiment.lora.rank}'
+    if experiment.finetune != self.experiment.finetune:
+      folder = 'rotation'
+      if experiment.protocol.supervised_pretraining_steps:  # a stage that augments as fine-tuning does
         pretrained = self.out / folder / 'pretrained'
     return Study(
       datasets=self.datasets,
       out=self.out / folder,
-      experiment=dataclasses.replace(unchanged, protocol=splitting, lora=lora, finetune=finetune),
+      experiment=experiment,
       targets=tuple(targets),
       methods=tuple(methods),
       seeds=self.seeds,

@@ -13,7 +13,6 @@ from jaxtyping import Float, Int
 
 from har_jax import records, runtime
 from har_jax.datasets import splits
-from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import PreparedRun, load_trained, prepare_run
@@ -60,12 +59,13 @@ def personalize(
   base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if METHODS[spec.method].pretrained else {}
   prepared = prepare_run(spec, base)
   data = prepared.data
-  parts = {str(subject): _split(data, subject, labels) for subject in np.unique(data.test_subjects)}
-  included = {
-    subject: (train_at, test_at)
-    for subject, (train_at, test_at) in parts.items()
-    if len(np.unique(data.test['label'][test_at])) > 1
+  parts = {
+    str(subject): splits.split_first(
+      data.test['label'], np.flatnonzero(data.test_subjects == subject), labels
+    )
+    for subject in np.unique(data.test_subjects)
   }
+  included = {name: part for name, part in parts.items() if len(np.unique(data.test['label'][part[1]])) > 1}
   if not included:
     raise UserError(
       f'{spec.target}: no test subject has windows of two activities left to test on; '
@@ -74,8 +74,7 @@ def personalize(
   hidden, logits = _outputs(prepared, run.step)
   start_s = time.monotonic()
   by_subject = {
-    subject: _before_and_after(hidden, logits, data.test['label'], train_at, test_at)
-    for subject, (train_at, test_at) in included.items()
+    name: _before_and_after(hidden, logits, data.test['label'], *part) for name, part in included.items()
   }
   result = records.Personalization(
     identity=identity,
@@ -91,10 +90,8 @@ def personalize(
 
 def _outputs(prepared: PreparedRun, step: int) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
   """The output layer's inputs on the test part, with a 1 for the bias, and its logits."""
-  objective = prepared.objective
-  outputs = predict(objective.with_hidden, load_trained(prepared, step), prepared.data.test).astype(
-    np.float64
-  )
+  objective, variables = prepared.objective, load_trained(prepared, step)
+  outputs = predict(objective.with_hidden, variables, prepared.data.test).astype(np.float64)
   return outputs[:, : -objective.classes], outputs[:, -objective.classes :]
 
 
@@ -113,11 +110,3 @@ def _before_and_after(
     records.PersonalWindows(train=len(train_at), test=len(test_at)),
     *(metrics.measure(labels[test_at], scores.argmax(axis=1), logits.shape[1]) for scores in (before, after)),
   )
-
-
-def _split(
-  data: TargetWindows, subject: str, labels: int
-) -> tuple[Int[np.ndarray, 'a'], Int[np.ndarray, 'b']]:
-  """Indices of a subject's windows to train and to test on, in recording order."""
-  of_subject = np.flatnonzero(data.test_subjects == subject)
-  return splits.split_first(data.test['label'], of_subject, labels)

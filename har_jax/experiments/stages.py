@@ -118,13 +118,7 @@ def _continued(spec: RunSpec) -> Stage:
     datasets=spec.fold.datasets,
     windows=spec.fold.unlabeled_windows,
     identity=records.Continued(
-      protocol=records.Splitting(
-        split=protocol.split,
-        test_fraction=protocol.test_fraction,
-        validation_fraction=protocol.validation_fraction,
-        normalize=protocol.normalize,
-        classes=protocol.classes,
-      ),
+      protocol=msgspec.convert(protocol, records.Splitting, from_attributes=True),
       training=fixed_length(experiment.pretrain, protocol.continued_pretraining_steps),
       seed=spec.seed,
       windows={spec.target: spec.identity.windows[spec.target]},
@@ -194,11 +188,12 @@ def seconds_of(stages: Sequence[Stage]) -> dict[str, float]:
 
 def _chain(stages: Sequence[Stage]) -> list[Stage]:
   """Adds to each stage's identity that of the stage before it."""
-  chain: list[Stage] = []
-  for stage in stages:
-    before = chain[-1].identity if chain else None
-    chain.append(dataclasses.replace(stage, identity=msgspec.structs.replace(stage.identity, before=before)))
-  return chain
+
+  def follow(before: Stage, stage: Stage) -> Stage:
+    identity = msgspec.structs.replace(stage.identity, before=before.identity)
+    return dataclasses.replace(stage, identity=identity)
+
+  return list(itertools.accumulate(stages, follow))
 
 
 def _load_or_train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:

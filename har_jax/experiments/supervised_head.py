@@ -1,11 +1,12 @@
-"""The head of a base: it recognizes activities without any label of the user.
+"""Heads that recognize activities without any label of the user: of a base, and of whole recordings.
 
-w windows, s activities of the sources, y classes.
-The sources' many activities are grouped, and the groups' output weights are fitted to the logits of the
-supervised stage. The encoder does not change.
+w windows, f features, s activities of the sources, y classes.
+The sources' many activities are grouped. For a base, the groups' output weights are fitted to the logits of
+the supervised stage, and the encoder does not change. For recordings, small networks are fitted to features
+relative to walking.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax.numpy as jnp
 import msgspec
@@ -17,10 +18,14 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from har_jax import methods
+from har_jax.baselines import relative_features
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.folds import Sources
+from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
 from har_jax.files import Base, make_base
-from har_jax.recognizer import prediction_sets
+from har_jax.recognizer import prediction_sets, recording_head
+from har_jax.recognizer.recording_head import WALKING, RecordingHead
 from har_jax.train import metrics
 from har_jax.train.evaluation import class_means, predict
 from har_jax.train.objective import Classify
@@ -49,6 +54,9 @@ CLASSES: dict[str, tuple[str, ...]] = {
 _TEMPERATURE = 2.5
 # The sources' activity → the class it stands for.
 NAMES = {activity: name for name, activities in CLASSES.items() for activity in activities}
+KNOWN_CLASSES = tuple(name for name in CLASSES if name != UNKNOWN)
+_PER_POSITION = 4000  # windows of a source at one position of the device, for a head of recordings
+_DRAWN = 12_000  # windows to fit it to, of all sources
 
 
 def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
@@ -113,3 +121,41 @@ def _fit(
     coefficients, intercept = (np.concatenate([-half, half]) for half in (coefficients / 2, intercept / 2))
   kernel = (coefficients / scaler.scale_).T
   return kernel.astype(np.float32), (intercept - scaler.mean_ @ kernel).astype(np.float32)
+
+
+def fit_recording_head(sources: Sources, *, seed: int) -> RecordingHead | None:
+  """Fits a head to the subjects that pretraining trains on. A subject at one position is one recording.
+
+  A class with n windows at a position of a source weighs as √n. None where no source has walking and
+  another activity.
+  """
+  parts = [part for source in sources.names for part in _read_recordings(sources, source, seed)]
+  if len({label for _, labels in parts for label in labels.tolist()}) < 2:
+    return None
+  features, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+  weights = np.concatenate([1 / np.sqrt(np.bincount(of_part)[of_part]) for _, of_part in parts])
+  rng = np.random.default_rng(seed)
+  drawn = rng.choice(len(labels), _DRAWN, p=weights / weights.sum())
+  return recording_head.fit(features[drawn], labels[drawn], KNOWN_CLASSES, seed=seed)
+
+
+def _read_recordings(sources: Sources, source: str, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Features and labels of each position of a source, which index KNOWN_CLASSES."""
+  windows, held_out = sources.datasets[source].windows, sources.held_out(source)
+  groups = [NAMES.get(name, UNKNOWN) for name in windows.meta.activities]
+  label = find_labels(groups, KNOWN_CLASSES)[windows.activity]
+  rng = np.random.default_rng(seed)
+  for position in np.unique(windows.position):
+    here = np.flatnonzero((windows.position == position) & ~held_out)
+    here = np.sort(rng.permutation(here)[:_PER_POSITION])
+    features, labels = [], []
+    for subject in np.unique(windows.subject[here]):
+      indices = here[windows.subject[here] == subject]
+      described = relative_features.describe(windows.signals[indices], windows.windowing.rate_hz)
+      relative = described.relative_to(label[indices] == KNOWN_CLASSES.index(WALKING))
+      if relative is not None:
+        is_labeled = label[indices] >= 0
+        features.append(relative[is_labeled])
+        labels.append(label[indices][is_labeled])
+    if features:
+      yield np.concatenate(features), np.concatenate(labels)

@@ -18,7 +18,7 @@ from har_jax import records, variables
 from har_jax.baselines import relative_features
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
-from har_jax.experiments import recording_head_training
+from har_jax.experiments import supervised_head
 from har_jax.experiments.adaptation import relative_to
 from har_jax.experiments.fitting import measure_probabilities
 from har_jax.experiments.run_spec import RunSpec
@@ -48,7 +48,7 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
     )
   head = None
   if by_recording:
-    head = recording_head_training.fit_to_sources(sources, seed=spec.seed)
+    head = supervised_head.fit_recording_head(sources, seed=spec.seed)
     if head is None:
       raise UserError(f'{spec.method} needs sources with walking; {", ".join(sources.names)} have none')
   objective = Classify(spec.experiment.model, len(activities), spec.experiment.precision)
@@ -107,9 +107,9 @@ def _by_recording(
 def _group(probabilities: Float[np.ndarray, 'w s'], activities: Sequence[str]) -> Float[np.ndarray, 'w g']:
   """Sums the probabilities of the sources' activities in each of _GROUPS; leaves the other activities out."""
   grouped = np.zeros((len(probabilities), len(_GROUPS)))
-  for column, activity in enumerate(activities):
+  for activity, column in zip(activities, probabilities.T, strict=True):
     if activity in NAMES:
-      grouped[:, _GROUPS.index(NAMES[activity])] += probabilities[:, column]
+      grouped[:, _GROUPS.index(NAMES[activity])] += column
   return grouped
 
 

@@ -1,14 +1,127 @@
-"""Aggregation of clients' updates by the server: checks and averages."""
+"""Aggregation of clients' updates by the server: checks, averages, and means that no single client can ruin.
 
-from collections.abc import Sequence
+A client's change is measured in each collection by itself: running statistics move further than weights.
+c clients.
+"""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from har_jax.errors import UserError
-from har_jax.variables import Variables
+from har_jax.federated.federation import Federation
+from har_jax.variables import Variables, collection
 
+_TRIMMED = 0.2  # of the clients, at each end
+_TINY = 1e-12
 _HUGE = 1e6  # of a weight or a running statistic: squares of far larger ones are not finite
+
+
+def aggregate(
+  updates: Sequence[Variables],
+  windows: Sequence[int],
+  start: Variables,
+  federation: Federation,
+  noise: np.random.Generator,
+) -> Variables:
+  """One update from those of the clients, which began at `start`."""
+  if federation.clip_norm:
+    multiplier = federation.noise_multiplier
+    return private_mean(updates, start, federation.clip_norm, multiplier, noise)
+  if federation.most_norm:
+    updates = clip(updates, start, federation.most_norm)
+  weights = client_weights(cap(windows), equal=federation.equal_weights)
+  if federation.robust == 'multi_krum':
+    near = multi_krum(updates, start)
+    updates, weights = [updates[number] for number in near], weights[near] / weights[near].sum()
+  if federation.robust in _MEANS:
+    return {
+      path: _MEANS[federation.robust](np.stack([update[path] for update in updates])).astype(leaf.dtype)
+      for path, leaf in updates[0].items()
+    }
+  return average(updates, weights)
+
+
+def cap(windows: Sequence[int]) -> list[int]:
+  """Windows by which clients count: nobody knows how many they have, so at most as many as the median."""
+  median = sorted(windows)[(len(windows) - 1) // 2]
+  return [min(count, median) for count in windows]
+
+
+def clip(updates: Sequence[Variables], start: Variables, factor: float) -> list[Variables]:
+  """Shortens each client's change in a collection to a multiple of the median change in it.
+
+  Source: arXiv:1911.07963 (norm clipping), with the round's median as its bound.
+  """
+  norms = _norms(updates, start)
+  limits = {name: factor * np.sort(norms[name])[(len(updates) - 1) // 2] for name in norms}
+  return [
+    {
+      path: _shorten(leaf, start[path], limits[collection(path)], norms[collection(path)][number])
+      for path, leaf in update.items()
+    }
+    for number, update in enumerate(updates)
+  ]
+
+
+def _shorten(leaf: np.ndarray, start: np.ndarray, limit: float, norm: float) -> np.ndarray:
+  if norm <= limit:
+    return leaf
+  return (start + (leaf.astype(np.float64) - start) * (limit / norm)).astype(leaf.dtype)
+
+
+def _norms(updates: Sequence[Variables], start: Variables) -> dict[str, Float[np.ndarray, 'c']]:
+  """Length of each client's change, by collection."""
+  squares: dict[str, np.ndarray] = {}
+  for number, update in enumerate(updates):
+    for path, leaf in update.items():
+      change = leaf.astype(np.float64) - start[path]
+      squares.setdefault(collection(path), np.zeros(len(updates)))[number] += np.square(change).sum()
+  return {name: np.sqrt(total) for name, total in squares.items()}
+
+
+def _trimmed_mean(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*shape']:
+  """The mean of each number without its largest and smallest fifth, at least one of three or more clients.
+
+  Source: arXiv:1803.01498, as the median.
+  """
+  count = len(leaves)
+  cut = min(max(1, round(_TRIMMED * count)), (count - 1) // 2)
+  return np.sort(leaves, axis=0)[cut : count - cut].mean(axis=0, dtype=np.float64)
+
+
+def _median(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*shape']:
+  return np.median(leaves, axis=0)
+
+
+_MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {'median': _median, 'trimmed_mean': _trimmed_mean}
+
+
+def multi_krum(updates: Sequence[Variables], start: Variables) -> Int[np.ndarray, 'k']:
+  """The clients with the nearest neighbors: all but as many as may be malicious, under half of them.
+
+  Changes are compared in units of their median in each collection.   Source: arXiv:1703.02757, section 4.
+  """
+  count = len(updates)
+  malicious = max(0, (count - 3) // 2)
+  norms = _norms(updates, start)
+  units = {name: max(float(np.median(lengths)), _TINY) for name, lengths in norms.items()}
+  changes = np.stack(
+    [
+      np.concatenate(
+        [
+          ((leaf.astype(np.float64) - start[path]) / units[collection(path)]).ravel()
+          for path, leaf in update.items()
+        ]
+      )
+      for update in updates
+    ]
+  )
+  squares = np.square(changes).sum(axis=1)
+  distances = np.sort(squares[:, None] + squares - 2 * changes @ changes.T, axis=1)
+  scores = distances[:, 1 : max(2, count - malicious - 1)].sum(axis=1)
+  return np.sort(np.argsort(scores, kind='stable')[: count - malicious])
 
 
 def client_weights(windows: Sequence[int], *, equal: bool) -> Float[np.ndarray, 'c']:

@@ -18,7 +18,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from har_jax import files, records
 from har_jax.errors import UserError, shorten
-from har_jax.federated import aggregation, messages, robust
+from har_jax.federated import aggregation, messages
 from har_jax.federated.client import read, serialized_bytes, written
 from har_jax.federated.federation import Federation
 from har_jax.federated.task import Task, load_task
@@ -194,7 +194,7 @@ class _Rounds(FedAvg):
     """Raises UserError if it is no update that clients could go on with."""
     windows = [client.windows for client in metrics]
     noise = np.random.default_rng()  # of the system: whoever knows the seed could take the noise off
-    mean = robust.aggregate(updates, windows, self.variables, self._federation, noise)
+    mean = aggregation.aggregate(updates, windows, self.variables, self._federation, noise)
     aggregation.check_update({path: mean[path] for path in sorted(mean)}, self._start)
     return mean
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from har_jax import config, files, methods
 from har_jax.baselines.installed import MAX_WINDOWS, evenly_spaced
-from har_jax.datasets import balancing, normalization, self_training, splits
+from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import Normalizer
 from har_jax.methods import Method, Prepared, Settings, Wrapped
@@ -116,7 +116,7 @@ class Fit:
     validated = self.parts.are_apart
     windows = {'signal': unlabeled, 'origin': self.parts.train['origin'][:1].repeat(len(unlabeled), axis=0)}
     logits = predict(self.objective, teacher.variables, unlabeled, tta_shifts)
-    pseudo_labeled = self_training.pseudo_labeled(windows, logits, seed=self.seed)
+    pseudo_labeled = balancing.pseudo_labeled(windows, logits, seed=self.seed)
     train = balancing.concatenate_equally([self.parts.train, pseudo_labeled])
     student = self._on(train, 'with pseudo-labels')
     is_better = not validated or student.metrics['macro_f1'] >= teacher.metrics['macro_f1']

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from har_jax import records
-from har_jax.report import figures, published, statistics, svg
+from har_jax.report import figures, published, statistics
 
 _COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
 _RELATIVE = 'training time ÷ first'
@@ -17,14 +17,14 @@ def means(scores: pd.DataFrame, name: str) -> str:
   complete = scores.mean(axis=1, skipna=False).dropna()
   listed = ', '.join(f'{method} {mean:.3f}' for method, mean in complete.items())
   named = (name, f'Macro-F1, mean of {", ".join(scores)}: {listed}')
-  return svg.render(figures.means, scores, named=named, size=(4.6, 1.5 + 0.28 * len(scores)))
+  return figures.render(figures.means, scores, named=named, size=(4.6, 1.5 + 0.28 * len(scores)))
 
 
 def learning_curves(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """One per target, of the methods that take steps."""
   for target, part in runs[runs['step'] > 0].groupby('target'):
     named = (f'{name}-{target}', f'Learning curves, {target}')
-    yield svg.render(figures.learning_curves, part, target, named=named)
+    yield figures.render(figures.learning_curves, part, target, named=named)
 
 
 def risk_coverage(runs: pd.DataFrame, name: str) -> Iterator[str]:
@@ -39,7 +39,7 @@ def risk_coverage(runs: pd.DataFrame, name: str) -> Iterator[str]:
     points = part.groupby(['method', 'x'], as_index=False)['risk'].agg(['mean', 'std']).fillna({'std': 0.0})
     points = points.assign(line=points['method'])
     named = (f'{name}-{target}', f'Error rate against coverage, {target}')
-    yield svg.render(figures.sweep, points, target, 'fraction answered', 'error rate', named=named)
+    yield figures.render(figures.sweep, points, target, 'fraction answered', 'error rate', named=named)
 
 
 def confusion(runs: pd.DataFrame, name: str) -> Iterator[str]:
@@ -51,7 +51,7 @@ def confusion(runs: pd.DataFrame, name: str) -> Iterator[str]:
     listed = ', '.join(f'{label} {value:.2f}' for label, value in recall.items())
     title, side = f'{target}, {method}', 2.2 + 0.35 * len(classes)
     named = (f'{name}-{title}', f'Confusion matrix, {title}; recall: {listed}')
-    yield svg.render(figures.confusion, counts, title, named=named, size=(side, side))
+    yield figures.render(figures.confusion, counts, title, named=named, size=(side, side))
 
 
 def costs(runs: pd.DataFrame, name: str) -> Iterator[str]:
@@ -60,13 +60,15 @@ def costs(runs: pd.DataFrame, name: str) -> Iterator[str]:
   for label, (column, unit) in _COSTS.items():
     points = parts.agg(cost=(column, 'mean'), mean=('macro_f1', 'mean'), std=('macro_f1', 'std'))
     points = points.assign(cost=points['cost'] / unit).fillna(0).reset_index()
-    yield svg.render(figures.pareto, points, label, named=(f'{name}-{label}', f'Macro-F1 against {label}'))
+    yield figures.render(
+      figures.pareto, points, label, named=(f'{name}-{label}', f'Macro-F1 against {label}')
+    )
 
 
 def rank_diagram(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """One, or none where ranks need more methods or subjects."""
   if ranks := statistics.ranks(runs):
-    yield svg.render(figures.rank_diagram, ranks, named=(name, 'Mean ranks of methods'))
+    yield figures.render(figures.rank_diagram, ranks, named=(name, 'Mean ranks of methods'))
 
 
 def ranks(runs: pd.DataFrame, name: str) -> Iterator[str]:
@@ -104,7 +106,7 @@ def _sweeps(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: dict[
         first = points.sort_values('x').groupby('line')['mean'].transform('first')
         points = points.assign(mean=points['mean'] / first, std=points['std'] / first)
       named = (f'{name}-{target}-{axis}-{column}', f'{y} over {axis}, {target}')
-      yield svg.render(figures.sweep, points, target, axis, y, named=named)
+      yield figures.render(figures.sweep, points, target, axis, y, named=named)
 
 
 def continual(card: records.Continual) -> str:
@@ -114,4 +116,4 @@ def continual(card: records.Continual) -> str:
   names = [entry.domain for entry in history]
   scores = pd.DataFrame([entry.macro_f1 for entry in history], names, names, dtype=float)
   size = 2.2 + 0.42 * len(names)
-  return svg.file(svg.render(figures.domains, scores, named=named, size=(size, size * 0.85)))
+  return figures.as_file(figures.render(figures.domains, scores, named=named, size=(size, size * 0.85)))

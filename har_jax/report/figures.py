@@ -1,16 +1,22 @@
-"""Figures of results, each drawn on an empty matplotlib figure for `svg.render`.
+"""Figures of results, each drawn on an empty matplotlib figure, and as SVG elements in the page's text color.
 
 Colors: palette of Okabe and Ito, safe for color-blind readers. Each method also has its own marker.
 """
 
+import html
+import io
+import re
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from har_jax import escaping
 from har_jax.report import frame
-from har_jax.report.svg import INK
 
+INK = '#010203'  # drawn in this color, shown in the page's: currentColor
 _BLUE, _VERMILION, _GREEN, _PURPLE = '#0072b2', '#d55e00', '#009e73', '#cc79a7'
 _ORANGE, _SKY = '#e69f00', '#56b4e9'
 # Method → color and marker. These colors have a contrast of 3 with white and with near-black.
@@ -21,6 +27,52 @@ _MARKERS = 'os^vDP*X<>ph'
 _LEGEND_ROWS, _LEGEND_ROW_INCHES = 4, 0.2  # more rows make the figure higher, not its panel lower
 _MOST_NUMBERS = 12  # domains; with more, the numbers in the cells cannot be read
 _LABEL = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
+_STYLE: Any = {
+  'svg.fonttype': 'none',  # text stays text: small, searchable, read by screen readers
+  'font.sans-serif': ['DejaVu Sans'],
+  'font.size': 9,
+  'text.parse_math': False,  # a $ in a name is a $
+  'axes.facecolor': 'none',
+  'axes.spines.top': False,
+  'axes.spines.right': False,
+  'axes.grid': True,
+  'grid.alpha': 0.2,
+  'legend.frameon': False,
+  'lines.markersize': 5,
+} | dict.fromkeys(
+  ('text.color', 'axes.edgecolor', 'axes.labelcolor', 'xtick.color', 'ytick.color', 'grid.color'), INK
+)
+_NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
+
+
+def render(
+  draw: Callable[..., None], *data: Any, named: tuple[str, str], size: tuple[float, float] = (4.4, 3.2)
+) -> str:
+  """Calls `draw(figure, *data)` on an empty figure of `size` inches. Deterministic.
+
+  named: a prefix of the element's ids, unique in the page, and a title for screen readers.
+  """
+  import matplotlib
+  from matplotlib.figure import Figure
+
+  written = io.StringIO()
+  name, title = re.sub(r'[^\w-]+', '-', named[0]), html.escape(named[1])
+  with matplotlib.rc_context(_STYLE | {'svg.hashsalt': name}):
+    figure = Figure(figsize=size, layout='constrained', facecolor='none')
+    draw(figure, *data)
+    with warnings.catch_warnings():
+      warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
+      figure.savefig(written, format='svg', metadata=_NO_METADATA)
+  text = escaping.xml_text(written.getvalue())
+  element = text[text.index('<svg ') :].replace(INK, 'currentColor')
+  element = re.sub(r'<g id="[^"]*"', '<g', element)  # the same names in every figure
+  tag, _, content = element.partition('>')
+  return f'{tag} role="img" aria-labelledby="{name}-title"><title id="{name}-title">{title}</title>{content}'
+
+
+def as_file(element: str) -> str:
+  """An element as an SVG file of its own, on white."""
+  return element.replace('<svg ', '<svg style="background: white" ', 1)
 
 
 def style(method: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pandas as pd
 
 from har_jax.errors import require
-from har_jax.report import commands, curves, groups, markdown, svg, tables
+from har_jax.report import commands, curves, figures, groups, markdown, tables
 from har_jax.report.markdown import Section
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
@@ -57,7 +57,7 @@ def html(runs: pd.DataFrame, *, folder: str) -> str:
 
 def headline(runs: pd.DataFrame) -> str:
   """An SVG file: macro-F1 of each method, of the first split's largest experiment."""
-  return svg.file(curves.means(tables.by_target(largest(groups.without_sweeps(runs))[0]), 'headline'))
+  return figures.as_file(curves.means(tables.by_target(largest(groups.without_sweeps(runs))[0]), 'headline'))
 
 
 def finding(runs: pd.DataFrame) -> tuple[str, str]:

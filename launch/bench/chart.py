@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from har_jax.report import svg
+from har_jax.report import figures
 from har_jax.report.figures import style
 
 # Dimension of `--scaling` → the label of its axis.
@@ -16,7 +16,7 @@ def scaling(bench: dict[str, Any]) -> str:
   """An SVG file with a panel for each dimension: milliseconds per window over the size. Deterministic."""
   rows = pd.DataFrame(bench['scaling']).sort_values('size')
   size = (2.7 * rows['dimension'].nunique() + 0.7, 3.6)
-  return svg.file(svg.render(_draw, rows, named=('scaling', 'Cost of a window'), size=size))
+  return figures.as_file(figures.render(_draw, rows, named=('scaling', 'Cost of a window'), size=size))
 
 
 def _draw(figure: Any, rows: pd.DataFrame) -> None:

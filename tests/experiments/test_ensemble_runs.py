@@ -5,8 +5,7 @@ import pytest
 from lodo_studies import LORA, as_record, run, spec_of, target_of, with_altered
 
 from har_jax import config, files, results, storage
-from har_jax.experiments import ensemble
-from har_jax.experiments.fitting import combine_and_test
+from har_jax.experiments import fitting
 from har_jax.train.evaluation import predict
 
 pytestmark = pytest.mark.slow
@@ -31,7 +30,7 @@ def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of
   data = target_of(study_of(out))
   logits = predict(adapter.objective, files.attach(base, adapter), data.validation)
   uniform = {name: np.full(logits.shape, 1 / 3) for name in ('forest', 'rocket')}
-  temperature, _ = ensemble.fit_members(logits.astype(np.float64), uniform, data.validation['label'])
+  temperature, _ = fitting.fit_members(logits.astype(np.float64), uniform, data.validation['label'])
   assert made['ensemble']['encoder_temperature'] == pytest.approx(temperature, rel=1e-3)
   assert list(made['ensemble']['weights']) == ['encoder', 'forest', 'rocket']
   assert sum(made['ensemble']['weights'].values()) == pytest.approx(1)
@@ -40,7 +39,7 @@ def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of
 def test_the_test_part_changes_no_weight(made, study_of, windows, out, tmp_path):
   held_out = target_of(study_of(out)).description.subjects.test
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', set(held_out))
-  again = combine_and_test(spec_of(study_of(out, windows=altered), 'ensemble'), stop=lambda: False)
+  again = fitting.combine_and_test(spec_of(study_of(out, windows=altered), 'ensemble'), stop=lambda: False)
   assert again.ensemble == as_record(made).ensemble
   assert again.test != as_record(made).test
 

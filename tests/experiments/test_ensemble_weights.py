@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from har_jax.experiments import ensemble
+from har_jax.experiments import fitting
 
 _NAMES = ('encoder', 'forest', 'rocket')
 
@@ -27,14 +27,14 @@ def test_weights_minimize_the_log_loss_with_a_prior_of_100_windows_at_2_1_1(wind
     return -np.log(weights @ likelihood).sum() - 100 * np.array([0.5, 0.25, 0.25]) @ np.log(weights)
 
   expected = special.softmax(np.r_[0.0, optimize.minimize(loss, np.zeros(2), tol=1e-10).x])
-  fitted = ensemble._fit_weights(members, labels)
+  fitted = fitting._fit_weights(members, labels)
   assert [fitted[name] for name in _NAMES] == pytest.approx(expected, abs=1e-4)
   assert (fitted['rocket'] > 0.5) == (windows == 2000)
 
 
 def test_without_windows_the_weights_are_2_1_1():
   none = np.empty((0, 3))
-  temperature, weights = ensemble.fit_members(none, {'forest': none, 'rocket': none}, np.empty(0, int))
+  temperature, weights = fitting.fit_members(none, {'forest': none, 'rocket': none}, np.empty(0, int))
   assert (temperature, weights) == (1.0, {'encoder': 0.5, 'forest': 0.25, 'rocket': 0.25})
 
 
@@ -42,12 +42,12 @@ def test_an_overconfident_encoder_gets_its_temperature_before_it_is_weighted():
   members, labels = _drawn(2000)
   others = {'forest': members['forest'], 'rocket': members['encoder']}
   logits = np.log(members['rocket'])  # the best member
-  plain, expected = ensemble.fit_members(logits, others, labels)
-  temperature, weights = ensemble.fit_members(5 * logits, others, labels)
+  plain, expected = fitting.fit_members(logits, others, labels)
+  temperature, weights = fitting.fit_members(5 * logits, others, labels)
   assert temperature == pytest.approx(5 * plain, rel=1e-2)
   assert weights == pytest.approx(expected, abs=1e-2)
 
 
 def test_the_mean_is_weighted_by_member():
   members = {'encoder': np.array([[1.0, 0.0]]), 'forest': np.array([[0.2, 0.8]])}
-  np.testing.assert_allclose(ensemble.average(members, {'encoder': 0.75, 'forest': 0.25}), [[0.8, 0.2]])
+  np.testing.assert_allclose(fitting.average(members, {'encoder': 0.75, 'forest': 0.25}), [[0.8, 0.2]])

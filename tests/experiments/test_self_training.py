@@ -11,7 +11,7 @@ import pytest
 from lodo_studies import QUIET, assert_equal, run, with_altered, without_seconds
 
 from har_jax import experiments, storage
-from har_jax.datasets import balancing, self_training
+from har_jax.datasets import balancing
 from har_jax.errors import Stopped
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
@@ -27,7 +27,7 @@ def test_pseudo_labels_are_the_most_confident_of_each_class():
   logits = np.zeros((8, 3))
   logits[np.arange(8), [0, 0, 0, 0, 0, 2, 2, 2]] = sure
   windows = {'signal': np.arange(8)[:, None, None], 'origin': np.zeros((8, 2))}
-  labeled = self_training.pseudo_labeled(windows, logits, seed=0)
+  labeled = balancing.pseudo_labeled(windows, logits, seed=0)
   # Six tenths of five and of three: 3 and 2.
   pairs = {
     (int(number), int(label))
@@ -41,10 +41,10 @@ def test_pseudo_labels_are_the_most_confident_of_each_class():
 def test_the_teacher_keeps_windows_whose_label_it_predicts():
   windows = {'signal': np.arange(4)[:, None, None], 'label': np.array([0, 1, 1, 2], np.int32)}
   logits = np.eye(3)[[0, 1, 2, 0]]
-  labeled = self_training.filter_by_teacher(windows, logits, seed=0)
+  labeled = balancing.filter_by_teacher(windows, logits, seed=0)
   assert set(labeled['signal'].ravel().tolist()) == {0, 1}
   assert np.bincount(labeled['label']).tolist() == [balancing.MAX_REPEATS] * 2
-  assert len(self_training.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
+  assert len(balancing.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
 
 
 def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ pytest.importorskip('flwr')
 from flower_grid import read_end
 from flwr.app import Array, ArrayRecord, Message
 
-from har_jax.federated import robust
+from har_jax.federated import aggregation
 from har_jax.federated.server import run
 from har_jax.federated.task import load_task
 
@@ -138,7 +138,7 @@ def test_a_client_sends_nothing_to_a_server_that_asks_for_other_than_its_method_
 
 def test_a_mean_that_is_not_finite_leaves_the_variables_as_they_are(grid, server, monkeypatch):
   monkeypatch.setattr(
-    robust, 'aggregate', lambda updates, *_: {path: leaf + np.inf for path, leaf in updates[0].items()}
+    aggregation, 'aggregate', lambda updates, *_: {path: leaf + np.inf for path, leaf in updates[0].items()}
   )
   made = server(rounds=1)
   run(made, grid)

@@ -15,7 +15,7 @@ from har_jax.baselines import relative_features
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
-from har_jax.experiments import recording_head_training
+from har_jax.experiments import supervised_head
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_head import RecordingHead
@@ -78,7 +78,7 @@ def test_a_head_of_sources_is_fitted_to_features_relative_to_each_persons_walkin
   sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol(validation_fraction=0.2))
   given: list[np.ndarray] = []
   monkeypatch.setattr(recording_head, 'fit', lambda *arrays, seed: given.extend(arrays))
-  recording_head_training.fit_to_sources(sources, seed=0)
+  supervised_head.fit_recording_head(sources, seed=0)
   features, labels, classes = given
   walking, sitting = (
     np.unique(features[labels == classes.index(name)], axis=0) for name in ('walking', 'sitting')

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from har_jax import records
-from har_jax.report import figures, statistics, svg
+from har_jax.report import figures, statistics
 
 
 def drawn(draw: Any, *data: Any) -> Figure:
@@ -36,7 +36,7 @@ RUNS = pd.DataFrame(
 
 @pytest.fixture(scope='module')
 def curves() -> str:
-  return svg.render(figures.learning_curves, RUNS, '<b>$x$', named=('a b<c', '1 < "2"'))
+  return figures.render(figures.learning_curves, RUNS, '<b>$x$', named=('a b<c', '1 < "2"'))
 
 
 # --- SVG
@@ -44,16 +44,16 @@ def curves() -> str:
 
 def test_svg_takes_color_and_background_from_the_page(curves):
   assert 'currentColor' in curves
-  assert svg.INK not in curves
+  assert figures.INK not in curves
   assert not re.search(r'#(fff|ffffff|000|000000)\b', curves)
 
 
 def test_svg_is_deterministic(curves):
-  assert curves == svg.render(figures.learning_curves, RUNS, '<b>$x$', named=('a b<c', '1 < "2"'))
+  assert curves == figures.render(figures.learning_curves, RUNS, '<b>$x$', named=('a b<c', '1 < "2"'))
 
 
 def test_svg_ids_and_references_are_its_own(curves):
-  other = svg.render(figures.learning_curves, RUNS, 't', named=('other', 't'))
+  other = figures.render(figures.learning_curves, RUNS, 't', named=('other', 't'))
   ids = re.findall(r' id="([^"]*)"', curves)
   assert len(ids) == len(set(ids)) > 2
   assert not set(ids).intersection(re.findall(r' id="([^"]*)"', other))

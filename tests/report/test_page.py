@@ -14,7 +14,7 @@ pytest.importorskip('jinja2')
 
 from har_jax.cli import main
 from har_jax.errors import UserError
-from har_jax.report import curves, page, svg, tables
+from har_jax.report import curves, figures, page, tables
 
 _VOID = {'meta', 'link', 'br', 'hr', 'img', 'input', 'wbr'}
 
@@ -266,7 +266,7 @@ def test_relative_training_time_starts_at_one(result, monkeypatch):
     [result(method='lora', lora_rank=rank, seconds=seconds) for rank, seconds in ((8, 10.0), (64, 15.0))]
   )
   monkeypatch.setattr(
-    svg, 'render', lambda draw, points, *data, named: points[['x', 'mean']].to_csv(index=False)
+    figures, 'render', lambda draw, points, *data, named: points[['x', 'mean']].to_csv(index=False)
   )
   _, points = curves.ranks(runs, 'ranks')
   assert points.split() == ['x,mean', '8.0,1.0', '64.0,1.5']

@@ -1,6 +1,7 @@
 """A run over a stream: after each domain, what was learned is on disk, and every domain is tested.
 
-The same command goes on after the last finished domain, and ends with the same numbers.
+The same command goes on after the last finished domain, and ends with the same numbers. Its scores are a
+matrix: those on domain j after training on domain i.   d domains.
 """
 
 import contextlib
@@ -11,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from har_jax import files, locks
-from har_jax.continual import scores, strategies
+from har_jax.continual import strategies
 from har_jax.continual.learner import Learner, State, part
 from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch, concatenate
@@ -117,12 +119,38 @@ def _summarize(card: Continual) -> None:
     matrix = np.array([getattr(entry, name) for entry in card.history], float)
     start = np.array([getattr(entry.start, name) if entry.start else np.nan for entry in card.history])
     values = {
-      'average': scores.average(matrix),
-      'forgetting': scores.forgetting(matrix),
-      'forward_transfer': scores.forward_transfer(matrix, start),
+      'average': average(matrix),
+      'forgetting': forgetting(matrix),
+      'forward_transfer': forward_transfer(matrix, start),
     }
     setattr(card, name, {kind: None if np.isnan(value) else float(value) for kind, value in values.items()})
   card.bytes, card.seconds = card.history[-1].bytes, sum(entry.seconds for entry in card.history)
+
+
+def average(matrix: Float[np.ndarray, 'd d']) -> float:
+  """The mean over all domains after the last one."""
+  return float(matrix[-1].mean())
+
+
+def forgetting(matrix: Float[np.ndarray, 'd d']) -> float:
+  """The mean over all domains but the last of the best score so far minus the last score.
+
+  A row without scores, where nothing was trained yet, is NaN; NaN if there is no other than the last.
+  Source: arXiv:1801.10112 (Riemannian walk), equation 3.
+  """
+  before = matrix[:-1, :-1]
+  if np.isnan(before).all():
+    return float('nan')
+  return float((np.nanmax(matrix[:, :-1], axis=0) - matrix[-1, :-1]).mean())
+
+
+def forward_transfer(matrix: Float[np.ndarray, 'd d'], start: Float[np.ndarray, 'd']) -> float:
+  """The mean over all domains but the first of the score just before training on it, minus the start's.
+
+  start: scores of the variables before any training, which answer the same activities.
+  Source: arXiv:1706.08840 (GEM), section 2.
+  """
+  return float((np.diagonal(matrix, offset=1) - start[1:]).mean())
 
 
 def _save_adapters(out: pathlib.Path, learner: Learner, state: State, count: int) -> None:

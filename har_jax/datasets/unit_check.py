@@ -84,23 +84,24 @@ class UnitCheck:
     signals = collections.defaultdict(list)
     for window in windows:
       signals[window.position, window.subject].append(window.signal)
-    axes, factors = collections.defaultdict(list), collections.defaultdict(list)
+    agreements = collections.defaultdict(list)
     for (position, _), person in signals.items():
       some = np.stack(person[:: -(-len(person) // _MAX_WINDOWS)])
       agreement = gyro_agreement.check(some, self._rate_hz)
       if agreement.is_known or agreement.factor is not None:
-        axes[position].append(agreement.gyro is not None)
-        factors[position].append(agreement.factor)
-    for position, are_other in axes.items():
-      count, where = len(are_other), f'{self._name}, {position}'
-      if sum(are_other) > _MOST * count:
-        text = (
-          '%s: gravity turns about other axes than the gyroscope says, for %d of %d people: does it have the '
+        agreements[position].append(agreement)
+    for position, people in agreements.items():
+      turned = [person for person in people if person.gyro is not None]
+      if len(turned) > _MOST * len(people):
+        _LOG.warning(
+          '%s, %s: gravity turns about other axes than the gyroscope says, for %d of %d people: '
+          'does it have the axes and signs of the accelerometer?',
+          *(self._name, position, len(turned), len(people)),
         )
-        _LOG.warning(text + 'axes and signs of the accelerometer?', where, sum(are_other), count)
-      other = [factor for factor in factors[position] if factor is not None]
-      if len(other) > _MOST * count:
-        text = (
-          '%s: gravity turns %.2g times as fast as the gyroscope says, for %d of %d people: are the sampling '
+      factors = [person.factor for person in people if person.factor is not None]
+      if len(factors) > _MOST * len(people):
+        _LOG.warning(
+          '%s, %s: gravity turns %.2g times as fast as the gyroscope says, for %d of %d people: '
+          'are the sampling rate and the unit right?',
+          *(self._name, position, np.median(factors), len(factors), len(people)),
         )
-        _LOG.warning(text + 'rate and the unit right?', where, np.median(other), len(other), count)

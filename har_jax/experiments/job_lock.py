@@ -83,7 +83,11 @@ def exclusive(
 
   try:
     if not is_claimed(folder, identity):
-      _claim(folder, identity)
+      write(path := folder / 'run.json', identity)
+      if not path.exists():
+        raise UserError(
+          f'{path} was written by process 0 and is missing here; give an --out that all processes share'
+        )
     yield stop_if_lost
   finally:
     if lock is not None:
@@ -99,12 +103,3 @@ def is_claimed(folder: Place, identity: Struct) -> bool:
   entries = storage.read(path, to_do=f'delete {folder} to run again')
   records.check_identity(entries, identity, folder)
   return True
-
-
-def _claim(folder: Place, identity: Struct) -> None:
-  path = folder / 'run.json'
-  write(path, identity)
-  if not path.exists():
-    raise UserError(
-      f'{path} was written by process 0 and is missing here; give an --out that all processes share'
-    )

@@ -54,21 +54,15 @@ def clip(updates: Sequence[Variables], start: Variables, factor: float) -> list[
 
   Source: arXiv:1911.07963 (norm clipping), with the round's median as its bound.
   """
-  norms = _norms(updates, start)
+  norms, clipped = _norms(updates, start), [dict(update) for update in updates]
   limits = {name: factor * np.sort(norms[name])[(len(updates) - 1) // 2] for name in norms}
-  return [
-    {
-      path: _shorten(leaf, start[path], limits[collection(path)], norms[collection(path)][number])
-      for path, leaf in update.items()
-    }
-    for number, update in enumerate(updates)
-  ]
-
-
-def _shorten(leaf: np.ndarray, start: np.ndarray, limit: float, norm: float) -> np.ndarray:
-  if norm <= limit:
-    return leaf
-  return (start + (leaf.astype(np.float64) - start) * (limit / norm)).astype(leaf.dtype)
+  for number, update in enumerate(clipped):
+    for path, leaf in update.items():
+      limit, norm = limits[collection(path)], norms[collection(path)][number]
+      if norm > limit:
+        shortened = start[path] + (leaf.astype(np.float64) - start[path]) * (limit / norm)
+        update[path] = shortened.astype(leaf.dtype)
+  return clipped
 
 
 def _norms(updates: Sequence[Variables], start: Variables) -> dict[str, Float[np.ndarray, 'c']]:
@@ -91,11 +85,10 @@ def _trimmed_mean(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*
   return np.sort(leaves, axis=0)[cut : count - cut].mean(axis=0, dtype=np.float64)
 
 
-def _median(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*shape']:
-  return np.median(leaves, axis=0)
-
-
-_MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {'median': _median, 'trimmed_mean': _trimmed_mean}
+_MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+  'median': lambda leaves: np.median(leaves, axis=0),
+  'trimmed_mean': _trimmed_mean,
+}
 
 
 def multi_krum(updates: Sequence[Variables], start: Variables) -> Int[np.ndarray, 'k']:
@@ -107,17 +100,12 @@ def multi_krum(updates: Sequence[Variables], start: Variables) -> Int[np.ndarray
   malicious = max(0, (count - 3) // 2)
   norms = _norms(updates, start)
   units = {name: max(float(np.median(lengths)), _TINY) for name, lengths in norms.items()}
-  changes = np.stack(
-    [
-      np.concatenate(
-        [
-          ((leaf.astype(np.float64) - start[path]) / units[collection(path)]).ravel()
-          for path, leaf in update.items()
-        ]
-      )
-      for update in updates
-    ]
-  )
+  leaves = [
+    np.stack([update[path].astype(np.float64).ravel() for update in updates]) - start[path].ravel()
+    for path in updates[0]
+  ]
+  units_of_leaves = [units[collection(path)] for path in updates[0]]
+  changes = np.concatenate([leaf / unit for leaf, unit in zip(leaves, units_of_leaves, strict=True)], axis=1)
   squares = np.square(changes).sum(axis=1)
   distances = np.sort(squares[:, None] + squares - 2 * changes @ changes.T, axis=1)
   scores = distances[:, 1 : max(2, count - malicious - 1)].sum(axis=1)

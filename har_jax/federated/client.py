@@ -10,7 +10,6 @@ labels        optional: windows per activity to train on
 base          optional
 """
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Mapping
@@ -28,15 +27,8 @@ from har_jax.variables import Variables
 _NUMPY = 'numpy.ndarray'  # Flower's name of our arrays' serialization
 
 
-@dataclasses.dataclass(frozen=True)
-class Participant:
-  """A client's own part: its person, and the folder of its base (None: the bundled one)."""
-
-  person: people.Person
-  base: str | None = None
-
-
-Find = Callable[[Context, Federation], Participant]
+# A client's own part: its person, and the folder of its base (None: the bundled one).
+Find = Callable[[Context, Federation], tuple[people.Person, str | None]]
 
 
 def make(find: Find) -> ClientApp:
@@ -70,16 +62,16 @@ def _begin(message: Message, context: Context, find: Find) -> tuple[people.Perso
   Also if the server asks for what no server of har_jax does.
   """
   federation, request = messages.read_request(message.content.config_records.get('config', {}))
-  participant = find(context, federation)
-  if max(int(part['label'].max()) for part in participant.person.parts) >= len(federation.classes):
+  person, base = find(context, federation)
+  if max(int(part['label'].max()) for part in (person.train, person.later)) >= len(federation.classes):
     raise UserError(f'the windows of this client have more classes than {", ".join(federation.classes)}')
-  task = load_task(federation, participant.base)
+  task = load_task(federation, base)
   if task.checksum != request.checksum:
     raise UserError(
       f'this client has frozen leaves with the checksum {task.checksum[:12]}, the server with '
       f'{request.checksum[:12]}: take the same base, and the same versions of har_jax and JAX'
     )
-  return participant.person, task, request
+  return person, task, request
 
 
 def _variables(task: Task, message: Message) -> Variables:
@@ -109,7 +101,7 @@ def serialized_bytes(content: Any) -> int:
   return len(content.deflate()) + sum(map(serialized_bytes, (content.children or {}).values()))
 
 
-def _from_node(context: Context, federation: Federation) -> Participant:
+def _from_node(context: Context, federation: Federation) -> tuple[people.Person, str | None]:
   """Reads a SuperNode's configuration. Raises UserError if an entry or the person is missing."""
   node = context.node_config
   needed = ('windows', 'target', 'person', 'partition-id')
@@ -123,7 +115,7 @@ def _from_node(context: Context, federation: Federation) -> Participant:
     labels=int(node.get('labels', 0)),
     number=int(node['partition-id']),
   )
-  return Participant(person, node.get('base'))
+  return person, node.get('base')
 
 
 _person = functools.lru_cache(maxsize=4)(people.read_person)

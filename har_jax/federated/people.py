@@ -28,10 +28,6 @@ class Person:
   train: Batch
   later: Batch
 
-  @property
-  def parts(self) -> tuple[Batch, Batch]:
-    return self.train, self.later
-
 
 @dataclasses.dataclass(frozen=True)
 class People:

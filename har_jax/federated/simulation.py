@@ -64,7 +64,7 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
   # After Ray's own handler, which would end this process without a word.
   before = signal.signal(signal.SIGTERM, terminate)
   try:
-    find = functools.partial(_find_participant, archive, server.base)
+    find = functools.partial(_find_person, archive, server.base)
     resources = {'client_resources': {'num_cpus': 1, 'num_gpus': 0.0}}
     run_simulation(app, client.make(find), clients, backend_config=resources)
   except KeyboardInterrupt:
@@ -78,8 +78,7 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
   return files.load_adapter(server.out)
 
 
-def _find_participant(
+def _find_person(
   archive: people.Archive, base: str | None, context: Context, federation: Federation
-) -> client.Participant:
-  number = int(context.node_config['partition-id'])
-  return client.Participant(people.read(archive).clients[number], base)
+) -> tuple[people.Person, str | None]:
+  return people.read(archive).clients[int(context.node_config['partition-id'])], base

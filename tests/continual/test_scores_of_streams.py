@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from har_jax.continual import scores
+from har_jax.continual import run
 
 _MATRIX = np.array([[0.9, 0.3, 0.2], [0.6, 0.8, 0.5], [0.7, 0.6, 0.9]])
 _START = np.array([np.nan, 0.25, 0.6])
@@ -21,5 +21,5 @@ _TRAINED_ONCE = np.array([*np.full((2, 3), np.nan), [0.9, 0.9, 0.9]])  # it forg
   ],
 )
 def test_scores_of_a_stream_are_those_by_hand(matrix, average, forgetting, transfer):
-  measured = scores.average(matrix), scores.forgetting(matrix), scores.forward_transfer(matrix, _START)
+  measured = run.average(matrix), run.forgetting(matrix), run.forward_transfer(matrix, _START)
   assert measured == pytest.approx((average, forgetting, transfer), nan_ok=True)

@@ -33,9 +33,9 @@ class MemoryGrid(Grid):
     self.asked: list[list[int]] = []
     everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients
 
-    def participant(context: Context, federation: Federation) -> client.Participant:
+    def participant(context: Context, federation: Federation) -> tuple[people.Person, str]:
       number = int(context.node_config['partition-id'])
-      return client.Participant(everyone[number], str(base))
+      return everyone[number], str(base)
 
     self._app = client.make(participant)
     self._contexts = {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,8 +21,8 @@ from har_jax.signal import cutting
 _PARTS = ('train', 'validation', 'test')
 
 
-def _fold(folder: pathlib.Path, target: str, protocol: Protocol, seed: int) -> Fold:
-  return Fold(Datasets.open(folder), target, (), protocol, seed)
+def _fold(folder: pathlib.Path, target: str = 'target', *, seed: int = 0, **protocol: Any) -> Fold:
+  return Fold(Datasets.open(folder), target, (), Protocol(**protocol), seed)
 
 
 def _sources(folder: pathlib.Path, names: tuple[str, ...], protocol: Protocol) -> Sources:
@@ -50,10 +51,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 @pytest.mark.parametrize('split', ['subject', 'five_fold', 'window'])
 def test_each_part_has_its_windows_of_the_archive(folder, split):
-  archive, fold = (
-    store.load(folder / 'target'),
-    _fold(folder, 'target', Protocol(split=split), 0).target_windows(),
-  )
+  archive, fold = store.load(folder / 'target'), _fold(folder, split=split).target_windows()
   assert fold.classes == ('walking', 'sitting')  # in the order of recording.ACTIVITIES; eating_soup is none
   mean, deviation = (np.repeat(values, 3) for values in msgspec.structs.astuple(fold.description.normalizer))
   for part in _PARTS:
@@ -71,28 +69,23 @@ def test_each_part_has_its_windows_of_the_archive(folder, split):
 
 
 def test_normalization_depends_on_the_train_part_or_on_all(folder, tmp_path):
-  archive, before = store.load(folder / 'target'), _fold(folder, 'target', Protocol(), 0).target_windows()
+  archive, before = store.load(folder / 'target'), _fold(folder).target_windows()
   signals = np.array(archive.signals)
   signals[before.indices['test']] *= 10
   store.save(dataclasses.replace(archive, signals=signals), tmp_path / 'target')
-  after = _fold(tmp_path, 'target', Protocol(), 0).target_windows()
+  after = _fold(tmp_path).target_windows()
   assert after.description == before.description
   np.testing.assert_array_equal(after.train['signal'], before.train['signal'])
-  on_all = [
-    _fold(path, 'target', Protocol(normalize='dataset'), 0).target_windows() for path in (folder, tmp_path)
-  ]
+  on_all = [_fold(path, normalize='dataset').target_windows() for path in (folder, tmp_path)]
   assert on_all[0].description.normalizer != on_all[1].description.normalizer
 
 
 def test_a_label_budget_changes_train_and_validation_labels_only(folder):
-  full, thin = (
-    _fold(folder, 'target', Protocol(label_budget=budget), 0).target_windows()
-    for budget in ('0.7', '2/class')
-  )
+  full, thin = (_fold(folder, label_budget=budget).target_windows() for budget in ('0.7', '2/class'))
   assert np.bincount(thin.train['label']).tolist() == np.bincount(thin.validation['label']).tolist() == [2, 2]
   np.testing.assert_array_equal(thin.test['signal'], full.test['signal'])
   assert thin.description.normalizer == full.description.normalizer
-  unlabeled, validation = _fold(folder, 'target', Protocol(label_budget='2/class'), 0).unlabeled_windows()
+  unlabeled, validation = _fold(folder, label_budget='2/class').unlabeled_windows()
   assert sorted(unlabeled) == ['origin', 'signal']
   np.testing.assert_array_equal(unlabeled['signal'], full.train['signal'])
   np.testing.assert_array_equal(validation['signal'], full.validation['signal'])
@@ -131,9 +124,7 @@ def positions(tmp_path) -> pathlib.Path:
 
 @pytest.mark.parametrize('split', ['subject', 'window'])
 def test_a_target_has_its_first_position_only(positions, split):
-  many, one = (
-    _fold(positions, name, Protocol(split=split), seed=3).target_windows() for name in ('many', 'one')
-  )
+  many, one = (_fold(positions, name, split=split, seed=3).target_windows() for name in ('many', 'one'))
   assert many.description == one.description
   assert many.description.position == 'torso'
   for part in _PARTS:
@@ -184,7 +175,7 @@ def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(folder, monk
 
 def test_windows_in_physical_units_depend_on_no_other_window(folder):
   protocol, g = Protocol(normalize='none'), 9.80665
-  archive, fold = store.load(folder / 'target'), _fold(folder, 'target', protocol, 0).target_windows()
+  archive, fold = store.load(folder / 'target'), _fold(folder, normalize='none').target_windows()
   train, _ = _sources(folder, ('first', 'second'), protocol).windows()
   assert fold.description.normalizer == records.Normalizer([0.0, 0.0], [g, 1.0])
   for part in _PARTS:
@@ -197,14 +188,12 @@ def test_windows_in_physical_units_depend_on_no_other_window(folder):
 def test_the_official_split_tests_on_the_archives_own_subjects(folder, monkeypatch):
   archive = dataclasses.replace(ARCHIVES['hapt'], test_subjects=('s4', 's1', 'who has no window'))
   monkeypatch.setitem(ARCHIVES, 'target', archive)
-  fold = _fold(folder, 'target', Protocol(split='official'), 0).target_windows()
+  fold = _fold(folder, split='official').target_windows()
   assert fold.description.subjects.test == ['s1', 's4']
 
 
 def test_impossible_folds_name_the_dataset_and_the_flag(folder):
   with pytest.raises(UserError, match=r'target .*--split=subject'):
-    _fold(folder, 'target', Protocol(split='official'), 0).target_windows()
+    _fold(folder, split='official').target_windows()
   with pytest.raises(UserError, match=r'target: .*5 subjects.*walking'):
-    _fold(
-      folder, 'target', Protocol(test_fraction=0.7, validation_fraction=0.25, label_budget='0.1'), 0
-    ).target_windows()
+    _fold(folder, test_fraction=0.7, validation_fraction=0.25, label_budget='0.1').target_windows()

@@ -236,21 +236,23 @@ def _windows(*runs: tuple[str, int, float, int]) -> list[Window]:
   ]
 
 
-def test_the_last_windows_are_held_out_and_their_neighbor_dropped():
-  windows = _windows(('walk', 0, 0.0, 10), ('sit', 0, 20.0, 20))
-  held_out, overlapping = splits.hold_out_last(windows, 0.2, DEFAULT_WINDOWING)
-  assert np.flatnonzero(held_out).tolist() == [8, 9, 26, 27, 28, 29]
-  assert np.flatnonzero(overlapping).tolist() == [7, 25]
-
-
-def test_adjacent_windows_and_other_recordings_do_not_overlap():
-  # Two recordings of the same seconds: the last windows are those of the later recording.
-  windows = _windows(
-    ('walk', 1, 0.0, 5), ('walk', 0, 0.0, 5), ('sit', 0, 10.0, 4), ('sit', 0, 10 + 5 * 1.28, 1)
-  )
-  held_out, overlapping = splits.hold_out_last(windows, 0.2, DEFAULT_WINDOWING)
-  assert np.flatnonzero(held_out).tolist() == [3, 4, 14]
-  assert np.flatnonzero(overlapping).tolist() == [2]
+@pytest.mark.parametrize(
+  ('runs', 'held_out', 'overlapping'),
+  [
+    ((('walk', 0, 0.0, 10), ('sit', 0, 20.0, 20)), [8, 9, 26, 27, 28, 29], [7, 25]),
+    # Two recordings of the same seconds: the last windows are those of the later recording.
+    (
+      (('walk', 1, 0.0, 5), ('walk', 0, 0.0, 5), ('sit', 0, 10.0, 4), ('sit', 0, 10 + 5 * 1.28, 1)),
+      [3, 4, 14],
+      [2],
+    ),
+    # An activity with few windows is trained, and not validated.
+    ((('walk', 0, 0.0, 10), ('sit', 0, 20.0, 10), ('stand_to_sit', 0, 40.0, 1)), [8, 9, 18, 19], [7, 17]),
+  ],
+)
+def test_the_last_windows_are_held_out_and_their_neighbor_dropped(runs, held_out, overlapping):
+  masks = splits.hold_out_last(_windows(*runs), 0.2, DEFAULT_WINDOWING)
+  assert [np.flatnonzero(mask).tolist() for mask in masks] == [held_out, overlapping]
 
 
 @pytest.mark.parametrize('fraction', [0.05, 0.3, 0.99])
@@ -278,10 +280,3 @@ def test_nothing_is_held_out_of_too_few_windows(sitting, fraction):
   )
   assert not held_out.any()
   assert not overlapping.any()
-
-
-def test_an_activity_with_few_windows_is_trained_and_not_validated():
-  runs = (('walk', 0, 0.0, 10), ('sit', 0, 20.0, 10), ('stand_to_sit', 0, 40.0, 1))
-  held_out, overlapping = splits.hold_out_last(_windows(*runs), 0.2, DEFAULT_WINDOWING)
-  assert np.flatnonzero(held_out).tolist() == [8, 9, 18, 19]
-  assert np.flatnonzero(overlapping).tolist() == [7, 17]

@@ -66,6 +66,10 @@ def test_running_statistics_are_those_of_all_windows_together():
     ),
     ({'lora/encoder/up/a': None}, r'missing: lora/encoder/up/a'),
     ({'batch_stats/head/norm_0/var': np.full(3, -1, np.float32)}, r'norm_0/var is a variance below zero'),
+    (
+      {'batch_stats/head/norm_0/mean': np.full(3, 1e20, np.float32)},
+      r'norm_0/mean has a value of 1e\+20, beyond 1e\+06',
+    ),
   ],
 )
 def test_an_update_that_is_none_is_refused_with_its_leaf(changed, named):

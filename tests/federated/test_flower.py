@@ -96,18 +96,16 @@ def test_a_client_that_has_gone_after_the_last_round_is_not_waited_for_forever(g
   assert len(read_end(interrupted)[1].later) == 6
 
 
-def test_a_folder_of_another_federation_is_refused(grid, server):
-  run(server(rounds=1), grid)
-  with pytest.raises(UserError, match=r'made with other settings \(seed\); give another --out'):
-    run(server(rounds=1, seed=1), grid)
-
-
-def test_a_folder_of_another_base_is_refused(grid, server, drawn, tmp_path):
+def test_a_folder_of_another_federation_or_base_is_refused(grid, server, drawn, tmp_path):
   made = server(rounds=1)
   run(made, grid)
-  other = save_base(tmp_path / 'other', lambda init: {path: leaf + 1 for path, leaf in drawn(init).items()})
-  with pytest.raises(UserError, match=r'made with other settings \(base\); give another --out'):
-    run(dataclasses.replace(made, base=str(other)), grid)
+  base = save_base(tmp_path / 'other', lambda init: {path: leaf + 1 for path, leaf in drawn(init).items()})
+  for name, other in (
+    ('seed', server(rounds=1, seed=1)),
+    ('base', dataclasses.replace(made, base=str(base))),
+  ):
+    with pytest.raises(UserError, match=rf'made with other settings \({name}\); give another --out'):
+      run(other, grid)
 
 
 @pytest.mark.parametrize(
@@ -133,25 +131,17 @@ def _not_finite(arrays: Arrays) -> Arrays:
   return {path: np.full_like(leaf, np.nan) for path, leaf in arrays.items()}
 
 
-def test_a_damaged_update_is_refused_and_named(grid, server):
-  made, grid.damage[2] = server(rounds=1), _not_finite
+def test_the_others_go_on_without_clients_that_are_gone_or_send_a_damaged_update(grid, server):
+  made, grid.damage[2], grid.silent = server(rounds=1), _not_finite, {0, 1}
   run(made, grid)
   variables, card = read_end(made)
   (entry,) = card.history
-  assert entry.clients == [0, 1, 3, 4, 5]
-  assert len(entry.refused) == 1
-  assert entry.refused[0].startswith('client at node 98: ')
-  assert 'is not finite' in entry.refused[0]
+  assert entry.clients == [3, 4, 5]
+  *gone, damaged = entry.refused
+  assert gone == ['client at node 100: no answer', 'client at node 99: no answer']
+  assert damaged.startswith('client at node 98: ')
+  assert damaged.endswith(' is not finite')
   assert all(np.isfinite(leaf).all() for leaf in variables.values())
-
-
-def test_the_others_go_on_without_a_client_that_is_gone(grid, server):
-  grid.silent = {0, 1}
-  made = server(rounds=1)
-  run(made, grid)
-  (entry,) = read_end(made)[1].history
-  assert entry.clients == [2, 3, 4, 5]
-  assert entry.refused == ['client at node 100: no answer', 'client at node 99: no answer']
 
 
 def test_without_any_update_the_variables_stay(grid, server):

@@ -88,6 +88,7 @@ def test_the_app_for_flower_has_every_setting_with_its_default():
     ({'rounds': 0}, 'rounds is 0; it must be at least 1'),
     ({'clip_norm': 1.0}, 'both clip_norm and noise_multiplier over 0; they are 1.0 and 0.0'),
     ({'clip_norm': 1.0, 'noise_multiplier': 1.0}, 'needs equal weights'),
+    ({'robust': 'median', 'clip_norm': 1.0}, 'robust median is without differential privacy'),
   ],
 )
 def test_settings_that_do_not_fit_are_refused(changed, named):

@@ -37,6 +37,15 @@ def _batches() -> grain.DatasetIterator:
   return training_batches(_WINDOWS, batch=2, steps=20, seed=0)
 
 
+def _newest(
+  folder: pathlib.Path, batches: grain.DatasetIterator | None = None
+) -> tuple[State, list[dict], float]:
+  """What a restarted run finds: state, history and seconds."""
+  newest = Checkpoints(folder).newest(_state(0), batches or _batches())
+  assert newest is not None
+  return newest
+
+
 def _assert_same(actual: State, expected: State) -> None:
   assert jax.tree.structure(actual) == jax.tree.structure(expected)
   for leaf, expected_leaf in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
@@ -67,12 +76,10 @@ def test_a_restored_state_and_its_batches_continue(checkpoints):
     next(batches)
   history = [{'step': 7, 'score': 0.5, 'seconds': 1.25}]
   checkpoints.save(_state(7), batches, history, 0.5)
-  rest = [each['signal'] for each in batches]
-  again = _batches()
-  found = Checkpoints(checkpoints.folder).newest(_state(0), again)
-  assert found is not None
-  _assert_same(found[0], _state(7))
-  assert found[1] == history
+  rest, again = [each['signal'] for each in batches], _batches()
+  state, read, _ = _newest(checkpoints.folder, again)
+  _assert_same(state, _state(7))
+  assert read == history
   np.testing.assert_array_equal([each['signal'] for each in again], rest)
 
 
@@ -110,12 +117,9 @@ def test_one_without_a_score_is_kept_while_it_is_the_newest(checkpoints):
   assert _kept(checkpoints) == {2}
   checkpoints.save(_state(3), _batches(), history, seconds=1.5)
   assert _kept(checkpoints) == {2, 3}
-  again = Checkpoints(checkpoints.folder)  # as after a restart: scores come from the files
-  found = again.newest(_state(0), _batches())
-  assert found is not None
-  assert int(found[0].step) == 3
-  assert found[2] == 1.5
-  again.save(_state(4), _batches(), [], -6.0)
+  state, _, seconds = _newest(checkpoints.folder)  # as after a restart: scores come from the files
+  assert (int(state.step), seconds) == (3, 1.5)
+  Checkpoints(checkpoints.folder).save(_state(4), _batches(), [], -6.0)
   assert _kept(checkpoints) == {2, 4}
 
 
@@ -128,9 +132,7 @@ def test_a_save_does_not_poll_for_preemption(checkpoints, monkeypatch):
 
 
 def test_restored_arrays_are_on_one_device(saved):
-  found = saved.newest(_state(0), _batches())
-  assert found is not None
-  for leaf in jax.tree.leaves(found[0]):
+  for leaf in jax.tree.leaves(_newest(saved.folder)[0]):
     assert isinstance(leaf, jax.Array)
     assert leaf.sharding.device_set == {jax.devices()[0]}
 
@@ -173,17 +175,24 @@ def test_a_failed_write_is_a_user_error_and_keeps_the_last_checkpoint(checkpoint
   )
   with pytest.raises(UserError, match=rf'{checkpoints.folder}: File too large'):
     checkpoints.save(large, _batches(), [], 1.0)
-  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
-  assert found is not None
-  _assert_same(found[0], _state(1))
+  _assert_same(_newest(checkpoints.folder)[0], _state(1))
 
 
-def test_a_full_disk_is_a_user_error(checkpoints, monkeypatch):
-  def full(*_, **__):
-    raise ValueError("RESOURCE_EXHAUSTED: failed to write: No space left on device [os_error_code='28']")
+@pytest.mark.parametrize(
+  ('says', 'error', 'words'),
+  [  # TensorStore's message on a full disk
+    ("RESOURCE_EXHAUSTED: failed to write [os_error_code='28']", UserError, 'No space left on device'),
+    ('shapes do not match', ValueError, 'shapes do not match'),
+  ],
+)
+def test_a_full_disk_is_a_user_error_and_another_value_error_is_not(
+  checkpoints, monkeypatch, says, error, words
+):
+  def fails(*_, **__):
+    raise ValueError(says)
 
-  monkeypatch.setattr(checkpoints._manager, 'save', full)  # TensorStore's message on a full disk
-  with pytest.raises(UserError, match='No space left on device'):
+  monkeypatch.setattr(checkpoints._manager, 'save', fails)
+  with pytest.raises(error, match=words):
     checkpoints.save(_state(1), _batches(), [], 0.0)
 
 
@@ -196,23 +205,12 @@ def test_too_little_disk_space_is_refused_before_writing(checkpoints, monkeypatc
   assert sorted(path.name for path in checkpoints.folder.iterdir()) == ['1']
 
 
-def test_other_value_errors_are_not_user_errors(checkpoints, monkeypatch):
-  def wrong(*_, **__):
-    raise ValueError('shapes do not match')
-
-  monkeypatch.setattr(checkpoints._manager, 'save', wrong)
-  with pytest.raises(ValueError, match='shapes do not match'):
-    checkpoints.save(_state(1), _batches(), [], 0.0)
-
-
 def test_an_interrupted_save_is_removed(checkpoints):
   checkpoints.save(_state(1), _batches(), [], 0.0)
   partial = checkpoints.folder / '2.orbax-checkpoint-tmp'
   partial.mkdir()
   (partial / 'params').write_text('half')
-  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
-  assert found is not None
-  assert int(found[0].step) == 1
+  assert int(_newest(checkpoints.folder)[0].step) == 1
   assert not partial.exists()
 
 
@@ -220,30 +218,25 @@ def test_an_interrupted_save_is_removed(checkpoints):
 def test_what_a_killed_process_had_still_to_delete_is_deleted_when_the_run_goes_on(
   checkpoints, tmp_path, is_whole
 ):
-  history: list[dict] = []
-  for step, score in ((1, 0.9), (2, 0.5), (3, 0.7)):
-    history.append({'step': step, 'score': score})
-    checkpoints.save(_state(step), _batches(), history, score)
-    if step == 2:
-      shutil.copytree(checkpoints.folder / '2', tmp_path / '2')
+  _save(checkpoints, 0.9, 0.5)
+  shutil.copytree(checkpoints.folder / '2', tmp_path / '2')
+  _save(checkpoints, 0.9, 0.5, 0.7)
   shutil.copytree(tmp_path / '2', checkpoints.folder / '2')
   if not is_whole:
     shutil.rmtree(checkpoints.folder / '2' / 'metrics')
     shutil.rmtree(checkpoints.folder / '2' / 'params')
-  again = Checkpoints(checkpoints.folder)
-  found = again.newest(_state(0), _batches())
-  assert found is not None
-  _assert_same(found[0], _state(3))
-  assert {path.name for path in again.folder.iterdir()} == {'1', '3'}
+  _assert_same(_newest(checkpoints.folder)[0], _state(3))
+  assert _kept(checkpoints) == {1, 3}
 
 
-def _two(checkpoints: Checkpoints) -> tuple[pathlib.Path, pathlib.Path]:
-  """The folders of two checkpoints, the first of which scored better."""
-  history: list[dict] = []
-  for step, score in ((1, 0.9), (2, 0.5)):
-    history.append({'step': step, 'score': score})
-    checkpoints.save(_state(step), _batches(), history, score)
-  return checkpoints.folder / '1', checkpoints.folder / '2'
+def _save(checkpoints: Checkpoints, *scores: float) -> list[pathlib.Path]:
+  """The folders of checkpoints with these scores, which are saved unless they are there."""
+  history = [{'step': step, 'score': score} for step, score in enumerate(scores, start=1)]
+  folders = [checkpoints.folder / str(entry['step']) for entry in history]
+  for number, (folder, score) in enumerate(zip(folders, scores, strict=True), start=1):
+    if not folder.exists():
+      checkpoints.save(_state(number), _batches(), history[:number], score)
+  return folders
 
 
 def _damage(folder: pathlib.Path, item: str) -> None:
@@ -257,56 +250,50 @@ def _damage(folder: pathlib.Path, item: str) -> None:
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_replaced_by_the_next_save(
   checkpoints, caplog, item
 ):
-  first, second = _two(checkpoints)
+  first, second = _save(checkpoints, 0.9, 0.5)
   _damage(second, item)
-  again = Checkpoints(checkpoints.folder)
-  found = again.newest(_state(0), _batches())
-  assert found is not None
-  _assert_same(found[0], _state(1))
-  assert found[1] == [{'step': 1, 'score': 0.9}]
+  state, history, _ = _newest(checkpoints.folder)
+  _assert_same(state, _state(1))
+  assert history == [{'step': 1, 'score': 0.9}]
   assert 'checkpoint 2' in caplog.text
   assert 'damaged and skipped' in caplog.text
-  again.save(_state(2), _batches(), [*found[1], {'step': 2, 'score': 0.5}], 0.5)
-  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
-  assert found is not None
-  _assert_same(found[0], _state(2))
+  again = Checkpoints(checkpoints.folder)
+  again.save(_state(2), _batches(), [*history, {'step': 2, 'score': 0.5}], 0.5)
+  _assert_same(_newest(checkpoints.folder)[0], _state(2))
   _damage(first, 'params')
   with pytest.raises(UserError, match=rf'checkpoint 1 in {checkpoints.folder} .*delete .* and run again'):
     Checkpoints(checkpoints.folder).variables(1, _state(1).trainable | _state(1).statistics)
 
 
 def test_without_a_whole_checkpoint_there_is_none(checkpoints, caplog):
-  for folder in _two(checkpoints):
+  for folder in _save(checkpoints, 0.9, 0.5):
     _damage(folder, 'about')
   assert Checkpoints(checkpoints.folder).newest(_state(0), _batches()) is None
   assert caplog.text.count('skipped') == 2
 
 
 def test_a_damaged_score_costs_the_score_alone(checkpoints, caplog):
-  _, second = _two(checkpoints)
+  _, second = _save(checkpoints, 0.9, 0.5)
   _damage(second, 'metrics')
-  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
-  assert found is not None
-  assert int(found[0].step) == 2
+  assert int(_newest(checkpoints.folder)[0].step) == 2
   assert 'score' in caplog.text
 
 
 def _skips_the_newest(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture, item: str) -> bool:
-  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
-  return found is not None and int(found[0].step) == 1 and f'the sum of {item}' in caplog.text
+  return int(_newest(checkpoints.folder)[0].step) == 1 and f'the sum of {item}' in caplog.text
 
 
 def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(checkpoints, monkeypatch, caplog):
-  checkpoints.save(_state(1), _batches(), [], 0.9)
+  _save(checkpoints, 0.9)
   true_sum = checksums.hash_arrays
   with monkeypatch.context() as patched:  # as if other arrays had been written
     patched.setattr(checksums, 'hash_arrays', lambda arrays: true_sum([*arrays, np.zeros(1)]))
-    checkpoints.save(_state(2), _batches(), [], 0.5)
+    _save(checkpoints, 0.9, 0.5)
   assert _skips_the_newest(checkpoints, caplog, 'batch_stats')
 
 
 def test_the_place_in_the_batches_is_compared_with_its_sum(checkpoints, caplog):
-  _, second = _two(checkpoints)
+  _, second = _save(checkpoints, 0.9, 0.5)
   path = second / 'data' / 'metadata'
   path.write_text(path.read_text().replace('0', '1'))
   assert _skips_the_newest(checkpoints, caplog, 'data')

@@ -58,15 +58,22 @@ def _frozen() -> Variables:
   return {'params/v': jnp.float32(3)}
 
 
+def _step(
+  batch: dict[str, np.ndarray], state: State | None = None, noise: float = 0.0
+) -> tuple[State, float]:
+  step = training_step(Product(noise=noise), _TRAINING, pretrained=False)
+  after, loss = step(state or _start(), _frozen(), batch, _KEY, jnp.int32(10))
+  return after, float(loss)
+
+
 def test_the_loss_is_the_mean_over_windows_of_weight_1():
-  step = training_step(Product(), _TRAINING, pretrained=False)
-  _, loss = step(_start(), _frozen(), _batch([1, 2, 100], [1, 1, 0]), _KEY, jnp.int32(10))
-  assert float(loss) == pytest.approx(2 * 3 * 1.5)
+  state, loss = _step(_batch([1, 2, 100], [1, 1, 0]))
+  assert loss == pytest.approx(2 * 3 * 1.5)
+  assert _step(_batch([1, 2, -50], [1, 1, 0]))[0].trainable == state.trainable  # padding changes nothing
 
 
 def test_a_step_changes_weights_by_the_rate_and_counts_itself():
-  step = training_step(Product(), _TRAINING, pretrained=False)
-  state, _ = step(_start(), _frozen(), _batch([1, 2], [1, 1]), _KEY, jnp.int32(10))
+  state, _ = _step(_batch([1, 2], [1, 1]))
   fraction = 0.5 * (1 + np.cos(np.pi * 0.1))  # the first of ten steps, no warm-up
   assert float(state.trainable['params/w']) == pytest.approx(2 - 0.1 * fraction, rel=1e-5)
   assert int(state.step) == 1
@@ -74,22 +81,10 @@ def test_a_step_changes_weights_by_the_rate_and_counts_itself():
   assert state.trainable.keys() == {'params/w'}
 
 
-def test_padding_changes_nothing():
-  step = training_step(Product(), _TRAINING, pretrained=False)
-  first, other = (
-    step(_start(), _frozen(), _batch([1, x], [1, 0]), _KEY, jnp.int32(10))[0] for x in (1.0, -50.0)
-  )
-  assert float(first.trainable['params/w']) == float(other.trainable['params/w'])
-
-
 def test_noise_depends_on_the_step_and_is_reproducible():
-  step = training_step(Product(noise=1.0), _TRAINING, pretrained=False)
-  batch = _batch([1, 2], [1, 1])
-  state = _start()
+  state, batch = _start(), _batch([1, 2], [1, 1])
   later = dataclasses.replace(state, step=jnp.int32(1))
-  first, again, other = (
-    float(step(s, _frozen(), batch, _KEY, jnp.int32(10))[1]) for s in (state, state, later)
-  )
+  first, again, other = (_step(batch, start, noise=1.0)[1] for start in (state, state, later))
   assert first == again != other
 
 
@@ -103,12 +98,11 @@ def test_equal_runs_share_one_program():
 
 
 def test_several_steps_in_one_program_equal_single_steps():
-  step = training_step(Product(noise=1.0), _TRAINING, pretrained=False)
   state, losses = _start(), []
   batches = [_batch([1, 2], [1, 1]), _batch([3, -1], [1, 0]), _batch([5, 5], [1, 1])]
   for batch in batches[:2]:
-    state, loss = step(state, _frozen(), batch, _KEY, jnp.int32(10))
-    losses.append(float(loss))
+    state, loss = _step(batch, state, noise=1.0)
+    losses.append(loss)
   stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
   train_steps = compiled_steps(Product(noise=1.0), _TRAINING, pretrained=False)
   end, step_losses = train_steps(_start(), _frozen(), stacked, _KEY, jnp.int32(10), np.int32(2))

@@ -5,18 +5,18 @@ import pytest
 from har_jax.errors import UserError, shorten
 
 
-def test_a_short_value_is_shown_as_it_is():
-  assert shorten('Größe 3 µm') == 'Größe 3 µm'
-  assert shorten(1.5) == '1.5'
-
-
-def test_a_long_value_is_cut_and_its_length_told():
-  assert shorten('x' * 5_000_000) == 'x' * 200 + '… (5,000,000 characters)'
-  assert shorten('x' * 200) == 'x' * 200
-
-
-def test_control_characters_are_escaped():
-  assert shorten('a\x1b[2J\x00\nb') == r'a\x1b[2J\x00\nb'
+@pytest.mark.parametrize(
+  ('value', 'shown'),
+  [
+    ('Größe 3 µm', 'Größe 3 µm'),
+    (1.5, '1.5'),
+    ('x' * 200, 'x' * 200),
+    ('x' * 5_000_000, 'x' * 200 + '… (5,000,000 characters)'),
+    ('a\x1b[2J\x00\nb', r'a\x1b[2J\x00\nb'),
+  ],
+)
+def test_a_value_is_shown_as_it_is_but_short_and_printable(value, shown):
+  assert shorten(value) == shown
 
 
 @pytest.mark.parametrize('text', ['y' * 100_000, '\x00' * 100_000, 'a b ' * 100_000])

@@ -46,6 +46,8 @@ def test_a_folder_that_cannot_be_written_is_found_before_it_is_needed(tmp_path):
   for folder in (tmp_path / 'file', tmp_path / 'file' / 'out'):
     with pytest.raises(UserError, match=r'Not a directory; something else is in the way'):
       storage.check_writable(folder)
+    with pytest.raises(UserError, match='something else is in the way: move it, or give another --out'):
+      storage.write(folder / 'seed0.json', {})
   with pytest.raises(UserError, match='cannot write to /proc/out'):
     storage.check_writable(pathlib.Path('/proc/out'))
 
@@ -67,12 +69,6 @@ def test_the_advice_is_that_of_the_error(tmp_path, monkeypatch, number, words):
   with pytest.raises(UserError, match=words) as raised:
     storage.write(tmp_path / 'seed0.json', {})
   assert ('space' in str(raised.value)) == (number == errno.EDQUOT)
-
-
-def test_a_file_in_place_of_a_folder_is_a_user_error(tmp_path):
-  (tmp_path / 'out').write_text('')
-  with pytest.raises(UserError, match='give another --out'):
-    storage.write(tmp_path / 'out' / 'target' / 'seed0.json', {})
 
 
 @pytest.mark.parametrize('text', ['', '{"a": 1', '[1]', '\udcff'.encode(errors='surrogateescape')])

@@ -24,6 +24,11 @@ from har_jax.experiments.stages import run_stages, stages_of
     ({'sources': ('alpha', 'beta')}, 'alpha are the target alpha'),
     ({'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')}, 'alpha are the target alpha'),
     ({'seeds': (0, -1)}, 'seed -1'),
+    ({'batch_runs': 0}, 'lodo_batch_runs is 0'),
+    ({'shard': (2, 2)}, 'shard 2 of 2: the number must be in '),
+    ({'shard': (-1, 2)}, 'shard -1 of 2'),
+    ({'shard': (0, 0)}, 'shard 0 of 0'),
+    ({'shard': (0, 2)}, '1 runs are too few for 2 shards; give at most 1'),
   ],
 )
 def test_an_impossible_study_is_refused(study_of, tmp_path, options, says):
@@ -100,25 +105,6 @@ def test_shards_begin_with_different_methods(study_of, tmp_path):
   assert [run.method for run in whole.runs] == [*methods] * 4
   assert [run.method for run in halves[0]] == [*methods] * 2
   assert [run.method for run in halves[1]] == ['qlora', 'forest', 'full', 'lora'] * 2
-
-
-@pytest.mark.parametrize(
-  ('shard', 'says'),
-  [
-    ((2, 2), 'shard 2 of 2: the number must be in '),
-    ((-1, 2), 'shard -1 of 2'),
-    ((0, 0), 'shard 0 of 0'),
-    ((0, 2), '1 runs are too few for 2 shards; give at most 1'),
-  ],
-)
-def test_an_impossible_shard_is_refused(study_of, tmp_path, shard, says):
-  with pytest.raises(UserError, match=says):
-    study_of(tmp_path, shard=shard)
-
-
-def test_no_run_at_all_batch_runs_is_the_users_error(study_of, tmp_path):
-  with pytest.raises(UserError, match='lodo_batch_runs is 0'):
-    study_of(tmp_path, batch_runs=0)
 
 
 def test_an_identity_holds_the_sum_of_the_windows(study_of, windows, tmp_path):

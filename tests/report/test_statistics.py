@@ -215,40 +215,33 @@ def test_equivalence_is_corrected_over_all_rows(result):
   assert both.to_dict() == pytest.approx({'lora': alone['lora'], 'qlora': 2 * alone['qlora']})
 
 
-def test_no_difference_at_all_is_no_claim(result):
-  section = section_of(full_and_lora(result, [0] * 7))
-  row = cells(section.table, method='lora')
-  assert (row['p of a difference'], row['p of equivalence'], row['verdict']) == ('–', '–', 'undecided')
-
-
-def test_each_p_is_in_its_own_column(result):
-  # All seven are better, by 5 to 11 points: 2 / 2^7 of a difference. None is within a point: t = 7 / 0.8165
-  # above the margin, of six degrees of freedom.
-  row = cells(section_of(full_and_lora(result, range(5, 12))).table, method='lora')
-  assert (row['p of a difference'], row['p of equivalence']) == ('0.016', '1.000')
-
-
-def test_differences_that_are_equal_in_the_table_tie(result):
-  # In floats, 70.1 - 70.0 is less than 80.2 - 80.1. Ranks 1.5, 1.5 and 3: (1.5 - 1.5 + 3) / 6.
-  row = compared(full_and_lora(result, (0.1, -0.1, 5.0), full=(70.0, 80.2, 60.0)))
-  assert row['rank_biserial'] == pytest.approx(0.5)
-
-
-def test_the_same_difference_everywhere_has_no_t_test(result):
-  row = compared(full_and_lora(result, [-3] * 7))
-  # Float noise would let the seven differ by 1e-14.
-  assert (row['wilcoxon_p'], row['rank_biserial']) == (pytest.approx(2 / 2**7), -1.0)
-  assert np.isnan(row['equivalence_p'])
-  assert row['verdict'] == 'worse'
-
-
-def test_one_subject_is_shown_and_not_tested(result):
-  results = full_and_lora(result, [-5], full=[80])
-  row = compared(results)
-  shown = cells(section_of(results).table, method='lora')
-  assert shown['macro-F1 − full, points'] == '-5.0 (-5.0 to -5.0)'
-  assert np.isnan([row['wilcoxon_p'], row['equivalence_p']]).all()
-  assert row['verdict'] == 'undecided'
+@pytest.mark.parametrize(
+  ('full', 'differences', 'shown'),
+  [
+    # All seven are better, by 5 to 11 points: 2 / 2^7 of a difference. None is within a point: t = 7 / 0.8165
+    # above the margin, of six degrees of freedom.
+    (FULL, range(5, 12), {'p of a difference': '0.016', 'p of equivalence': '1.000', 'verdict': 'better'}),
+    (FULL, [0] * 7, {'p of a difference': '–', 'p of equivalence': '–', 'verdict': 'undecided', 'r': '–'}),
+    # The same difference everywhere has no t test: float noise would let the seven differ by 1e-14.
+    (
+      FULL,
+      [-3] * 7,
+      {'p of a difference': '0.016', 'p of equivalence': '–', 'verdict': 'worse', 'r': '-1.00'},
+    ),
+    # In floats, 70.1 - 70.0 is less than 80.2 - 80.1. Ranks 1.5, 1.5 and 3: (1.5 - 1.5 + 3) / 6.
+    ((70.0, 80.2, 60.0), (0.1, -0.1, 5.0), {'r': '+0.50'}),
+    # One subject is shown and not tested.
+    (
+      [80],
+      [-5],
+      {'macro-F1 − full, points': '-5.0 (-5.0 to -5.0)', 'p of a difference': '–', 'p of equivalence': '–'}
+      | {'verdict': 'undecided'},
+    ),
+  ],
+)
+def test_the_row_of_a_comparison(result, full, differences, shown):
+  row = cells(section_of(full_and_lora(result, differences, full=full)).table, method='lora')
+  assert {name: row[name] for name in shown} == shown
 
 
 # --- what is said

@@ -1,8 +1,24 @@
 """Tables VI and VII, and what rotation, the split and pretraining change: figures worked out by hand."""
 
+import pytest
 from report_rows import cells, product, runs
 
 from har_jax.report import markdown, sweeps, tables
+
+
+@pytest.mark.parametrize(
+  ('table', 'settings'),
+  [
+    (sweeps.table6, [{'method': 'lora', 'lora_rank': 8}, {'method': 'lora', 'lora_alpha': 1.0}]),
+    (sweeps.table7, [{}, {'method': 'lora'}]),
+    (lambda made: tables.sections(made)['rotation'], [{}, {'method': 'lora'}]),
+    (sweeps.ablations, [{}]),
+    (sweeps.leakage, [{'split': 'window', 'model_width': 96}, {}]),
+    (sweeps.pretraining, [{}, {'method': 'lora'}]),
+  ],
+)
+def test_runs_that_differ_in_nothing_or_in_more_are_not_compared(result, table, settings):
+  assert table(runs([result(**options) for options in settings])) == []
 
 
 def one(sections):
@@ -33,11 +49,6 @@ def test_published_ranks_are_of_one_target_alone(result):
   hapt = [result(target='hapt', method='lora', lora_rank=rank) for rank in (8, 7)]
   section = one(sweeps.table6(runs(hapt)))
   assert cells(section.table, lora_rank='7')['published s'] == '–'
-
-
-def test_ranks_of_runs_that_differ_otherwise_are_no_sweep(result):
-  results = [result(method='lora', lora_rank=8), result(method='lora', lora_rank=32, lora_alpha=1.0)]
-  assert sweeps.table6(runs(results)) == []
 
 
 # --- VII, labels
@@ -78,7 +89,6 @@ def test_each_split_has_its_sweep(result):
     'Table VII. Labels: study, subject-wise split',
     'Table VII. Labels: study, window-wise split (optimistic)',
   ]
-  assert sweeps.table7(runs([result(), result(method='lora')])) == []
 
 
 # --- rotation and other ablations
@@ -99,11 +109,6 @@ def test_what_rotation_gives_in_points(result):
   assert row['10.0 − 0.0, points'] == '+3.0 ± 0.0'
   assert cells(section.table, target=markdown.MEAN)['10.0 − 0.0, points'] == '+2.0'
   assert set(section.table['method']) == {'full'}
-
-
-def test_without_a_pair_there_is_no_gain(result):
-  assert tables.sections(runs([result(), result(method='lora')]))['rotation'] == []
-  assert sweeps.ablations(runs([result()])) == []
 
 
 def test_an_ablation_compares_runs_that_differ_in_it_alone(result):
@@ -133,10 +138,6 @@ def test_the_leakage_in_points(result):
   assert row['seeds'] == 'n=2'
 
 
-def test_splits_of_other_experiments_are_not_compared(result):
-  assert sweeps.leakage(runs([result(split='window', model_width=96), result()])) == []
-
-
 # --- pretraining
 
 
@@ -158,7 +159,3 @@ def test_pretrainings_worth_by_budget_and_on_average(result):
   assert points[markdown.MEAN, '0.7', 'lora'] == '+3.0'  # of 8 and -2
   # dsads was not run with few labels, so there is no mean of targets.
   assert (markdown.MEAN, '0.1', 'full') not in points
-
-
-def test_without_scratch_pretraining_has_no_known_worth(result):
-  assert sweeps.pretraining(runs([result(), result(method='lora')])) == []

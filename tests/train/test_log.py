@@ -64,21 +64,17 @@ def test_a_resumed_run_drops_later_damaged_and_incomplete_lines(tmp_path):
   ]
 
 
-def test_tensorboard_events_are_written(tmp_path):
-  log = _log(tmp_path)
-  log.step(1, 0.5)
-  log.close()
-  (events,) = tmp_path.glob('events.out.tfevents.*')
+def test_tensorboard_events_are_written_and_without_tensorboardx_the_lines_alone(tmp_path, monkeypatch):
+  for folder in (tmp_path / 'with', tmp_path / 'without'):
+    folder.mkdir()
+    log = _log(folder)
+    log.step(1, 0.5)
+    log.validation(1, {'macro_f1': 0.5})
+    log.close()
+    monkeypatch.setitem(sys.modules, 'tensorboardX', None)
+  (events,) = (tmp_path / 'with').glob('events.out.tfevents.*')
   assert b'loss' in events.read_bytes()
-
-
-def test_without_tensorboardx_the_lines_are_written(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, 'tensorboardX', None)
-  log = _log(tmp_path)
-  log.step(1, 0.5)
-  log.validation(1, {'macro_f1': 0.5})
-  log.close()
-  assert [path.name for path in tmp_path.iterdir()] == ['log.jsonl']
+  assert [path.name for path in (tmp_path / 'without').iterdir()] == ['log.jsonl']
 
 
 def test_the_progress_bar_says_compiling_and_leaves_it_out_of_the_rate(tmp_path, capsys, monkeypatch):

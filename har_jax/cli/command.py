@@ -141,7 +141,10 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
     sys.stdout.reconfigure(errors='replace')  # terminals without ±, or without the letters of a file's names
   try:
     _parse(module, arguments)
-    _check_out(module.FLAGS)
+    if 'out' in module.FLAGS and module.FLAGS.out:  # refused now, not after hours of work
+      from har_jax import storage
+
+      storage.check_writable(storage.place(module.FLAGS.out))
     _main(module)
   except (flags.Error, UserError) as error:
     is_of_recording = 'frame' in module.FLAGS
@@ -217,14 +220,6 @@ def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
     module.FLAGS[names[i]].parse(word)
 
 
-def _check_out(values: flags.FlagValues) -> None:
-  """Raises UserError where the command could not write its output: now, not after hours of work."""
-  if 'out' in values and values.out:
-    from har_jax import storage
-
-    storage.check_writable(storage.place(values.out))
-
-
 def _fail(message: str, code: int) -> int:
   if message:
     print(message, file=sys.stderr)
@@ -249,19 +244,15 @@ def flag_text(flag: flags.Flag[Any], *, full: bool = True) -> str:
   is_shown = flag.default not in (None, []) and '(default:' not in flag.help
   default = f' (default: {str(flag.default_as_str).strip(chr(39))})' if is_shown else ''
   text = flag.help
-  if '{methods}' in text:
-    text = text.replace(
-      '{methods}', _all_methods() if full else 'linear, full, lora, qlora, … (all: --helpfull)'
-    )
+  if '{methods}' in text and full:
+    from har_jax.methods import METHODS  # late: it imports JAX, which takes a second
+
+    float_forms = [name for name in METHODS if name.removeprefix('q') not in METHODS or name[0] != 'q']
+    alone = ' and '.join(name for name in float_forms if f'q{name}' not in METHODS)
+    over_four_bits = f'over kernels in four bits: the same with a q in front (but {alone})'
+    text = text.replace('{methods}', f'{", ".join(float_forms)}; {over_four_bits}')
+  text = text.replace('{methods}', 'linear, full, lora, qlora, … (all: --helpfull)')
   return f'--{"[no]" * flag.boolean}{flag.name}: {text}{default}'
-
-
-def _all_methods() -> str:
-  from har_jax.methods import METHODS  # late: it imports JAX, which takes a second
-
-  float_forms = [name for name in METHODS if name.removeprefix('q') not in METHODS or name[0] != 'q']
-  alone = ' and '.join(name for name in float_forms if f'q{name}' not in METHODS)
-  return f'{", ".join(float_forms)}; over kernels in four bits: the same with a q in front (but {alone})'
 
 
 def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:

@@ -32,7 +32,7 @@ _NEW_OBJECTS = 100_000  # between two searches for cycles; 700 by default
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a command and returns its exit code; `sys.argv` by default. Without a command, lists them."""
   if arguments is None:  # this process is the command's own
-    with _own_process(), _rare_searches_for_cycles():
+    with _own_process():
       return main(sys.argv[1:])
   try:
     code = _run(arguments)
@@ -47,38 +47,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _own_process() -> Iterator[None]:
-  """Makes SIGTERM end a command as Ctrl-C does. Either is silent while the process ends: all is written."""
+  """Makes SIGTERM end a command as Ctrl-C does. Either is silent while the process ends: all is written.
+
+  Makes Python look seldom for unused objects that refer to each other: to import JAX and pandas makes a
+  million objects that stay, and to look through them again takes a quarter of the time of a short command.
+  """
 
   def terminate(*_: object) -> None:
     raise Terminated
 
   signal.signal(signal.SIGTERM, terminate)
-  try:
-    yield
-  finally:
-    for number in (signal.SIGTERM, signal.SIGINT):
-      if signal.getsignal(number) != signal.SIG_IGN:
-        signal.signal(number, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _rare_searches_for_cycles() -> Iterator[None]:
-  """Makes Python look seldom for unused objects that refer to each other, until the process ends.
-
-  To import JAX and pandas makes a million objects that stay. To look through them again and again takes a
-  quarter of a short command's time.
-  """
   gc.set_threshold(_NEW_OBJECTS)
   try:
     yield
   finally:
     gc.freeze()  # the last search, at the end of the process, skips what is there
+    for number in (signal.SIGTERM, signal.SIGINT):
+      if signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _run(arguments: Sequence[str]) -> int:
   name, *flags = arguments or ['--help']
   if name in ('--help', '-h'):
-    print(_overview())
+    print(
+      'har-jax <command> --flag=value; har-jax <command> --help lists the flags. --version: the version.\n'
+    )
+    for command_name in COMMANDS:
+      print(f'  {command_name:<10} {(load(command_name).__doc__ or "").splitlines()[0]}')
     return 0
   if name == '--version':
     print(f'har_jax {__version__}')
@@ -92,17 +88,6 @@ def _run(arguments: Sequence[str]) -> int:
 def load(name: str) -> types.ModuleType:
   """A command's module: its `FLAGS`, its `main`, and its docstring for --help."""
   return importlib.import_module(f'har_jax.cli.{name}')
-
-
-def _overview() -> str:
-  lines = [f'  {name:<10} {(load(name).__doc__ or "").splitlines()[0]}' for name in COMMANDS]
-  return '\n'.join(
-    [
-      'har-jax <command> --flag=value; har-jax <command> --help lists the flags. --version: the version.',
-      '',
-      *lines,
-    ]
-  )
 
 
 if __name__ == '__main__':

@@ -63,7 +63,10 @@ def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool
           '--distributed needs none of --coordinator, --processes, --process: the cluster lists them'
         )
     elif is_single:
-      return _sigterm_flag()
+      received: list[int] = []
+      for number in (signal.SIGTERM, getattr(signal, 'SIGBREAK', signal.SIGTERM)):  # Ctrl-Break, of Windows
+        signal.signal(number, lambda number, _: received.append(number))
+      return lambda: bool(received)
     elif address is None or count is None or index is None:
       raise UserError('--coordinator, --processes and --process belong together; give all three or none')
     elif index >= count:
@@ -84,14 +87,6 @@ def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool
     return lambda: multihost_utils.reached_preemption_sync_point(next(calls))
 
   return join
-
-
-def _sigterm_flag() -> Callable[[], bool]:
-  """Handles SIGTERM from now on; returns whether it has come."""
-  received: list[int] = []
-  for number in (signal.SIGTERM, getattr(signal, 'SIGBREAK', signal.SIGTERM)):  # Ctrl-Break, of Windows
-    signal.signal(number, lambda number, _: received.append(number))
-  return lambda: bool(received)
 
 
 def _turn_interrupts_into_sigterm() -> None:

@@ -100,7 +100,9 @@ def choose(
   is_encoder_too_slow = False
   is_first = {name: METHODS[name].fits_head and labels < FEW_LABELS for name in RANKED}
   for name in sorted(RANKED, key=lambda name: not is_first[name]):
-    fit = _with_rank(fit_of, name, budget)
+    fit, limit_kb = fit_of(name), budget.max_adapter_kb or math.inf
+    while fit.rank is not None and fit.rank > 1 and fit.file_bytes() > 1e3 * limit_kb:
+      fit = fit_of(name, fit.rank // 2)
     trains_encoder = not all(map(in_head, fit.prepared.trainable))
     if trains_encoder and is_encoder_too_slow:
       continue
@@ -115,15 +117,6 @@ def choose(
     misses.append((_excess(plan.predicted, budget), plan))
   _, nearest = min(misses, key=lambda miss: miss[0])
   raise UserError(f'no method fits {budget}; the nearest is {nearest}')
-
-
-def _with_rank(fit_of: FitOf, name: str, budget: Budget) -> Fit:
-  """Fit with the largest rank, of the one given and its halves, whose file fits; else rank 1."""
-  fit = fit_of(name)
-  limit_kb = budget.max_adapter_kb or math.inf
-  while fit.rank is not None and fit.rank > 1 and fit.file_bytes() > 1e3 * limit_kb:
-    fit = fit_of(name, fit.rank // 2)
-  return fit
 
 
 def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int) -> Plan:

@@ -52,7 +52,14 @@ def _is_copy(recording: Recording) -> bool:
 def find_in_gravity(reading: Reading) -> Iterator[str]:
   """Finds noise, and gravity that has another length in some directions. Units must be right."""
   yield from _noise(reading)
-  yield from _gravity_at_rest(reading)
+  errors = still.find_rest(recording.acc for recording in reading.recordings).errors
+  lengths = STANDARD_GRAVITY_M_S2 + errors
+  if (np.abs(errors) > _LARGEST_ERROR_M_S2).sum() >= _FEW_STRETCHES:
+    yield (
+      f'At rest gravity is {lengths.min():.3g} to {lengths.max():.3g} m/s² long: an axis of the '
+      'accelerometer has a bias, or another gain. har-jax check tells which, if the device lies for some '
+      'seconds on each of its six sides.'
+    )
 
 
 def _noise(reading: Reading) -> Iterator[str]:
@@ -70,17 +77,6 @@ def _noise(reading: Reading) -> Iterator[str]:
     yield (
       f'The accelerometer has noise of {noise:.2g} m/s² even when it moves least, which hides small '
       f'movements: that of phones is under {_USUAL_NOISE_M_S2:g}.'
-    )
-
-
-def _gravity_at_rest(reading: Reading) -> Iterator[str]:
-  errors = still.find_rest(recording.acc for recording in reading.recordings).errors
-  lengths = STANDARD_GRAVITY_M_S2 + errors
-  if (np.abs(errors) > _LARGEST_ERROR_M_S2).sum() >= _FEW_STRETCHES:
-    yield (
-      f'At rest gravity is {lengths.min():.3g} to {lengths.max():.3g} m/s² long: an axis of the '
-      'accelerometer has a bias, or another gain. har-jax check tells which, if the device lies for some '
-      'seconds on each of its six sides.'
     )
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool
 
 from har_jax import files, recordings
-from har_jax.config import Windowing
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.recognizer import comparison
@@ -21,9 +20,8 @@ from har_jax.recognizer.calibration import Calibration, calibrate
 from har_jax.recognizer.comparison import Comparison
 from har_jax.recognizer.parameters import Base, TrainingChanges
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recordings import Reading, ReadingOptions, Source
+from har_jax.recordings import ReadingOptions, Source
 from har_jax.recordings.infer import Findings, Tell
-from har_jax.signal.cutting import Window
 from har_jax.timeline import rate_check
 
 if TYPE_CHECKING:
@@ -135,7 +133,13 @@ def adapt(
   reading, _ = rate_check.read(pretrained, recording, frame, findings, labels=labels, **read_options)
   findings.warn(*reading.warnings, *recordings.check(reading, pretrained.windowing))
   dropped: collections.Counter[str] = collections.Counter()
-  windows = _labeled_windows(reading, pretrained.windowing, dropped)
+  windows = recordings.to_windows(reading, pretrained.windowing, dropped=dropped)
+  if len(names := sorted({window.activity for window in windows})) < 2:
+    raise UserError(
+      f'{f"only {names[0]} has" if names else "no activity has"} labeled windows, and at least two must have '
+      f'them: label each for {pretrained.windowing.seconds:g} s or more at a time, in a column of the '
+      'recording or with labels='
+    )
   held_out, overlapping = splits.hold_out_last(windows, validation_fraction, pretrained.windowing)
   dropped[OVERLAPPING] = int(overlapping.sum())
   signals = np.stack([window.signal for window in windows])[~overlapping]
@@ -169,21 +173,6 @@ def adapt(
   are_apart = not np.isin(file_of_window[held_out], file_of_window[~held_out]).any()
   said = findings.notes, findings.warnings
   return Adapted(recognizer, counts, compared, calibration, dropped, are_apart, *said)
-
-
-def _labeled_windows(
-  reading: Reading, windowing: Windowing, dropped: collections.Counter[str]
-) -> list[Window]:
-  """Raises UserError unless they are of two activities."""
-  windows = recordings.to_windows(reading, windowing, dropped=dropped)
-  activities = sorted({window.activity for window in windows})
-  if len(activities) < 2:
-    labeled = f'only {activities[0]} has' if activities else 'no activity has'
-    raise UserError(
-      f'{labeled} labeled windows, and at least two must have them: label each for {windowing.seconds:g} s '
-      'or more at a time, in a column of the recording or with labels='
-    )
-  return windows
 
 
 def _count(

@@ -103,20 +103,14 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     for first, stop, code in _equal_runs(codes):
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
       mean = float(confidence[first:stop].mean())
-      possible = _join_sets(predictions, slice(part.start + first, part.start + stop), code)
+      possible: tuple[str, ...] = ()
+      if predictions.sets is not None and code != _NOT_WORN:
+        is_in_set = predictions.sets[part][first:stop].mean(axis=0) >= _IN_SET
+        possible = tuple(
+          name for number, name in enumerate(predictions.classes) if is_in_set[number] or number == code
+        )
       bouts.append(Bout(recording, float(edges[first]), float(edges[stop]), activity, mean, possible))
   return bouts
-
-
-def _join_sets(predictions: Predictions, windows: slice, code: int) -> tuple[str, ...]:
-  if predictions.sets is None or code == _NOT_WORN:
-    return ()
-  shares = predictions.sets[windows].mean(axis=0)
-  return tuple(
-    name
-    for number, (name, share) in enumerate(zip(predictions.classes, shares, strict=True))
-    if share >= _IN_SET or number == code
-  )
 
 
 def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:

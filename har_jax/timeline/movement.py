@@ -50,8 +50,16 @@ class Movement:
 def measure(bouts: Sequence[Bout], reading: Reading, clock: Clock) -> Movement:
   """Measures the movement in bouts of a reading, which are in order of time."""
   names = [language.common_name(bout.activity) for bout in bouts]
-  gaits = [_count(bout, name, reading) for bout, name in zip(bouts, names, strict=True)]
-  counted, cadence = [gait[0] for gait in gaits], [gait[1] for gait in gaits]
+  counted, cadence = [], []
+  for bout, name in zip(bouts, names, strict=True):
+    count, rate = math.nan, math.nan
+    if name in _STRIDE_S:
+      acc = reading.recordings[bout.recording].acc
+      # The same samples, however the times of a file or a table are rounded.
+      part = slice(*np.searchsorted(acc.time_s, (bout.start_s - _SLACK_S, bout.stop_s - _SLACK_S)))
+      count, rate = steps.count_steps(Samples(acc.time_s[part], acc.values[part]), _STRIDE_S[name])
+    counted.append(count)
+    cadence.append(rate)
   parts = list(zip(bouts, names, cadence, strict=True))
   walks = [(bout.length_s, rate) for bout, name, rate in parts if name in _WALKING and not math.isnan(rate)]
   lengths_s, rates = zip(*walks, strict=True) if walks else ((), ())
@@ -85,15 +93,6 @@ def sentences(summary: dict[str, Any]) -> list[str]:
         f'{bouts} of {kind["bout_minutes"]:.0f} minutes or more.'
       )
   return lines
-
-
-def _count(bout: Bout, name: str, reading: Reading) -> tuple[float, float]:
-  if name not in _STRIDE_S:
-    return math.nan, math.nan
-  acc = reading.recordings[bout.recording].acc
-  # The same samples, however the times of a file or a table are rounded.
-  part = slice(*np.searchsorted(acc.time_s, (bout.start_s - _SLACK_S, bout.stop_s - _SLACK_S)))
-  return steps.count_steps(Samples(acc.time_s[part], acc.values[part]), _STRIDE_S[name])
 
 
 def _summarize(bouts: Sequence[Bout], clock: Clock, part: float, least_min: float) -> dict[str, float]:

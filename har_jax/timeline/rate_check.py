@@ -77,8 +77,21 @@ def check(
   corrected = [
     _correct(recording, findings[file]) for recording, file in zip(reading.recordings, files, strict=True)
   ]
-  doubts += _warn_of_slow(expected, rates_hz(reading), windowing)
-  doubts += _warn_of_pace(reading) if reading.has_gyro else []
+  trained_hz = () if expected is None else expected.rates_hz
+  doubts += [
+    f'The {sensor} runs at {hz:.3g} Hz, at {usual_hz:.3g} Hz in training: quick movements look different.'
+    for sensor, hz, usual_hz in zip(
+      ('accelerometer', 'gyroscope'), rates_hz(reading), trained_hz, strict=False
+    )
+    if hz < min(_SLOWER * usual_hz, _FAST_ENOUGH * windowing.rate_hz)
+  ]
+  odds = pace.check(_evenly_spaced(reading.recordings, reading, pace.WINDOWING)) if reading.has_gyro else None
+  if odds is not None and odds.factor is not None:
+    words = 'twice as fast as people are' if odds.factor > 1 else 'half as fast as people are'
+    doubts.append(
+      f'Most movements are about {words}, for their strength: the sampling rate or the unit of time may be '
+      f'wrong. Divide a rate given by hand by {odds.factor:g}.'
+    )
   return dataclasses.replace(reading, recordings=corrected, notes=notes, warnings=doubts), findings
 
 
@@ -131,28 +144,4 @@ def _warn_of_opposite(signals: Mapping[str, Float[np.ndarray, 'w n 6']]) -> list
     f'{name}: gravity points opposite to that of the other files: the app or the device has another sign of '
     'acceleration, or the device is worn upside down. Read it alone, with frame=flip if answers look wrong.'
     for name in names[: 1 if len(directions) == 2 else None]
-  ]
-
-
-def _warn_of_slow(
-  expected: SignalSummary | None, rates_hz: tuple[float, ...], windowing: Windowing
-) -> list[str]:
-  """A sentence if a sensor is much slower than in training."""
-  trained_hz = () if expected is None else expected.rates_hz
-  return [
-    f'The {sensor} runs at {hz:.3g} Hz, at {usual_hz:.3g} Hz in training: quick movements look different.'
-    for sensor, hz, usual_hz in zip(('accelerometer', 'gyroscope'), rates_hz, trained_hz, strict=False)
-    if hz < min(_SLOWER * usual_hz, _FAST_ENOUGH * windowing.rate_hz)
-  ]
-
-
-def _warn_of_pace(reading: Reading) -> list[str]:
-  """A sentence if movements are not as quick as people's."""
-  factor = pace.check(_evenly_spaced(reading.recordings, reading, pace.WINDOWING)).factor
-  if factor is None:
-    return []
-  words = 'twice as fast as people are' if factor > 1 else 'half as fast as people are'
-  return [
-    f'Most movements are about {words}, for their strength: the sampling rate or the unit of time may be '
-    f'wrong. Divide a rate given by hand by {factor:g}.'
   ]

@@ -101,7 +101,9 @@ def recognize(
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
   if second is not None:
     answering = recognizer if second_adapter is None else _load(second_adapter, base)
-    other = _read_second(answering, second, frame, options)
+    other = _without_labels(rate_check.read(answering, second, frame, Findings(), **options)[0])
+    doubts = other.warnings + recordings.check(other, answering.windowing)
+    other = dataclasses.replace(other, warnings=[f'Second device: {doubt}' for doubt in doubts])
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
   together = None
   if second is not None:
@@ -152,13 +154,6 @@ def _load(adapter: Adapter | None, base: str | os.PathLike[str] | None) -> Recog
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'{adapter} has a base without a head and no adapter: adapt it first')
   return recognizer
-
-
-def _read_second(recognizer: Recognizer, second: Source, frame: str, options: ReadingOptions) -> Reading:
-  """The second device's recording, checked as the first; its warnings say that they are of it."""
-  reading = _without_labels(rate_check.read(recognizer, second, frame, Findings(), **options)[0])
-  doubts = reading.warnings + recordings.check(reading, recognizer.windowing)
-  return dataclasses.replace(reading, warnings=[f'Second device: {doubt}' for doubt in doubts])
 
 
 def _without_labels(reading: Reading) -> Reading:

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import difflib
 import pathlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from har_jax.errors import UserError, shorten
@@ -22,7 +23,7 @@ from har_jax.recordings.formats import (
 from har_jax.recordings.formats.export import Export, Format
 from har_jax.recordings.labels import Labels
 from har_jax.recordings.opening import is_table, open_table
-from har_jax.recordings.tables import NoRecording, Table, printable
+from har_jax.recordings.tables import NoRecording, printable
 
 if TYPE_CHECKING:
   import pandas as pd
@@ -54,24 +55,18 @@ def is_recording(file: File) -> bool:
   return file.suffix in _SUFFIXES and not file.stem.lower().endswith(LABELS_ENDING)
 
 
-def _open_labels(path: 'pathlib.Path | pd.DataFrame') -> Table:
-  """A file of labels, or a DataFrame, as a table. Raises UserError: no such file, or no table."""
+def read_labels(path: 'pathlib.Path | pd.DataFrame') -> Labels:
+  """A file of labels, or a DataFrame: a table, or Sensor Logger's Annotation.csv. Raises UserError."""
   if not isinstance(path, pathlib.Path):
-    return tables.make_table(pathlib.Path('labels'), path)
+    return labels.read_labels(tables.make_table(pathlib.Path('labels'), path))
   if not path.is_file():
     raise UserError(f'no file {path}: give a CSV file with the columns start, end and activity')
   file = user_files.make_file(path)
   if not is_table(file):
     raise UserError(f'{path} is none of {", ".join(opening.SUFFIXES)}: write the labels as CSV')
-  return open_table(file)
-
-
-def read_labels(path: 'pathlib.Path | pd.DataFrame') -> Labels:
-  """A file of labels, or a DataFrame: a table, or Sensor Logger's Annotation.csv. Raises UserError."""
-  table = _open_labels(path)
-  annotated = None
-  if isinstance(path, pathlib.Path) and set(table.names) >= sensor_logger.ANNOTATION_COLUMNS:
-    annotated = sensor_logger.read_annotations(user_files.make_file(path))
+  table = open_table(file)
+  is_annotation = set(table.names) >= sensor_logger.ANNOTATION_COLUMNS
+  annotated = sensor_logger.read_annotations(file) if is_annotation else None
   return labels.read_labels(table) if annotated is None else annotated
 
 
@@ -82,27 +77,12 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
   folder.
   """
   if path.is_file():
-    exports, warnings = _find_in_file(user_files.list_siblings(path))
-    return _distinguish(exports), warnings
-  if not path.is_dir():
+    found = _find_in_file(user_files.list_siblings(path))
+  elif path.is_dir():
+    found = _find_in_folder(path, ignored)
+  else:
     raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list_formats()}')
-  files = user_files.list_folder(path)
-  if exports := _find_together(files):
-    return _distinguish(exports), _warn_of_folders(path, files)
-  exports, warnings = _find_one_by_one(files, ignored)
-  has_recordings = bool(exports)
-  for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
-    below = user_files.list_folder(child)
-    if together := _find_together(below):
-      exports += together
-    elif not has_recordings:
-      _extend(exports, warnings, _find_one_by_one(below, ignored))
-    elif tables := [f'{child.name}/{file.name}' for file in below.top if is_table(file)]:
-      warnings.append(f'Not read: {shorten(", ".join(tables))}, as {path} holds recordings itself.')
-  if not exports:
-    first = f'. {warnings[0]}' if warnings else ''
-    raise UserError(f'{path} holds no recording: {_list_formats()}{first}')
-  return _distinguish(exports), warnings
+  return _distinguish(_exports(found)), [sentence for sentence in found if isinstance(sentence, str)]
 
 
 def find_in_frame(frame: 'pd.DataFrame') -> list[Export]:
@@ -117,16 +97,15 @@ def find_in_frame(frame: 'pd.DataFrame') -> list[Export]:
   name = pathlib.Path('DataFrame')
   path = name.with_suffix(opening.PARQUET[0])  # nobody looks for an app's text in it
   file = File(path, path.parent, path.open, {'table': tables.make_table(name, frame)})
-  exports, _ = _find_in_file(Files(name.name, {path.name: file}, file))
+  exports = _exports(_find_in_file(Files(name.name, {path.name: file}, file)))
   apps = {plain.APP: 'a table'}
   return [
     dataclasses.replace(export, folder=None, app=apps.get(export.app, export.app)) for export in exports
   ]
 
 
-def _extend(exports: list[Export], warnings: list[str], more: tuple[list[Export], list[str]]) -> None:
-  exports += more[0]
-  warnings += more[1]
+def _exports(found: list[Export | str]) -> list[Export]:
+  return [export for export in found if isinstance(export, Export)]
 
 
 def _warn_of_folders(path: pathlib.Path, files: Files) -> list[str]:
@@ -175,14 +154,14 @@ def _find_together(files: Files) -> list[Export]:
   return next((exports for form in FORMATS if (exports := form.find(files))), [])
 
 
-def _find_in_file(files: Files) -> tuple[list[Export], list[str]]:
+def _find_in_file(files: Files) -> list[Export | str]:
   """The recordings of a file or zip, and a sentence for each file in a zip that is none."""
   file = files.single
   assert file is not None
   if file.suffix == '.zip':
     return _find_in_zip(file)
   if exports := _find_together(files):
-    return exports, []
+    return [*exports]
   if file.suffix in ('.json', '.cbor'):
     raise NoRecording(f'{file.path} is JSON or CBOR of none of these apps; {_list_formats()}')
   close = difflib.get_close_matches(file.suffix, _SUFFIXES, 1, 0.5)
@@ -190,33 +169,49 @@ def _find_in_file(files: Files) -> tuple[list[Export], list[str]]:
   raise UserError(f'{file.path} is of no known format{near}. {_list_formats()}')
 
 
-def _find_in_zip(file: File) -> tuple[list[Export], list[str]]:
+def _find_in_zip(file: File) -> list[Export | str]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.list_zip(file.path)
   if exports := _find_together(files):
-    return exports, _warn_of_folders(file.path, files)
-  exports, warnings = _find_one_by_one(files, None)
+    return [*exports, *_warn_of_folders(file.path, files)]
+  found = [*_find_one_by_one(files, None)]
   for below in files.folders:
-    together = _find_together(below)
-    _extend(exports, warnings, (together, []) if together else _find_one_by_one(below, None))
-  if not exports:
+    found += _find_together(below) or _find_one_by_one(below, None)
+  if not _exports(found):
     names = shorten(', '.join(files.by_name)) or 'nothing'
     raise UserError(f'{file.path} holds {names}, but no recording: {_list_formats()}')
-  return exports, warnings
+  return found
 
 
-def _find_one_by_one(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
+def _find_in_folder(path: pathlib.Path, ignored: pathlib.Path | None) -> list[Export | str]:
+  files = user_files.list_folder(path)
+  if exports := _find_together(files):
+    return [*exports, *_warn_of_folders(path, files)]
+  found = [*_find_one_by_one(files, ignored)]
+  has_recordings = bool(_exports(found))
+  for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
+    below = user_files.list_folder(child)
+    if together := _find_together(below):
+      found += together
+    elif not has_recordings:
+      found += _find_one_by_one(below, ignored)
+    elif names := [f'{child.name}/{file.name}' for file in below.top if is_table(file)]:
+      found.append(f'Not read: {shorten(", ".join(names))}, as {path} holds recordings itself.')
+  if not _exports(found):
+    first = f'. {found[0]}' if found else ''
+    raise UserError(f'{path} holds no recording: {_list_formats()}{first}')
+  return found
+
+
+def _find_one_by_one(files: Files, ignored: pathlib.Path | None) -> Iterator[Export | str]:
   """The recordings of each file in a folder, and a sentence for each file that is none."""
-  exports: list[Export] = []
-  warnings: list[str] = []
   for file in files.top:
     if is_recording(file) and (ignored is None or file.path.resolve() != ignored):
       try:
-        _extend(exports, warnings, _find_in_file(files.only(file)))
+        yield from _find_in_file(files.only(file))
       except NoRecording as error:
-        warnings.append(f'Left out: {error}')
-  return exports, warnings
+        yield f'Left out: {error}'
 
 
 def _list_formats() -> str:

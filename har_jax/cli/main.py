@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _own_process() -> Iterator[None]:
   """Makes SIGTERM end a command as Ctrl-C does. Either is silent while the process ends: all is written.
 
-  Makes Python look seldom for unused objects that refer to each other: to import JAX and pandas makes a
-  million objects that stay, and to look through them again takes a quarter of the time of a short command.
+  Makes Python look seldom for unused objects that refer to each other. To import JAX and pandas makes a
+  million objects that stay. To look through them again and again takes a quarter of a short command's time.
   """
 
   def terminate(*_: object) -> None:

@@ -1,12 +1,15 @@
 """One job at a time per folder, and files that one process writes."""
 
 import contextlib
+import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
+import tqdm
 from msgspec import Struct
 
 from har_jax import locks, records, storage
@@ -62,16 +65,23 @@ def exclusive(
   lock = locks.lock(folder) if mesh.is_main_process() else None
   start = time.monotonic()
   next_report = start
-  while not mesh.broadcast_bool(lock is not None and lock.take()):
-    if stop():
-      raise Stopped(f'{title}: stopped while another job is running it')
-    if lock is not None and time.monotonic() >= next_report:
-      minutes = (time.monotonic() - start) / 60
-      print(
-        f'{title}: {lock.holder()} is running it; waiting for {minutes:.0f} min', file=sys.stderr, flush=True
-      )
-      next_report += _REPORT_S
-    time.sleep(_POLL_S)
+  # One of several jobs of a terminal, whose cursor stands in the bar of all runs: only its own line is free.
+  has_line = 'TQDM_POSITION' in os.environ and sys.stderr.isatty()
+  with contextlib.ExitStack() as line:
+    while not mesh.broadcast_bool(lock is not None and lock.take()):
+      if stop():
+        raise Stopped(f'{title}: stopped while another job is running it')
+      if lock is not None and time.monotonic() >= next_report:
+        if has_line:
+          text = f'waiting for {lock.holder()}: {title}'
+          line.enter_context(tqdm.tqdm(desc=text, bar_format='{desc}{bar}', leave=False))
+          next_report = math.inf
+        else:
+          minutes = (time.monotonic() - start) / 60
+          text = f'{title}: {lock.holder()} is running it; waiting for {minutes:.0f} min'
+          print(text, file=sys.stderr, flush=True)
+          next_report += _REPORT_S
+      time.sleep(_POLL_S)
 
   def stop_if_lost() -> bool:
     if lock is not None and lock.is_lost():

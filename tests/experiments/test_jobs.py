@@ -38,6 +38,22 @@ def test_a_stop_works_while_waiting_for_another_job(study_of, tmp_path, capsys, 
   assert os.listdir(tmp_path / 'alpha' / 'pretrain') == []
 
 
+def test_one_of_several_jobs_of_a_terminal_waits_in_its_own_line(study_of, tmp_path, capsys, monkeypatch):
+  monkeypatch.setenv('TQDM_POSITION', '1')
+  monkeypatch.setattr('sys.stderr.isatty', lambda: True)
+  monkeypatch.setattr(job_lock, '_POLL_S', 0.01)
+  other = locks.lock(tmp_path / 'alpha' / 'pretrain')
+  assert other.take()
+  asked = iter((False, False, True))
+  with pytest.raises(Stopped):
+    list(experiments.run(study_of(tmp_path), dataclasses.replace(QUIET, stop=lambda: next(asked))))
+  other.release()
+  err = capsys.readouterr().err
+  assert f'\rwaiting for process {os.getpid()} on ' in err
+  assert ': alpha: pretraining on ' in err
+  assert '\n' not in err
+
+
 def test_an_overtaken_job_stops_training(runs, study_of, out, tmp_path, monkeypatch):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
   monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 1)

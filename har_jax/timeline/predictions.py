@@ -78,9 +78,8 @@ def predict(
   recording, start_s, probabilities, still, described, refused = [], [], [], [], [], []
   head = recognizer.recording_head_
   seconds = reading.seconds
-  with tqdm.tqdm(
-    total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress
-  ) as bar:
+  total = {'total': round(seconds), 'unit': 's', 'unit_scale': True}
+  with tqdm.tqdm(desc='recognizing', postfix='compiling', disable=not progress, **total) as bar:
     every = iter(recordings.overlapping_windows(reading, recognizer.windowing))
     while windows := list(itertools.islice(every, _CHUNK)):
       signals = np.stack([window.signal for window in windows])
@@ -96,6 +95,7 @@ def predict(
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
       before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[-1]])
+      bar.set_postfix_str('', refresh=False)
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)

@@ -171,7 +171,9 @@ def test_a_full_disk_leaves_no_partial_adapter(folder, adapted, tmp_path, monkey
 
 
 def test_a_recording_is_predicted_without_an_adapter(folder, tmp_path):
-  out, _ = succeed('predict', f'--recording={folder}/day.csv', f'--out={tmp_path}/day')
+  out, err = succeed('predict', f'--recording={folder}/day.csv', f'--out={tmp_path}/day')
+  first, *_, last = re.findall(r'recognizing: [^\r\n]+', err)
+  assert ('compiling' in first, 'compiling' in last) == (True, False)
   assert 'the bundled base recognizes walking, running, upstairs' in out
   summary = _summary(tmp_path / 'day')
   assert summary['adapter']['method'] == 'probe'

@@ -75,6 +75,17 @@ def test_tests_that_reach_the_line_come_first_then_others_of_their_files(line, t
   assert map_.tests(Fault('b.py', 1, 1, 1, 0, 1, 'a', 'b')) == []
 
 
+def test_tests_of_the_files_own_room_come_before_faster_ones(tmp_path, monkeypatch):
+  path = 'har_jax/room/part/a.py'
+  (tmp_path / path).parent.mkdir(parents=True)
+  (tmp_path / path).write_text(_SOURCE)
+  monkeypatch.setattr(mutants, 'ROOT', tmp_path)
+  seconds = {'tests/other/test_a.py::fast': 0.0, 'tests/room/test_a.py::slow': 3.0}
+  map_ = mutants.Map(seconds, {path: {1: [*seconds]}}, {path: ''})
+  chosen = map_.tests(Fault(path, 1, 1, 1, 0, 1, 'a', 'b'))
+  assert chosen == ['tests/room/test_a.py::slow', 'tests/other/test_a.py::fast']
+
+
 def test_a_larger_sample_begins_with_the_smaller_and_has_few_names(tmp_path, monkeypatch):
   (tmp_path / 'a.py').write_text(_SOURCE)
   monkeypatch.setattr(mutants, 'ROOT', tmp_path)

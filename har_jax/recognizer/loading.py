@@ -35,6 +35,11 @@ def load(path: str | os.PathLike[str] | None, base: parameters.Base) -> Stored:
         f'{place} has no adapter of all domains: give one, such as {place / "domain0"}; '
         'where there is none, run the same `har-jax continual` command to its end'
       )
+    if not any((place / name).exists() for name in ('base.json', 'pretrained.json')):
+      raise UserError(
+        f'{place} has neither an adapter (adapter.json) nor a base (base.json or pretrained.json); give the '
+        '--out of har-jax adapt, or the folder of Recognizer.save or har-jax pretrain'
+      )
     return with_own_head(files.load_base(place), place)
   adapter = files.load_adapter(place)
   if base is None and adapter.card.base is not None:

@@ -32,7 +32,7 @@ _STUCK_S = 2.0
 _COARSE, _COARSE_STUCK_S = 0.05, 10.0  # m/s² or rad/s: steps over a sensor's noise hide it, as of WEDA-FALL's
 # An axis of a coarse sensor is constant for up to 6 s while others move by 0.4 m/s² or rad/s.
 _STUCK_AXIS_S, _OTHERS_MOVE = 5.0, 0.5
-_GRAVITY_OFF = 0.2
+_GRAVITY_OFF, _WITHOUT_M_S2 = 0.2, STANDARD_GRAVITY_M_S2 / 2
 # In none of 2,984 recordings of six archives are both lengths off by this factor for so long.
 _OFF_IN_PART, _OFF_S = 2.0, 10.0
 _STRETCH_S = 2.56
@@ -61,7 +61,8 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
   sentences = [sentence for find in of_sensors for sensor in sensors for sentence in find(sensor)]
   scales = (physics.scale_of_few(sensor.word, [one.values for one in sensor.samples]) for sensor in sensors)
   sentences += filter(None, scales)
-  sentences += [*_gravity(reading)] or [*sensor_faults.find_in_gravity(reading)]
+  if not any('lacks gravity' in warning for warning in reading.warnings):  # of `frame_check`
+    sentences += [*_gravity(reading)] or [*sensor_faults.find_in_gravity(reading)]
   sentences += [*_smooth(reading), *sensor_faults.find(reading)]
   if not reading.has_gyro:
     sentences.append(
@@ -192,7 +193,7 @@ def _gravity(reading: Reading) -> Iterator[str]:
   if abs(off) <= _GRAVITY_OFF and not is_linear:
     yield from _gravity_in_part(reading)
     return
-  if is_linear or median < STANDARD_GRAVITY_M_S2 / 2:
+  if is_linear or median < _WITHOUT_M_S2:
     reason = (
       f'and its mean over a few seconds {steady:.3g}: this looks like linear acceleration, without gravity; '
       'export the accelerometer with gravity'
@@ -230,6 +231,8 @@ def _smooth(reading: Reading) -> Iterator[str]:
     lengths_m_s2 = np.linalg.norm(recording.acc.values, axis=1)[:, None]
     bounces = _spread(recording.acc.time_s, lengths_m_s2)
     turns = _spread(recording.gyro.time_s, recording.gyro.values)[: len(bounces)]
+    if np.median(lengths_m_s2) < _WITHOUT_M_S2:
+      continue  # without gravity
     moving = np.flatnonzero(turns > _TURNS_RAD_S)
     bounces_m_s2.append(bounces[moving])
     ratios.append(bounces[moving] / turns[moving])

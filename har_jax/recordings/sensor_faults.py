@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from har_jax.recordings import infer
 from har_jax.recordings.reading import Reading
-from har_jax.signal import gyro_agreement, still
+from har_jax.signal import axes_change, gyro_agreement, still
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording
 
 _SAME = 0.999  # correlation of each axis with that of the other sensor
@@ -82,19 +82,24 @@ def _noise(reading: Reading) -> Iterator[str]:
 
 def _jumps(reading: Reading) -> Iterator[str]:
   """Warns if gravity jumps in the device's axes, and the gyroscope says that the device does not turn."""
+  jumps = []
   for number, recording in enumerate(reading.recordings):
     time_s, jumps_g = _changes(recording)
     if jumps_g.max(initial=0.0) < _JUMP_G:
       continue
     # At one moment, and nowhere else nearly as far.
     if np.ptp(np.flatnonzero(jumps_g > _AGAIN * jumps_g.max())) < 2 * _AROUND:
-      name = f' of {reading.files[number]}' if len(set(reading.files)) > 1 else ''
-      offset_s = reading.offsets_s[number] if reading.offsets_s else 0.0
-      yield (
-        f'At {offset_s + time_s[jumps_g.argmax()]:.1f} s{name} gravity jumps to other axes or signs, and the '
-        'gyroscope says that the device does not turn: from there on, axes or signs of a sensor are others. '
-        'Cut the recording there.'
-      )
+      jumps.append((number, float(time_s[jumps_g.argmax()])))
+  if not jumps and (change := axes_change.find(reading.recordings)) is not None:
+    jumps.append((change.recording, change.time_s))
+  for number, jump_s in jumps:
+    name = f' of {reading.files[number]}' if len(set(reading.files)) > 1 else ''
+    offset_s = reading.offsets_s[number] if reading.offsets_s else 0.0
+    yield (
+      f'At {offset_s + jump_s:.1f} s{name} gravity jumps to other axes or signs, and the gyroscope says that '
+      'the device does not turn: from there on, axes or signs of a sensor are others. Cut the recording '
+      'there.'
+    )
 
 
 def _changes(recording: Recording) -> tuple[Float[np.ndarray, 'c'], Float[np.ndarray, 'c']]:

@@ -87,7 +87,7 @@ def test_saved_recognizers_predict_the_same(base, fitted, tmp_path):
   unfitted = Recognizer.load(tmp_path / 'base')
   assert unfitted.base.checksum == base.checksum
   assert not hasattr(unfitted, 'classes_')
-  with pytest.raises(UserError, match='holds no base'):
+  with pytest.raises(UserError, match='has neither an adapter'):
     Recognizer.load(tmp_path)
 
 

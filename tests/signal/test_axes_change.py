@@ -1,0 +1,50 @@
+"""A change of axes within a recording is found at its moment, and people's movements are none."""
+
+import numpy as np
+import pytest
+import worn_device
+
+from har_jax.signal import axes_change
+from har_jax.signal.recording import Recording, Samples
+
+_TURN = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+
+
+def _find(acc, gyro, rate_hz=worn_device.RATE_HZ):
+  time_s = np.arange(len(acc)) / rate_hz
+  samples = [Samples(time_s, part.astype(np.float32)) for part in (acc, gyro)]
+  return axes_change.find([Recording('me', '', *samples, ())])
+
+
+def _day():
+  """Ten minutes of walking, and three of sitting."""
+  signal = np.concatenate([worn_device.signal('walking', 660, 1), worn_device.signal('sitting', 180, 2)])
+  return signal[:, :3], signal[:, 3:]
+
+
+@pytest.mark.parametrize('matrix', [_TURN, np.diag([-1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, -1.0])])
+@pytest.mark.parametrize('second', [100.0, 599.0, 601.0, 700.0])
+def test_axes_of_both_sensors_that_change_are_found_at_their_moment(matrix, second):
+  acc, gyro = _day()
+  first = round(second * worn_device.RATE_HZ)
+  changed = [np.concatenate([part[:first], part[first:] @ matrix.T]) for part in (acc, gyro)]
+  change = _find(*changed)
+  assert change is not None
+  assert change.time_s == pytest.approx(second, abs=0.03)
+
+
+def test_acceleration_that_is_negated_from_some_moment_on_is_found():
+  acc, gyro = _day()
+  change = _find(np.concatenate([acc[:5000], -acc[5000:]]), gyro)
+  assert change is not None
+  assert change.time_s == pytest.approx(100.0, abs=0.03)
+
+
+def test_no_change_is_found_in_a_recording_as_it_is_or_with_several():
+  acc, gyro = _day()
+  assert _find(acc, gyro) is None
+  changed = [part.copy() for part in (acc, gyro)]
+  for part in changed:
+    part[10_000:20_000] = part[10_000:20_000] @ _TURN.T
+  assert _find(*changed) is None
+  assert _find(acc[:50], gyro[:50]) is None

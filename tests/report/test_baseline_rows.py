@@ -2,13 +2,11 @@
 
 import re
 
-import made_results
-import msgspec
 import page_fixtures
 import pytest
 from report_rows import cells, product, runs
 
-from har_jax import config, records, results
+from har_jax import config, results
 from har_jax.errors import UserError
 from har_jax.report import commands, curves, frame, groups, page, tables
 
@@ -97,10 +95,7 @@ def test_missing_hyperparameters_read_back(result, tmp_path):
 
 
 def test_a_baseline_has_no_learning_curve(result):
-  rows = frame.from_rows(
-    made_results.row(content, 'a') | {'result': msgspec.convert(content, records.Result)}
-    for content in (result(), result(method='forest', target='dsads'))
-  )
+  rows = page_fixtures.with_json([result(), result(method='forest', target='dsads')])
   (drawing,) = curves.learning_curves(rows, 'curves')
   assert 'forest' not in drawing
   assert any('forest' in drawing for drawing in curves.costs(rows, 'cost'))

@@ -2,10 +2,10 @@
 
 import pathlib
 
-import made_results
 import pandas as pd
 import pytest
 from absl import flags
+from report_rows import runs
 
 from har_jax import config, config_fields, records
 from har_jax.cli import training
@@ -94,7 +94,7 @@ def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
     for method in ('full', 'lora')
     for seed in (0, 1)
   ]
-  (part,) = groups.experiments(frame.from_rows(made_results.row(content, 'a') for content in results))
+  (part,) = groups.experiments(runs(results))
   assert commands.commands(part) == [
     'har-jax lodo --windows=<folder> --targets=wisdm --methods=full,lora --seeds=0,1 '
     '--lora_rank=8 --nofinetune_circular_shift --dtype=float32 --out=runs/again'
@@ -104,7 +104,7 @@ def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
 def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
   results = [result(target=target) for target in ('dsads', 'hhar', 'wisdm')] + [result(target='hapt')]
   results += [result(target='ucihar', sources=('hapt', 'hhar', 'dsads', 'wisdm'))]
-  (part,) = groups.experiments(frame.from_rows(made_results.row(content, 'a') for content in results))
+  (part,) = groups.experiments(runs(results))
   lines = commands.commands(part)
   assert '--targets=ucihar --methods' in lines[-1]  # pretrained on all others
   assert '--targets=dsads --sources=hhar ' in lines[0]
@@ -113,5 +113,5 @@ def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
 def test_the_closest_preset_is_named(result):
   paper = config_fields.to_json(Experiment.paper())
   flags = {flag: paper[part][name] for flag, (part, name) in config.HYPERPARAMETERS.items()}
-  runs = frame.from_rows([made_results.row(result(method='lora', **flags | {'model_dropout': 0.1}), 'a')])
-  assert commands.flags_of(runs) == ['--preset=paper', '--model_dropout=0.1', '--dtype=float32']
+  made = runs([result(method='lora', **flags | {'model_dropout': 0.1})])
+  assert commands.flags_of(made) == ['--preset=paper', '--model_dropout=0.1', '--dtype=float32']

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-import made_results
 import pytest
 from in_process import refuse, succeed
+from report_rows import runs, write
 
-from har_jax import storage
 from har_jax.errors import UserError
 from har_jax.report import compare, frame
 
@@ -14,8 +13,7 @@ from har_jax.report import compare, frame
 def _frame(
   result: Callable, scores: dict[int, float], *, method: str = 'lora', **flags
 ) -> frame.pd.DataFrame:
-  made = [result(method=method, seed=seed, macro_f1=score, **flags) for seed, score in scores.items()]
-  return frame.from_rows(made_results.row(content, 'x') for content in made)
+  return runs([result(method=method, seed=seed, macro_f1=score, **flags) for seed, score in scores.items()])
 
 
 def test_the_flags_that_differ_and_the_paired_difference_are_shown(result):
@@ -61,8 +59,7 @@ def test_other_splits_are_said(result):
 @pytest.fixture
 def folders(tmp_path, result) -> list[str]:
   for name, rank in (('a', 8), ('b', 32)):
-    path = tmp_path / name / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / 'seed0.json'
-    storage.write(path, result(method='lora', lora_rank=rank))
+    write(tmp_path / name, [result(method='lora', lora_rank=rank)])
   return [str(tmp_path / name) for name in 'ab']
 
 

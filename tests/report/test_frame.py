@@ -9,7 +9,7 @@ import made_results
 import msgspec
 import pandas as pd
 import pytest
-from report_rows import write
+from report_rows import runs, write
 
 from har_jax import config, records, results
 from har_jax.errors import UserError
@@ -93,10 +93,8 @@ def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
 
 
 def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(result, tmp_path):
-  rows = (
-    made_results.row(one, 'study') for one in (result(model_stem=()), result(method='forest'), result(seed=1))
-  )
-  frame.to_csv(frame.from_rows(rows), tmp_path / 'runs.csv')
+  made = runs([result(model_stem=()), result(method='forest'), result(seed=1)])
+  frame.to_csv(made, tmp_path / 'runs.csv')
   read = frame.read_csv(tmp_path / 'runs.csv').set_index(['method', 'seed'])['model_stem']
   assert read['full', 0] == ''
   assert read['full', 1] == '64,96,128,128'
@@ -113,8 +111,7 @@ def test_a_result_that_is_older_than_a_hyperparameter_was_made_without_it(result
 
 def test_rows_older_than_the_area_under_the_risk_curve_lack_it(result, tmp_path):
   risks = {'aurc': 0.0625, 'risk': [0.1] * 10}
-  rows = [made_results.row(result(seed=seed, selective=risks), 'study') for seed in (0, 1)]
-  table = frame.from_rows(rows)
+  table = runs([result(seed=seed, selective=risks) for seed in (0, 1)])
   frame.to_csv(table, tmp_path / 'runs.csv')
   assert list(frame.read_csv(tmp_path / 'runs.csv')['aurc']) == [0.0625, 0.0625]
   csv_table.write(table[[name for name in results.RUN_COLUMNS if name != 'aurc']], tmp_path / 'old.csv')
@@ -144,9 +141,7 @@ def test_an_experiment_of_a_folder_itself_has_its_name(result, tmp_path):
 
 def test_appending_adds_new_runs_and_replaces_known_ones(result, tmp_path):
   table = tmp_path / 'runs.csv'
-  frame.append(
-    frame.from_rows([made_results.row(result(seed=seed), 'a') for seed in (1, 0)]), table, 'aaaaaaa'
-  )
+  frame.append(runs([result(seed=seed) for seed in (1, 0)], 'a'), table, 'aaaaaaa')
   again = [made_results.row(result(seed=1, macro_f1=0.5), 'a'), made_results.row(result(), 'b')]
   frame.append(frame.from_rows(again), table, 'bbbbbbb')
   rows = frame.read_csv(table)[['experiment', 'seed', 'macro_f1', 'commit']].to_numpy().tolist()
@@ -154,8 +149,8 @@ def test_appending_adds_new_runs_and_replaces_known_ones(result, tmp_path):
 
 
 def test_appending_keeps_every_rank_of_a_sweep(result, tmp_path):
-  rows = [made_results.row(result(method='lora', lora_rank=rank), 'a') for rank in (8, 32)]
-  frame.append(frame.from_rows(rows), tmp_path / 'runs.csv', '')
+  made = runs([result(method='lora', lora_rank=rank) for rank in (8, 32)])
+  frame.append(made, tmp_path / 'runs.csv', '')
   assert list(frame.read_csv(tmp_path / 'runs.csv')['lora_rank']) == [8, 32]
 
 

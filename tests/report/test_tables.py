@@ -5,7 +5,7 @@ import pytest
 from report_rows import cells, product, runs
 
 from har_jax.errors import UserError
-from har_jax.report import frame, groups, markdown, published, tables
+from har_jax.report import groups, markdown, published, tables
 
 DIFFERENCE = tables.DIFFERENCE
 THEIRS = 'published macro-F1'
@@ -20,7 +20,7 @@ def table2(results):
 # --- II
 
 
-def test_a_cell_is_mean_and_sample_deviation_over_seeds(result):
+def test_a_cell_is_mean_and_sample_deviation_over_seeds_of_which_one_has_none(result):
   results = [result(seed=seed, macro_f1=value) for seed, value in enumerate((0.80, 0.84, 0.88))]
   (row,) = table2(results).table.to_dict('records')
   # Mean .84; the squares of -.04, 0 and .04 sum to .0032; over n - 1 = 2 and rooted, .040 (over n, .033).
@@ -36,9 +36,6 @@ def test_a_cell_is_mean_and_sample_deviation_over_seeds(result):
     'total': '2,345,678',
     'training, s': '11.0',  # of 10, 11 and 12
   }
-
-
-def test_one_seed_has_no_deviation(result):
   (row,) = table2([result(macro_f1=0.98)]).table.to_dict('records')
   assert (row['seeds'], row['macro-F1']) == ('n=1', '0.980')
 
@@ -157,17 +154,22 @@ def test_published_figures_stand_next_to_the_same_target_and_budget(result):
     assert without.notes == []
 
 
-def test_published_figures_of_another_split_do_not_compare(result):
-  notes = {split: table2([result(target='hhar', split=split)]).notes[0] for split in ('subject', 'window')}
-  assert 'not comparable' in notes['subject']
-  assert 'not comparable' not in notes['window']
-
-
-def test_hapt_is_not_passed_off_as_uci_har(result):
-  section = table2([result(target='hapt', split='window')])
-  assert section.table[THEIRS][0] == '0.969'
-  assert 'UCI HAR v1, other windows' in section.notes[0]
-  assert 'hapt' not in table2([result(target='ucihar', split='window')]).notes[0]
+@pytest.mark.parametrize(
+  ('target', 'split', 'figure', 'is_comparable', 'is_of_uci_har'),
+  [
+    ('hhar', 'subject', '0.980', False, False),
+    ('hhar', 'window', '0.980', True, False),
+    ('hapt', 'window', '0.969', True, True),
+    ('ucihar', 'window', '0.969', True, False),
+  ],
+)
+def test_a_note_says_with_what_published_figures_compare(
+  result, target, split, figure, is_comparable, is_of_uci_har
+):
+  section = table2([result(target=target, split=split)])
+  assert section.table[THEIRS][0] == figure
+  assert ('not comparable' not in section.notes[0]) == is_comparable
+  assert ('hapt: published for UCI HAR v1, other windows' in section.notes[0]) == is_of_uci_har
 
 
 # --- III and IV
@@ -290,13 +292,8 @@ def test_the_configuration_has_only_what_differs(result):
   ]
   row = cells(data.table, target='wisdm')
   assert (row['train windows'], row['test windows'], row['pretrained on']) == ('600', '300', 'dsads hhar')
+  assert row['test subjects'] == '0'
   assert machines.table['device'][0] == 'cpu (x86_64 host, 2 cores)'
-
-
-def test_the_configuration_of_runs_without_subjects(result, tmp_path):
-  frame.to_csv(runs([result()]), tmp_path / 'runs.csv')
-  _, _, data, _ = tables.configuration(frame.read_csv(tmp_path / 'runs.csv'))
-  assert data.table['test subjects'][0] == '0'
 
 
 def test_markdown_has_all_tables():

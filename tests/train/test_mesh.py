@@ -42,10 +42,7 @@ _TRAINING = config.Training(
   rotation_std_deg=10.0,
 )
 _ROUNDING = {'rtol': 1e-4, 'atol': 3e-5}  # of float32, grown over the steps
-_RUNS: dict[str, config.Training] = {
-  'qlora': _TRAINING,
-  'reconstruct': _TRAINING,
-}
+_RUNS = ('qlora', 'reconstruct')
 
 
 def _windows(seed: int, size: int) -> Batch:
@@ -98,7 +95,7 @@ def _run(
     unittest.mock.patch.object(evaluation, 'BATCH_SIZES', (16,)),
   ):
     (trained,) = train(
-      objective, [run], training=training or _RUNS[name], pretrained=True, progress=False, stop=stop
+      objective, [run], training=training or _TRAINING, pretrained=True, progress=False, stop=stop
     )
     predicted = evaluation.predict(objective, trained.variables | prepared.frozen, _windows(2, 50))
   log = [json.loads(line) for line in (folder / name / 'log.jsonl').read_text().splitlines()]
@@ -171,16 +168,10 @@ def qlora_on_one(tmp_path_factory) -> dict[str, np.ndarray]:
   return _run(tmp_path_factory.mktemp('one'), 'qlora')
 
 
-def test_qlora_on_eight_devices_gives_the_numbers_of_one(on_eight, qlora_on_one):
-  _assert_equal_numbers('qlora', qlora_on_one, on_eight)
-
-
-def test_masked_pretraining_on_eight_devices_gives_the_numbers_of_one(on_eight, tmp_path):
-  _assert_equal_numbers('reconstruct', _run(tmp_path, 'reconstruct'), on_eight)
-
-
-def _assert_equal_numbers(name: str, one: dict[str, np.ndarray], folder: pathlib.Path) -> None:
-  eight = dict(np.load(folder / f'{name}.npz'))
+@pytest.mark.parametrize('name', _RUNS)
+def test_eight_devices_give_the_numbers_of_one(name, on_eight, qlora_on_one, tmp_path):
+  one = qlora_on_one if name == 'qlora' else _run(tmp_path, name)
+  eight = dict(np.load(on_eight / f'{name}.npz'))
   assert one.keys() == eight.keys()
   assert len(one['losses']) == _STEPS
   trained = [

@@ -13,7 +13,7 @@ from report_rows import runs, write
 
 from har_jax import config, records, results
 from har_jax.errors import UserError
-from har_jax.report import csv_table, frame
+from har_jax.report import csv_table, frame, tables
 
 
 def test_a_row_holds_what_the_result_holds(result):
@@ -209,3 +209,19 @@ def test_results_of_another_schema_version_are_refused(result, tmp_path):
   write(tmp_path, [result() | {'format': 'har_jax result 1'}])
   with pytest.raises(UserError, match=r'seed0.json has schema version 1, not 3; .* run it again'):
     frame.load(tmp_path)
+
+
+# --- names in result files are text: no tag of HTML, no column of a table, no formula of a spreadsheet
+
+
+def test_a_table_shows_a_tag_and_keeps_its_columns(result):
+  text = tables.text(runs([result(target='<script>alert(1)</script>|a')]))
+  assert '<script' not in text.replace(r'\<', '')
+  rows = [line for line in text.splitlines() if 'alert(1)' in line and line.startswith('|')]
+  assert rows
+  assert all(r'\<script>alert(1)\</script>\|a' in row for row in rows)
+
+
+def test_a_formula_in_the_table_of_runs_gets_an_apostrophe(result, tmp_path):
+  frame.to_csv(runs([result(target='=1+1')]), tmp_path / 'runs.csv')
+  assert ",'=1+1," in (tmp_path / 'runs.csv').read_text()

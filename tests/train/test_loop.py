@@ -1,4 +1,4 @@
-"""The training loop: what it returns, selection by validation, early stopping, resuming, runs side by side."""
+"""The training loop: its result, selection by validation, early stopping, resuming, runs side by side."""
 
 import dataclasses
 import math

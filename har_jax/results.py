@@ -70,7 +70,8 @@ def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, 
     **{
       flag: flat(getattr(getattr(identity.experiment, part), name))
       for flag, (part, name) in config.HYPERPARAMETERS.items()
-      if _depends_on(result.collections, flag)
+      # A baseline has no collections, and a method without adapters has none of its own.
+      if flag in SHARED or (result.collections is not None and (result.collections or flag not in ADAPTERS))
     },
     'subject_macro_f1': join_scores(
       {subject: measured.macro_f1 for subject, measured in result.test_by_subject.items()}
@@ -95,11 +96,6 @@ def split_scores(text: str) -> dict[str, float]:
   """Reads what `join_scores` wrote."""
   entries = (entry.rpartition('=') for entry in text.split())
   return {urllib.parse.unquote(subject): float(score) for subject, _, score in entries}
-
-
-def _depends_on(collections: list[str] | None, flag: str) -> bool:
-  """Returns whether a method with these collections depends on a hyperparameter; a baseline's are None."""
-  return flag in SHARED or (collections is not None and (bool(collections) or flag not in ADAPTERS))
 
 
 def _rounded(value: Any) -> Any:

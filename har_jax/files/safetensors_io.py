@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -47,9 +47,9 @@ def read(folder: Place, name: str, kind: type[_Kind]) -> tuple[Variables, _Kind]
 
   Raises UserError, naming the file, if one is missing, has another format, or another checksum.
   """
-  file = f'{name}.safetensors'
-  card, contents = read_with_card(folder, [file], f'{name}.json', kind)
-  return from_bytes(folder / file, contents[file]), card
+  card, expected = storage.read_card(folder / f'{name}.json', kind, to_do=MAKE_AGAIN)
+  file = folder / f'{name}.safetensors'
+  return from_bytes(file, storage.read_file(file, expected.get(file.name), to_do=MAKE_AGAIN)), card
 
 
 def write_with_card(folder: Place, contents: Mapping[str, bytes], name: str, card: Card) -> None:
@@ -58,19 +58,6 @@ def write_with_card(folder: Place, contents: Mapping[str, bytes], name: str, car
   records.check(entries, type(card), folder / name, to_do='nothing was written')
   written = storage.card(entries, {file: checksums.hash_bytes(content) for file, content in contents.items()})
   write_files(folder, {**contents, name: written})
-
-
-def read_with_card(
-  folder: Place, files: Sequence[str], name: str, kind: type[_Kind]
-) -> tuple[_Kind, dict[str, bytes]]:
-  """A card and the contents of files next to it.
-
-  Raises UserError, naming the file, if one is missing, of another format, damaged, or not the card's.
-  """
-  card, expected = storage.read_card(folder / name, kind, to_do=MAKE_AGAIN)
-  return card, {
-    file: storage.read_file(folder / file, expected.get(file), to_do=MAKE_AGAIN) for file in files
-  }
 
 
 def to_bytes(leaves: Variables) -> bytes:

@@ -20,6 +20,7 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 SECONDS = 30
 _AXIS, _UP = np.array([0.4, -0.7, 0.3]), np.array([2.0, -1.0, 9.5])
 START_MS = 1_435_993_000_000
+Texts = dict[str, str]  # files by name; of a zip within, <zip>/<name>
 
 
 def motion(time_s: Float[np.ndarray, 'n']) -> tuple[Float[np.ndarray, 'n 3'], Float[np.ndarray, 'n 3']]:
@@ -74,8 +75,20 @@ def zipped(files: dict[str, str | bytes]) -> bytes:
   return content.getvalue()
 
 
-def read_texts(source: Source) -> dict[str, str]:
-  """Files by name; of a zip within, <zip>/<name>."""
+def zipped_texts(texts: Texts) -> bytes:
+  """The texts as a zip; what lies in a zip within stays there."""
+  files: dict[str, str | bytes] = {}
+  inner: dict[str, Texts] = {}
+  for name, text in texts.items():
+    outer, is_zip, name_inside = name.partition('.zip/')
+    if is_zip:
+      inner.setdefault(f'{outer}.zip', {})[name_inside] = text
+    else:
+      files[name] = text
+  return zipped(files | {name: zipped_texts(contents) for name, contents in inner.items()})
+
+
+def read_texts(source: Source) -> Texts:
   contents = {}
   for name in source.names:
     with source.open(name) as file:

@@ -5,30 +5,16 @@ import re
 from collections.abc import Callable
 
 import pytest
-from official import OFFICIAL, read_texts, zipped
+from official import OFFICIAL, Texts, read_texts, zipped_texts
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.errors import UserError
 
-Texts = dict[str, str]  # by name; of a zip within, <zip>/<name>
 Fault = Callable[[Texts], Texts]
 
 
 _THINGY = 'thingy_normalWalking_breathingNormal.csv'
-
-
-def _zipped(texts: Texts) -> bytes:
-  """The texts as a zip; what lies in a zip within stays there."""
-  files: dict[str, str | bytes] = {}
-  inner: dict[str, Texts] = {}
-  for name, text in texts.items():
-    outer, is_zip, name_inside = name.partition('.zip/')
-    if is_zip:
-      inner.setdefault(f'{outer}.zip', {})[name_inside] = text
-    else:
-      files[name] = text
-  return zipped(files | {name: _zipped(contents) for name, contents in inner.items()})
 
 
 def _text(end: str, change: Callable[[str], str] | str) -> Fault:
@@ -156,7 +142,7 @@ TABLE: list[tuple[str, Fault, str]] = [
 def test_a_bad_archive_is_refused_with_its_file(tmp_path, name, fault, message):
   archive, official = ARCHIVES[name], OFFICIAL[name]
   texts = read_texts(Source(official.write(tmp_path)))
-  (tmp_path / 'a.zip').write_bytes(_zipped(fault(texts)))
+  (tmp_path / 'a.zip').write_bytes(zipped_texts(fault(texts)))
   with pytest.raises(UserError, match=message):
     list(archive.read(Source(tmp_path / 'a.zip'), archive.positions[0], collections.Counter()))
 

@@ -11,7 +11,7 @@ import cut_pieces
 import numpy as np
 import official
 import pytest
-from official import OFFICIAL, SECONDS, motion
+from official import OFFICIAL, SECONDS, motion, read_texts, zipped_texts
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
@@ -92,6 +92,39 @@ def test_every_code_has_the_activity_that_its_authors_publish(tmp_path, name, mo
 
 def test_the_list_of_activities_has_those_of_all_readers():
   assert {activity for made in OFFICIAL.values() for activity in made.activities.values()} == set(ACTIVITIES)
+
+
+@pytest.mark.parametrize(
+  ('name', 'end', 'unit', 'has_repeats'),
+  [
+    ('wisdm', 'accel_phone.txt', 'rows', True),  # rows of one time may differ, and stay
+    ('sp_sw_har', '_sp.csv', 'rows', True),
+    ('weda_fall', '_accel.csv', 'bursts', True),
+    ('realworld', 'acc_walking_waist.csv', 'rows', False),
+    ('hhar', 'Phones_accelerometer.csv', 'rows', False),
+    ('pamap2', '.dat', 'rows', False),
+  ],
+)
+def test_rows_out_of_order_are_sorted_and_counted_and_repeats_of_a_time_left_out(
+  tmp_path, name, end, unit, has_repeats
+):
+  texts = read_texts(Source(_small(name, tmp_path)))
+  file = next(file for file in texts if file.endswith(end))
+
+  def read(lines: list[str]) -> tuple[list[np.ndarray], collections.Counter]:
+    (tmp_path / 'a.zip').write_bytes(zipped_texts(texts | {file: ''.join(lines)}))
+    source, dropped = Source(tmp_path / 'a.zip'), collections.Counter()
+    recordings = ARCHIVES[name].read(source, ARCHIVES[name].positions[0], dropped)
+    return [recording.acc.values for recording in recordings], dropped
+
+  lines = texts[file].splitlines(keepends=True)
+  (whole,), before = read(lines)
+  (ordered,), dropped = read([*lines[:50], lines[51], lines[50], *lines[52:]])
+  np.testing.assert_array_equal(ordered, whole)
+  assert dropped - before == {f'{unit} out of order, sorted': 1}
+  (again,), dropped = read([*lines[:60], lines[59], *lines[60:]])
+  assert len(again) == len(whole) + has_repeats
+  assert dropped - before == ({} if has_repeats else {'rows at the same moment as another': 1})
 
 
 @pytest.mark.parametrize('name', _WITH_FILES)

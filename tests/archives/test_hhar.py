@@ -129,16 +129,6 @@ def test_a_gap_splits_a_recording_and_its_activity(read):
   assert second.spans[0].start_s == 0
 
 
-def test_repeated_and_misplaced_rows_are_repaired_and_counted(read):
-  acc = lines(1.0)
-  acc[20], acc[21] = acc[21], acc[20]
-  acc[100:100] = acc[90:100]  # ten rows twice
-  (recording,), dropped = read(acc, lines(2.0))
-  assert recording.acc.values[:, 1].tolist() == list(range(800))
-  assert dropped['rows out of order, sorted'] == 2
-  assert dropped['rows at the same moment as another'] == 10
-
-
 def test_a_device_with_one_sensor_is_counted(read):
   recordings, dropped = read(lines(1.0) + lines(1.0, user='b'), lines(2.0))
   assert [recording.subject for recording in recordings] == ['a']

@@ -86,19 +86,6 @@ def test_a_missing_gyroscope_is_counted(read):
   assert dropped['activities of a subject without both waist files'] == 1
 
 
-def test_rows_out_of_order_are_sorted_and_repeats_counted(read):
-  files = official()
-  lines = table(0, 100, 9.0).splitlines()
-  lines[10], lines[11] = lines[11], lines[10]
-  files['realworld2016_dataset/proband2/data/acc_jumping_csv.zip'] = zipped(
-    {'acc_jumping_waist.csv': '\n'.join([*lines, lines[5]])}
-  )
-  recordings, dropped = read(files)
-  assert recordings[1].acc.values[:, 1].tolist() == list(range(100))
-  assert dropped['rows out of order, sorted'] == 2
-  assert dropped['rows at the same moment as another'] == 1
-
-
 def test_a_fully_extracted_folder_reads_the_same(read):
   expected, _ = read(official())
   files = {}

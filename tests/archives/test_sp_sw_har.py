@@ -60,14 +60,6 @@ def test_spans_follow_one_another(read):
   assert [span.start_s for span in recording.spans][1:] == [span.stop_s for span in recording.spans][:-1]
 
 
-def test_rows_out_of_order_are_sorted_and_counted(read):
-  rows = _rows(['WALKING'] * 40).splitlines(True)
-  (recording,), dropped = read(_files(''.join(rows[20:] + rows[:20]), 's01_01_sp'))
-  assert dropped['rows out of order, sorted'] >= 1
-  assert (np.diff(recording.acc.time_s) > 0).all()
-  assert recording.acc.values[:, 0].max() == 39.5
-
-
 def test_prepared_windows_hold_several_activities_and_have_the_label_of_the_longest(tmp_path):
   labels = 70 * ['SEATED'] + 120 * ['STANDING_UP'] + 200 * ['WALKING'] + 110 * ['TURNING']  # at 100 Hz
   write(tmp_path / 'archive', _files(_rows(labels), 's01_01_sp', 's01_01_sw'))

@@ -60,14 +60,6 @@ def test_a_subject_with_a_gyroscope_only_is_counted(read):
   assert dropped == {'subjects without an accelerometer': 1}
 
 
-def test_rows_out_of_order_are_sorted_and_counted(read):
-  times = _ticks(100)
-  times[10], times[11] = times[11], times[10]
-  (recording,), dropped = read({1: _lines(1, 'B', times)}, {1: _lines(1, 'B', _ticks(100))})
-  assert (np.diff(recording.acc.time_s) > 0).all()
-  assert dropped == {'rows out of order, sorted': 1}
-
-
 def test_subjects_and_runs_without_a_gyroscope_are_counted(read):
   both = _lines(1, 'A', _ticks(9)) + _lines(1, 'S', _ticks(9))
   recordings, dropped = read({1: both, 2: both}, {1: _lines(1, 'A', _ticks(9))})

@@ -104,7 +104,7 @@ def _shifted(x: Float[Array, 'b n c'], size: int, stride: int) -> Float[Array, '
     for first in range(size)
   ]
   # XLA stacks on CPU twice as fast as it concatenates along the last axis.
-  return jnp.stack(shifted, axis=2).reshape(len(x), count, -1)
+  return jnp.stack(shifted, axis=2).reshape(x.shape[0], count, size * x.shape[2])
 
 
 def _hide(x: Float[Array, 'b n c'], is_visible: Bool[Array, 'b t'] | None) -> Float[Array, 'b n c']:

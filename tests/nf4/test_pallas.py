@@ -99,6 +99,12 @@ def test_weights_are_decoded_bit_for_bit(kernel, dtype):
   np.testing.assert_array_equal(_backward(kernel, _eye(320, dtype), packed), weights.T)
 
 
+def test_a_tile_divides_the_columns_of_the_weight_or_transposed_its_rows():
+  for transposed, side in ((False, 512), (True, 384)):
+    size, _ = pallas_tpu._tiles((384, 512), jnp.float32, transposed=transposed)
+    assert size == side
+
+
 @pytest.mark.parametrize('dtype', [jnp.float32, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
 def test_smaller_tiles_change_nothing(dtype, monkeypatch):
   packed = _packed((256, 512))  # no other test uses this shape, by which traces are cached

@@ -146,6 +146,9 @@ def test_a_time_warp_changes_frequency_and_rotation_by_the_same_factor():
   expected = np.cos(2 * np.pi * factors[:, None] * samples[None, middle] / 32)
   np.testing.assert_allclose(found[:, middle, 0], expected, atol=0.02)
   np.testing.assert_allclose(found[..., 3], factors[:, None] * found[..., 0], rtol=1e-3, atol=1e-5)
+  shifted = jnp.asarray(signal + np.float32([0, 0, 0, 5, 5, 5]))  # 5: no rotation
+  found_shifted = np.asarray(_warp_time(shifted, jnp.full((64, 2), 5.0), jax.random.key(1), 0.1))
+  np.testing.assert_allclose(found_shifted[..., 3:] - 5, found[..., 3:], atol=1e-5)
 
 
 def test_a_time_warp_mirrors_the_signal_beyond_its_ends():

@@ -35,18 +35,16 @@ def test_a_command_keeps_programs_in_the_users_cache_folder_and_leaves_the_envir
   assert dict(os.environ) == before
 
 
-def test_a_folder_of_the_user_is_left_alone(folder, monkeypatch):
-  monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', 'mine')
+@pytest.mark.parametrize('reason', ['the user has a folder', 'no folder can be made'])
+def test_nothing_is_kept_where(folder, monkeypatch, reason):
+  if reason == 'the user has a folder':
+    monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', 'mine')
+  else:
+    folder.parent.write_text('a file')
   before = dict(os.environ)
   with keep():
     assert dict(os.environ) == before
   assert not folder.exists()
-
-
-def test_without_a_folder_to_write_to_nothing_is_kept(folder):
-  folder.parent.write_text('a file')
-  with keep():
-    assert 'JAX_COMPILATION_CACHE_DIR' not in os.environ
 
 
 def test_what_a_killed_process_left_is_deleted(folder):

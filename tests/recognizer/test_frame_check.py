@@ -30,38 +30,52 @@ def _check(signals: np.ndarray, frame: str = 'auto') -> frame_check.Finding:
   return frame_check.check(SUMMARY, signals, frame, 50)
 
 
-def test_a_recording_like_those_of_training_stays_as_it_is():
-  finding = _check(SIGNALS)
-  assert finding.is_as_is
-  assert not finding.notes + finding.warnings
-  assert finding(SIGNALS) is SIGNALS
+SWAPPED = SIGNALS[..., [1, 0, 2, 4, 3, 5]]
+ONE_SENSOR = (  # axes as measured, and those that put them right by gyroscope and gravity
+  ('x,y,z,-x,-y,-z', 'x,y,z,-x,-y,-z'),
+  ('x,y,z,z,x,y', 'x,y,z,y,z,x'),
+  ('y,x,z,x,y,z', 'y,x,z,x,y,z'),
+  ('-x,-y,-z,-x,-y,-z', '-x,-y,-z,-x,-y,-z'),
+)
 
 
-def test_acceleration_of_the_opposite_sign_is_reversed():
-  finding = _check(frames.FLIP(SIGNALS))
-  assert str(finding.frame) == str(frames.FLIP)
-  assert not finding.warnings
-  assert 'opposite' in finding.notes[0]
-  assert np.array_equal(finding(frames.FLIP(SIGNALS)), SIGNALS)
-
-
-@pytest.mark.parametrize('factor', [G, 1 / G])
-def test_g_taken_for_m_s2_and_the_reverse_are_converted(factor):
-  finding = _check(SIGNALS / factor)
-  assert np.allclose(finding(SIGNALS / factor), SIGNALS, rtol=1e-5)
-  assert 'was converted' in finding.notes[0]
-  assert not finding.warnings
-
-
-def test_g_and_the_opposite_sign_are_corrected_together():
-  turned = frames.FLIP(SIGNALS) / G
-  assert np.allclose(_check(turned)(turned), SIGNALS, rtol=1e-5)
+@pytest.mark.parametrize(
+  ('signals', 'frame', 'corrected', 'note', 'warning'),
+  [
+    (SIGNALS, 'auto', 'x,y,z', '', ''),
+    (SIGNALS[:5], 'auto', 'x,y,z', '', ''),
+    (frames.FLIP(SIGNALS), 'auto', '-x,-y,-z', 'opposite', ''),
+    (frames.FLIP(SIGNALS[:5]), 'auto', 'x,y,z', '', ''),  # a few windows decide nothing
+    (frames.FLIP(SIGNALS), 'as_is', 'x,y,z', '', 'opposite'),
+    (SIGNALS / G, 'auto', 'x,y,z', 'was converted', ''),
+    (SIGNALS * G, 'auto', 'x,y,z', 'was converted', ''),
+    (SIGNALS / G, 'as_is', 'x,y,z', '', 'in g'),
+    (frames.FLIP(SIGNALS) / G, 'auto', '-x,-y,-z', 'was converted', ''),
+    (LINEAR, 'as_is', 'x,y,z', '', 'worthless'),
+    (frames.parse('-x,-y,z')(SIGNALS), '-x,-y,z', '-x,-y,z', 'as requested', ''),
+    (SIGNALS, 'flip', '-x,-y,-z', 'as requested', 'frame=x,y,z would correct it'),
+    (SWAPPED, 'auto', 'x,y,z', '', 'frame=y,x,z,y,x,z fits best'),
+    *(
+      (frames.parse(measured)(SIGNALS), 'auto', back, 'as the gyroscope says', '')
+      for measured, back in ONE_SENSOR
+    ),
+  ],
+)
+def test_what_is_certain_is_corrected_and_what_is_not_is_warned_of(signals, frame, corrected, note, warning):
+  finding = _check(signals, frame)
+  assert str(finding.frame) == corrected
+  assert note in finding.notes[0] if note else finding.notes == []
+  assert [warning in sentence for sentence in finding.warnings] == [True] * bool(warning)
+  if not warning:
+    np.testing.assert_allclose(finding(signals), SIGNALS[: len(signals)] if note else signals, rtol=1e-5)
+  is_as_is = corrected == 'x,y,z' and not note
+  assert finding.is_as_is == is_as_is
+  assert (finding(signals) is signals) == is_as_is
 
 
 def test_acceleration_without_gravity_is_refused():
   with pytest.raises(UserError, match=r'lacks gravity.*worthless.*frame=as_is'):
     _check(LINEAR)
-  assert 'worthless' in _check(LINEAR, 'as_is').warnings[0]
 
 
 def test_a_model_of_acceleration_without_gravity_refuses_gravity():
@@ -81,27 +95,6 @@ def test_a_device_worn_otherwise_is_warned_of_with_the_frame_that_fits(frame):
   assert np.array_equal(suggested(turned), SIGNALS)
 
 
-def test_swapped_columns_are_warned_of_with_the_frame_that_fits():
-  (warning,) = _check(SIGNALS[..., [1, 0, 2, 4, 3, 5]]).warnings
-  assert 'frame=y,x,z,y,x,z fits best' in warning
-
-
-@pytest.mark.parametrize(
-  ('measured', 'back'),
-  [
-    ('x,y,z,-x,-y,-z', 'x,y,z,-x,-y,-z'),
-    ('x,y,z,z,x,y', 'x,y,z,y,z,x'),
-    ('y,x,z,x,y,z', 'y,x,z,x,y,z'),
-    ('-x,-y,-z,-x,-y,-z', '-x,-y,-z,-x,-y,-z'),
-  ],
-)
-def test_axes_of_one_sensor_are_corrected_by_gyroscope_and_gravity(measured, back):
-  finding = _check(frames.parse(measured)(SIGNALS))
-  assert str(finding.frame) == back
-  assert not finding.warnings
-  assert 'as the gyroscope says' in finding.notes[0]
-
-
 @pytest.mark.parametrize('factor', [0.5, 0.8, 1.25, 2.0, 2 * np.pi])
 def test_a_wrong_rate_or_scale_of_the_gyroscope_is_warned_of_with_the_factor(factor):
   # At twice the rate, angles are half of what they should be.
@@ -111,24 +104,6 @@ def test_a_wrong_rate_or_scale_of_the_gyroscope_is_warned_of_with_the_factor(fac
     assert finding.is_as_is
     (warning,) = finding.warnings
     assert float(warning.split('Gravity turns ')[1].split()[0]) == pytest.approx(factor, rel=0.05)
-
-
-def test_as_is_changes_nothing_and_warns():
-  for turned in (frames.FLIP(SIGNALS), SIGNALS / G):
-    finding = _check(turned, 'as_is')
-    assert finding.is_as_is
-    assert len(finding.warnings) == 1
-    assert not finding.notes
-
-
-def test_a_named_frame_is_applied_and_checked():
-  upside_down = frames.parse('-x,-y,z')(SIGNALS)
-  finding = _check(upside_down, '-x,-y,z')
-  assert np.array_equal(finding(upside_down), SIGNALS)
-  assert not finding.warnings
-  finding = _check(SIGNALS, 'flip')
-  assert str(finding.frame) == str(frames.FLIP)
-  assert 'frame=x,y,z would correct it' in finding.warnings[0]
 
 
 def test_a_device_on_a_table_says_nothing_of_how_it_is_worn():
@@ -202,10 +177,6 @@ def test_a_card_without_a_summary_still_checks_units_and_gravity():
   with pytest.raises(UserError, match='lacks gravity'):
     frame_check.check(None, LINEAR, 'auto', 50)
   assert frame_check.check(None, frames.FLIP(SIGNALS), 'auto', 50).is_as_is
-
-
-def test_a_few_windows_decide_nothing():
-  assert _check(frames.FLIP(SIGNALS[:5])).is_as_is
 
 
 def test_the_file_that_is_refused_is_named():

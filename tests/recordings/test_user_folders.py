@@ -1,5 +1,6 @@
 """Recordings of several people in one folder or zip: none is taken for another, none lost in silence."""
 
+import itertools
 import shutil
 
 import pandas as pd
@@ -14,11 +15,6 @@ from har_jax.errors import UserError
 def _write(folder, name: str, frame: pd.DataFrame = FRAME) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   user_files.written(folder, frame, name)
-
-
-def _sensors(folder, prefix: str = '', *, has_gyro: bool = True) -> None:
-  for name, axes in (('Accelerometer', ACC), ('Gyroscope', GYRO))[: 1 + has_gyro]:
-    _write(folder, f'{prefix}{name}.csv', FRAME[['time', *axes]].set_axis(['time', *'xyz'], axis=1))
 
 
 def _labels(path, **columns: list):
@@ -52,17 +48,33 @@ def test_files_of_one_name_are_different_recordings(tmp_path):
   assert [user_files.find_spans(each) for each in of_one.recordings] == [[], [(1, 9, 'walk')]]
 
 
+SENSORS = {
+  name: FRAME[['time', *axes]].set_axis(['time', *'xyz'], axis=1)
+  for name, axes in (('Accelerometer.csv', ACC), ('Gyroscope.csv', GYRO))
+}
+PROPERTY = pd.DataFrame({'property': ['brand'], 'value': ['x']})
+
+
 @pytest.mark.parametrize('is_zip', [True, False])
-def test_folders_hold_the_recordings_of_one_person_each(tmp_path, is_zip):
-  folder = tmp_path / 'all'
-  for person, name in (('ana', 'day.csv'), ('ben', 'day.csv'), ('ben', 'evening.csv')):
-    _write(folder / person, name)
-  _sensors(folder / 'eva')
-  (folder / 'ben' / 'notes.csv').write_text('nothing of use\nat all\n')
-  reading = recordings.read(_packed(folder, is_zip))
-  files = ['ana/day.csv', 'ben/day.csv', 'eva', 'evening']
-  notes = ['All 4 files: The rate of the accelerometer', 'ana/day.csv, ben/day.csv: day.csv: time from time']
-  user_files.expect(reading, files=files, warnings=['ben/notes.csv is no table'], notes=notes)
+@pytest.mark.parametrize(
+  ('tree', 'files', 'warning'),
+  [
+    ({'ana/day.csv': FRAME, 'ben/day.csv': FRAME, 'ben/evening.csv': FRAME, 'ben/notes.csv': None}
+     | {f'eva/{name}': table for name, table in SENSORS.items()},
+     ['ana/day.csv', 'ben/day.csv', 'eva', 'evening'], 'ben/notes.csv is no table'),
+    ({'ben_Accelerometer.csv': SENSORS['Accelerometer.csv']}
+     | {f'ana_{name}': table for name, table in SENSORS.items()}, ['ana'], 'ben_Accelerometer.csv'),
+    (SENSORS | {f'ben/{name}': table for name, table in SENSORS.items()} | {'meta/device.csv': PROPERTY},
+     ['all'], 'Not read: ben, as'),
+  ],
+)  # fmt: skip
+def test_recordings_of_several_people_are_told_apart_or_named(tmp_path, tree, files, warning, is_zip):
+  for name, table in tree.items():
+    (tmp_path / 'all' / name).parent.mkdir(parents=True, exist_ok=True)
+    text = 'nothing of use\nat all\n' if table is None else table.to_csv(index=False)
+    (tmp_path / 'all' / name).write_text(text)
+  reading = recordings.read(_packed(tmp_path / 'all', is_zip))
+  user_files.expect(reading, files=files, warnings=[warning])
 
 
 def test_files_in_folders_next_to_a_recording_are_named(tmp_path):
@@ -72,27 +84,11 @@ def test_files_in_folders_next_to_a_recording_are_named(tmp_path):
 
 
 def test_a_name_that_several_recordings_have_names_none(tmp_path):
-  for person in ('ana', 'ben'):
-    _sensors(tmp_path / 'all' / person)
+  for person, name in itertools.product(('ana', 'ben'), SENSORS):
+    _write(tmp_path / 'all' / person, name, SENSORS[name])
   labels = _labels(tmp_path / 'labels.csv', recording=['Accelerometer.csv'])
   with pytest.raises(UserError, match=r'labels Accelerometer.csv; the recordings are ana, ben'):
     recordings.read(tmp_path / 'all', labels=labels)
-
-
-def test_acceleration_of_another_person_without_a_gyroscope_is_not_lost_in_silence(tmp_path):
-  _sensors(tmp_path, 'ana_')
-  _sensors(tmp_path, 'ben_', has_gyro=False)
-  user_files.expect(recordings.read(tmp_path), files=['ana'], warnings=['ben_Accelerometer.csv'])
-
-
-@pytest.mark.parametrize('is_zip', [True, False])
-def test_folders_next_to_the_files_of_one_recording_are_named(tmp_path, is_zip):
-  folder = tmp_path / 'all'
-  _sensors(folder)
-  _sensors(folder / 'ben')
-  _write(folder / 'meta', 'device.csv', pd.DataFrame({'property': ['brand'], 'value': ['x']}))
-  reading = recordings.read(_packed(folder, is_zip))
-  user_files.expect(reading, files=['all'], warnings=['Not read: ben, as'])
 
 
 def test_a_folder_holds_one_recording_a_file_by_name(tmp_path):

@@ -32,42 +32,54 @@ def _bouts(predictions: Predictions, **rules) -> list[tuple[float, float, str]]:
   ]
 
 
-def test_bouts_meet_midway_between_window_centers():
-  # Windows 0 to 3 have centers 1.28, 2.56, 3.84, 5.12: between the second and the third lies 3.2.
-  assert _bouts(make_predictions([0, 0, 1, 1]), mean_bout_s=0.0) == [(0, 3.2, 'run'), (3.2, 6.4, 'sit')]
+CODES = [0] * 10 + [1] + [0] * 10 + [1] * 20
+DOUBTS = [0.9] * 20 + [0.55] * 20 + [0.9] * 20
+STILL = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=[False] * 10 + [True] * 60 + [False] * 10)
 
 
-def test_decoding_removes_a_single_window_and_keeps_edges():
-  codes = [0] * 10 + [1] + [0] * 10 + [1] * 20
-  assert _bouts(make_predictions(codes)) == [(0, 27.52, 'run'), (27.52, 53.76, 'sit')]
-  assert len(_bouts(make_predictions(codes), mean_bout_s=0.0)) == 4
+@pytest.mark.parametrize(
+  ('predictions', 'rules', 'expected'),
+  [
+    # Windows 0 to 3 have centers 1.28, 2.56, 3.84, 5.12: bouts meet midway between the second and the third.
+    (make_predictions([0, 0, 1, 1]), {'mean_bout_s': 0.0}, [(0, 3.2, 'run'), (3.2, 6.4, 'sit')]),
+    # Decoding removes a single window and keeps edges.
+    (make_predictions(CODES), {}, [(0, 27.52, 'run'), (27.52, 53.76, 'sit')]),
+    (make_predictions(CODES), {'mean_bout_s': 0.0}, 'run sit run sit'),
+    # A low probability, of a bout or a part of it, is unknown; a change or a doubtful window is not.
+    (make_predictions([0] * 10, confidence=0.55), {'unknown_below': 0.6}, 'unknown'),
+    (make_predictions([0] * 10, confidence=0.65), {'unknown_below': 0.6}, 'run'),
+    (make_predictions([0] * 60, confidence=DOUBTS), {'unknown_below': 0.7}, 'run unknown run'),
+    (make_predictions([0] * 20 + [1] * 20, confidence=[0.9] * 10 + [0.55] + [0.9] * 29),
+     {'unknown_below': 0.6}, 'run sit'),
+    # Gaps belong to no bout and end a chain; a window between two would be outvoted by its neighbors.
+    (make_predictions([0, 0, 0, 1, 1], starts=[0, 1.28, 2.56, 60, 61.28]), {},
+     [(0, 5.12, 'run'), (60, 63.84, 'sit')]),
+    (make_predictions([0, 0, 0, 1, 0, 0, 0], starts=[0, 1.28, 2.56, 60, 120, 121.28, 122.56]), {},
+     'run sit run'),
+    # After a gap the next window starts at least 2.56 s later; without one, 1.28 s and less than a sample.
+    (make_predictions([0, 0], starts=[0, 2.56]), {}, [(0, 2.56, 'run'), (2.56, 5.12, 'run')]),
+    (make_predictions([0, 0], starts=[0, 1.3]), {}, [(0, 3.86, 'run')]),
+    *((STILL, {'not_worn_min': minutes}, 'run sit run') for minutes in (0.0, 2.0)),
+    (STILL, {'not_worn_min': 1.0}, 'run not_worn run'),
+    # From the first sample to the last: 57.44 s and a window of 2.56 s are one minute exactly.
+    *(
+      (make_predictions([1] * 46, starts=np.linspace(0, last_s, 46), still=[True] * 46),
+       {'not_worn_min': 1.0}, activity)
+      for last_s, activity in ((57.44, 'not_worn'), (57.43, 'sit'))
+    ),
+  ],
+)  # fmt: skip
+def test_predictions_become_bouts_by_the_rules(predictions, rules, expected):
+  bouts = _bouts(predictions, **rules)
+  assert (' '.join(bout[2] for bout in bouts) if isinstance(expected, str) else bouts) == expected
 
 
 def test_confidence_is_the_mean_probability_of_the_activity():
-  codes = [0] * 10 + [1] + [0] * 9
-  (bout,) = find_bouts(make_predictions(codes), Rules())
+  (bout,) = find_bouts(make_predictions([0] * 10 + [1] + [0] * 9), Rules())
   assert bout.confidence == pytest.approx((19 * 0.9 + 0.1) / 20)
-
-
-def test_low_probability_is_unknown():
-  (bout,) = find_bouts(make_predictions([0] * 10, confidence=0.55), Rules(unknown_below=0.6))
-  assert (bout.activity, round(bout.confidence, 2)) == ('unknown', 0.55)
-  assert [bout[2] for bout in _bouts(make_predictions([0] * 10, confidence=0.65), unknown_below=0.6)] == [
-    'run'
-  ]
-
-
-def test_a_change_of_activity_and_a_doubtful_window_are_not_unknown():
-  codes, confidence = [0] * 20 + [1] * 20, [0.9] * 40
-  confidence[10] = 0.55
-  bouts = _bouts(make_predictions(codes, confidence=confidence), unknown_below=0.6)
-  assert [bout[2] for bout in bouts] == ['run', 'sit']
-
-
-def test_part_of_a_bout_is_unknown():
-  confidence = [0.9] * 20 + [0.55] * 20 + [0.9] * 20
-  bouts = _bouts(make_predictions([0] * 60, confidence=confidence), unknown_below=0.7)
-  assert [bout[2] for bout in bouts] == ['run', 'unknown', 'run']
+  (unknown,) = find_bouts(make_predictions([0] * 10, confidence=0.55), Rules(unknown_below=0.6))
+  assert unknown.confidence == pytest.approx(0.55)
+  assert np.isnan(find_bouts(STILL, Rules(not_worn_min=1.0))[1].confidence)
 
 
 def test_where_most_windows_are_refused_a_bout_is_unknown():
@@ -82,37 +94,9 @@ def test_where_most_windows_are_refused_a_bout_is_unknown():
   assert (answered.windows['activity'] == 'unknown').tolist() == refused.tolist()
 
 
-def test_gaps_belong_to_no_bout_and_end_a_chain():
-  predictions = make_predictions([0, 0, 0, 1, 1], starts=[0, 1.28, 2.56, 60, 61.28])
-  assert _bouts(predictions) == [(0, 5.12, 'run'), (60, 63.84, 'sit')]
-  # A window that its neighbors would outvote.
-  apart = make_predictions([0, 0, 0, 1, 0, 0, 0], starts=[0, 1.28, 2.56, 60, 120, 121.28, 122.56])
-  assert [bout[2] for bout in _bouts(apart)] == ['run', 'sit', 'run']
-  other = make_predictions([0, 0, 0, 0], recording=[0, 0, 1, 1], starts=[0, 1.28, 2.56, 3.84])
-  assert [bout.recording for bout in find_bouts(other, Rules())] == [0, 1]
-
-
-def test_windows_that_do_not_overlap_are_not_joined():
-  # After a gap the next window starts at least 2.56 s later; without one, 1.28 s and less than a sample.
-  assert _bouts(make_predictions([0, 0], starts=[0, 2.56])) == [(0, 2.56, 'run'), (2.56, 5.12, 'run')]
-  assert _bouts(make_predictions([0, 0], starts=[0, 1.3])) == [(0, 3.86, 'run')]
-
-
-def test_a_device_still_for_long_is_not_worn():
-  still = [False] * 10 + [True] * 60 + [False] * 10
-  predictions = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=still)
-  assert [each[2] for each in _bouts(predictions, not_worn_min=1.0)] == ['run', 'not_worn', 'run']
-  assert np.isnan(find_bouts(predictions, Rules(not_worn_min=1.0))[1].confidence)
-  for minutes in (2.0, 0.0):
-    assert [each[2] for each in _bouts(predictions, not_worn_min=minutes)] == ['run', 'sit', 'run']
-
-
-@pytest.mark.parametrize(('last_start_s', 'activity'), [(57.44, 'not_worn'), (57.43, 'sit')])
-def test_not_worn_counts_from_first_to_last_sample(last_start_s, activity):
-  # 57.44 s and a window of 2.56 s are one minute exactly.
-  starts = np.linspace(0, last_start_s, 46)
-  (bout,) = _bouts(make_predictions([1] * 46, starts=starts, still=[True] * 46), not_worn_min=1.0)
-  assert bout[2] == activity
+def test_bouts_are_of_one_recording_each():
+  predictions = make_predictions([0, 0, 0, 0], recording=[0, 0, 1, 1], starts=[0, 1.28, 2.56, 3.84])
+  assert [bout.recording for bout in find_bouts(predictions, Rules())] == [0, 1]
 
 
 @pytest.mark.parametrize(

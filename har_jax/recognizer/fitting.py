@@ -145,6 +145,11 @@ class Fit:
     """
     parts, normalizer = self.parts, self.parts.normalizer
     validated = len(parts.validation['label']) if parts.are_apart else 0
+    indices = evenly_spaced(parts.train['label'], MAX_WINDOWS)
+    windows = {name: array[indices] for name, array in parts.train.items()}
+    outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
+    logits, labels = outputs[:, -fitted.objective.classes :], windows['label']
+    hidden = unknown_activities.hidden(outputs, fitted.objective.classes)
     return {
       **files.method_entries(self.method.name, self.settings, fitted.objective.model),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
@@ -155,17 +160,7 @@ class Fit:
         'windows': {'train': len(parts.train['label']), 'validation': validated},
       },
       'training': training | {'step': fitted.step, 'self_training': fitted.self_training},
-      **self._class_means(fitted),
-    }
-
-  def _class_means(self, fitted: Fitted) -> dict[str, list[list[float]]]:
-    """Mean logits, and mean inputs of the output layer, of each class's training windows."""
-    indices = evenly_spaced(self.parts.train['label'], MAX_WINDOWS)
-    windows = {name: array[indices] for name, array in self.parts.train.items()}
-    outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
-    logits, labels = outputs[:, -fitted.objective.classes :], windows['label']
-    hidden = unknown_activities.hidden(outputs, fitted.objective.classes)
-    return {
+      # Mean logits, and mean inputs of the output layer, of each class's training windows.
       'class_logits': evaluation.class_means(logits, labels),
       'class_means': evaluation.class_means(hidden, labels, digits=4),
     }

@@ -33,7 +33,6 @@ _STYLE: Any = {
   'font.size': 9,
   'hatch.linewidth': 0.6,
 }
-_HOUR_S, _MINUTE_S = 3600.0, 60.0
 _WIDTH, _ROW, _MARGIN, _LINE = 9.0, 0.45, 1.3, 0.15  # inches
 _FILE_ROW, _FILE_MARGIN = 1.6, 0.9  # of a recording as measured
 _MOST_FILES, _MOST_POINTS = 12, 2000
@@ -58,6 +57,8 @@ class Picture:
 
   def draw(self) -> 'Figure':
     """The picture as a figure of Matplotlib."""
+    from matplotlib.patches import Patch
+
     clock = self.clock
     strips = [strip for bout in self.bouts for strip in cut_at_midnight(bout, clock)]
     rows = list(dict.fromkeys(strip.row for strip in strips))
@@ -68,8 +69,23 @@ class Picture:
         middles_s = [mark.start_s + mark.length_s / 2 for mark in marks]
         heights = [rows.index(mark.row) - 0.45 for mark in marks]
         axes.plot(middles_s, heights, 'v', color='black', markersize=4, clip_on=False)
-      _legend(figure, self.bouts, self.classes)
-      _time_axis(axes, strips)
+      names = {UNKNOWN: 'unknown', NOT_WORN: 'not worn'}
+      handles = [
+        Patch(
+          # Rounded as in the summary, whose minutes are printed.
+          label=f'{escaping.xml_text(names.get(activity, activity))}, {round(spent, 2):.1f} min',
+          **_style(activity, self.classes),
+        )
+        for activity, spent in minutes_by_activity(self.bouts).items()
+      ]
+      figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
+      first_s = min(strip.start_s for strip in strips)
+      last_s = max(strip.start_s + strip.length_s for strip in strips)
+      least_min = (last_s - first_s) / 60 / _MAX_TICKS
+      step_s = 60 * next((minutes for minutes in _TICKS_MIN if minutes >= least_min), _TICKS_MIN[-1])
+      ticks = range(int(first_s // step_s) * step_s, (int(last_s // step_s) + 2) * step_s, step_s)
+      axes.set_xticks(ticks, [f'{tick // 3600}:{tick % 3600 // 60:02d}' for tick in ticks])
+      axes.set_xlim(first_s, last_s)
       zone = f' ({clock.zone})' if clock.zone else ''
       axes.set_xlabel(f'time of day{zone}' if clock.start else 'hours : minutes from the first sample')
     return figure
@@ -179,28 +195,3 @@ def _numbers(classes: Sequence[str]) -> dict[str, int]:
       number = (number + 1) % total
     numbers[name] = number
   return numbers
-
-
-def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
-  from matplotlib.patches import Patch
-
-  names = {UNKNOWN: 'unknown', NOT_WORN: 'not worn'}
-  handles = [
-    Patch(
-      # Rounded as in the summary, whose minutes are printed.
-      label=f'{escaping.xml_text(names.get(activity, activity))}, {round(spent, 2):.1f} min',
-      **_style(activity, classes),
-    )
-    for activity, spent in minutes_by_activity(bouts).items()
-  ]
-  figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
-
-
-def _time_axis(axes: Any, strips: Sequence[Strip]) -> None:
-  first_s = min(strip.start_s for strip in strips)
-  last_s = max(strip.start_s + strip.length_s for strip in strips)
-  least_min = (last_s - first_s) / _MINUTE_S / _MAX_TICKS
-  step_s = _MINUTE_S * next((minutes for minutes in _TICKS_MIN if minutes >= least_min), _TICKS_MIN[-1])
-  ticks = [step_s * number for number in range(int(first_s // step_s), int(last_s // step_s) + 2)]
-  axes.set_xticks(ticks, [f'{int(tick // _HOUR_S)}:{int(tick % _HOUR_S // _MINUTE_S):02d}' for tick in ticks])
-  axes.set_xlim(first_s, last_s)

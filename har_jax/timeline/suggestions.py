@@ -90,7 +90,12 @@ def suggest(
   firsts = _candidates(predictions, reading, length_s)
   if not len(firsts):
     raise UserError(f'no stretch of {length_s:g} s is left to label: all is labeled, too short or not worn')
-  firsts = np.sort(firsts[choose(_features(firsts, reading, predictions), count)])
+  indices = (firsts[:, None] + np.arange(STRETCH_WINDOWS)).ravel().tolist()
+  members, windows = set(indices), recordings.overlapping_windows(reading, windowing)
+  signals = [window.signal for index, window in enumerate(windows) if index in members]
+  features = window_statistics(np.stack(signals), windowing.rate_hz)
+  means = features.reshape(len(firsts), STRETCH_WINDOWS, -1).mean(axis=1)
+  firsts = np.sort(firsts[choose(means, count)])
   starts_s = predictions.start_s[firsts].tolist()
   marks = [
     Bout(recording, start_s, start_s + length_s, '', np.nan)
@@ -128,19 +133,3 @@ def _candidates(predictions: Predictions, reading: Reading, length_s: float) -> 
         firsts.append(part.start + first)
   spaced = np.linspace(0, len(firsts) - 1, min(len(firsts), _MOST_STRETCHES)).round().astype(int)
   return np.array(firsts, np.int64)[spaced]
-
-
-def _features(
-  firsts: Int[np.ndarray, 's'], reading: Reading, predictions: Predictions
-) -> Float[np.ndarray, 's f']:
-  """Mean statistics of each stretch's windows."""
-  windowing = predictions.windowing
-  indices = (firsts[:, None] + np.arange(STRETCH_WINDOWS)).ravel().tolist()
-  members = set(indices)
-  signals = [
-    window.signal
-    for index, window in enumerate(recordings.overlapping_windows(reading, windowing))
-    if index in members
-  ]
-  features = window_statistics(np.stack(signals), windowing.rate_hz)
-  return features.reshape(len(firsts), STRETCH_WINDOWS, -1).mean(axis=1)

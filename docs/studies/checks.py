@@ -35,7 +35,7 @@ from har_jax.recordings import Reading
 from har_jax.report import csv_table, markdown
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples, Span
-from har_jax.timeline import rate_check, scoring
+from har_jax.timeline import activities, rate_check
 from har_jax.timeline.predictions import predict
 
 FLAGS = flags.FlagValues()
@@ -259,7 +259,7 @@ def _macro_f1(reading: Reading, recognizer: Recognizer) -> float | None:
     reading, _ = rate_check.check(recognizer.signals, reading, 'auto', DEFAULT_WINDOWING)
     bare = [dataclasses.replace(part, spans=()) for part in reading.recordings]
     predictions = predict(recognizer, dataclasses.replace(reading, recordings=bare), progress=False)
-    return round(scoring.score(predictions, reading.recordings).macro_f1, 4)
+    return round(activities.score(predictions, reading.recordings).macro_f1, 4)
   except UserError:
     return None
 

@@ -96,7 +96,7 @@ def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
   """An adapter of these people's first windows of each activity."""
   from har_jax.recordings import Reading, to_windows
   from har_jax.signal.recording import LOCOMOTION
-  from har_jax.timeline.scoring import label_at
+  from har_jax.timeline.activities import label_at
 
   reading = Reading(recordings, [], [], '', True)
   windows = to_windows(reading, base.windowing, unlabeled=True)

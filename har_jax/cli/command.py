@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -17,10 +18,13 @@ from typing import Any
 from absl import flags
 
 from har_jax import config, config_fields
-from har_jax.cli import compiled_programs, flagfiles
+from har_jax.cli import compiled_programs
 from har_jax.errors import Stopped, Terminated, UserError, advice
 
 AUTO_DTYPE = 'auto'
+_PACKAGE = pathlib.Path(__file__).parents[1]
+# In a wheel, and in a clone.
+_FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags')
 # Options of recordings that sentences name as Python does.
 _OPTION = re.compile(
   r'(?<![\w-])((?:frame|method|labels)(?==)|(?<=with )columns\b|columns(?= has no role)'
@@ -156,11 +160,11 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   except MemoryError as error:
     return _fail(f'error: out of memory ({error or "no size given"})', 1)
   except Stopped as stopped:
-    from har_jax.cli import processes
+    from har_jax.cli import jobs
     from har_jax.train import mesh  # imports JAX
 
     message = f'{stopped}; run the same command to resume' if mesh.is_main_process() else ''
-    return _fail(message, processes.stop_code())
+    return _fail(message, jobs.stop_code())
   except KeyboardInterrupt as interrupt:
     # Inputs of commands that keep what is finished.
     return interrupted(interrupt, continues=bool({'archive', 'windows'}.intersection(module.FLAGS)))
@@ -204,9 +208,7 @@ def _main(module: types.ModuleType) -> None:
 def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
   """Sets `module.FLAGS`. Raises UserError for a word that is no flag and takes no position."""
   module.FLAGS.set_gnu_getopt(True)  # flags may follow words
-  _, *words = module.FLAGS(
-    ['har-jax', *(flagfiles.resolve(argument, module.FLAGS) for argument in arguments)]
-  )
+  _, *words = module.FLAGS(['har-jax', *(resolve_flagfile(argument, module.FLAGS) for argument in arguments)])
   names = getattr(module, 'POSITIONAL', ())
   if names and isinstance(module.FLAGS[names[-1]].parser, flags.ListParser):  # it takes all that follow
     words, last = words[: len(names) - 1], words[len(names) - 1 :]
@@ -224,6 +226,26 @@ def _fail(message: str, code: int) -> int:
   if message:
     print(message, file=sys.stderr)
   return code
+
+
+def resolve_flagfile(argument: str, values: flags.FlagValues) -> str:
+  """Turns --flagfile=paper into the path of the flags file of that name, unless there is such a file.
+
+  Raises UserError if there is neither, or if its flags are for another command, which its text names.
+  """
+  flag, _, name = argument.partition('=')
+  if flag not in ('--flagfile', '-flagfile') or pathlib.Path(name).exists():
+    return argument
+  folder = next((path for path in _FLAGFILES if path.is_dir()), _FLAGFILES[0])
+  names = sorted(path.stem for path in folder.glob('*.flags'))
+  if name not in names:
+    raise UserError(f'--flagfile={name}: no such file; by name there are {", ".join(names) or "none"}')
+  text = (folder / f'{name}.flags').read_text(encoding='utf-8')
+  set_flags = re.findall(r'^--(\w+)', text, re.MULTILINE)
+  if others := [word for word in set_flags if word not in values and word.removeprefix('no') not in values]:
+    commands = ' or '.join(re.findall(rf'har-jax (\w+) --flagfile={name}', text))
+    raise UserError(f'--flagfile={name} is for har-jax {commands}; this command has no {", ".join(others)}')
+  return f'{flag}={folder / name}.flags'
 
 
 def help_text(module: types.ModuleType, *, full: bool = False) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from har_jax import config
-from har_jax.cli import command, processes
+from har_jax.cli import command, jobs
 
 if TYPE_CHECKING:
   from har_jax.datasets.datasets import Datasets
@@ -40,8 +40,8 @@ def define_training(
   # No stage trains a pretrained encoder at a rate of its own.
   unused = (*unused, 'pretrain_encoder_learning_rate')
   experiment = define_experiment(values, unused=unused)
-  set_cpu_devices = processes.define_cpu_devices(values)
-  join = processes.define_processes(values)
+  set_cpu_devices = jobs.define_cpu_devices(values)
+  join = jobs.define_processes(values)
 
   def start() -> 'tuple[Datasets, config.Experiment, TrainOptions]':
     set_cpu_devices()

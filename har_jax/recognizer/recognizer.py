@@ -25,7 +25,7 @@ from har_jax.recognizer import (
   unknown_activities,
   validation,
 )
-from har_jax.recognizer.estimator import Estimator
+from har_jax.recognizer.validation import Estimator
 from har_jax.signal.summary import SignalSummary
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables

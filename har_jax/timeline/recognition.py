@@ -13,7 +13,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
 from har_jax.recordings.infer import Findings, Tell
 from har_jax.timeline import activities as levels
-from har_jax.timeline import devices, rate_check, scoring
+from har_jax.timeline import devices, rate_check
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.answers import Answers, make_answers
 from har_jax.timeline.bouts import Rules, find_bouts
@@ -120,12 +120,12 @@ def recognize(
   findings.warn(*predictions.warnings)
   scored = None
   if labels is not None:
-    if unknown := scoring.unknown_labels(predictions, labeled):
+    if unknown := levels.unknown_labels(predictions, labeled):
       findings.warn(
         f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
         f'classes are {", ".join(predictions.classes)}.'
       )
-    scored = scoring.score(predictions, labeled, unknown_below=rules.unknown_below)
+    scored = levels.score(predictions, labeled, unknown_below=rules.unknown_below)
   card = recognizer.adapter_.card
   answers = make_answers(
     predictions,

@@ -18,7 +18,7 @@ from in_process import refuse
 from toy_command import toy_module
 
 from har_jax import config
-from har_jax.cli import command, flagfiles, main, processes, training
+from har_jax.cli import command, jobs, main, training
 from har_jax.continual.settings import Settings
 from har_jax.errors import Stopped, Terminated, UserError
 from har_jax.federated.federation import Federation
@@ -133,7 +133,7 @@ def test_hyperparameter_flags_override_the_preset():
 def test_the_number_of_devices_on_the_cpu_is_that_of_the_flag(monkeypatch):
   values, set_to = flags.FlagValues(), {}
   monkeypatch.setattr(jax.config, 'update', set_to.__setitem__)
-  set_devices = processes.define_cpu_devices(values)
+  set_devices = jobs.define_cpu_devices(values)
   for words, expected in (([], {}), (['--cpu_devices=2'], {'jax_num_cpu_devices': 2})):
     values(['har-jax', *words])
     set_devices()
@@ -221,7 +221,7 @@ def test_other_exceptions_keep_their_traceback(ends):
 
 
 def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
-  monkeypatch.setattr(flagfiles, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
+  monkeypatch.setattr(command, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'small.flags').write_text('--size=7\n')
   module = toy_module()

@@ -9,7 +9,7 @@ import sys
 import pytest
 from absl import flags
 
-from har_jax.cli import command, jobs, processes
+from har_jax.cli import command, jobs
 from har_jax.errors import Stopped, UserError
 
 # In place of `python -m har_jax`: writes what it was given and its cores, and does what its shard says.
@@ -139,20 +139,20 @@ def test_auto_is_one_job_a_core_on_a_cpu():
 def test_the_first_ctrl_c_asks_for_a_stop_and_the_second_ends_at_once(capsys):
   handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
   values = flags.FlagValues()
-  join = processes.define_processes(values)
+  join = jobs.define_processes(values)
   values(['har-jax'])
   signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
     stop = join()
     assert not stop()
-    assert processes.stop_code() == 128 + signal.SIGTERM
+    assert jobs.stop_code() == 128 + signal.SIGTERM
     signal.raise_signal(signal.SIGINT)
     assert stop()
-    assert processes.stop_code() == 128 + signal.SIGINT
+    assert jobs.stop_code() == 128 + signal.SIGINT
     assert 'Ctrl-C again stops at once' in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
       signal.raise_signal(signal.SIGINT)
   finally:
-    processes._interrupts.clear()
+    jobs._interrupts.clear()
     for number, handler in handlers.items():
       signal.signal(number, handler)

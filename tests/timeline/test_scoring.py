@@ -9,10 +9,9 @@ from made_predictions import make_labeled, make_predictions
 from har_jax.errors import UserError
 from har_jax.timeline import Bout, score
 from har_jax.timeline import picture as pictures
-from har_jax.timeline.activities import by_direction, select
+from har_jax.timeline.activities import by_direction, select, unknown_labels
 from har_jax.timeline.clock import Clock
 from har_jax.timeline.picture import Picture
-from har_jax.timeline.scoring import unknown_labels
 
 _STAIRS = ('walking', 'upstairs', 'downstairs', 'stairs')
 _DOUBT = make_predictions([0, 1], confidence=0.6)

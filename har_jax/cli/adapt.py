@@ -85,7 +85,12 @@ def main() -> dict[str, object]:
     print(f'Chosen: {recognizer.plan_}.')
     print(f'It took {recognizer.plan_.actual}.')
   if card.training.self_training is not None:
-    _print_self_training(card.training.self_training)
+    entry = card.training.self_training
+    outcome = 'not validated'
+    if entry.after is not None:
+      is_kept = 'kept' if entry.kept else 'not kept, because it is lower'
+      outcome = f'macro-F1 {entry.before:.3f} before, {entry.after:.3f} after; {is_kept}'
+    print(f'Self-training with {entry.unlabeled_windows} unlabeled windows: {outcome}.')
   if adapted.comparison is not None:
     _print_validation(adapted, overlapping)
     _print_comparison(adapted)
@@ -132,16 +137,6 @@ def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
     if adapted.are_files_apart
     else 'They come from the same recordings: expect less on another day, and less on another person.'
   )
-
-
-def _print_self_training(entry) -> None:
-  text = f'Self-training with {entry.unlabeled_windows} unlabeled windows: '
-  if entry.after is None:
-    print(text + 'not validated.')
-    return
-  outcome = 'kept' if entry.kept else 'not kept, because it is lower'
-  scores = f'macro-F1 {entry.before:.3f} before, {entry.after:.3f} after'
-  print(text + f'{scores}, with the head of training; {outcome}.')
 
 
 def _print_comparison(adapted: 'Adapted') -> None:

@@ -102,9 +102,10 @@ def _at_rate(
     time_s, median_hz = np.linspace(time_s[0], time_s[-1], len(time_s)), mean_hz
   rate_hz = max(round(median_hz), math.ceil((1 - _TOO_SLOW) * median_hz))
   grid_s = start_s + np.arange(_ticks(start_s, stop_s, rate_hz)) / rate_hz
-  even = _on_grid(time_s, values, grid_s)
-  if even is None:
-    even = _interpolate(time_s, values.astype(np.float64), grid_s)
+  first = int(np.searchsorted(time_s, grid_s[0] - _SAME_TIME_S))
+  part = slice(first, first + len(grid_s))
+  is_on_grid = len(time_s[part]) == len(grid_s) and np.abs(time_s[part] - grid_s).max() <= _SAME_TIME_S
+  even = values[part] if is_on_grid else _interpolate(time_s, values.astype(np.float64), grid_s)
   if rate_hz != windows_hz:
     import scipy.signal  # takes a second to import, which `--help` should not pay
 
@@ -117,17 +118,6 @@ def _at_rate(
 
 def _ticks(start_s: float, stop_s: float, rate_hz: int) -> int:
   return int((stop_s - start_s) * rate_hz + _SLACK) + 1
-
-
-def _on_grid(
-  time_s: Float[np.ndarray, 'r'], values: Float[np.ndarray, 'r 3'], grid_s: Float[np.ndarray, 'g']
-) -> Float[np.ndarray, 'g 3'] | None:
-  """The samples themselves if they lie on the grid, else None."""
-  first = int(np.searchsorted(time_s, grid_s[0] - _SAME_TIME_S))
-  sample_s = time_s[first : first + len(grid_s)]
-  if len(sample_s) < len(grid_s) or np.abs(sample_s - grid_s).max() > _SAME_TIME_S:
-    return None
-  return values[first : first + len(grid_s)]
 
 
 def _interpolate(

@@ -70,7 +70,9 @@ def statistics(signals: Float[Any, 'w n c'], rate_hz: int, xp: Any = np) -> Floa
   samples, channels = signals.shape[1:]
   means, deviations = xp.mean(signals, axis=1), xp.std(signals, axis=1)
   centered = signals - means[:, None]
-  power = _power(centered, xp)
+  # The power at each frequency, by matrix products, which every runtime has; windows are short.
+  basis = fourier_basis(samples).astype(centered.dtype)
+  power = sum(xp.square(xp.einsum('wnc,ns->wsc', centered, part)) for part in basis) / samples**2
   frequencies_hz, bands = spectral_bins(samples, rate_hz)
   is_above = centered > LEAST_EXCESS
   scaled = centered / xp.where(deviations > LEAST_DEVIATION, deviations, np.inf)[:, None]
@@ -97,13 +99,6 @@ def quantiles(ascending: Float[Any, 'w n c']) -> list[Float[Any, 'w c']]:
     ascending[:, low] * (1 - weight) + ascending[:, high] * weight
     for low, high, weight in zip(below, above, weights, strict=True)
   ]
-
-
-def _power(centered: Float[Any, 'w n c'], xp: Any) -> Float[Any, 'w s c']:
-  """The power at each frequency. By matrix products, which every runtime has; windows are short."""
-  basis = fourier_basis(centered.shape[1]).astype(centered.dtype)
-  products = (xp.einsum('wnc,ns->wsc', centered, part) for part in basis)
-  return sum(xp.square(product) for product in products) / centered.shape[1] ** 2
 
 
 def fourier_basis(samples: int) -> Float[np.ndarray, '2 n s']:

@@ -124,7 +124,14 @@ class CorrectedFilter:
       probabilities = special.softmax(layer.scores(window) / temperature)
       layer.posterior = posterior = self._chain.update(layer.posterior, probabilities)
     self._recent.append(window)
-    self._sample(window)
+    # Each window of a class stays in its sample with equal probability.
+    number = int(window.logits.argmax())
+    sample = self._samples[number]
+    self._counts[number] += 1
+    if len(sample) < self._replayed:
+      sample.append(window)
+    elif (index := int(self._rng.integers(self._counts[number]))) < self._replayed:
+      sample[index] = window
     return posterior
 
   def correct(self, label: int, activity: Any, seconds: float | int) -> None:
@@ -168,16 +175,6 @@ class CorrectedFilter:
       raise UserError(f'no correction is left to take back; the last {MOST_CORRECTIONS} are kept')
     self._layers.pop()
     return corrections[-1]
-
-  def _sample(self, window: _Window) -> None:
-    """Keeps each window of a class with equal probability."""
-    number = int(window.logits.argmax())
-    sample = self._samples[number]
-    self._counts[number] += 1
-    if len(sample) < self._replayed:
-      sample.append(window)
-    elif (index := int(self._rng.integers(self._counts[number]))) < self._replayed:
-      sample[index] = window
 
   def _replay(self, corrections: list[Correction]) -> list[_Window]:
     spans = [

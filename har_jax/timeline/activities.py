@@ -4,7 +4,7 @@ w windows, y classes, a activities.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -85,7 +85,15 @@ def find_columns(activities: Sequence[str], classes: Sequence[str]) -> tuple[dic
 
   Raises UserError as `select`.
   """
-  merged = _parse(activities)
+  merged = {}
+  for entry in activities:
+    name, is_merged, parts = entry.partition('=')
+    merged[name.strip()] = [part.strip() for part in parts.split('+')] if is_merged else [name.strip()]
+  if len(merged) < len(activities) or not all(name and all(parts) for name, parts in merged.items()):
+    raise UserError(
+      f'activities are {shorten(", ".join(activities))}; give different names, such as walking, or '
+      'still=sitting+standing for several as one'
+    )
   members = [member for parts in merged.values() for member in parts]
   _, level = to_level(np.zeros((0, len(classes))), classes, members)
   found = {part: find_class(part, level) for part in members}
@@ -106,19 +114,6 @@ def by_direction(predictions: Predictions) -> Predictions:
   if not common.keys() >= set(_FAMILY):
     return predictions
   return select(predictions, [label for label in predictions.classes if label != common[_STAIRS]])
-
-
-def _parse(activities: Sequence[str]) -> Mapping[str, list[str]]:
-  merged = {}
-  for entry in activities:
-    name, is_merged, parts = entry.partition('=')
-    merged[name.strip()] = [part.strip() for part in parts.split('+')] if is_merged else [name.strip()]
-  if len(merged) < len(activities) or not all(name and all(parts) for name, parts in merged.items()):
-    raise UserError(
-      f'activities are {shorten(", ".join(activities))}; give different names, such as walking, or '
-      'still=sitting+standing for several as one'
-    )
-  return merged
 
 
 @dataclasses.dataclass(frozen=True)

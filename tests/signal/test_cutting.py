@@ -38,17 +38,38 @@ def test_no_window_crosses_a_label_despite_rounding_of_its_edge():
     assert window.signal[0, 5] == first + 50_000
 
 
-def test_no_window_crosses_a_gap_and_each_piece_starts_anew():
-  pieces = [_ramp(200), _ramp(300, start_s=5.0)]
-  cut = _cut(_recording(1000, Span(0.5, 20.0, 'walking')), pieces)
-  assert _starts(cut) == [25, 250, 314, 378]
-  assert [window.start_s for window in cut] == pytest.approx([0.5, 5.0, 6.28, 7.56])
+@pytest.mark.parametrize(
+  ('spans', 'lengths', 'expected'),
+  [
+    # No window crosses a gap, and each piece starts anew.
+    ([Span(0.5, 20.0, 'walking')], {0.0: 200, 5.0: 300}, dict.fromkeys((25, 250, 314, 378), 'walking')),
+    ([Span(10.0, 13.0, 'sitting'), Span(0.0, 3.0, 'walking')], {0.0: 1000}, {500: 'sitting', 0: 'walking'}),
+  ],
+)  # fmt: skip
+def test_windows_keep_the_order_of_spans_and_their_origin(spans, lengths, expected):
+  pieces = [_ramp(samples, start_s=start_s) for start_s, samples in lengths.items()]
+  cut = _cut(_recording(1000, *spans, subject='b'), pieces, number=4)
+  assert list(zip(_starts(cut), (window.activity for window in cut), strict=True)) == [*expected.items()]
+  assert [window.start_s for window in cut] == pytest.approx([sample / 50 for sample in expected])
+  assert {(window.subject, window.recording) for window in cut} == {('b', 4)}
 
 
-def test_windows_keep_the_order_of_spans_and_their_origin():
-  spans = (Span(10.0, 13.0, 'sitting'), Span(0.0, 3.0, 'walking'))
-  cut = _cut(_recording(1000, *spans, subject='b'), [_ramp(1000)], number=4)
-  assert [(w.activity, w.subject, w.recording) for w in cut] == [('sitting', 'b', 4), ('walking', 'b', 4)]
+@pytest.mark.parametrize(
+  ('spans', 'expected'),
+  [
+    # Windows cross labels and have the longest.
+    ([Span(0.0, 1.2, 'sitting'), Span(1.2, 2.5, 'sit_to_stand'), Span(2.5, 6.4, 'walking')],
+     {0: 'sit_to_stand', 64: 'walking', 128: 'walking', 192: 'walking'}),
+    # The parts of an activity in a window add up.
+    ([Span(0.0, 0.8, 'walking'), Span(0.8, 1.8, 'turning'), Span(1.8, 2.56, 'walking')], {0: 'walking'}),
+    # No window crosses what has no label.
+    ([Span(0.0, 2.0, 'walking'), Span(2.1, 4.7, 'sitting')], {105: 'sitting'}),
+  ],
+)  # fmt: skip
+def test_with_a_majority_label_windows_have_the_longest(spans, expected):
+  counts: collections.Counter[str] = collections.Counter()
+  cut = cutting.cut(_recording(1000, *spans), [_ramp(1000)], counts, DEFAULT_WINDOWING, majority_label=True)
+  assert {int(window.signal[0, 0]): window.activity for window in cut} == expected
 
 
 def test_spans_without_windows_are_counted_by_reason():
@@ -66,27 +87,3 @@ def test_an_infinite_value_names_its_recording():
   piece.signal[200, 4] = np.inf
   with pytest.raises(UserError, match=r'recording 3 \(subject 7, walking\)'):
     _cut(_recording(500, Span(0.0, 10.0, 'walking')), [piece], number=3)
-
-
-def _cut_by_majority(*spans: Span, samples: int = 1000) -> list[cutting.Window]:
-  recording = _recording(samples, *spans)
-  return list(
-    cutting.cut(recording, [_ramp(samples)], collections.Counter(), DEFAULT_WINDOWING, majority_label=True)
-  )
-
-
-def test_with_a_majority_label_windows_cross_labels_and_have_the_longest():
-  spans = Span(0.0, 1.2, 'sitting'), Span(1.2, 2.5, 'sit_to_stand'), Span(2.5, 6.4, 'walking')
-  cut = _cut_by_majority(*spans)
-  assert _starts(cut) == [0, 64, 128, 192]
-  assert [window.activity for window in cut] == ['sit_to_stand', 'walking', 'walking', 'walking']
-
-
-def test_the_parts_of_an_activity_in_a_window_add_up():
-  spans = Span(0.0, 0.8, 'walking'), Span(0.8, 1.8, 'turning'), Span(1.8, 2.56, 'walking')
-  assert [window.activity for window in _cut_by_majority(*spans)] == ['walking']
-
-
-def test_with_a_majority_label_no_window_crosses_what_has_no_label():
-  cut = _cut_by_majority(Span(0.0, 2.0, 'walking'), Span(2.1, 4.7, 'sitting'))
-  assert [(int(window.signal[0, 0]), window.activity) for window in cut] == [(105, 'sitting')]

@@ -30,32 +30,30 @@ def _reading(
   return Reading(recordings, [], [], start, True, list(files), [0.0] * len(files))
 
 
-def test_without_clocks_the_movement_tells_the_shift():
-  offset_s, sentence = find_offset(_reading(0, 300), _reading(37.5, 280))
-  assert offset_s == 37.5
-  assert 'as their movement shows' in sentence
-  assert find_offset(_reading(100, 300), _reading(20, 290))[0] == -80
+@pytest.mark.parametrize(
+  ('first', 'second', 'offset_s', 'words'),
+  [
+    (_reading(0, 300), _reading(37.5, 280), 37.5, 'as their movement shows.'),
+    (_reading(100, 300), _reading(20, 290), -80, 'as their movement shows.'),
+    (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:00:41'), 37.5,
+     '-3.5 s from what the clocks say'),
+    (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:01:00', day=1), 60,
+     'The second device starts 60.0 s after the first, by their clocks alone.'),
+  ],
+)  # fmt: skip
+def test_movement_tells_the_shift_and_clocks_where_it_does_not(first, second, offset_s, words):
+  found_s, sentence = find_offset(first, second)
+  assert found_s == offset_s
+  assert words in sentence
 
 
-def test_clocks_are_corrected_by_movement():
-  first, second = _reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:00:41')
-  offset_s, sentence = find_offset(first, second)
-  assert offset_s == 37.5
-  assert '-3.5 s from what the clocks say' in sentence
-
-
-def test_without_likeness_the_clocks_count_and_without_clocks_nothing_does():
-  other = _reading(37.5, 280, day=1)
-  with pytest.raises(UserError, match='does not show how their times belong together'):
-    find_offset(_reading(0, 300), other)
-  starts = ('2026-05-28T08:00:00', '2026-05-28T08:01:00')
-  first, second = _reading(0, 300, starts[0]), _reading(37.5, 280, starts[1], day=1)
-  assert find_offset(first, second) == (
-    60,
-    'The second device starts 60.0 s after the first, by their clocks alone.',
-  )
-  with pytest.raises(UserError, match='one file each'):
-    find_offset(_reading(0, 300, files=('a', 'b')), other)
+@pytest.mark.parametrize(
+  ('files', 'words'),
+  [(('a',), 'does not show how their times belong together'), (('a', 'b'), 'one file each')],
+)
+def test_without_likeness_and_clocks_or_with_several_files_nothing_tells_the_shift(files, words):
+  with pytest.raises(UserError, match=words):
+    find_offset(_reading(0, 300, files=files), _reading(37.5, 280, day=1))
 
 
 def _predictions(probabilities: list[float], start_s: float = 0.0) -> Predictions:

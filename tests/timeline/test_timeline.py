@@ -12,6 +12,7 @@ from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
 from har_jax.timeline import (
+  Answers,
   Predictions,
   Rules,
   find_bouts,
@@ -30,6 +31,18 @@ def _bouts(predictions: Predictions, **rules) -> list[tuple[float, float, str]]:
     (round(bout.start_s, 2), round(bout.stop_s, 2), bout.activity)
     for bout in find_bouts(predictions, Rules(**rules))
   ]
+
+
+def _reading(lengths_s: list[float], files: list[str], offsets_s: list[float], start: str = '') -> Reading:
+  recordings = []
+  for length_s in lengths_s:
+    samples = Samples(np.array([0.0, length_s]), np.zeros((2, 3), np.float32))
+    recordings.append(Recording('me', '', samples, samples, ()))
+  return Reading(recordings, [], [], start, True, files, offsets_s)
+
+
+def _answers(predictions: Predictions, reading: Reading, **rules) -> Answers:
+  return make_answers(predictions, find_bouts(predictions, Rules(**rules)), Rules(**rules), reading, _CARD)
 
 
 CODES = [0] * 10 + [1] + [0] * 10 + [1] * 20
@@ -90,7 +103,7 @@ def test_where_most_windows_are_refused_a_bout_is_unknown():
   assert _bouts(predictions) == expected
   assert predictions.is_unknown(0.0).tolist() == refused.tolist()
   assert score(predictions, make_labeled((0.0, 99.0, 'run'))).accuracy == pytest.approx(40 / 60)
-  answered = make_answers(predictions, [], Rules(), _reading([80.0], ['day'], [0.0]), _CARD)
+  answered = _answers(predictions, _reading([80.0], ['day'], [0.0]))
   assert (answered.windows['activity'] == 'unknown').tolist() == refused.tolist()
 
 
@@ -120,18 +133,10 @@ def test_rules_in_words():
   ]
 
 
-def _reading(lengths_s: list[float], files: list[str], offsets_s: list[float], start: str = '') -> Reading:
-  recordings = []
-  for length_s in lengths_s:
-    samples = Samples(np.array([0.0, length_s]), np.zeros((2, 3), np.float32))
-    recordings.append(Recording('me', '', samples, samples, ()))
-  return Reading(recordings, [], [], start, True, files, offsets_s)
-
-
 def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
   predictions = make_predictions([0, 0, 1, 1], recording=[0, 0, 1, 1], starts=[0, 1.28, 0, 1.28])
   reading = _reading([3.84, 3.84], ['a', 'b'], [0.0, 0.0], '2026-05-28T20:26:40')
-  answers = make_answers(predictions, find_bouts(predictions, Rules()), Rules(), reading, _CARD)
+  answers = _answers(predictions, reading)
   answers.save(tmp_path)
   assert (tmp_path / 'bouts.csv').read_text().splitlines() == [
     'file,start_s,end_s,activity,confidence,steps,cadence',
@@ -150,8 +155,7 @@ def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
 def test_a_window_that_may_be_of_several_activities_names_them(tmp_path):
   sets = np.array([[True, False], [True, True]])
   predictions = dataclasses.replace(make_predictions([0, 1]), sets=sets)
-  reading = _reading([3.84], [''], [0.0])
-  make_answers(predictions, find_bouts(predictions, Rules()), Rules(), reading, _CARD).save(tmp_path)
+  _answers(predictions, _reading([3.84], [''], [0.0])).save(tmp_path)
   header, *rows = (tmp_path / 'windows.csv').read_text().splitlines()
   assert header == 'time_s,activity,confidence,set,p_run,p_sit'
   assert [row.split(',')[3] for row in rows] == ['run', 'run | sit']
@@ -164,7 +168,7 @@ def test_a_bout_may_be_of_the_activities_in_half_of_its_sets(tmp_path):
   predictions = dataclasses.replace(predictions, sets=sets)
   bouts = find_bouts(predictions, Rules(not_worn_min=1.0))
   assert [bout.set for bout in bouts] == [('run', 'sit'), ('sit',), ()]
-  make_answers(predictions, bouts, Rules(), _reading([190.0], [''], [0.0]), _CARD).save(tmp_path)
+  _answers(predictions, _reading([190.0], [''], [0.0]), not_worn_min=1.0).save(tmp_path)
   header, *rows = (tmp_path / 'bouts.csv').read_text().splitlines()
   assert header == 'start_s,end_s,activity,confidence,set,steps,cadence'
   assert [row.split(',')[4] for row in rows] == ['run | sit', 'sit', '']
@@ -175,9 +179,7 @@ def test_minutes_add_up_to_the_recorded_time():
   # 64 s of activity, 76.8 s unworn, and 40 s after the last window.
   still = [False] * 49 + [True] * 60
   predictions = make_predictions([0] * 49 + [1] * 60, still=still)
-  bouts = find_bouts(predictions, Rules(not_worn_min=1.0))
-  reading = _reading([140.8 + 40.0], ['day'], [0.0])
-  answers = make_answers(predictions, bouts, Rules(), reading, _CARD)
+  answers = _answers(predictions, _reading([140.8 + 40.0], ['day'], [0.0]), not_worn_min=1.0)
   summary = answers.summary
   names = ('unknown_minutes', 'not_worn_minutes', 'gap_minutes')
   parts = [*summary['minutes'].values(), *(summary[name] for name in names)]
@@ -188,9 +190,7 @@ def test_minutes_add_up_to_the_recorded_time():
 
 def test_unknown_minutes_are_all_that_was_answered_unknown():
   predictions = make_predictions([0, 0, 1, 1], classes=('run', 'unknown'), starts=[0, 1.28, 60, 61.28])
-  answers = make_answers(
-    predictions, find_bouts(predictions, Rules()), Rules(), _reading([64.0], ['a'], [0.0]), _CARD
-  )
+  answers = _answers(predictions, _reading([64.0], ['a'], [0.0]))
   assert (answers.summary['minutes'], answers.summary['unknown_minutes']) == ({'run': 0.06}, 0.06)
   assert answers.minutes['minutes'].to_dict() == {
     'run': 0.06,
@@ -237,8 +237,7 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
   classes = ('=cmd|1', 'a\x00\x1b[2J<script>\ud800')
   predictions = make_predictions([0] * 9 + [1] * 9, classes=classes)
   reading = _reading([30.0], ['=a.csv'], [0.0])
-  bouts = find_bouts(predictions, Rules(mean_bout_s=0.0))
-  make_answers(predictions, bouts, Rules(), reading, _CARD).save(tmp_path / 'out')
+  _answers(predictions, reading, mean_bout_s=0.0).save(tmp_path / 'out')
   rows = list(csv.reader((tmp_path / 'out' / 'bouts.csv').read_text().splitlines()))
   assert "'=cmd|1" in rows[1]
   root = ElementTree.parse(tmp_path / 'out' / 'timeline.svg').getroot()

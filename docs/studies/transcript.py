@@ -26,7 +26,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT / 'tests' / 'recordings'))
 
 import export_base  # noqa: E402
-import export_sensor_logger  # noqa: E402  # the writer of the tests
+import exports  # noqa: E402  # the writers of the tests
 
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or folder", flag_values=FLAGS)
@@ -80,7 +80,7 @@ def _write_export(folder: pathlib.Path) -> None:
   subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
   day = pd.read_csv(folder / 'day.csv').to_numpy()
   one = _Phone((day[:, 0] - day[0, 0]) / 1e9, day[:, 1:4] * export_base.G, np.deg2rad(day[:, 4:]), labels=())
-  export_base.zip_of(folder / 'walk.zip', export_sensor_logger.sensor_logger_files(one, 'ios'))
+  export_base.zip_of(folder / 'walk.zip', exports.sensor_logger_files(one, 'ios'))
 
 
 def _run(line: str, folder: pathlib.Path) -> tuple[str, float]:

@@ -23,16 +23,7 @@ import numpy as np
 from har_jax.errors import UserError, require, shorten
 from har_jax.recordings import limits, tables, units
 from har_jax.recordings.files import File
-from har_jax.recordings.tables import (
-  CHUNK_ROWS,
-  HEAD_ROWS,
-  Kind,
-  NoRecording,
-  Table,
-  border,
-  is_date,
-  is_number,
-)
+from har_jax.recordings.tables import Kind, NoRecording, Table, border
 
 PARQUET = ('.parquet', '.pq')
 EXCEL = ('.xlsx',)
@@ -87,7 +78,7 @@ def _open_parquet(file: File) -> Table:
   with border(file.path, 'Parquet file', (Exception,)), file.open() as opened:
     parquet = pyarrow.parquet.ParquetFile(opened)
     names, rows = tuple(parquet.schema_arrow.names), parquet.metadata.num_rows
-    first = next(parquet.iter_batches(batch_size=HEAD_ROWS), None)
+    first = next(parquet.iter_batches(batch_size=tables.HEAD_ROWS), None)
     # Labels may be bytes.
     columns = [
       [
@@ -107,7 +98,9 @@ def _open_parquet(file: File) -> Table:
   def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
     used = [names[index] for index in kinds]
     with border(file.path, 'Parquet file', (Exception,)), file.open() as opened:
-      for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(batch_size=CHUNK_ROWS, columns=used):
+      for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(
+        batch_size=tables.CHUNK_ROWS, columns=used
+      ):
         yield {
           index: tables.convert(table, index, batch.column(names[index]).to_pandas(), kind)
           for index, kind in kinds.items()
@@ -196,7 +189,8 @@ def _open_text(file: File) -> Table:
       f'{file.path} is no table: no comma, semicolon, tab or bar separates columns; export it as CSV'
     )
   is_data = [
-    len(row) >= width - 1 and sum(is_number(cell) or is_date(cell) for cell in row) >= 2 for row in rows
+    len(row) >= width - 1 and sum(tables.is_number(cell) or tables.is_date(cell) for cell in row) >= 2
+    for row in rows
   ]
   first = is_data.index(True) if any(is_data) else len(rows)
   # Comments and empty lines may precede the names.
@@ -216,7 +210,7 @@ def _open_text(file: File) -> Table:
     raise UserError(f'{file.path} holds the names {listed} and no row below: nothing was recorded')
   while names and not names[-1] and all(len(row) < len(names) or not row[len(names) - 1] for row in body):
     names = names[:-1]  # lines that end with a separator
-  cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[:HEAD_ROWS])
+  cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[: tables.HEAD_ROWS])
   fields = max(len(names), min(map(len, body)))
   matches = (_FRACTION.fullmatch(cell.strip()) for row in body for cell in row)
   marks = collections.Counter(match[1] for match in matches if match)
@@ -276,7 +270,7 @@ def _chunks(
     'skipinitialspace': True,
     'dtype': {index: tables.DTYPES[kind] for index, kind in kinds.items()},
     'encoding_errors': 'replace',
-    'chunksize': CHUNK_ROWS,
+    'chunksize': tables.CHUNK_ROWS,
   }
   counter = limits.FieldCounter(layout.separator)
   try:
@@ -321,7 +315,7 @@ def _bad_row(file: File, layout: _Layout, names: tuple[str, ...], kinds: Mapping
       for index in numbers:
         cell = row[index].strip() if index < len(row) else ''
         other = ',' if layout.decimal == '.' else '.'
-        if other in cell or (tables.present([cell]) and not is_number(cell)):
+        if other in cell or (tables.present([cell]) and not tables.is_number(cell)):
           shown = shorten(repr(cell))
           return f': line {reader.line_num} has {shown} in column {names[index]!r}, which is no number'
   return ''

@@ -7,8 +7,7 @@ import sys
 import zipfile
 
 import export_base
-import export_phyphox
-import export_sensor_logger
+import exports
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,8 +23,8 @@ GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0
 TOOLBOX = 'time,ax,ay,az,aT\n' + ''.join(f'{i / 50},0.{i},0.2,0.1,0.3\n' for i in range(10, 60))
 LINEAR = TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n')
 ONE = export_base.recording()
-PHYPHOX = export_phyphox.phyphox_files(ONE, ',', '.')
-SENSOR_LOGGER = export_sensor_logger.sensor_logger_files(ONE, 'ios')
+PHYPHOX = exports.phyphox_files(ONE, ',', '.')
+SENSOR_LOGGER = exports.sensor_logger_files(ONE, 'ios')
 
 
 def _rows(text: str, count: int) -> str:

@@ -6,8 +6,6 @@ from typing import Any
 
 import export_base
 import export_devices
-import export_phyphox
-import export_sensor_logger
 import exports
 import numpy as np
 import pandas as pd
@@ -75,10 +73,8 @@ def test_parquet_reads_like_csv_with_labels_as_text_or_bytes(tmp_path):
 
 # --- signs, gravity, clocks and names: what is in a file or folder, and what is read of it
 
-PHONE, ANDROID = (export_sensor_logger.sensor_logger_files(ONE, platform) for platform in ('ios', 'android'))
-TEXT = export_phyphox.phyphox_text(
-  export_phyphox.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True)
-)
+PHONE, ANDROID = (exports.sensor_logger_files(ONE, platform) for platform in ('ios', 'android'))
+TEXT = exports.phyphox_text(exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True))
 COMMAS = pd.DataFrame(np.column_stack([ONE.time_s, ONE.acc]), columns=['time', 'ax', 'ay', 'az']).round(6)
 BROWSER = pd.DataFrame(
   np.concatenate([ONE.acc, ONE.gyro * export_base.DEGREES], axis=1),
@@ -104,7 +100,7 @@ def paused() -> str:
   """The clock of the app stands still for 30 seconds."""
   wall = export_base.EPOCH_S
   events = [('START', 0.0, wall), ('PAUSE', 8.0, wall + 8)]
-  return export_phyphox.phyphox_time([*events, ('START', 8.0, wall + 38), ('PAUSE', 24.0, wall + 54)])
+  return exports.phyphox_time([*events, ('START', 8.0, wall + 38), ('PAUSE', 24.0, wall + 54)])
 
 
 ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -128,13 +124,13 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
   ),
   **{
     f'phyphox with {separator!r} and {decimal!r}{", short names" * short}': (
-      export_phyphox.phyphox_files(ONE, separator, decimal, short=short), {'arrays': SAME, **ON_THE_WALL}
+      exports.phyphox_files(ONE, separator, decimal, short=short), {'arrays': SAME, **ON_THE_WALL}
     )
-    for separator, decimal in export_phyphox.PHYPHOX_DIALECTS
+    for separator, decimal in exports.PHYPHOX_DIALECTS
     for short in (False, True)
   },
   'a pause of phyphox': (
-    export_phyphox.phyphox_files(ONE, ',', '.') | {'meta/time.csv': paused()},
+    exports.phyphox_files(ONE, ',', '.') | {'meta/time.csv': paused()},
     {'arrays': {'time_s': (np.r_[ONE.time_s[:400], ONE.time_s[:800]], 1e-5)},
      'offsets_s': pytest.approx([0, 38])},
   ),
@@ -167,7 +163,7 @@ def test_an_export_is_read_as_what_was_recorded(tmp_path, content, expected):
 
 
 def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tmp_path):
-  files = PHONE | export_sensor_logger.sensor_logger_files(ONE, 'ios', wrist=True)
+  files = PHONE | exports.sensor_logger_files(ONE, 'ios', wrist=True)
   path = user_files.put(tmp_path, files)
   user_files.expect(recordings.read(path), notes=['WristMotion.csv is of the watch'])
   alone = recordings.read(path / 'WristMotion.csv')
@@ -191,7 +187,7 @@ def test_an_actigraph_that_does_not_say_its_scale_has_that_of_its_model(tmp_path
 def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   exports.plain_csv(tmp_path, ONE)
   exports.edge_impulse_csv(tmp_path, ONE)
-  for name, files in (('zipped', PHONE), ('inside', export_phyphox.phyphox_files(ONE, ',', '.'))):
+  for name, files in (('zipped', PHONE), ('inside', exports.phyphox_files(ONE, ',', '.'))):
     export_base.zip_of(tmp_path / f'{name}.zip', files)
   export_base.folder_of(tmp_path / 'unzipped', PHONE)
   (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')

@@ -11,15 +11,7 @@ from made_predictions import make_labeled, make_predictions
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
-from har_jax.timeline import (
-  Answers,
-  Predictions,
-  Rules,
-  find_bouts,
-  make_answers,
-  score,
-  warnings_for,
-)
+from har_jax.timeline import Answers, Predictions, Rules, find_bouts, make_answers, score, warnings_for
 from har_jax.timeline.clock import Clock, cut_at_midnight
 from har_jax.timeline.picture import Picture
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import cutting
+from har_jax.signal.cutting import Piece, resample
 from har_jax.signal.recording import Recording, Span, regular
-from har_jax.signal.resample import Piece, resample
 
 
 def recording(samples: int, *spans: Span, subject: str = '7') -> Recording:

@@ -27,8 +27,8 @@ from har_jax.config import Windowing
 from har_jax.datasets.prepare import detect_archives
 from har_jax.errors import UserError
 from har_jax.signal import segments
+from har_jax.signal.cutting import Piece, resample
 from har_jax.signal.recording import LOCOMOTION, Recording
-from har_jax.signal.resample import Piece, resample
 
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string(

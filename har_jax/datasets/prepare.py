@@ -21,7 +21,7 @@ from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
 from har_jax.recordings import limits
 from har_jax.signal import cutting, physics
-from har_jax.signal.resample import resample
+from har_jax.signal.cutting import resample
 
 _LOG = logging.getLogger(__name__)
 _SENSORS = {'accelerometer': slice(3), 'gyroscope': slice(3, None)}  # their channels

@@ -13,7 +13,7 @@ from har_jax.export import litert, merged, onnx_graph, stablehlo, web
 from har_jax.export.format import PRECISIONS, Format, Run
 from har_jax.files import Adapter, safetensors_io
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.signal.resample import MAX_GAP_S
+from har_jax.signal.cutting import MAX_GAP_S
 from har_jax.storage import Place
 from har_jax.timeline.decoding import MEAN_BOUT_S
 

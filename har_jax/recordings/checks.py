@@ -13,8 +13,8 @@ from har_jax.errors import shorten
 from har_jax.recordings import infer, label_shift, language, repeated_values, sensor_faults
 from har_jax.recordings.reading import Reading, length_s
 from har_jax.signal import physics, segments, still
+from har_jax.signal.cutting import MAX_GAP_S
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
-from har_jax.signal.resample import MAX_GAP_S
 
 # The slowest archive for pretraining has 20 Hz, and no clock is exact.
 _SLOW_HZ, _NEARLY = 20.0, 0.98

@@ -10,9 +10,8 @@ from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recordings.reading import Reading
 from har_jax.signal import segments
-from har_jax.signal.cutting import Window, cut
+from har_jax.signal.cutting import Window, cut, resample
 from har_jax.signal.recording import Recording, Span
-from har_jax.signal.resample import resample
 
 # Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
 _SLICE_S = 3600.0

@@ -19,8 +19,8 @@ from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
+from har_jax.signal.cutting import MAX_GAP_S, resample
 from har_jax.signal.recording import Recording, Samples
-from har_jax.signal.resample import MAX_GAP_S, resample
 from har_jax.stream import head_update
 from har_jax.stream.corrections import CorrectedFilter, Correction
 from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
@@ -49,7 +49,7 @@ class Stream:
   """Recognizes each window as soon as its last sample arrives. Keeps half a second more than a window.
 
   Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, angular velocity x y z in rad/s.
-  At the model's rate a window is the samples themselves. `signal.resample` resamples others, even or uneven.
+  At the model's rate a window is the samples themselves. `signal.cutting` resamples others, even or uneven.
   After a gap of more than 0.2 s a new window starts, and smoothing begins anew.
   Until the first correction, probabilities are adapted to the last minutes, as `har-jax predict` adapts
   them to a whole recording.

@@ -18,8 +18,7 @@ from har_jax.recordings import Reading
 from har_jax.storage import Place
 from har_jax.timeline import movement
 from har_jax.timeline.activities import Score
-from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Rules, minutes_by_activity
-from har_jax.timeline.clock import Clock
+from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Clock, Rules, minutes_by_activity
 from har_jax.timeline.picture import Picture
 from har_jax.timeline.predictions import Predictions
 

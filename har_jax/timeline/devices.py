@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
-from har_jax.timeline.clock import Clock
+from har_jax.timeline.bouts import Clock
 from har_jax.timeline.predictions import Predictions
 
 _STEP_S = 0.5

@@ -15,8 +15,7 @@ import numpy as np
 from har_jax.recordings import Reading, language
 from har_jax.signal import steps
 from har_jax.signal.recording import Samples
-from har_jax.timeline.bouts import NOT_WORN, Bout
-from har_jax.timeline.clock import Clock, cut_at_midnight
+from har_jax.timeline.bouts import NOT_WORN, Bout, Clock, cut_at_midnight
 
 _SLACK_S = 1e-3  # less than half the time between two samples
 _WALKING = ('walking', 'treadmill_walking', 'nordic_walking')

@@ -14,8 +14,7 @@ import numpy as np
 
 from har_jax import escaping
 from har_jax.signal.recording import LOCOMOTION
-from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
-from har_jax.timeline.clock import Clock, Strip, cut_at_midnight
+from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Clock, Strip, cut_at_midnight, minutes_by_activity
 
 if TYPE_CHECKING:
   import pandas as pd

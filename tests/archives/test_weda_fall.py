@@ -12,8 +12,8 @@ from official import OFFICIAL
 
 from har_jax.archives.source import Source
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.signal.cutting import resample
 from har_jax.signal.recording import Span
-from har_jax.signal.resample import resample
 
 RECORDINGS = {
   'walking': 68, 'running': 42, 'stairs': 52, 'sitting_and_getting_up': 71, 'collapsing_into_chair': 42,

@@ -8,8 +8,8 @@ import pytest
 from official import OFFICIAL
 
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.signal.cutting import resample
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
-from har_jax.signal.resample import resample
 
 BOOT_NS = 9_007_199_254_740_993  # 2**53 + 1: the first integer that a float cannot represent
 

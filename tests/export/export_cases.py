@@ -9,7 +9,7 @@ import numpy as np
 from har_jax import config, records, runtime
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import cutting
-from har_jax.signal.resample import resample
+from har_jax.signal.cutting import resample
 
 CLASSES = ['walking', 'lying', 'sitting', 'Überquerung']  # not sorted: an export keeps the adapter's order
 # Without the wide linear embedding, whose random adapters would multiply all rounding.

@@ -7,8 +7,8 @@ import pytest
 import scipy.interpolate
 
 from har_jax.config import DEFAULT_WINDOWING, Windowing
+from har_jax.signal.cutting import resample
 from har_jax.signal.recording import Recording, Samples, Span, regular
-from har_jax.signal.resample import resample
 
 TIME_S = np.arange(1000) / 50
 

@@ -11,8 +11,7 @@ from har_jax.recordings import Reading
 from har_jax.signal import steps
 from har_jax.signal.recording import Recording, Samples
 from har_jax.timeline import movement
-from har_jax.timeline.bouts import Bout
-from har_jax.timeline.clock import Clock
+from har_jax.timeline.bouts import Bout, Clock
 
 
 def _walk(seconds: float, steps_per_minute: float, swing: float, rate_hz: float = 50.0) -> Samples:

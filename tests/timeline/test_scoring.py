@@ -10,7 +10,7 @@ from har_jax.errors import UserError
 from har_jax.timeline import Bout, score
 from har_jax.timeline import picture as pictures
 from har_jax.timeline.activities import by_direction, select, unknown_labels
-from har_jax.timeline.clock import Clock
+from har_jax.timeline.bouts import Clock
 from har_jax.timeline.picture import Picture
 
 _STAIRS = ('walking', 'upstairs', 'downstairs', 'stairs')

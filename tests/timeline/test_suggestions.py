@@ -7,7 +7,7 @@ from made_predictions import make_labeled, make_predictions
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.timeline import Bout, suggestions
-from har_jax.timeline.clock import Clock
+from har_jax.timeline.bouts import Clock
 from har_jax.timeline.picture import Picture
 
 

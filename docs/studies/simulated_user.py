@@ -21,7 +21,7 @@ from har_jax.recordings import Reading, to_windows
 from har_jax.signal.recording import Recording
 from har_jax.stream.corrections import PENALTY, REPLAYED, CorrectedFilter
 from har_jax.timeline.activities import label_at
-from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
+from har_jax.timeline.bouts import MEAN_BOUT_S, Chain
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 

@@ -28,7 +28,7 @@ from har_jax.cli import command
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 from har_jax.timeline.activities import to_level
-from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
+from har_jax.timeline.bouts import MEAN_BOUT_S, Chain
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)

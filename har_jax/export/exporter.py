@@ -15,7 +15,7 @@ from har_jax.files import Adapter, safetensors_io
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal.cutting import MAX_GAP_S
 from har_jax.storage import Place
-from har_jax.timeline.decoding import MEAN_BOUT_S
+from har_jax.timeline.bouts import MEAN_BOUT_S
 
 CARD = 'model.json'
 FORMATS: dict[str, Format] = {

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from har_jax.config import Windowing
 from har_jax.errors import shorten
-from har_jax.recordings import infer, label_shift, language, repeated_values, sensor_faults
+from har_jax.recordings import faults, infer, language, repeated_values
 from har_jax.recordings.reading import Reading, length_s
 from har_jax.signal import physics, segments, still
 from har_jax.signal.cutting import MAX_GAP_S
@@ -62,8 +62,8 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
   scales = (physics.scale_of_few(sensor.word, [one.values for one in sensor.samples]) for sensor in sensors)
   sentences += filter(None, scales)
   if not any('lacks gravity' in warning for warning in reading.warnings):  # of `frame_check`
-    sentences += [*_gravity(reading)] or [*sensor_faults.find_in_gravity(reading)]
-  sentences += [*_smooth(reading), *sensor_faults.find(reading)]
+    sentences += [*_gravity(reading)] or [*faults.find_in_gravity(reading)]
+  sentences += [*_smooth(reading), *faults.find(reading)]
   if not reading.has_gyro:
     sentences.append(
       'There is no gyroscope: zeros stand in for it, and turns are lost; record it if you can.'
@@ -287,7 +287,7 @@ def _late_labels(reading: Reading) -> Iterator[str]:
   files = reading.files or [''] * len(reading.recordings)
   for name in dict.fromkeys(files):
     numbers = [number for number, other in enumerate(files) if other == name]
-    late_s = label_shift.find([reading.recordings[number] for number in numbers])
+    late_s = faults.find_late_s([reading.recordings[number] for number in numbers])
     if late_s is not None:
       yield (
         f'The labels fit the signal far better {abs(late_s)} s {"earlier" if late_s > 0 else "later"}'

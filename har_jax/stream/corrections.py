@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from har_jax.errors import UserError
 from har_jax.stream import head_update
-from har_jax.timeline.decoding import Chain
+from har_jax.timeline.bouts import Chain
 
 LABELED_S = 60.0  # at most, by one correction
 MOST_CORRECTIONS = 32

@@ -23,7 +23,7 @@ from har_jax.signal.cutting import MAX_GAP_S, resample
 from har_jax.signal.recording import Recording, Samples
 from har_jax.stream import head_update
 from har_jax.stream.corrections import CorrectedFilter, Correction
-from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
+from har_jax.timeline.bouts import MEAN_BOUT_S, Chain
 from har_jax.train.step import compiled_predict
 
 # Before a window, the resampling filter needs so long to settle: half of its length is so many samples.

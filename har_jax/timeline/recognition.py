@@ -16,8 +16,7 @@ from har_jax.timeline import activities as levels
 from har_jax.timeline import devices, rate_check
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.answers import Answers, make_answers
-from har_jax.timeline.bouts import Rules, find_bouts
-from har_jax.timeline.decoding import MEAN_BOUT_S
+from har_jax.timeline.bouts import MEAN_BOUT_S, Rules, find_bouts
 from har_jax.timeline.predictions import predict, warnings_for
 
 Adapter: TypeAlias = Recognizer | Adapted | str | os.PathLike[str]

@@ -10,7 +10,7 @@ import worn_device
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
-from har_jax.recordings import Reading, check, infer, label_shift, language
+from har_jax.recordings import Reading, check, faults, infer, language
 from har_jax.signal import recording, segments
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -282,14 +282,14 @@ def test_labels_must_fit_much_better_where_they_are_said_to_be_late(distance, la
   activity = np.repeat([0, 1] * 4, _DURATIONS_S)
   features[:, 0] += distance * activity  # a gain of ln(1 + distance² / 4) / 2 nats: 0.8 and 0.59
   labels = np.r_[np.full(30, -1), activity[:-30]]
-  assert label_shift._late_s(features, labels) == late_s
+  assert faults._late_s(features, labels) == late_s
 
 
 def test_a_calmer_part_without_labels_says_nothing_of_labels_after_it():
   activity, second = np.repeat([0, 1] * 4, 60), np.arange(480) % 60
   features = np.random.default_rng(0).normal(0, np.where(second < 36, 0.1, 1.0)[:, None], (480, 2))
   features[:, 0] += 4 * activity
-  assert label_shift._late_s(features, np.where(second < 27, -1, activity)) is None
+  assert faults._late_s(features, np.where(second < 27, -1, activity)) is None
 
 
 @pytest.mark.parametrize(

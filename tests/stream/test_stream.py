@@ -13,7 +13,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.signal.recording import Recording, Samples
 from har_jax.stream.stream import Stream
-from har_jax.timeline.decoding import Chain
+from har_jax.timeline.bouts import Chain
 
 
 def _at(time_s: np.ndarray) -> np.ndarray:

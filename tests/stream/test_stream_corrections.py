@@ -13,7 +13,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream import corrections, head_update
 from har_jax.stream.corrections import CorrectedFilter, Correction
 from har_jax.stream.stream import Prediction, Stream
-from har_jax.timeline.decoding import Chain
+from har_jax.timeline.bouts import Chain
 from har_jax.train.objective import Classify
 
 _HOP_S = 2.56  # windows side by side, as the labeled ones are

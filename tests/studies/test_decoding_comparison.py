@@ -10,7 +10,7 @@ import short_sample
 
 from har_jax import config
 from har_jax.errors import UserError
-from har_jax.timeline.decoding import Chain
+from har_jax.timeline.bouts import Chain
 
 
 @pytest.fixture(scope='module')

@@ -15,8 +15,7 @@ from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
 from har_jax.timeline import Answers, Predictions, Rules, find_bouts, make_answers, score, warnings_for
-from har_jax.timeline.bouts import Clock, cut_at_midnight
-from har_jax.timeline.decoding import Chain
+from har_jax.timeline.bouts import Chain, Clock, cut_at_midnight
 from har_jax.timeline.picture import Picture
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}

@@ -20,7 +20,7 @@ from absl import flags
 from jaxtyping import Float, Int
 
 from har_jax.cli import command
-from har_jax.recognizer import unknown_activities
+from har_jax.recognizer import prediction_sets
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
@@ -86,7 +86,7 @@ def scores(
     for difference in (features - mean for mean in means)
   ]
   yield "Mahalanobis' distance", np.min(squares, axis=0)
-  yield MEANS, unknown_activities.score(features, means)
+  yield MEANS, prediction_sets.score_unknown(features, means)
 
 
 def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
@@ -106,7 +106,7 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
       row['auroc'] = round(float(roc_auc_score(is_unknown, values[part == 3])), 4)
       for people, number in (('same', 1), ('other', 2)):
         held_out = np.sort(values[(part == number) & (activities != name)]).tolist()
-        refused = unknown_activities.refuse(values[part == 3], held_out, _RATE)
+        refused = prediction_sets.refuse(values[part == 3], held_out, _RATE)
         row[f'refused_wrongly_{people}'] = round(float(refused[~is_unknown].mean()), 4)
         row[f'refused_rightly_{people}'] = round(float(refused[is_unknown].mean()), 4)
       yield row

@@ -17,7 +17,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import Normalizer
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
-from har_jax.recognizer import unknown_activities, validation
+from har_jax.recognizer import prediction_sets, validation
 from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters, fixed_length
 from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer
@@ -149,7 +149,7 @@ class Fit:
     windows = {name: array[indices] for name, array in parts.train.items()}
     outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
     logits, labels = outputs[:, -fitted.objective.classes :], windows['label']
-    hidden = unknown_activities.hidden(outputs, fitted.objective.classes)
+    hidden = prediction_sets.hidden(outputs, fitted.objective.classes)
     return {
       **files.method_entries(self.method.name, self.settings, fitted.objective.model),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},

@@ -1,12 +1,18 @@
-"""Prediction sets: the activities that a window may be of, at a coverage that the user asks for.
+"""Prediction sets, and refusals of windows that were never learned, by scores of held-out windows.
 
-w windows, y classes, s scores.
+w windows, y classes, s scores, f inputs of the head.
 
 The score of a labeled window outside the training set is one minus the probability of its true class. A class
 is in a window's set if its own score is at most a quantile of these. If windows are exchangeable, the true
 class is in the set with at least the probability asked for. These are the least ambiguous sets of split
 conformal prediction. docs/results/sets.md has what was measured, and which others were tried.
 Source: Sadinle, Lei and Wasserman, arXiv:1609.00451; Angelopoulos and Bates, arXiv:2107.07511, section 1.
+
+A window is refused if it is far from the training windows of all classes. This score is its squared distance
+from the nearest class, in the standardized inputs of the linear head. It is compared with a quantile of those
+of held-out windows. docs/results/unknown.md compares scores: the highest probability, which a window far from
+all classes may have, tells much less.
+Source of the idea: Lee et al., arXiv:1807.03888, section 2.1, with one variance for all directions.
 """
 
 import math
@@ -83,3 +89,39 @@ def rank(count: int, coverage: float | int) -> int:
   if not 0 < coverage < 1:
     raise UserError(f'coverage is {coverage!r}; give a number between 0 and 1, such as {COVERAGE}')
   return math.ceil((count + 1) * coverage - _TINY)
+
+
+# --- windows of an activity that was never learned
+
+
+def hidden(outputs: Float[np.ndarray, 'w o'], classes: int) -> Float[np.ndarray, 'w f']:
+  """The head's inputs among the outputs of `Classify.with_hidden`."""
+  return outputs[:, : -1 - classes]
+
+
+def score_unknown(
+  features: Float[np.ndarray, 'w f'], class_means: Float[np.ndarray, 'y f']
+) -> Float[np.ndarray, 'w']:
+  """Squared distances from the nearest class mean."""
+  return np.min([((features - mean) ** 2).sum(axis=1) for mean in class_means], axis=0)
+
+
+def refuse(
+  scores: Float[np.ndarray, 'w'], held_out_scores: Sequence[float], rate: float | int
+) -> Bool[np.ndarray, 'w']:
+  """True: the window is of no class. At most this fraction of windows like those held out is refused.
+
+  held_out_scores: sorted. None is refused if they are too few: 19 for a rate of 0.05.
+  """
+  number = rank(len(held_out_scores), 1 - rate)
+  return scores > (held_out_scores[number - 1] if number <= len(held_out_scores) else np.inf)
+
+
+def refusal_shortage(held_out_scores: Sequence[float], rate: float | int) -> str | None:
+  """A sentence if there are too few scores for the rate, so that no window is refused."""
+  if rank(len(held_out_scores), 1 - rate) <= len(held_out_scores):
+    return None
+  return (
+    f'No window is refused: a refusal rate of {100 * rate:g} % needs {math.ceil(1 / rate) - 1} labeled '
+    f'windows outside the training set, and {len(held_out_scores)} calibrated the model. Label more windows.'
+  )

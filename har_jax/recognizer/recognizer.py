@@ -22,7 +22,6 @@ from har_jax.recognizer import (
   prediction_sets,
   recording_adaptation,
   recording_head,
-  unknown_activities,
   validation,
 )
 from har_jax.recognizer.validation import Estimator
@@ -252,14 +251,14 @@ class Recognizer(parameters.Parameters, Estimator):
     return self._softmax(self._outputs(self.adapter_.objective, X))
 
   def score_unknown(self, X: ArrayLike) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w']]:
-    """`probabilities`, and how far each window is from all classes (`unknown_activities`), in one pass.
+    """`probabilities`, and how far each window is from all classes (`prediction_sets`), in one pass.
 
     Only for an adapter whose card has `class_means`.
     """
     card, objective = self.adapter_.card, self.adapter_.objective
     outputs = self._outputs(objective.with_hidden, X)
-    hidden = unknown_activities.hidden(outputs, objective.classes)
-    scores = unknown_activities.score(hidden, np.array(card.class_means))
+    hidden = prediction_sets.hidden(outputs, objective.classes)
+    scores = prediction_sets.score_unknown(hidden, np.array(card.class_means))
     return self._softmax(outputs[:, -objective.classes :]), scores
 
   def _softmax(self, logits: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from har_jax.config import Windowing
 from har_jax.errors import shorten
-from har_jax.recordings import faults, infer, language, repeated_values
+from har_jax.recordings import faults, infer, language, row_faults
 from har_jax.recordings.reading import Reading, length_s
 from har_jax.signal import physics, segments, still
 from har_jax.signal.cutting import MAX_GAP_S
@@ -86,7 +86,7 @@ def _rate(sensor: _Sensor, rate_hz: int) -> Iterator[str]:
 
 def _repeats(sensor: _Sensor) -> Iterator[str]:
   """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
-  rate_hz, new_hz = repeated_values.measure_rates_hz(max(sensor.samples, key=lambda one: len(one.values)))
+  rate_hz, new_hz = row_faults.measure_rates_hz(max(sensor.samples, key=lambda one: len(one.values)))
   if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
     yield (
       f'The {sensor.word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '

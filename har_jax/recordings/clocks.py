@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import time_order, units
+from har_jax.recordings import row_faults, units
 from har_jax.recordings.infer import Findings
 
 MISSING = np.iinfo(np.int64).min  # NumPy's NaT
@@ -237,7 +237,7 @@ def count_numbers(
     raise UserError(f'{column} counts rows: give rate_hz, or the unit of time as time_unit')
   steps = np.diff(times)
   # In order of rows: sorted, the steps of two recordings in one file would be mixed.
-  steps = steps if len(time_order.falls(times)) or (steps >= 0).all() else np.diff(np.sort(times))
+  steps = steps if len(row_faults.falls(times)) or (steps >= 0).all() else np.diff(np.sort(times))
   steps = steps[steps > 0]
   if not len(steps):
     raise UserError(f'{column} never changes: choose another column of time, or give rate_hz')

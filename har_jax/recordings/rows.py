@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import clocks, columns, language, mixed_people, repeated_values, time_order, units
+from har_jax.recordings import clocks, columns, language, row_faults, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.columns import WORDS, Columns
 from har_jax.recordings.infer import Findings
@@ -59,8 +59,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   kinds: dict[int, Kind] = {i: 'number' for axes in used.sensors.values() for i in axes.columns}
   if time is not None:
     kinds[time] = table.kind_of_time(time)
-  labels = None if used.label is None else mixed_people.Source(used.label)
-  people = mixed_people.find(table, {*kinds, used.label})
+  labels = None if used.label is None else row_faults.Source(used.label)
+  people = row_faults.find_sources(table, {*kinds, used.label})
   coded = people if labels is None else [*people, labels]
   kinds |= {source.column: 'text' for source in coded}
   parts: dict[str, list[np.ndarray]] = {name: [] for name in used.sensors}
@@ -83,9 +83,9 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   incomplete = ~np.all([np.isfinite(sensor).all(axis=1) for sensor in values.values()], axis=0)
   is_cut = incomplete[-1:].any() and incomplete.sum() == 1  # the last row lacks values, and no other
   if 'acc' in values and not used.sensors['acc'].is_linear:
-    repeated_values.drop_acc_filler(values, findings)
+    row_faults.drop_acc_filler(values, findings)
   if 'gyro' in values:
-    repeated_values.drop_gyro_filler(values['gyro'], findings)
+    row_faults.drop_gyro_filler(values['gyro'], findings)
   # The rate is that of the file's first sensor.
   sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
   if sampled.sum() < 2:
@@ -96,8 +96,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       f'The last row of {table.path.name} lacks values that every other row has: the file was probably cut '
       'short, and what followed is missing. Copy or export it again.'
     )
-  time_s = time_order.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
-  mixed_people.check(table, people, np.where(sampled, time_s, np.nan), next(iter(values.values())))
+  time_s = row_faults.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
+  row_faults.check_sources(table, people, np.where(sampled, time_s, np.nan), next(iter(values.values())))
   order = _order(time_s, findings.notes)
   return Rows(
     used,
@@ -139,13 +139,13 @@ def _clock(
       values, kind = clocks.to_utc(values, options.time_zone), 'zoned'
       findings.note(f'They are read as times of {options.time_zone}.')
     time_s, clock = clocks.count_dates(values, kind)
-    time_s = time_order.unwrap(time_s, findings)
+    time_s = row_faults.unwrap(time_s, findings)
     clocks.check_span(time_s[sampled], table.title(time))
     return time_s, clock
   if options.time_unit == 'iso':
     raise UserError(f'{table.title(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
   named = units.time_unit(language.words(table.names[time]))
-  values = time_order.unwrap(values, findings)
+  values = row_faults.unwrap(values, findings)
   time_s, clock, reason = clocks.count_numbers(
     values, sampled, named, options.time_unit, table.title(time), findings
   )

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import infer, repeated_values, units
+from har_jax.recordings import infer, row_faults, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.columns import WORDS
 from har_jax.recordings.infer import Findings
@@ -203,7 +203,7 @@ def _samples(
         f'the {WORDS[sensor]} rows are {step_s:.3g} s apart, and a window needs several a second: is the '
         'unit of time right? Give time_unit'
       )
-    is_held = repeated_values.find_held_rows(Samples(rows.time_s[indices], values[indices]))
+    is_held = row_faults.find_held_rows(Samples(rows.time_s[indices], values[indices]))
     if is_held.any():
       findings.warn(
         f'{count_of(is_held)} of the {WORDS[sensor]} repeat the values of the row before: left out, as if '

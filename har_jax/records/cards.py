@@ -75,7 +75,7 @@ class Windows(Card, kw_only=True, tag='har_jax windows 2'):
 # Mean logits of the training windows of each class.
 ClassLogits = Annotated[list[list[Number]], Meta(max_length=10_000)]
 # Mean inputs of the output layer, of the training windows of each class; sorted scores of held-out windows
-# (recognizer.unknown_activities).
+# (recognizer.prediction_sets).
 ClassMeans = Annotated[list[list[Number]], Meta(max_length=10_000)]
 UnknownScores = Annotated[list[Number], Meta(max_length=1000)]
 # Sorted scores of prediction sets (recognizer.prediction_sets).

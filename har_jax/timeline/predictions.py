@@ -10,7 +10,7 @@ from har_jax import recordings
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
-from har_jax.recognizer import prediction_sets, unknown_activities
+from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
@@ -30,7 +30,7 @@ class Predictions:
   because one of them has too little; 0: each with its own.
   `sets`: True for the classes that a window may be of (`recognizer.prediction_sets`); None without enough
   scores for that.
-  `refused`: True for windows unlike all classes (`recognizer.unknown_activities`); None: not asked for.
+  `refused`: True for windows unlike all classes (`recognizer.prediction_sets`); None: not asked for.
   """
 
   classes: tuple[str, ...]
@@ -85,7 +85,7 @@ def predict(
       signals = np.stack([window.signal for window in windows])
       if refusal_rate:
         answers, scores = recognizer.score_unknown(signals)
-        refused.append(unknown_activities.refuse(scores, recognizer.unknown_scores, refusal_rate))
+        refused.append(prediction_sets.refuse(scores, recognizer.unknown_scores, refusal_rate))
       else:
         answers = recognizer.probabilities(signals)
       probabilities.append(answers.astype(np.float32))

@@ -8,7 +8,7 @@ from typing import TypeAlias, Unpack
 from har_jax import recordings
 from har_jax.continual import routing
 from har_jax.errors import UserError, shorten
-from har_jax.recognizer import unknown_activities
+from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
 from har_jax.recordings.infer import Findings, Tell
@@ -94,7 +94,7 @@ def recognize(
   reading = _without_labels(reading)
   findings.warn(*reading.warnings, *recordings.check(reading, recognizer.windowing))
   findings.warn(*warnings_for(recognizer, reading))
-  if refusal_rate and (sentence := unknown_activities.shortage(recognizer.unknown_scores, refusal_rate)):
+  if refusal_rate and (sentence := prediction_sets.refusal_shortage(recognizer.unknown_scores, refusal_rate)):
     findings.warn(sentence)
     refusal_rate = 0.0
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part

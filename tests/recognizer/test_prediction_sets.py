@@ -1,4 +1,4 @@
-"""Prediction sets, unknown activities and temperature: quantiles by hand, coverage, cards."""
+"""What held-out windows tell: prediction sets, unknown activities, temperature, and how baselines compare."""
 
 import copy
 import math
@@ -11,8 +11,9 @@ from labeled_windows import LABELS, SIGNALS
 
 from har_jax import records
 from har_jax.errors import UserError
-from har_jax.recognizer import unknown_activities
+from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.calibration import calibrate, fit_temperature, shrink
+from har_jax.recognizer.comparison import as_metrics, mcnemar_p, score, verdict
 from har_jax.recognizer.prediction_sets import MOST_SCORES, SetWarning, fit_scores, make_sets, shortage
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream import head_update
@@ -123,14 +124,14 @@ def test_few_windows_move_the_temperature_little():
 
 def test_the_score_is_the_squared_distance_from_the_nearest_mean():
   means = np.array([[0.0, 0], [4, 0]])
-  np.testing.assert_allclose(unknown_activities.score(np.array([[1.0, 0], [4, 3]]), means), [1, 9])
+  np.testing.assert_allclose(prediction_sets.score_unknown(np.array([[1.0, 0], [4, 3]]), means), [1, 9])
 
 
 @pytest.mark.parametrize(('count', 'refused'), [(19, [False, True]), (18, [False, False])])
 def test_a_score_above_the_quantile_of_enough_others_is_refused(count, refused):
   held_out = np.arange(1.0, count + 1).tolist()
-  assert unknown_activities.refuse(np.array([count, count + 1.0]), held_out, 0.05).tolist() == refused
-  sentence = unknown_activities.shortage(held_out, 0.05)
+  assert prediction_sets.refuse(np.array([count, count + 1.0]), held_out, 0.05).tolist() == refused
+  sentence = prediction_sets.refusal_shortage(held_out, 0.05)
   assert (sentence is None) == refused[1]
   assert refused[1] or 'needs 19 labeled windows' in sentence
 
@@ -226,3 +227,56 @@ def test_each_window_needs_a_label(fitted, count):
 def test_an_unknown_label_is_an_error(fitted):
   with pytest.raises(UserError, match='flying; it has lying, still, walking'):
     calibrate(fitted, SIGNALS[:2], ['walking', 'flying'])
+
+
+# --- baselines on the same windows: measures, the McNemar test, and the sentences
+
+
+_TRUE = np.array(['sit'] * 8 + ['walk'] * 8)
+
+
+def _wrong_on(*indices: int) -> np.ndarray:
+  predicted = _TRUE.copy()
+  predicted[list(indices)] = 'run'
+  return predicted
+
+
+def test_a_score_leaves_out_a_predicted_class_without_labels():
+  made = score('lora', _TRUE, _wrong_on(0, 1), 3.0)
+  assert made.accuracy == 14 / 16
+  assert made.macro_f1 == pytest.approx((12 / 14 + 1) / 2)
+  assert made.is_correct.tolist() == [False] * 2 + [True] * 14
+  assert as_metrics([made]) == {'lora': {'macro_f1': made.macro_f1, 'accuracy': 14 / 16, 'seconds': 3.0}}
+
+
+@pytest.mark.parametrize(
+  ('alone', 'other_alone', 'p'), [(0, 0, 1), (5, 0, 2 / 32), (0, 6, 2 / 64), (1, 1, 1), (1, 4, 2 * 6 / 32)]
+)
+def test_the_mcnemar_test_is_a_sign_test_over_windows_that_differ(alone, other_alone, p):
+  one = np.repeat([True, False, True, False], [alone, other_alone, 5, 2])
+  other = np.repeat([False, True, True, False], [alone, other_alone, 5, 2])
+  assert mcnemar_p(one, other) == pytest.approx(p)
+
+
+def test_a_better_baseline_is_named_with_what_it_wins_and_whether_it_may_be_chance():
+  forest, rocket = score('forest', _TRUE, _wrong_on(), 1.0), score('rocket', _TRUE, _wrong_on(1), 1.0)
+  few = verdict(score('lora', _TRUE, _wrong_on(0, 9), 9.0), [rocket, forest])
+  assert few.startswith('lora and forest, the best baseline, differ by no more than chance may explain.')
+  assert 'Of 16 windows, forest alone is right on 2, lora alone on 0 (exact McNemar test: p = 0.5)' in few
+  assert 'better' not in few
+  many = verdict(score('lora', _TRUE, _wrong_on(*range(6)), 9.0), [forest])
+  points = 100 * (1 - (2 * 2 / 10 + 1) / 2)
+  assert f'The baseline forest is better than lora, by {points:.1f} points' in many
+  assert 'No adapter holds a baseline: label more windows of each activity, or try method=full.' in many
+  assert 'p = 0.031' in many
+  assert 'Chance is unlikely' in many
+  assert 'method=lora' in verdict(score('linear', _TRUE, _wrong_on(*range(6)), 9.0), [forest])
+
+
+def test_a_worse_or_equal_baseline_is_said_so():
+  best = score('lora', _TRUE, _wrong_on(), 9.0)
+  worse = score('forest', _TRUE, _wrong_on(*range(8)), 1.0)
+  assert verdict(best, [worse]).startswith('lora is better than forest')
+  same = verdict(best, [score('forest', _TRUE, _wrong_on(), 1.0)])
+  assert 'no more than chance' in same
+  assert 'p = 1)' in same

@@ -195,9 +195,7 @@ def _most_frequent(values: Float32[np.ndarray, 'n 3']) -> tuple[float, Bool[np.n
 
 
 _MOST = 20  # different words among the first rows: more are a count or a text
-_SWITCHES = (
-  0.05  # of the rows, in order of time, follow one of another device: a position changes more seldom
-)
+_SWITCHES = 0.05  # of the rows follow, in time, one of another device: a position changes more seldom
 # Change from a row to the next one, of another source, as a multiple of the change within a source. For two
 # devices it is at least 1.26, in 776 pairs of recordings. For most single signals at 50 Hz it is below 1.15.
 _ONE_SIGNAL = 1.15

@@ -98,7 +98,7 @@ def test_where_most_windows_are_refused_a_bout_is_unknown():
   assert _bouts(predictions) == expected
   assert predictions.is_unknown(0.0).tolist() == refused.tolist()
   assert score(predictions, make_labeled((0.0, 99.0, 'run'))).accuracy == pytest.approx(40 / 60)
-  answered = _answers(predictions, _reading([80.0], ['day'], [0.0]))
+  answered = make_answers(predictions, [], Rules(), _reading([80.0], ['day'], [0.0]), _CARD)
   assert (answered.windows['activity'] == 'unknown').tolist() == refused.tolist()
 
 

@@ -8,7 +8,7 @@ har-jax adapt my.csv --suggest=20 --out=to_label
 import pathlib
 from typing import TYPE_CHECKING
 
-from har_jax.cli import command, outputs, recording
+from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
 from har_jax.recognizer.parameters import Parameters
@@ -21,10 +21,10 @@ COMMON = 'recording labels out suggest base method max_minutes use_unlabeled tim
 FLAGS, _define = command.new_flags(with_json=True)
 # What an adapter's folder holds; --overwrite deletes nothing else.
 _OURS = ('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
-_read = recording.define_recording(FLAGS)
+_read = user_files.define_recording(FLAGS)
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
 _OUT = _define('out', 'adapter', 'new folder for the adapter and its base, or for the suggestions')
-_check_out = outputs.define_overwrite(FLAGS)
+_check_out = user_files.define_overwrite(FLAGS)
 _parameters = command.define_fields(FLAGS, Parameters)
 _VALIDATION_FRACTION = _define(
   'validation_fraction',
@@ -57,7 +57,7 @@ def main() -> dict[str, object]:
   foreign = sorted(path.name for path in out.iterdir() if path.name not in _OURS) if out.is_dir() else []
   if _SUGGEST.value is None and foreign:  # refused now, not after training
     raise UserError(f'--out={out} holds {shorten(foreign[0])}, which is of no adapter: give another folder')
-  outputs.check_given('base', _BASE.value)
+  user_files.check_given('base', _BASE.value)
   source, options = _read()
   from har_jax import records, replacing, timeline
 

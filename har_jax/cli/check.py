@@ -3,15 +3,15 @@
 har-jax check day.csv --out=checked
 """
 
-from har_jax.cli import command, outputs, recording
+from har_jax.cli import command, user_files
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels out columns time_zone overwrite'
 FLAGS, _define = command.new_flags(with_json=True)
-_read = recording.define_recording(FLAGS)
+_read = user_files.define_recording(FLAGS)
 _ADAPTER = _define('adapter')
 _OUT = _define('out', 'checked', 'folder or bucket for check.txt, check.json and check.svg')
-_check_out = outputs.define_overwrite(FLAGS)
+_check_out = user_files.define_overwrite(FLAGS)
 _NOT_WORN_MIN = _define('not_worn_min', 30.0)
 
 
@@ -21,7 +21,7 @@ def main() -> dict[str, object]:
 
   out = storage.place(_OUT.value)
   _check_out(out)
-  outputs.check_given('adapter', _ADAPTER.value)
+  user_files.check_given('adapter', _ADAPTER.value)
   source, options = _read()
   del options['tell']  # its sentences are on the page
   checked = quality.check(source, _ADAPTER.value, not_worn_min=_NOT_WORN_MIN.value, **options)

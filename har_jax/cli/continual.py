@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 from har_jax import config
-from har_jax.cli import command, outputs
+from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
 from har_jax.continual.settings import Settings
 from har_jax.errors import UserError
@@ -29,7 +29,7 @@ _OUT = _define('out', 'runs/continual', 'folder for the adapter; an unfinished r
 def main() -> dict[str, object]:
   if bool(_TARGET.value) == bool(_TARGETS.value):
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
-  outputs.check_given('base', _BASE.value)
+  user_files.check_given('base', _BASE.value)
   from har_jax import files, records, storage
   from har_jax.continual import domains, run
   from har_jax.datasets.datasets import Datasets
@@ -49,7 +49,7 @@ def main() -> dict[str, object]:
   else:
     stream = domains.stream_datasets(datasets, _TARGETS.value, **options)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
-  outputs.warn_of_known_people(base.card, [datasets[name] for name in names])
+  user_files.warn_of_known_people(base.card, [datasets[name] for name in names])
   card = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', curves.continual(card))
   assert card.unseen is not None

@@ -5,11 +5,11 @@ har-jax export my_adapter --format=onnx,stablehlo --precision=float32,int8
 har-jax export my_adapter --format=web --out=page
 """
 
-from har_jax.cli import command, outputs
+from har_jax.cli import command, user_files
 
 POSITIONAL = ('adapter',)
 FLAGS, _define = command.new_flags(with_json=True)
-_load = outputs.define_recognizer(FLAGS)
+_load = user_files.define_recognizer(FLAGS)
 _FORMAT = _define('format', ['onnx'], 'one or more of litert, onnx, stablehlo, web')
 _PRECISION = _define('precision', ['float32'], 'number format of the weights: float32, int8 or both')
 _COMPARE_WINDOWS = _define(
@@ -21,7 +21,7 @@ _COMPARE_WINDOWS = _define(
 _OUT = _define(
   'out', 'exports', 'folder or bucket for <format>-<precision>/, each with a model file and model.json'
 )
-_check_out = outputs.define_overwrite(FLAGS)
+_check_out = user_files.define_overwrite(FLAGS)
 
 
 def main() -> dict[str, object]:

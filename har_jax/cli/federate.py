@@ -8,7 +8,7 @@ import importlib.util
 import pathlib
 from typing import Any
 
-from har_jax.cli import command, outputs
+from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 from har_jax.federated.federation import Federation
@@ -28,7 +28,7 @@ def main() -> dict[str, object]:
   if _TARGET.value is None:
     raise UserError('--target= the dataset whose people are the clients, such as hapt')
   entries = _federation()
-  outputs.check_given('base', _BASE.value)
+  user_files.check_given('base', _BASE.value)
   if importlib.util.find_spec('flwr') is None:
     raise UserError("federate needs Flower: pip install 'har_jax[federated]'")
   import numpy as np
@@ -50,7 +50,7 @@ def main() -> dict[str, object]:
   )
   task = load_task(federation, _BASE.value)
   datasets.check_windowing([_TARGET.value], task.base.model.windowing)
-  outputs.warn_of_known_people(task.base.card, [datasets[_TARGET.value]])
+  user_files.warn_of_known_people(task.base.card, [datasets[_TARGET.value]])
 
   def measure(task, variables) -> float:
     return task.measure(variables, everyone.validation).macro_f1

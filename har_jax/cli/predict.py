@@ -6,13 +6,13 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 
 from typing import Any
 
-from har_jax.cli import command, outputs, recording
+from har_jax.cli import command, user_files
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels activities second out unknown_below columns frame overwrite'
 FLAGS, _define = command.new_flags(with_json=True)
-_read = recording.define_recording(FLAGS, 'no score; labels never change the predictions')
-_load = outputs.define_recognizer(FLAGS)
+_read = user_files.define_recording(FLAGS, 'no score; labels never change the predictions')
+_load = user_files.define_recognizer(FLAGS)
 _ACTIVITIES = _define(
   'activities',
   [],
@@ -30,7 +30,7 @@ _SECOND_ADAPTER = _define(
 _OUT = _define(
   'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
 )
-_check_out = outputs.define_overwrite(FLAGS)
+_check_out = user_files.define_overwrite(FLAGS)
 _UNKNOWN_BELOW = _define('unknown_below', 0.0, 'predict `unknown` where the confidence is below this')
 _REFUSAL_RATE = _define(
   'refusal_rate',

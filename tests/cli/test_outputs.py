@@ -15,7 +15,7 @@ import recordings
 import tiny_flags
 from in_process import refuse, succeed
 
-from har_jax.cli import command, main, outputs
+from har_jax.cli import command, main, user_files
 from har_jax.datasets.datasets import Dataset
 from har_jax.errors import UserError
 
@@ -44,9 +44,9 @@ def test_people_whom_the_base_knows_are_named(tmp_path, capsys):
     made_people.save_windows(tmp_path / name)
   datasets = [Dataset(tmp_path / name) for name in ('hapt', 'pdiot')]
   sources = [types.SimpleNamespace(archive=name) for name in ('ucihar', 'wisdm')]
-  outputs.warn_of_known_people(types.SimpleNamespace(sources=sources), datasets)
+  user_files.warn_of_known_people(types.SimpleNamespace(sources=sources), datasets)
   assert capsys.readouterr().err.startswith('warning: the base was pretrained on people of hapt, so')
-  outputs.warn_of_known_people(types.SimpleNamespace(sources=[]), datasets)
+  user_files.warn_of_known_people(types.SimpleNamespace(sources=[]), datasets)
   assert not capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""Layers against their formulas in NumPy, for each collection."""
+"""Layers against their formulas in NumPy, for each collection of a dense layer alone."""
 
 import functools
 from collections.abc import Callable
@@ -56,6 +56,46 @@ def test_dense_adds_its_scaled_lora_pair():
   variables, x = _dense_variables() | _pair(), _normal(3, 6, seed=4)
   a, b, kernel = map(np.asarray, (*variables['lora'].values(), variables['params']['kernel']))
   expected = np.asarray(x) @ (kernel + 0.5 * a @ b) + np.asarray(variables['params']['bias'])[None]
+  np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+  return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2  # arXiv:1606.08415, section 2
+
+
+def _bottleneck(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, c: dict) -> np.ndarray:
+  y = x @ kernel + bias
+  return y + _gelu(y @ c['down'] + c['down_bias']) @ c['up'] + c['up_bias']
+
+
+def _with_lengths(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, c: dict) -> np.ndarray:
+  total = kernel + 0.5 * c['a'] @ c['b']
+  return x @ (c['magnitude'] * total / np.linalg.norm(total, axis=0)) + bias
+
+
+@pytest.mark.parametrize(
+  ('collections', 'formula'),
+  [
+    ({'ia3': {'input': (6,), 'output': (4,)}}, lambda x, w, b, c: ((x * c['input']) @ w + b) * c['output']),
+    ({'adapter': {'down': (4, 3), 'down_bias': (3,), 'up': (3, 4), 'up_bias': (4,)}}, _bottleneck),
+    (
+      {'adalora': {'a': (6, 2), 'e': (2,), 'b': (2, 4)}},
+      lambda x, w, b, c: x @ (w + 0.5 * c['a'] * c['e'] @ c['b']) + b,
+    ),
+    ({'lora': {'a': (6, 2), 'b': (2, 4)}, 'dora': {'magnitude': (4,)}}, _with_lengths),
+  ],
+  ids=['ia3', 'adapter', 'adalora', 'dora'],
+)
+def test_dense_is_changed_as_each_method_says(collections, formula):
+  shapes = {(name, leaf): shape for name, leaves in collections.items() for leaf, shape in leaves.items()}
+  drawn = {path: _normal(*shape, seed=seed) for seed, (path, shape) in enumerate(shapes.items(), 5)}
+  variables, x = _dense_variables(), _normal(3, 6, seed=4)
+  for (name, leaf), values in drawn.items():
+    variables.setdefault(name, {})[leaf] = values
+    if leaf == 'a':
+      variables[f'{name}_scale'] = {'value': jnp.float32(0.5)}
+  leaves = {leaf: np.asarray(values) for (_, leaf), values in drawn.items()}
+  expected = formula(*map(np.asarray, (x, *variables['params'].values())), leaves)
   np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
 
 

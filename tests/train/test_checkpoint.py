@@ -2,6 +2,7 @@
 
 import pathlib
 import shutil
+import sys
 import types
 from collections.abc import Iterator
 
@@ -15,7 +16,7 @@ from jax.experimental import multihost_utils
 from har_jax import checksums, config
 from har_jax.datasets.batches import training_batches
 from har_jax.errors import UserError
-from har_jax.train import optimizer
+from har_jax.train import checkpoint, optimizer
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.step import State, start
 
@@ -302,3 +303,13 @@ def test_the_place_in_the_batches_is_compared_with_its_sum(checkpoints, caplog):
 def test_letters_that_the_locale_does_not_know_are_named(tmp_path):
   with pytest.raises(UserError, match='PYTHONUTF8=1'):
     Checkpoints(tmp_path / 'L\udcc3\udca4ufe')
+
+
+def test_a_late_read_of_a_closed_loop_is_silent_and_nothing_else(monkeypatch):
+  shown = []
+  monkeypatch.setattr(sys, 'unraisablehook', shown.append)
+  checkpoint._silence_late_reads.__wrapped__()
+  errors = RuntimeError('Event loop is closed'), RuntimeError('other'), OSError('Event loop is closed')
+  for error in errors:
+    sys.unraisablehook(types.SimpleNamespace(exc_value=error))
+  assert [one.exc_value for one in shown] == [*errors[1:]]

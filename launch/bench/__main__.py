@@ -13,7 +13,7 @@ from absl import flags
 from msgspec import structs
 
 from har_jax import config, config_fields, runtime, storage
-from har_jax.cli import command, processes, training
+from har_jax.cli import command, jobs, training
 from har_jax.errors import UserError
 from har_jax.train import mesh
 from launch.bench import HELP, chart, guard, scaling, steps, tables
@@ -63,7 +63,7 @@ _OUT = flags.DEFINE_string(
   flag_values=FLAGS,
 )
 _experiment = training.define_experiment(FLAGS)
-_set_cpu_devices = processes.define_cpu_devices(FLAGS)
+_set_cpu_devices = jobs.define_cpu_devices(FLAGS)
 
 
 def main() -> None:

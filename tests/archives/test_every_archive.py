@@ -94,6 +94,20 @@ def test_the_list_of_activities_has_those_of_all_readers():
   assert {activity for made in OFFICIAL.values() for activity in made.activities.values()} == set(ACTIVITIES)
 
 
+def _read_acc(name: str, path: pathlib.Path) -> tuple[list[np.ndarray], collections.Counter]:
+  dropped: collections.Counter = collections.Counter()
+  recordings = ARCHIVES[name].read(Source(path), ARCHIVES[name].positions[0], dropped)
+  return [recording.acc.values for recording in recordings], dropped
+
+
+@pytest.mark.parametrize('name', _WITH_FILES)
+def test_an_archive_whose_zips_are_extracted_reads_the_same(tmp_path, name):
+  path = _small(name, tmp_path / 'whole')
+  texts = {file.replace('.zip/', '/'): text for file, text in read_texts(Source(path)).items()}
+  extracted = official.write(tmp_path / 'extracted', texts)
+  np.testing.assert_equal(_read_acc(name, extracted), _read_acc(name, path))
+
+
 @pytest.mark.parametrize(
   ('name', 'end', 'unit', 'has_repeats'),
   [
@@ -113,9 +127,7 @@ def test_rows_out_of_order_are_sorted_and_counted_and_repeats_of_a_time_left_out
 
   def read(lines: list[str]) -> tuple[list[np.ndarray], collections.Counter]:
     (tmp_path / 'a.zip').write_bytes(zipped_texts(texts | {file: ''.join(lines)}))
-    source, dropped = Source(tmp_path / 'a.zip'), collections.Counter()
-    recordings = ARCHIVES[name].read(source, ARCHIVES[name].positions[0], dropped)
-    return [recording.acc.values for recording in recordings], dropped
+    return _read_acc(name, tmp_path / 'a.zip')
 
   lines = texts[file].splitlines(keepends=True)
   (whole,), before = read(lines)

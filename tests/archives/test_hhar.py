@@ -119,16 +119,6 @@ def test_sensors_are_paired_by_user_device_and_time(read):
   assert dropped['rows of one sensor while the other was silent'] == 2 * (100 + 50)
 
 
-def test_a_gap_splits_a_recording_and_its_activity(read):
-  def twice(value):
-    return lines(value, labels=(('sit', 500),)) + lines(value, labels=(('sit', 600),), start_ms=600_000)
-
-  (first, second), _ = read(twice(1.0), twice(2.0))
-  assert (len(first.acc.time_s), len(second.acc.time_s)) == (500, 600)
-  assert first.spans[0].stop_s == pytest.approx(4.99)
-  assert second.spans[0].start_s == 0
-
-
 def test_a_device_with_one_sensor_is_counted(read):
   recordings, dropped = read(lines(1.0) + lines(1.0, user='b'), lines(2.0))
   assert [recording.subject for recording in recordings] == ['a']

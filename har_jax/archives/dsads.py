@@ -12,6 +12,7 @@ from har_jax.errors import UserError, shorten
 from har_jax.signal.recording import Recording, Span, regular
 
 _RATE_HZ = 25.0
+_NAME = re.compile(r'a(0[1-9]|1\d)/p(\d)/s(\d\d)\.txt$')
 _SEGMENTS, _SEGMENT_ROWS = 60, 125
 # Nine columns each: acc, gyro, magnetometer.
 _UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
@@ -45,10 +46,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   exception is jumping of subjects 3 and 6.
   """
   runs: dict[tuple[int, int], dict[int, str]] = collections.defaultdict(dict)
-  for name in source.find('a[0-9][0-9]/p[0-9]/s[0-9][0-9].txt'):
-    match = re.search(r'a(\d\d)/p(\d)/s(\d\d)\.txt$', name)
-    if match is None or int(match[1]) not in _ACTIVITIES:
-      raise UserError(f'{source.path}: {shorten(name)} is not a<01-19>/p<1-8>/s<01-60>.txt')
+  pattern, layout = 'a[0-9][0-9]/p[0-9]/s[0-9][0-9].txt', 'a<01-19>/p<1-8>/s<01-60>.txt'
+  for name, match in source.match(pattern, _NAME, layout):
     runs[int(match[2]), int(match[1])][int(match[3])] = name
   column = 9 * _UNITS.index(position)
   for (subject, activity), segments in sorted(runs.items()):

@@ -14,7 +14,6 @@ import numpy as np
 
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError, shorten
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Span, regular
 
 _RATE_HZ = 54.0
@@ -35,18 +34,17 @@ _PIECES = (  # of one recording, in order
   'shortSeat',
   'shortWalking',
 )
-_NAME = re.compile(r'raw/([A-J])/(\w+)/iteration_(\d+)\.csv$')
+_NAME = re.compile(rf'raw/([A-J])/({"|".join(_ACTIVITIES)})/iteration_(\d+)\.csv$')
 _COLUMNS = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """One recording per clip, by subject and activity; the pieces of a recording are joined."""
-  clips = []
-  for name in source.find('iteration_*.csv'):
-    match = _NAME.search(name)
-    if match is None or match[2] not in _ACTIVITIES:
-      raise UserError(f'{source.path}: {shorten(name)} is not named raw/<A..J>/<activity>/iteration_<n>.csv')
-    clips.append((match[1], match[2], int(match[3]), name))
+  layout = 'named raw/<A..J>/<activity>/iteration_<n>.csv'
+  clips = [
+    (match[1], match[2], int(match[3]), name)
+    for name, match in source.match('iteration_*.csv', _NAME, layout)
+  ]
   for (subject, activity), group in itertools.groupby(sorted(clips), key=lambda clip: clip[:2]):
     parts = [read_rows(source, name, columns=_COLUMNS) for *_, name in group]
     for rows in [np.concatenate(parts)] if activity in _PIECES else parts:

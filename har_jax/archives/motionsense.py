@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError, shorten
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Span, regular
 
 _RATE_HZ = 50.0
@@ -18,6 +17,7 @@ _ACTIVITIES = {
   'std': 'standing',
   'sit': 'sitting',
 }
+_NAME = re.compile(rf'A_DeviceMotion_data/({"|".join(_ACTIVITIES)})_(\d+)/sub_(\d+)\.csv$')
 _SUBJECTS, _TRIALS = 24, 15  # of each subject
 _COLUMNS = [
   f'{quantity}.{axis}' for quantity in ('gravity', 'userAcceleration', 'rotationRate') for axis in 'xyz'
@@ -26,14 +26,11 @@ _COLUMNS = [
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """One recording per file, by subject, then trial; counts the files that are missing."""
-  files = []
-  for name in source.find('A_DeviceMotion_data/*/sub_*.csv'):
-    match = re.search(r'A_DeviceMotion_data/(\w+)_(\d+)/sub_(\d+)\.csv$', name)
-    if match is None or match[1] not in _ACTIVITIES:
-      raise UserError(
-        f'{source.path}: {shorten(name)} is not named <{"|".join(_ACTIVITIES)}>_<trial>/sub_<subject>.csv'
-      )
-    files.append((int(match[3]), int(match[2]), _ACTIVITIES[match[1]], name))
+  layout = f'named <{"|".join(_ACTIVITIES)}>_<trial>/sub_<subject>.csv'
+  files = [
+    (int(match[3]), int(match[2]), _ACTIVITIES[match[1]], name)
+    for name, match in source.match('A_DeviceMotion_data/*/sub_*.csv', _NAME, layout)
+  ]
   dropped['files of the archive missing'] += max(_SUBJECTS * _TRIALS - len(files), 0)
   for subject, _, activity, name in sorted(files):
     rows = read_rows(source, name, columns=_COLUMNS)

@@ -16,7 +16,7 @@ import numpy as np
 
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples, Span
 
 _RATE_HZ = 25.0
@@ -46,9 +46,9 @@ class _Device:
   @property
   def name(self) -> re.Pattern[str]:
     """A file's subject, its number, and activity. Only the Respeck was also worn while eating and talking."""
-    device = self.folder.lower()
+    device, activity = self.folder.lower(), '|'.join(_ACTIVITIES)
     return re.compile(
-      rf'{self.folder}/(s(\d+))/\1_{device}_([A-Za-z]+)_(?:breathingNormal|eating|talking)\.csv$'
+      rf'{self.folder}/(s(\d+))/\1_{device}_({activity})_(?:breathingNormal|eating|talking)\.csv$'
     )
 
 
@@ -63,13 +63,8 @@ _MAX_REPEATED_ROWS = 0.25  # fraction of the rows
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """One recording per clip, by subject, then by the activity's name in the archive."""
   device, clips = _DEVICES[position], []
-  for name in source.find(f'{device.folder}/s*/*.csv'):
-    match = device.name.search(name)
-    if match is None or match[3] not in _ACTIVITIES:
-      raise UserError(
-        f'{source.path}: {shorten(name)} is not named '
-        f's<n>/s<n>_{device.folder.lower()}_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
-      )
+  layout = f'named s<n>/s<n>_{device.folder.lower()}_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
+  for name, match in source.match(f'{device.folder}/s*/*.csv', device.name, layout):
     rows = read_rows(source, name, columns=_COLUMNS)
     if (np.diff(rows[:, 0]) <= 0).any():
       raise UserError(f'{source.path}: {name} has a timestamp that does not exceed the one before')

@@ -96,6 +96,13 @@ class Source:
       raise UserError(f'{self.path}: expected one file {pattern}, found {len(names)}')
     return names[0]
 
+  def match(self, pattern: str, regex: re.Pattern[str], layout: str) -> Iterator[tuple[str, re.Match[str]]]:
+    """Yields the names that `find` lists, each with its match. Raises UserError for one of another layout."""
+    for name in self.find(pattern):
+      if (match := regex.search(name)) is None:
+        raise UserError(f'{self.path}: {shorten(name)} is not {layout}')
+      yield name, match
+
   @contextlib.contextmanager
   def open(self, name: str) -> Iterator[IO[bytes]]:
     """A file's bytes. Raises UserError: no such file, a damaged zip."""

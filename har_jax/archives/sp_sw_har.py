@@ -37,10 +37,9 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   """One recording per sequence, by subject, then execution."""
   device = _DEVICES[position]
   codes = {label: code for code, label in enumerate(_ACTIVITIES)}
-  for name in source.find(f'DATA/s*/s*_{device}.csv'):
-    match = re.search(rf'/(s\d+)/\1_\d+_{device}\.csv$', name)
-    if match is None:
-      raise UserError(f'{source.path}: {shorten(name)} is not named s<nn>/s<nn>_<execution>_{device}.csv')
+  regex = re.compile(rf'/(s\d+)/\1_\d+_{device}\.csv$')
+  layout = f'named s<nn>/s<nn>_<execution>_{device}.csv'
+  for name, match in source.match(f'DATA/s*/s*_{device}.csv', regex, layout):
     rows = read_rows(source, name, columns=list(_ROW.names or ()), dtype=_ROW)
     if unknown := sorted(set(rows['label'].tolist()) - set(codes)):
       raise UserError(

@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from har_jax.archives.archive import Archive
 from har_jax.archives.runs import sorted_rows
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError
 from har_jax.signal.recording import Recording, Samples, Span
 
 # The codes of activity_key.txt: no N.
@@ -34,6 +34,7 @@ _ACTIVITIES = {
   b'R': 'clapping',
   b'S': 'folding_laundry',
 }
+_NAME = re.compile(r'data_(\d+)_accel_phone\.txt$')
 _LINE = np.dtype(
   [('subject', 'i4'), ('code', 'S4'), ('time_ns', 'i8'), ('x', 'f8'), ('y', 'f8'), ('z', 'f8')]
 )
@@ -45,10 +46,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   Both sensors have timestamps of the phone's clock, so they are paired by time.
   """
   gyro_names = set(source.find('raw/phone/gyro/data_*_gyro_phone.txt'))
-  for acc_name in source.find('raw/phone/accel/data_*_accel_phone.txt'):
-    match = re.search(r'data_(\d+)_accel_phone\.txt$', acc_name)
-    if match is None:
-      raise UserError(f'{source.path}: {shorten(acc_name)} is not named data_<subject>_accel_phone.txt')
+  layout = 'named data_<subject>_accel_phone.txt'
+  for acc_name, match in source.match('raw/phone/accel/data_*_accel_phone.txt', _NAME, layout):
     folder = acc_name[: match.start()].removesuffix('accel/')
     gyro_name = f'{folder}gyro/data_{match[1]}_gyro_phone.txt'
     if gyro_name not in gyro_names:

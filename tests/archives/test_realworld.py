@@ -1,6 +1,5 @@
 """RealWorld 2016 as released: zips of parts in zips, with part numbers and lengths that do not match."""
 
-
 import numpy as np
 import pytest
 from official import zipped

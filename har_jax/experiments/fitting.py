@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import scipy.special
+import tqdm
 from jaxtyping import Float, Int
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import Stopped
 from har_jax.experiments.adaptation import make_result
 from har_jax.experiments.run_spec import RunSpec
+from har_jax.experiments.stages import TrainOptions
 from har_jax.recognizer.calibration import fit_temperature
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
@@ -35,17 +37,19 @@ _TINY = 1e-12  # the trees give probabilities of zero
 class _Fits:
   """Baselines of a run, fitted to the train part of the label budget, in physical units."""
 
-  def __init__(self, spec: RunSpec, names: list[str], stop: Callable[[], bool]):
-    """Fits all of them. Raises Stopped where `stop` returns True before or after a fit."""
+  def __init__(self, spec: RunSpec, names: list[str], options: TrainOptions):
+    """Fits all of them, with a line of progress. Raises Stopped if asked to stop before or after a fit."""
     self.data = spec.fold.target_windows()
     rate_hz = spec.experiment.model.rate_hz
     self._baselines: dict[str, Baseline] = {name: BASELINES[name](spec.seed, rate_hz) for name in names}
     train, labels = self.data.signals[self.data.indices['train']], self.data.train['label']
-    _check(spec, stop)
+    _check(spec, options.stop)
     start_s = time.monotonic()
-    for baseline in self._baselines.values():
-      baseline.fit(train, labels)
-      _check(spec, stop)
+    for name, baseline in self._baselines.items():
+      line = {'desc': f'{spec.title}: fitting {name}', 'bar_format': '{desc}{bar}', 'leave': False}
+      with tqdm.tqdm(disable=not options.progress, **line):
+        baseline.fit(train, labels)
+      _check(spec, options.stop)
     self.seconds = time.monotonic() - start_s
 
   def probabilities(self, part: str) -> dict[str, Float[np.ndarray, 'w y']]:
@@ -60,12 +64,12 @@ class _Fits:
     return sum(array.size for array in arrays), sum(array.nbytes for array in arrays)
 
 
-def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
+def fit_and_test(spec: RunSpec, options: TrainOptions) -> records.Result:
   """The result of a baseline.
 
   The validation part is only predicted: nothing is chosen on it. Raises Stopped as `_Fits`.
   """
-  fits = _Fits(spec, [spec.method], stop)
+  fits = _Fits(spec, [spec.method], options)
 
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
     return fits.probabilities(part)[spec.method]
@@ -83,7 +87,7 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
   )
 
 
-def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
+def combine_and_test(spec: RunSpec, options: TrainOptions) -> records.Result:
   """The result of an ensemble of the finished run by `ENCODER_METHOD` and all baselines.
 
   The encoder's temperature and the weights are fitted to the validation part. Its costs are those of all
@@ -93,7 +97,7 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
   encoder = storage.read_record(result, records.Result)
   base, adapter = files.load_run(result)
   adapted, shifts = files.attach(base, adapter), spec.experiment.protocol.tta_shifts
-  fits = _Fits(spec, list(BASELINES), stop)
+  fits = _Fits(spec, list(BASELINES), options)
 
   def logits(windows: Batch) -> Float[np.ndarray, 'w y']:
     return predict(adapter.objective, adapted, windows, tta_shifts=shifts).astype(np.float64)

@@ -62,13 +62,13 @@ KINDS: dict[str, Kind] = {
   'method': Kind(METHODS, adapt_and_test, lambda name: METHODS[name].pretrained),
   'baseline': Kind(
     BASELINES,
-    one_by_one(lambda spec, base, options: fit_and_test(spec, options.stop)),
+    one_by_one(lambda spec, base, options: fit_and_test(spec, options)),
     has_stages=False,
     check=lambda name, experiment: _check_packages([name]),
   ),
   'ensemble': Kind(
     ('ensemble',),
-    one_by_one(lambda spec, base, options: combine_and_test(spec, options.stop)),
+    one_by_one(lambda spec, base, options: combine_and_test(spec, options)),
     check=lambda name, experiment: _check_packages(BASELINES),
     after=(ENCODER_METHOD,),
   ),

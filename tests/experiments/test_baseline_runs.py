@@ -92,6 +92,11 @@ def test_seeds_of_a_batch_are_fitted_one_by_one(study_of, tmp_path, spy):
   assert {result['batch_runs'] for result in results.values()} == {1}
 
 
+def test_a_line_says_that_a_baseline_is_fitted(study_of, tmp_path, spy, capsys):
+  list(experiments.run(study_of(tmp_path, methods=('forest',))))
+  assert '\ralpha: forest, subject split, seed 0: fitting forest' in capsys.readouterr().err
+
+
 def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study_of, tmp_path, spy):
   study = study_of(tmp_path, methods=('forest',))
   assert list(experiments.pretrain(study, QUIET)) == []

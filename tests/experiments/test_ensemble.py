@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lodo_studies import LORA, as_record, run, spec_of, target_of, with_altered
+from lodo_studies import LORA, QUIET, as_record, run, spec_of, target_of, with_altered
 from scipy import optimize, special
 
 from har_jax import config, files, results, storage
@@ -85,7 +85,7 @@ def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of
 def test_the_test_part_changes_no_weight(made, study_of, windows, out, tmp_path):
   held_out = target_of(study_of(out)).description.subjects.test
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', set(held_out))
-  again = fitting.combine_and_test(spec_of(study_of(out, windows=altered), 'ensemble'), stop=lambda: False)
+  again = fitting.combine_and_test(spec_of(study_of(out, windows=altered), 'ensemble'), QUIET)
   assert again.ensemble == as_record(made).ensemble
   assert again.test != as_record(made).test
 

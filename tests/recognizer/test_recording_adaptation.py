@@ -21,16 +21,8 @@ LABELS = np.repeat([0, 1, 2], 30)
 MOVE = np.array([[-1.6, 1.6, 0], [0, 0, 0], [0, 0, 0]])  # the first class lies near the second
 
 
-def test_windows_of_a_moved_class_are_recognized():
-  _, probabilities = _recording(MOVE, LABELS)
-  adapted = recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS)
-  before, after = ((values.argmax(axis=1) == LABELS).mean() for values in (probabilities, adapted))
-  assert before < 0.97
-  assert after > before + 0.02
-  np.testing.assert_allclose(adapted.sum(axis=1), 1)
-
-
 def test_moving_logits_is_moving_the_features_of_a_linear_head():
+  """By definition, so that any other prior, number of rounds or sign of the moves is seen."""
   features, probabilities = _recording(MOVE, LABELS)
   expected = probabilities
   for _ in range(5):
@@ -43,24 +35,6 @@ def test_moving_logits_is_moving_the_features_of_a_linear_head():
   np.testing.assert_allclose(
     recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS), expected, rtol=1e-6, atol=1e-9
   )
-
-
-def test_a_recording_like_the_training_windows_keeps_its_answers():
-  _, probabilities = _recording(np.zeros((3, 3)), LABELS)
-  adapted = recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS)
-  assert (adapted.argmax(axis=1) == probabilities.argmax(axis=1)).mean() > 0.98
-
-
-def test_one_class_alone_is_moved_less():
-  _, alone = _recording(MOVE, LABELS[:30])
-  _, together = _recording(MOVE, LABELS)
-  changes = [
-    np.abs(
-      np.log(recording_adaptation.adapt_to_recording(part, CLASS_LOGITS)[:30]) - np.log(part[:30])
-    ).mean()
-    for part in (alone, together)
-  ]
-  assert changes[0] < changes[1]
 
 
 @pytest.mark.parametrize('count', [1, 2])

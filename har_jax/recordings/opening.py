@@ -188,11 +188,11 @@ def _open_text(file: File) -> Table:
     raise NoRecording(
       f'{file.path} is no table: no comma, semicolon, tab or bar separates columns; export it as CSV'
     )
-  is_data = [
+  is_data = (
     len(row) >= width - 1 and sum(tables.is_number(cell) or tables.is_date(cell) for cell in row) >= 2
     for row in rows
-  ]
-  first = is_data.index(True) if any(is_data) else len(rows)
+  )
+  first = next((number for number, is_first in enumerate(is_data) if is_first), len(rows))
   # Comments and empty lines may precede the names.
   headers = [
     i for i in range(first) if len(rows[i]) >= width - 1 and not rows[i][0].startswith(('sep=', '#'))

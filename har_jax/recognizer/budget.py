@@ -53,10 +53,6 @@ class Budget:
   def __str__(self) -> str:
     return ', '.join(f'{name}={value:g}' for name, value in dataclasses.asdict(self).items() if value)
 
-  @property
-  def max_seconds(self) -> float:
-    return math.inf if self.max_minutes is None else 60 * self.max_minutes
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -129,7 +125,7 @@ def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int)
   step_s = max((seconds[1] - seconds[0]) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0]), 1e-6)
   start_s = max(seconds[0] - _TRIAL_STEPS[0] * step_s, 0.0)
   spent_s = time.monotonic() - plan.begun_s
-  affordable = ((budget.max_seconds - spent_s) / rounds - start_s) / step_s
+  affordable = ((60 * (budget.max_minutes or math.inf) - spent_s) / rounds - start_s) / step_s
   steps = int(min(max_steps, max(affordable, MIN_STEPS)))
   minutes = (spent_s + rounds * (start_s + steps * step_s)) / 60
   return dataclasses.replace(

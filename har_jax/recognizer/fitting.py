@@ -66,7 +66,9 @@ def divide(
   normalize: str,
 ) -> Parts:
   """Divides the windows of a fit. held_out: those to validate with; None: drawn, by subject or window."""
-  subjects = validation.encode_groups(groups, len(signals))
+  subjects = None
+  if groups is not None:
+    _, subjects = np.unique(validation.one_per_window(groups, len(signals), 'group'), return_inverse=True)
   if held_out is None:
     fraction, seed = float(parameters.validation_fraction), int(parameters.random_state)
     is_held_out, split = splits.hold_out_at_random(labels, subjects, fraction, seed)

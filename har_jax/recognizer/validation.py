@@ -73,13 +73,6 @@ def check_held_out(held_out: Any, label: Int[np.ndarray, 'w']) -> Bool[np.ndarra
   return mask
 
 
-def encode_groups(groups: Any, count: int) -> Int[np.ndarray, 'w'] | None:
-  """The group of each window as an index."""
-  if groups is None:
-    return None
-  return np.unique(one_per_window(groups, count, 'group'), return_inverse=True)[1]
-
-
 def one_per_window(values: Any, count: int, word: str) -> np.ndarray:
   """Array with one value per window; NumPy would silently stretch a single value over all windows."""
   array = np.asarray(values)

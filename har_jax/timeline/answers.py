@@ -126,38 +126,16 @@ def make_answers(
   """
   clock = Clock.from_reading(reading)
   measured = movement.measure(bouts, reading, clock)
-  summary = _summary(predictions, bouts, rules, reading, adapter)
-  summary |= {'movement': measured.summary, 'days': measured.days}
-  summary['frame'] = list(frame)
-  if scored is not None:
-    summary['score'] = dataclasses.asdict(scored)
-  return Answers(
-    _window_frame(predictions, rules, clock),
-    bout_frame(bouts, clock).assign(steps=measured.steps, cadence=measured.cadence),
-    summary,
-    reading.notes,
-    reading.warnings,
-    scored,
-    Picture(bouts, clock, predictions.classes, reading.warnings),
-  )
-
-
-def _summary(
-  predictions: Predictions, bouts: Sequence[Bout], rules: Rules, reading: Reading, adapter: Mapping[str, Any]
-) -> dict[str, Any]:
-  """`recorded_minutes`: from each file's first sample to its last. The other minutes add up to it.
-
-  `unknown_minutes`: answered `unknown`, whether the model has a class of that name or nothing was probable.
-  """
+  # The minutes add up to `recorded_minutes`, from each file's first sample to its last. `unknown_minutes`:
+  # answered `unknown`, whether the model has a class of that name or nothing was probable.
   minutes = minutes_by_activity(bouts)
-  clock = Clock.from_reading(reading)
   lengths_s = [float(recording.acc.time_s[-1]) for recording in reading.recordings]
   # The last recording of a file ends it.
   ends_s = {clock.files[number]: clock.in_file_s(number, length) for number, length in enumerate(lengths_s)}
   recorded = sum(ends_s.values()) / 60
   covered = sum(bout.length_s for bout in bouts) / 60
   classes = predictions.classes
-  return {
+  summary: dict[str, Any] = {
     'format': FORMAT,
     'har_jax': har_jax.__version__,
     'start': reading.start or None,
@@ -180,7 +158,21 @@ def _summary(
     'adapter': adapter,
     'notes': reading.notes,
     'warnings': reading.warnings,
+    'movement': measured.summary,
+    'days': measured.days,
+    'frame': list(frame),
   }
+  if scored is not None:
+    summary['score'] = dataclasses.asdict(scored)
+  return Answers(
+    _window_frame(predictions, rules, clock),
+    bout_frame(bouts, clock).assign(steps=measured.steps, cadence=measured.cadence),
+    summary,
+    reading.notes,
+    reading.warnings,
+    scored,
+    Picture(bouts, clock, predictions.classes, reading.warnings),
+  )
 
 
 def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.DataFrame':
@@ -219,7 +211,7 @@ def _locations(
     for name, column in times_s.items()
   }
   columns: dict[str, Any] = (
-    {'file': [clock.files[recording] for recording in recordings]} if clock.has_several else {}
+    {'file': [clock.files[recording] for recording in recordings]} if len(set(clock.files)) > 1 else {}
   )
   columns |= {f'{name}_s': column for name, column in file_s.items()}
   if clock.start is not None:

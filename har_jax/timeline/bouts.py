@@ -275,10 +275,6 @@ class Clock:
       start = start.astimezone(clocks.zone(reading.time_zone)) if reading.time_zone else start
     return cls(tuple(reading.files), tuple(reading.offsets_s), start, zone)
 
-  @property
-  def has_several(self) -> bool:
-    return len(set(self.files)) > 1
-
   def in_file_s(self, recording: int, time_s: float) -> float:
     return self.offsets_s[recording] + time_s
 

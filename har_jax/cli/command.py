@@ -84,6 +84,15 @@ def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder[Any]]:
   return define
 
 
+def define_table(values: flags.FlagValues, **table: tuple) -> Callable[[], dict[str, Any]]:
+  """Defines a flag for each name; returns a function that reads them. table: default, help, type."""
+  define, holders = definer(values), {}
+  for name, (default, *texts) in table.items():
+    text, kind = (*texts, None, None)[:2]
+    holders[name] = define(name, default, text, kind=kind)
+  return lambda: {name: holder.value for name, holder in holders.items()}
+
+
 def define_fields(
   values: flags.FlagValues, cls: type, *, prefix: str = '', **names: str
 ) -> Callable[[], dict[str, Any]]:

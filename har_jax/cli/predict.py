@@ -13,38 +13,35 @@ COMMON = 'recording adapter labels activities second out unknown_below columns f
 FLAGS, _define = command.new_flags(with_json=True)
 _read = user_files.define_recording(FLAGS, 'no score; labels never change the predictions')
 _load = user_files.define_recognizer(FLAGS)
-_ACTIVITIES = _define(
-  'activities',
-  [],
-  'activities that answers may have, such as walking,running,still=sitting+standing: the last two count as '
-  'one (default: all)',
-)
-_SECOND = _define(
-  'second', None, 'recording of another device that the same person wore: both are answered together'
-)
-_SECOND_ADAPTER = _define(
-  'second_adapter',
-  None,
-  'folder of an adapter of the second device, of the same activities (default: --adapter)',
+_options = command.define_table(
+  FLAGS,
+  activities=(
+    [],
+    'activities that answers may have, such as walking,running,still=sitting+standing: the last two count as '
+    'one (default: all)',
+  ),
+  second=(None, 'recording of another device that the same person wore: both are answered together'),
+  second_adapter=(
+    None,
+    'folder of an adapter of the second device, of the same activities (default: --adapter)',
+  ),
+  unknown_below=(0.0, 'predict `unknown` where the confidence is below this'),
+  refusal_rate=(
+    0.0,
+    'predict `unknown` where a window is unlike all activities of the adapter. Of windows of these '
+    'activities, this fraction, such as 0.05, is refused, too; 0: none',
+  ),
+  mean_bout_s=(
+    5.0,
+    'bouts: mean time between changes, for a hidden Markov model over windows; 0: each window alone',
+  ),
+  not_worn_min=(30.0,),
+  progress=(True,),
 )
 _OUT = _define(
   'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
 )
 _check_out = user_files.define_overwrite(FLAGS)
-_UNKNOWN_BELOW = _define('unknown_below', 0.0, 'predict `unknown` where the confidence is below this')
-_REFUSAL_RATE = _define(
-  'refusal_rate',
-  0.0,
-  'predict `unknown` where a window is unlike all activities of the adapter. Of windows of these activities, '
-  'this fraction, such as 0.05, is refused, too; 0: none',
-)
-_MEAN_BOUT_S = _define(
-  'mean_bout_s',
-  5.0,
-  'bouts: mean time between changes, for a hidden Markov model over windows; 0: each window alone',
-)
-_NOT_WORN_MIN = _define('not_worn_min', 30.0)
-_PROGRESS = _define('progress', True)
 
 
 def main() -> dict[str, object]:
@@ -63,20 +60,7 @@ def main() -> dict[str, object]:
         f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '
         'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
       )
-  answers = timeline.recognize(
-    source,
-    adapter,
-    activities=_ACTIVITIES.value,
-    second=_SECOND.value,
-    second_adapter=_SECOND_ADAPTER.value,
-    base=FLAGS['base'].value,
-    unknown_below=_UNKNOWN_BELOW.value,
-    refusal_rate=_REFUSAL_RATE.value,
-    mean_bout_s=_MEAN_BOUT_S.value,
-    not_worn_min=_NOT_WORN_MIN.value,
-    progress=_PROGRESS.value,
-    **options,
-  )
+  answers = timeline.recognize(source, adapter, base=FLAGS['base'].value, **_options(), **options)
   answers.save(out)
   _print_summary(answers)
   if answers.score is not None:

@@ -101,31 +101,29 @@ def define_recording(
     [],
     'names of columns that are not inferred, as role=column; roles: time, ax, ay, az, gx, gy, gz, label',
   )
-  options = {
-    'labels': define(
-      'labels',
+  options = command.define_table(
+    values,
+    labels=(
       None,
       f'labels of the recording: CSV with columns start, end, activity (default: {without_labels})',
     ),
-    'acc_unit': define('acc_unit', 'auto', 'unit of acceleration: auto, m/s2, g or mg'),
-    'gyro_unit': define('gyro_unit', 'auto', 'unit of angular velocity: auto, rad/s or deg/s'),
-    'time_unit': define('time_unit', 'auto', 'unit of time: auto, s, ms, us, ns or iso'),
-    'rate_hz': define('rate_hz', None, 'sampling rate of a recording without a time column', kind=float),
-    'time_zone': define(
-      'time_zone',
+    acc_unit=('auto', 'unit of acceleration: auto, m/s2, g or mg'),
+    gyro_unit=('auto', 'unit of angular velocity: auto, rad/s or deg/s'),
+    time_unit=('auto', 'unit of time: auto, s, ms, us, ns or iso'),
+    rate_hz=(None, 'sampling rate of a recording without a time column', float),
+    time_zone=(
       '',
       'time zone of times that do not say it, and of the timeline, such as Europe/Berlin (default: that of '
       'the export, or UTC)',
     ),
-    'frame': define(
-      'frame',
+    frame=(
       'auto',
       'axes and signs of the recording. auto: compare with what the model was trained on, correct what is '
       'certain, and warn of the rest. as_is: change nothing. flip: acceleration of the opposite sign. '
       '-x,-y,z: measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each '
       "sensor's own",
     ),
-  }
+  )
 
   def read() -> tuple[str, dict[str, Any]]:
     if recording.value is None:
@@ -134,8 +132,7 @@ def define_recording(
     if wrong := [''.join(pair) for pair in pairs if not (pair[0] and pair[2])]:
       raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
     roles = {role.strip(): column for role, _, column in pairs}
-    values = {name: option.value for name, option in options.items()}
-    return recording.value, {'columns': roles, 'tell': Printer(), **values}
+    return recording.value, {'columns': roles, 'tell': Printer(), **options()}
 
   return read
 

@@ -50,10 +50,18 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
     dict(table.axes) if table.axes is not None else _infer_axes(table, set(named.values()), sensor, notes)
   )
   for name, roles in _AXES.items():
-    if axes := _named_axes(table, named, name, roles):
-      sensors[name] = axes
-      if name == 'acc':
-        sensors.pop('gravity', None)  # axes that the user names are used as they are
+    if not (present := [role for role in roles if role in named]):
+      continue
+    x, y, z = (named.get(role, -1) for role in roles)
+    if len(present) < 3 or len({x, y, z}) < 3:
+      raise UserError(
+        f'columns gives {shorten(", ".join(f"{role}={table.names[named[role]]}" for role in present))}: '
+        f'a sensor has three axes, {", ".join(roles)}, each in a different column'
+      )
+    unit = units.split(table.names[x])[1]
+    sensors[name] = Axes((x, y, z), unit if unit in units.SENSORS[name] else '')
+    if name == 'acc':
+      sensors.pop('gravity', None)  # axes that the user names are used as they are
   if (sensor or 'acc') not in sensors:
     word = WORDS[sensor or 'acc']
     others = f'a {" and ".join(WORDS[name] for name in sensors)}, but ' if sensors else ''
@@ -82,22 +90,6 @@ def _find(table: Table, name: str, role: str) -> int:
   if len(similar) == 1:
     return similar[0]
   raise UserError(f'{table.path} has no column {shorten(name)!r} (for {role}); it has {table.listed()}')
-
-
-def _named_axes(
-  table: Table, named: Mapping[str, int], sensor: str, roles: tuple[str, str, str]
-) -> Axes | None:
-  present = [role for role in roles if role in named]
-  if not present:
-    return None
-  x, y, z = (named.get(role, -1) for role in roles)
-  if len(present) < 3 or len({x, y, z}) < 3:
-    raise UserError(
-      f'columns gives {shorten(", ".join(f"{role}={table.names[named[role]]}" for role in present))}: '
-      f'a sensor has three axes, {", ".join(roles)}, each in a different column'
-    )
-  unit = units.split(table.names[x])[1]
-  return Axes((x, y, z), unit if unit in units.SENSORS[sensor] else '')
 
 
 def _parse(name: str) -> tuple[str, str, str, str] | None:

@@ -203,8 +203,11 @@ def lag_s(acc: Samples, gyro: Samples) -> float:
 
   Each file of a sensor may count from its own start. `gyro_agreement` sees shorter delays, of steps too.
   """
-  acc, gyro = (Samples(part.time_s[: _first(part)], part.values[: _first(part)]) for part in (acc, gyro))
-  gravity, turns = means(acc), means(gyro)
+  stops = (int(np.searchsorted(part.time_s, part.time_s[0] + _MOST_S)) for part in (acc, gyro))
+  gravity, turns = (
+    means(Samples(part.time_s[:stop], part.values[:stop]))
+    for part, stop in zip((acc, gyro), stops, strict=True)
+  )
   # Of the opposite sign, a swing is as alike half a stride later.
   if any(_slope(gravity, (turns[0], sign * turns[1]))[1] for sign in (1, -1)):
     return 0.0
@@ -212,10 +215,6 @@ def lag_s(acc: Samples, gyro: Samples) -> float:
     (_slope(gravity, (turns[0] - lag, turns[1]))[1], lag) for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
   )
   return lag * MOMENT_S if len(turns[0]) > _FEW_MOMENTS and best > _SURE_CORRELATION else 0.0
-
-
-def _first(samples: Samples) -> int:
-  return int(np.searchsorted(samples.time_s, samples.time_s[0] + _MOST_S))
 
 
 def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:

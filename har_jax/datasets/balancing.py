@@ -7,7 +7,6 @@ Source of pseudo-labels: D.-H. Lee, Pseudo-Label (ICML workshop 2013); arXiv:191
 from collections.abc import Sequence
 
 import numpy as np
-import scipy  # loads scipy.special when it is used
 from jaxtyping import Float
 
 from har_jax.datasets.batches import Batch
@@ -60,7 +59,9 @@ def concatenate_equally(parts: Sequence[Batch]) -> Batch:
 def pseudo_labeled(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed: int) -> Batch:
   """The target's windows with the most confident predictions, labeled with them; classes balanced."""
   predicted = logits.argmax(axis=1)
-  confidence = scipy.special.softmax(logits, axis=1).max(axis=1)
+  from scipy import special  # late: recognizing does without it
+
+  confidence = special.softmax(logits, axis=1).max(axis=1)
   is_confident = np.zeros(len(predicted), bool)
   for label in np.unique(predicted):
     indices = np.flatnonzero(predicted == label)

@@ -93,7 +93,6 @@ def main() -> dict[str, object]:
     print(f'Self-training with {entry.unlabeled_windows} unlabeled windows: {outcome}.')
   if adapted.comparison is not None:
     _print_validation(adapted, overlapping)
-    _print_comparison(adapted)
   else:
     _print_counts(adapted)
   _check_out(out)  # another command may have written it meanwhile
@@ -137,11 +136,6 @@ def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
     if adapted.are_files_apart
     else 'They come from the same recordings: expect less on another day, and less on another person.'
   )
-
-
-def _print_comparison(adapted: 'Adapted') -> None:
-  from tabulate import tabulate
-
   comparison, calibration = adapted.comparison, adapted.calibration
   assert comparison is not None
   assert calibration is not None

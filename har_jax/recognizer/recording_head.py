@@ -23,6 +23,7 @@ from har_jax.storage import Place
 WALKING = 'walking'
 _NAME = 'recording_head'
 _MEMBERS, _HIDDEN = 3, 64
+_LEAVES = ('hidden/kernel', 'hidden/bias', 'output/kernel', 'output/bias')
 _DECAY = 0.1
 _NO_GYRO = 0.2  # fraction of the windows that train without angular velocity: a recording may have none
 _OUTLIER = 4.0  # standard deviations: the features of other devices lie outside
@@ -129,7 +130,12 @@ def load(folder: Place, base: Base) -> RecordingHead | None:
       f'the recording head in {folder} needs classes that its base lacks: '
       f'{shorten(", ".join(sorted(unknown)))}; write it again'
     )
-  expected = _shapes(card.members, len(card.classes))
+  features, classes = len(relative_features.NAMES), len(card.classes)
+  layers = (features, _HIDDEN), (_HIDDEN,), (_HIDDEN, classes), (classes,)
+  shapes: dict[str, tuple[int, ...]] = {'mean': (features,), 'scale': (features,)}
+  for member in range(card.members):
+    shapes |= {f'member_{member}/{name}': shape for name, shape in zip(_LEAVES, layers, strict=True)}
+  expected = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}
   if lines := variables.difference(expected, leaves):
     raise UserError(f'the recording head in {folder} is not that of its card; write it again:\n{lines}')
   arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
@@ -137,15 +143,3 @@ def load(folder: Place, base: Base) -> RecordingHead | None:
     tuple(arrays[f'member_{number}/{name}'] for name in _LEAVES) for number in range(card.members)
   )
   return RecordingHead(tuple(card.classes), arrays['mean'], arrays['scale'], members)
-
-
-_LEAVES = ('hidden/kernel', 'hidden/bias', 'output/kernel', 'output/bias')
-
-
-def _shapes(members: int, classes: int) -> dict[str, np.ndarray]:
-  features = len(relative_features.NAMES)
-  layers = (features, _HIDDEN), (_HIDDEN,), (_HIDDEN, classes), (classes,)
-  shapes: dict[str, tuple[int, ...]] = {'mean': (features,), 'scale': (features,)}
-  for member in range(members):
-    shapes |= {f'member_{member}/{name}': shape for name, shape in zip(_LEAVES, layers, strict=True)}
-  return {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}

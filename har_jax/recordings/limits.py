@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from har_jax.errors import UserError, shorten
 
@@ -138,19 +138,17 @@ class _LineCheck:
     lengths = lengths[:-1]
     if self._counter is not None:
       is_blank = (lengths == 0) | ((lengths == 1) & (letters[ends - 1] == _CARRIAGE_RETURN))
-      self._check_fields(self._counter(block), is_blank)
+      fields = self._counter(block)
+      if self._expected is None and not is_blank.all():
+        self._expected = int(fields[~is_blank][0])
+      wrong = np.flatnonzero((fields != self._expected) & ~is_blank)
+      if len(wrong):
+        line = self._line + int(wrong[0])
+        raise UserError(
+          f'{self._name} is not a table: line {line} has {fields[wrong[0]]} columns where {self._expected} '
+          'are expected'
+        )
     self._line += len(ends)
-
-  def _check_fields(self, fields: Int[np.ndarray, 'm'], is_blank: Bool[np.ndarray, 'm']) -> None:
-    if self._expected is None and not is_blank.all():
-      self._expected = int(fields[~is_blank][0])
-    wrong = np.flatnonzero((fields != self._expected) & ~is_blank)
-    if len(wrong):
-      line = self._line + int(wrong[0])
-      raise UserError(
-        f'{self._name} is not a table: line {line} has {fields[wrong[0]]} columns where {self._expected} are '
-        'expected'
-      )
 
 
 def checked_lines(

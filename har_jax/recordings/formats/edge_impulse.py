@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from typing import Any
 
 import numpy as np
 
@@ -71,7 +70,17 @@ def _table(file: File) -> Table | None:
   """None if it is other JSON or CBOR."""
   with border(file.path, f'{file.suffix[1:].upper()} file'):
     data = file.bytes(_MAX_SAMPLE)
-    content = json.loads(data) if file.suffix == '.json' else _cbor(file, data)
+    if file.suffix == '.json':
+      content = json.loads(data)
+    else:
+      install = "pip install 'har_jax[formats]', or export the samples as CSV or JSON"
+      require('cbor2', f'{file.path} needs cbor2: {install}')
+      import cbor2
+
+      try:
+        content = cbor2.loads(data)
+      except cbor2.CBORError as error:
+        raise ValueError(error) from error
     payload = content.get('payload') if isinstance(content, dict) else None
     if not isinstance(payload, dict) or 'sensors' not in payload:
       return None
@@ -90,14 +99,3 @@ def _table(file: File) -> Table | None:
   frame = pd.DataFrame(values, columns=names)
   frame.insert(0, 'timestamp (ms)', np.arange(len(values)) * interval_ms, allow_duplicates=True)
   return tables.make_table(file.path, frame, time=0)
-
-
-def _cbor(file: File, data: bytes) -> Any:
-  install = "pip install 'har_jax[formats]', or export the samples as CSV or JSON"
-  require('cbor2', f'{file.path} needs cbor2: {install}')
-  import cbor2
-
-  try:
-    return cbor2.loads(data)
-  except cbor2.CBORError as error:
-    raise ValueError(error) from error

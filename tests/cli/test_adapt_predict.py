@@ -244,7 +244,7 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
     ('adapt', ['--base={}/base'], '--recording='),
     ('adapt', ['--recording={}/my.csv', '--labels={}/none.csv'], 'none.csv'),
     ('adapt', ['--recording={}/day.csv'], '--labels='),
-    ('adapt', ['--base={}', '--recording={}/my.csv', '--labels={}/labels.csv'], 'holds no base'),
+    ('adapt', ['--base={}', '--recording={}/my.csv', '--labels={}/labels.csv'], 'nor a base (base.json'),
     ('adapt', ['--recording={}/my.csv', '--out={}/base'], '--out='),
     ('adapt', ['--recording={}/my.csv', '--columns=time'], '--columns=time'),
     ('adapt', ['--validation_fraction=1'], '--validation_fraction=1.0'),

@@ -92,7 +92,7 @@ def _jumps(reading: Reading) -> Iterator[str]:
     if np.ptp(np.flatnonzero(jumps_g > _AGAIN * jumps_g.max())) < 2 * _AROUND:
       jumps.append((number, float(time_s[jumps_g.argmax()])))
   if not jumps and (change := axes_change.find(reading.recordings)) is not None:
-    jumps.append((change.recording, change.time_s))
+    jumps.append(change)
   for number, jump_s in jumps:
     name = f' of {reading.files[number]}' if len(set(reading.files)) > 1 else ''
     offset_s = reading.offsets_s[number] if reading.offsets_s else 0.0

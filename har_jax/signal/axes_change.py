@@ -1,9 +1,10 @@
-"""Change of axes from one sample to the next, as when an app turns them with the screen.
+"""Change of axes within a recording, as when an app turns them with the screen.
 
-n samples, b boundaries between samples, k of them, c candidates.
-Both sensors then go on over the boundary in other axes, and not in their own. Gravity before and after, each
-rotated to the boundary by the gyroscope, tells the same axes. A swing or a blow may look so, too, but hardly
-twice as clearly as all others of the recording.
+n samples, b boundaries between samples, k of them, c candidates, m moments.
+Two things tell that axes change. The movement of some seconds has the same covariance before and after in
+other axes, and not in its own. And a device that hardly moves goes on from one sample to the next in other
+axes alone. A swing or a blow may seem to do so, but hardly twice as clearly as all others. Gravity before and
+after, each rotated to the moment by the gyroscope, must tell the same axes.
 """
 
 import itertools
@@ -24,39 +25,54 @@ _GRAVITY_S, _LEAST_S, _GAP_S = 1.5, 1.2, 0.2  # on each side; at least; between 
 # were chosen on every other person as recorded, and on 61 people with faults who have no part in
 # docs/results/checks.md. Of the other half as recorded, none has as much.
 _GAIN, _EXPLAINED_G, _LEFT = 10.0, 0.3, 0.5
-_AGAIN, _APART_S, _MOST = 0.6, 0.3, 400  # of both, elsewhere; moments that are looked at
+_AGAIN, _APART_S, _MOST = 0.6, 1.0, 400  # of the gain, elsewhere; moments that are looked at
+_STEP_S, _MOTION_S, _EVERY = 0.04, 5.0, 6  # of movement: samples, and on each side of each sixth one
+_GYRO_SCALE = 3.0  # rad/s that count as 1 g
+# Divergence of the movement before and after, as normal distributions without their means: with the own axes
+# at least; with others at most, also as a part of the former.
+_OTHER_MOTION, _SAME_MOTION, _MOTION_LEFT = 1.5, 0.5, 0.25
 _PIECE_S = 600.0  # a day at once would take gigabytes
 _FEWEST_SAMPLES = 100
 _STUDENT = 3.0  # degrees of freedom: three axes
 
 
 class Change(NamedTuple):
-  """A change of axes in a recording. gain: log-likelihood over no change; explained_g: of gravity."""
+  """A change of axes in a recording. explained_g: change of gravity that other axes explain."""
 
-  recording: int
   time_s: float
-  gain: float
   explained_g: float
   is_clear: bool
 
 
-def find(recordings: Sequence[Recording]) -> Change | None:
-  """The one clear change of all recordings; None if there is none, or another is half as clear."""
-  changes = [
-    change._replace(time_s=start_s + change.time_s)
+def find(recordings: Sequence[Recording]) -> tuple[int, float] | None:
+  """Number of the recording in which axes change most clearly, and when; None if they do not.
+
+  What only samples tell counts if nothing else tells half as much.
+  """
+  parts = [
+    (number, start_s, part)
     for number, recording in enumerate(recordings)
     for start_s in np.arange(0.0, recording.acc.time_s[-1], _PIECE_S).tolist()
-    for change in _changes(number, segments.extract(recording, start_s, start_s + _PIECE_S + 2 * _GRAVITY_S))
+    for part in [segments.extract(recording, start_s, start_s + _PIECE_S + 2 * _MOTION_S)]
+    if min(len(part.acc.time_s), len(part.gyro.time_s)) > _FEWEST_SAMPLES
   ]
-  best = max((change for change in changes if change.is_clear), key=lambda one: one.explained_g, default=None)
-  if best is None:
-    return None
-  is_again = any(
-    change.explained_g > best.explained_g / 2
-    for change in changes
-    if change.recording != best.recording or abs(change.time_s - best.time_s) > _APART_S
-  )
-  return None if is_again else best
+  for find_changes in (_changes_of_motion, _changes_of_samples):
+    changes = [
+      (number, start_s + change.time_s, change)
+      for number, start_s, part in parts
+      for change in find_changes(part)
+    ]
+    clear = [entry for entry in changes if entry[2].is_clear]
+    if not clear:
+      continue
+    recording, time_s, best = max(clear, key=lambda entry: entry[2].explained_g)
+    is_again = find_changes is _changes_of_samples and any(
+      other.explained_g > best.explained_g / 2
+      for number, other_s, other in changes
+      if number != recording or abs(other_s - time_s) > _APART_S
+    )
+    return None if is_again else (recording, time_s)
+  return None
 
 
 class _Boundaries(NamedTuple):
@@ -97,9 +113,7 @@ def _boundaries(samples: Samples, scale: float, least_noise: float) -> _Boundari
   return _Boundaries(middles, before, after, noise, is_even[:-2] & is_even[1:-1] & is_even[2:])
 
 
-def _changes(number: int, recording: Recording) -> Iterator[Change]:
-  if min(len(recording.acc.time_s), len(recording.gyro.time_s)) < _FEWEST_SAMPLES:
-    return
+def _changes_of_samples(recording: Recording) -> Iterator[Change]:
   acc = _boundaries(recording.acc, STANDARD_GRAVITY_M_S2, _NOISE[0])
   gyro = _boundaries(recording.gyro, 1.0, _NOISE[1])
   jumps_g = np.linalg.norm(acc.after - acc.before, axis=1)
@@ -110,13 +124,64 @@ def _changes(number: int, recording: Recording) -> Iterator[Change]:
   gains = np.where(gyro.is_even[near][..., None], misfits[..., :1] - misfits, 0.0).max(axis=1)
   likely = np.argwhere(gains > _AGAIN * _GAIN)
   for row, candidate in likely[np.argsort(-gains[tuple(likely.T)])[:_MOST]].tolist():
-    time_s, gain = float(acc.time_s[index[row]]), float(gains[row, candidate])
-    before, after = (_gravity_g(recording, time_s, sign) for sign in (-1, 1))
-    if before is not None and after is not None:
-      change_g = float(np.linalg.norm(before - after))
-      left_g = float(np.linalg.norm(before - after @ _ACC[candidate]))
-      is_clear = gain > _GAIN and change_g - left_g > _EXPLAINED_G and left_g < _LEFT * change_g
-      yield Change(number, time_s, gain, change_g - left_g, is_clear)
+    is_likely = bool(gains[row, candidate] > _GAIN)
+    yield from _with_gravity(recording, float(acc.time_s[index[row]]), candidate, is_likely=is_likely)
+
+
+def _changes_of_motion(recording: Recording) -> Iterator[Change]:
+  """The moment at which the movement of some seconds most likely goes on in other axes."""
+  time_s = np.arange(0.0, min(recording.acc.time_s[-1], recording.gyro.time_s[-1]), _STEP_S)
+  motion = np.stack(
+    [
+      np.interp(time_s, samples.time_s, axis) / scale
+      for samples, scale in ((recording.acc, STANDARD_GRAVITY_M_S2), (recording.gyro, _GYRO_SCALE))
+      for axis in samples.values.T
+    ],
+    axis=1,
+  )
+  size = round(_MOTION_S / _STEP_S)
+  middles = np.arange(size, len(time_s) - size, _EVERY)
+  covariances = _covariances(motion, size)
+  before, after = covariances[middles - size], covariances[middles]
+  own = _divergence(before, after)
+  (moments,) = np.nonzero(own > _OTHER_MOTION)
+  if not len(moments):
+    return
+  turns = np.zeros((len(_ACC), 6, 6))
+  turns[:, :3, :3], turns[:, 3:, 3:] = _ACC, _GYRO
+  others = np.stack([_divergence(before[moments], turn.T @ after[moments] @ turn) for turn in turns])
+  candidate, best = map(int, np.unravel_index(others.argmin(), others.shape))
+  if others[candidate, best] < min(_SAME_MOTION, _MOTION_LEFT * own[moments[best]]):
+    moment_s = float(time_s[middles[moments[best]]])
+    yield from _with_gravity(recording, moment_s, candidate, is_likely=True)
+
+
+def _divergence(one: Float[np.ndarray, 'm 6 6'], other: Float[np.ndarray, 'm 6 6']) -> Float[np.ndarray, 'm']:
+  """Kullback and Leibler's divergence of normal distributions with these covariances, mean of both ways."""
+  ratios = np.linalg.solve(one, other) + np.linalg.solve(other, one)
+  return np.trace(ratios, axis1=1, axis2=2) / 4 - one.shape[1] / 2
+
+
+def _covariances(motion: Float[np.ndarray, 'n 6'], size: int) -> Float[np.ndarray, 'm 6 6']:
+  """Covariance of each `size` samples, by their first."""
+  products = np.concatenate([np.ones((len(motion), 1)), motion], axis=1)
+  sums = np.cumsum(np.einsum('ni,nj->nij', products, products), axis=0)
+  sums = np.concatenate([np.zeros((1, 7, 7)), sums])
+  means = (sums[size:] - sums[:-size]) / size
+  center = means[:, 0, 1:]
+  return means[:, 1:, 1:] - np.einsum('ni,nj->nij', center, center) + _NOISE[0] ** 2 * np.eye(6)
+
+
+def _with_gravity(
+  recording: Recording, time_s: float, candidate: int, *, is_likely: bool
+) -> Iterator[Change]:
+  """The change if gravity is known on both sides, and how much of its change other axes explain."""
+  before, after = (_gravity_g(recording, time_s, sign) for sign in (-1, 1))
+  if before is not None and after is not None:
+    change_g = float(np.linalg.norm(before - after))
+    left_g = float(np.linalg.norm(before - after @ _ACC[candidate]))
+    is_clear = is_likely and change_g - left_g > _EXPLAINED_G and left_g < _LEFT * change_g
+    yield Change(time_s, change_g - left_g, is_clear)
 
 
 def _gravity_g(recording: Recording, boundary_s: float, sign: int) -> Float[np.ndarray, '3'] | None:

@@ -5,6 +5,7 @@ w windows, v windows held out.
 
 import collections
 import dataclasses
+import html
 import os
 import time
 from typing import TYPE_CHECKING, Any, Unpack
@@ -79,7 +80,10 @@ class Adapted:
     return f'{self.recognizer}\n{self.validation}\n{self.scores}'
 
   def _repr_html_(self) -> str:
-    return ''.join(frame.to_html(float_format='%.3f') for frame in (self.validation, self.scores))
+    tables = (frame.to_html(float_format='%.3f') for frame in (self.validation, self.scores))
+    verdict = [] if self.comparison is None else self.comparison.sentences
+    sentences = (f'<p>{html.escape(sentence)}</p>' for sentence in [*verdict, *self.warnings])
+    return ''.join([*tables, *sentences])
 
 
 class AdaptOptions(ReadingOptions, TrainingChanges, total=False):

@@ -66,11 +66,16 @@ class Quality:
   @property
   def text(self) -> str:
     """All on one page."""
-    count = len(self.warnings)
-    verdict = f'{count} thing{"s" * (count > 1)} to look at:' if count else 'Nothing doubtful was found.'
     tables = (frame.round(3).to_string() for frame in (self.files, self.sensors))
     doubts = (f'{number}. {warning}' for number, warning in enumerate(self.warnings, 1))
-    return '\n'.join(['\n\n'.join([*tables, _describe_rest(self.summary['rest'])]), '', verdict, *doubts])
+    return '\n'.join(['\n\n'.join([*tables, *self._findings]), *doubts])
+
+  @property
+  def _findings(self) -> tuple[str, str]:
+    """What moments of rest tell, and how many things are doubtful."""
+    count = len(self.warnings)
+    verdict = f'{count} thing{"s" * (count > 1)} to look at:' if count else 'Nothing doubtful was found.'
+    return _describe_rest(self.summary['rest']), verdict
 
   def plot(self) -> 'Figure':
     """Acceleration and movement over time, as a figure of Matplotlib."""
@@ -92,9 +97,10 @@ class Quality:
     return self.text
 
   def _repr_html_(self) -> str:
+    tables = (frame.to_html(float_format='%.4g') for frame in (self.files, self.sensors))
+    sentences = (f'<p>{sentence}</p>' for sentence in self._findings[: 1 + self.is_good])
     svg = self.picture.svg().decode()
-    tables = (frame.to_html(float_format='%.3g') for frame in (self.files, self.sensors))
-    return svg[svg.index('<svg') :] + ''.join(tables)
+    return ''.join([*tables, *sentences, svg[svg.index('<svg') :]])
 
 
 def check(

@@ -92,7 +92,9 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_
   assert made.validation['validation'].tolist() == [6, 6, 6]
   assert made.left_out[OVERLAPPING] == 3
   assert made.scores.index.tolist() == ['linear', 'forest', 'rocket']
-  assert '<th>walking</th>' in made._repr_html_()
+  shown = made._repr_html_()
+  assert '<th>walking</th>' in shown
+  assert 'exact McNemar test' in shown
   made.save(tmp_path / 'adapter')
   of_command, of_python = (files.load_adapter(place / 'adapter') for place in (folder, tmp_path))
   assert of_python.card.checksum == of_command.card.checksum

@@ -82,7 +82,9 @@ def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   assert written['is_good']
   assert all(value == round(value, 4) for value in written['files'][0].values() if isinstance(value, float))
   assert 'not worn' in (tmp_path / 'checked' / 'check.svg').read_text()
-  assert day._repr_html_().startswith('<svg')
+  shown = day._repr_html_()
+  assert 'At rest ' in shown
+  assert 'Nothing doubtful was found.</p><svg' in shown
   assert len(day.plot().axes) == 1
   _frame(DAY * [1, 1, 1, -1, -1, -1]).to_csv(tmp_path / 'negated.csv', index=False)
   assert '--frame=x,y,z,-x,-y,-z' in succeed('check', tmp_path / 'negated.csv', f'--out={tmp_path}/two')[0]

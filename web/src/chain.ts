@@ -1,4 +1,4 @@
-/** The hidden Markov model over consecutive windows of har_jax/timeline/decoding.py. */
+/** The hidden Markov model over consecutive windows of har_jax/timeline/bouts.py. */
 
 const MIN_PROBABILITY = 1e-12;
 const WINDOWS_OF_EVIDENCE = 2; // in a window's length

@@ -1,5 +1,5 @@
 /**
- * One sensor at any rate → the rate of windows, as har_jax/signal/resample.py does.
+ * One sensor at any rate → the rate of windows, as har_jax/signal/cutting.py does.
  *
  * The comments there give the reasons.
  *

@@ -126,7 +126,8 @@ def _correlate(
     return signal.correlate(one, other, method='fft')
 
   overlap = products(*present)
-  size = np.sqrt(products(values[0] ** 2, present[1]) * products(present[0], values[1] ** 2).clip(0))
+  squares = products(values[0] ** 2, present[1]), products(present[0], values[1] ** 2)
+  size = np.sqrt(squares[0].clip(0) * squares[1].clip(0))  # 0 may be rounded to less
   least = _LEAST_PART * min(len(first), len(second))
   fits = np.where(overlap >= least, products(*values) / np.maximum(size, 1e-9), -1.0)
   deviations = fits * np.sqrt(overlap.clip(0) * _STEP_S / _LASTS_S)

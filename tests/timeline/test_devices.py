@@ -35,6 +35,7 @@ def _reading(
   [
     (_reading(0, 300), _reading(37.5, 280), 37.5, 'as their movement shows.'),
     (_reading(100, 300), _reading(20, 290), -80, 'as their movement shows.'),
+    (_reading(0, 540.04), _reading(12.5, 533.08), 12.5, 'as their movement shows.'),  # ends within a step
     (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:00:41'), 37.5,
      '-3.5 s from what the clocks say'),
     (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:01:00', day=1), 60,

@@ -12,7 +12,7 @@ from user_files import FRAME
 
 from har_jax import recordings
 from har_jax.errors import UserError
-from har_jax.recordings import language
+from har_jax.recordings import language, limits
 
 pytestmark = pytest.mark.linux
 
@@ -67,3 +67,11 @@ def test_thousands_of_folders_in_a_zip_are_read_in_a_time_that_grows_with_them(t
       zipped.writestr(f'{number}/walk.json', '{}')
   reading = recordings.read(user_files.put(tmp_path, ('all.zip', content.getvalue())))
   assert reading.files == ['walk']
+
+
+def test_fields_are_counted_over_the_borders_of_blocks():
+  counter = limits.FieldCounter(',')
+  assert counter(b'a,b\nc\nd').tolist() == [2, 1]
+  assert counter(b',e,').tolist() == []
+  assert counter(b'f\ng').tolist() == [3]
+  assert counter.most == 3

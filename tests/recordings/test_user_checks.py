@@ -10,7 +10,7 @@ import worn_device
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
-from har_jax.recordings import Reading, check, faults, infer, language
+from har_jax.recordings import Reading, check, faults, infer, language, row_faults
 from har_jax.signal import recording, segments
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -315,3 +315,31 @@ def test_the_file_whose_labels_are_late_is_named():
 def test_a_pause_belongs_to_no_label():
   (sentence,) = _sentences(_recording(30), _recording(30), files=['mon', 'mon'])
   assert '30 s earlier' in sentence
+
+
+def test_sensors_with_offsets_and_noise_of_their_own_are_no_copies():
+  rng = np.random.default_rng(0)
+  at_rest = _reading(
+    acc=lambda v: np.float32([0, 0, 9.81]) + rng.normal(0, 0.01, v.shape).astype(np.float32),
+    gyro=lambda v: np.float32([0, 0, 1]) + rng.normal(0, 0.01, v.shape).astype(np.float32),
+  )
+  assert not any('values of the accelerometer' in sentence for sentence in check(at_rest, DEFAULT_WINDOWING))
+
+
+def test_each_second_has_its_mean_and_the_deviation_of_all_axes():
+  values = np.float32([[1, 2, 3], [3, 2, 3], [5, 5, 5], [9, 9, 9]])
+  mean, deviation = faults._moments(Samples(np.array([0.0, 0.5, 1.2, 3.0]), values), 3)
+  np.testing.assert_array_equal(mean, [[2, 2, 3], [5, 5, 5], [np.nan] * 3])
+  np.testing.assert_array_equal(deviation, [1, 0, np.nan])
+
+
+@pytest.mark.parametrize(('rows', 'is_left_out'), [(6, True), (5, False)])
+def test_one_number_on_all_axes_is_filler_if_more_than_a_few_rows_have_it(rows, is_left_out):
+  acc = np.random.default_rng(0).normal([0, 0, 9.81], 1, (2500, 3)).astype(np.float32)
+  acc[:rows] = -1
+  values, findings = {'acc': acc.copy()}, infer.Findings()
+  row_faults.drop_acc_filler(values, findings)
+  assert np.isnan(values['acc']).all(axis=1).sum() == rows * is_left_out
+  values = {'acc': np.concatenate([acc, acc[rows:], acc[rows:]])}  # too few of so many
+  row_faults.drop_acc_filler(values, findings)
+  assert not np.isnan(values['acc']).any()

@@ -33,6 +33,9 @@ _LANGUAGES = make_predictions([0, 1, 1], classes=('walking', 'sitting'))
     (make_predictions([0, 1, 1, 1]), [(0.0, 2.6, 'RUN'), (2.6, 9.0, 'jog')], 0.0, 'jog run sit',
      [[0, 0, 1], [0, 1, 0], [0, 0, 0]]),
     (_LANGUAGES, [(0.0, 2.6, 'Gehen'), (1.28, 9.0, 'assise')], 0.0, 'sitting walking', [[2, 0], [0, 1]]),
+    # Both directions together are more probable than 0.6, and each less.
+    (make_predictions([1], confidence=0.4, classes=('walking', 'upstairs', 'downstairs')),
+     [(0.0, 9.0, 'stairs')], 0.6, 'stairs', [[1]]),
     # A model of stairs alone, labels of directions.
     (make_predictions([1, 1], classes=('walking', 'stairs')), [(0.0, 9.0, 'upstairs')], 0.0, 'stairs', [[2]]),
   ],

@@ -72,6 +72,13 @@ def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day
   assert 'frame=x,y,z,-x,-y,-z' in negated.text
 
 
+def test_missing_gravity_is_said_by_the_comparison_with_the_model_alone():
+  linear = np.concatenate([WALK, WALK[::-1]])
+  linear[:, :3] -= pd.DataFrame(linear[:, :3]).rolling(100, center=True, min_periods=1).mean().to_numpy()
+  warnings = [text for text in har_jax.check(_frame(linear)).warnings if 'ravity' in text]
+  assert [text[:26] for text in warnings] == ['Acceleration seems to lack', 'Acceleration lacks gravity']
+
+
 def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'day.csv', index=False)
   flags = ('--not_worn_min=1', f'--out={tmp_path}/checked')

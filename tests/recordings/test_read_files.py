@@ -12,7 +12,7 @@ from user_files import ACC, DEGREES, EPOCH_S, FRAME, GYRO, START
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.recordings import windows
+from har_jax.recordings import columns, windows
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 TIME_S, ACC_M_S2, GYRO_RAD_S = user_files.signal()
@@ -262,6 +262,24 @@ def test_a_file_is_read_as_what_was_recorded(tmp_path, content, options, expecte
 
 
 LABELED = FRAME.assign(label=['walk'] * 300 + [''] * 300 + ['sit'] * 400)
+
+
+@pytest.mark.parametrize(
+  ('name', 'sensor', 'axis', 'unit'),
+  [
+    ('acc_x', 'acc', 'x', ''),
+    ('total_acc_x', 'total', 'x', ''),
+    ('linear_acc_y', 'linear', 'y', ''),
+    ('ax (m/s^2)', 'acc', 'x', 'm/s2'),
+    ('gFx', 'total', 'x', 'g'),
+    ('Gravity z', 'gravity', 'z', ''),
+    ('gyro_z_rad/s', 'gyro', 'z', 'rad/s'),
+    ('rotation rate alpha', 'gyro', 'x', 'deg/s'),
+    ('y', 'plain', 'y', ''),
+  ],
+)
+def test_a_column_has_its_sensor_axis_and_unit_by_its_name(name, sensor, axis, unit):
+  assert columns._parse(name)[:3] == (sensor, axis, unit)
 
 
 def test_many_chunks_are_one_recording(tmp_path, monkeypatch):

@@ -57,12 +57,15 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
     runtime_env={'env_vars': {'PYTHONPATH': os.pathsep.join(sys.path)}},
   )
 
-  def terminate(number: int, frame: Any) -> None:
-    is_terminated.set()
+  def end(number: int, frame: Any) -> None:
+    logging.getLogger('flwr').setLevel(logging.CRITICAL)  # it logs a traceback of each client that is gone
+    if number == signal.SIGTERM:
+      is_terminated.set()
     raise KeyboardInterrupt  # Flower replaces any Exception
 
-  # After Ray's own handler, which would end this process without a word.
-  before = signal.signal(signal.SIGTERM, terminate)
+  # After Ray's own handler, which would end this process without a word. A background process ignores Ctrl-C.
+  numbers = [one for one in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(one) != signal.SIG_IGN]
+  before = {number: signal.signal(number, end) for number in numbers}
   try:
     find = functools.partial(_find_person, archive, server.base)
     resources = {'client_resources': {'num_cpus': 1, 'num_gpus': 0.0}}
@@ -73,7 +76,8 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
     raise
   finally:
     is_over.set()
-    signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+    for number, handler in before.items():
+      signal.signal(number, handler or signal.SIG_DFL)
     ray.shutdown()
   return files.load_adapter(server.out)
 

@@ -3,8 +3,10 @@
 import importlib.util
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -70,3 +72,26 @@ def test_a_simulation_ends_with_an_adapter(windows, base, tmp_path):
   assert re.search(r'round 2: 6 of 6 clients, loss \d', out)
   assert re.search(r'epsilon \d+\.\d\d at delta 0\.02', out)
   assert (tmp_path / 'out' / 'adapter.json').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.linux
+def test_ctrl_c_within_a_round_is_a_sentence(windows, base, tmp_path):
+  pytest.importorskip('flwr')
+  flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out')
+  quick = ('--rank=2', '--rounds=20', '--local_steps=400')
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags, *quick],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    cwd=_ROOT,
+  )
+  assert process.stdout is not None
+  next(line for line in process.stdout if line.startswith('round 1:'))
+  time.sleep(0.5)
+  process.send_signal(signal.SIGINT)
+  _, err = process.communicate()
+  assert process.returncode == 130
+  assert 'interrupted; run the same command again to continue' in err
+  assert 'Traceback' not in err

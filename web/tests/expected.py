@@ -27,7 +27,7 @@ from har_jax.signal.summary import SignalSummary
 from har_jax.stream import head_update
 from har_jax.stream.corrections import REPLAYED, CorrectedFilter
 from har_jax.stream.stream import Stream
-from har_jax.timeline.decoding import Chain
+from har_jax.timeline.bouts import Chain
 from har_jax.train.objective import Classify
 
 _UNKNOWN_BELOW = 0.5  # the page's threshold when it opens

@@ -5,7 +5,6 @@ The command-line flag, its help and the entry in the result file follow from the
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 from har_jax.config_fields import (
   MOST_LAYERS,
@@ -313,15 +312,6 @@ class Experiment:
         )
     if (shifts := self.protocol.tta_shifts) > (most := self.model.window_samples):
       raise UserError(f'protocol tta_shifts is {shifts}; it must be at most {most}, the samples of a window')
-
-  def with_flags(self, **flags: Any) -> 'Experiment':
-    """The experiment with other hyperparameters, by their flags."""
-    changes: dict[str, dict[str, Any]] = {}
-    for name, value in flags.items():
-      part, entry = HYPERPARAMETERS[name]
-      changes.setdefault(part, {})[entry] = value
-    parts = {part: dataclasses.replace(getattr(self, part), **values) for part, values in changes.items()}
-    return dataclasses.replace(self, **parts)
 
   @classmethod
   def paper(cls) -> 'Experiment':

@@ -93,7 +93,7 @@ class Paper:
     split, normalize = _PROTOCOLS[protocol]
     if self.experiment.model.stem:  # takes physical units under both
       normalize = 'none'
-    experiment = self.experiment.with_flags(split=split, normalize=normalize, **flags)
+    experiment = _with_flags(self.experiment, split=split, normalize=normalize, **flags)
     folder, pretrained = 'base', self.out / 'pretrained'
     if experiment.lora != self.experiment.lora:
       folder = f'rank-{experiment.lora.rank}'
@@ -111,3 +111,13 @@ class Paper:
       pretrained_dir=pretrained,
       shard=self.shard,
     )
+
+
+def _with_flags(experiment: config.Experiment, **flags: Any) -> config.Experiment:
+  """The experiment with other hyperparameters, by their flags."""
+  changes: dict[str, dict[str, Any]] = {}
+  for name, value in flags.items():
+    part, entry = config.HYPERPARAMETERS[name]
+    changes.setdefault(part, {})[entry] = value
+  parts = {part: dataclasses.replace(getattr(experiment, part), **values) for part, values in changes.items()}
+  return dataclasses.replace(experiment, **parts)

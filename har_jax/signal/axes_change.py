@@ -88,9 +88,9 @@ class _Boundaries(NamedTuple):
     self, index: Int[np.ndarray, '*k'], axes: Float[np.ndarray, 'c 3 3']
   ) -> Float[np.ndarray, '*k c']:
     """Negative log-likelihood of what comes after in each of the axes, by Student's distribution."""
-    turned = np.einsum('cij,...i->...cj', axes, self.after[index])
+    rotated = np.einsum('cij,...i->...cj', axes, self.after[index])
     distances = (
-      np.linalg.norm(self.before[index][..., None, :] - turned, axis=-1) / self.noise[index][..., None]
+      np.linalg.norm(self.before[index][..., None, :] - rotated, axis=-1) / self.noise[index][..., None]
     )
     return _STUDENT * np.log1p(np.square(distances) / _STUDENT)
 
@@ -211,10 +211,12 @@ def _beside(
 
 def _candidates() -> tuple[Float[np.ndarray, 'c 3 3'], Float[np.ndarray, 'c 3 3']]:
   """Axes of acceleration and gyroscope: as they are, rotated alike, and opposite signs of acceleration."""
-  turned = frames.signed_permutations()
-  turned = turned[np.linalg.det(turned) > 0]
-  turned = turned[np.argsort(-np.trace(turned, axis1=1, axis2=2), kind='stable')]  # the identity is first
-  return np.concatenate([turned, -np.eye(3)[None]]), np.concatenate([turned, np.eye(3)[None]])
+  rotations = frames.signed_permutations()
+  rotations = rotations[np.linalg.det(rotations) > 0]
+  rotations = rotations[
+    np.argsort(-np.trace(rotations, axis1=1, axis2=2), kind='stable')
+  ]  # the identity is first
+  return np.concatenate([rotations, -np.eye(3)[None]]), np.concatenate([rotations, np.eye(3)[None]])
 
 
 _ACC, _GYRO = _candidates()

@@ -205,7 +205,7 @@ def test_a_folder_of_another_model_is_refused(uninterrupted):
 
 @pytest.mark.slow
 def test_runs_side_by_side_end_as_they_do_alone(tmp_path, monkeypatch):
-  """With different seeds, numbers of steps and frozen values; they are stopped together and resume."""
+  """They have other seeds, numbers of steps and frozen values, are stopped together, and resume."""
   monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 2)
   fields: list[dict[str, Any]] = [
     {'seed': 0},

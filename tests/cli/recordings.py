@@ -54,15 +54,24 @@ def rows(path: pathlib.Path) -> list[dict[str, str]]:
 def worn(
   folder: pathlib.Path, name: str, seed: int, change: Callable[[np.ndarray], np.ndarray] = np.asarray
 ) -> None:
-  """<name>.csv and <name>_labels.csv: a minute of each activity of `worn_device`, changed as an app would."""
-  parts = [(activity, 60.0) for activity in worn_device.ACTIVITIES]
-  signals = np.concatenate(
-    [worn_device.signal(activity, seconds, 10 * seed + n) for n, (activity, seconds) in enumerate(parts)]
+  """<name>.csv and <name>_labels.csv: a minute of each activity of `worn_device`, changed as an app would.
+
+  A second without samples is between two activities, in which the device turns.
+  """
+  parts = [
+    worn_device.signal(activity, 60.0, 10 * seed + number)
+    for number, activity in enumerate(worn_device.ACTIVITIES)
+  ]
+  starts_s = 61.0 * np.arange(len(parts))
+  signals = np.concatenate(parts)
+  time_s = np.concatenate(
+    [start_s + np.arange(len(part)) / 50 for start_s, part in zip(starts_s, parts, strict=True)]
   )
   # Whatever turns is also moved, or it looks smoothed.
   signals[:, :3] *= 1 + 0.05 * np.sin(2 * np.pi * 1.3 * np.arange(len(signals)) / 50)[:, None]
   names = [f'acc_{axis} (m/s^2)' for axis in 'xyz'] + [f'gyro_{axis} (rad/s)' for axis in 'xyz']
   frame = pd.DataFrame(change(signals), columns=names)
-  frame.insert(0, 'time_ms', np.round((EPOCH_S + np.arange(len(signals)) / 50) * 1e3).astype(np.int64))
+  frame.insert(0, 'time_ms', np.round((EPOCH_S + time_s) * 1e3).astype(np.int64))
   frame.to_csv(folder / f'{name}.csv', index=False)
-  labels(folder / f'{name}_labels.csv', parts)
+  spans = zip(starts_s, starts_s + 60.0, worn_device.ACTIVITIES, strict=True)
+  pd.DataFrame(spans, columns=['start', 'end', 'activity']).to_csv(folder / f'{name}_labels.csv', index=False)

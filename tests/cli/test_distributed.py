@@ -54,7 +54,15 @@ def _result(out: pathlib.Path) -> dict:
 
 @pytest.fixture(scope='module')
 def command(study) -> tuple[str, ...]:
-  return (*study, '--methods=full')
+  # A bias before batch normalization has no gradient but rounding, which Adam scales to a whole step.
+  return (*study, '--methods=full', '--model_head=')
+
+
+@pytest.fixture(scope='module')
+def by_one(command, tmp_path_factory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('one')
+  in_process.succeed('lodo', *command, f'--out={folder}')
+  return folder
 
 
 @pytest.fixture(scope='module')
@@ -71,8 +79,8 @@ def by_two(command, tmp_path_factory) -> pathlib.Path:
   return folder
 
 
-def test_two_processes_reach_the_numbers_of_one(finished, by_two):
-  _assert_equal_numbers(finished, by_two)
+def test_two_processes_reach_the_numbers_of_one(by_one, by_two):
+  _assert_equal_numbers(by_one, by_two)
 
 
 def _assert_equal_numbers(by_one: pathlib.Path, by_two: pathlib.Path) -> None:

@@ -91,12 +91,12 @@ class UnitCheck:
       if agreement.is_known or agreement.factor is not None:
         agreements[position].append(agreement)
     for position, people in agreements.items():
-      turned = [person for person in people if person.gyro is not None]
-      if len(turned) > _MOST * len(people):
+      with_gyro = [person for person in people if person.gyro is not None]
+      if len(with_gyro) > _MOST * len(people):
         _LOG.warning(
           '%s, %s: gravity turns about other axes than the gyroscope says, for %d of %d people: '
           'does it have the axes and signs of the accelerometer?',
-          *(self._name, position, len(turned), len(people)),
+          *(self._name, position, len(with_gyro), len(people)),
         )
       factors = [person.factor for person in people if person.factor is not None]
       if len(factors) > _MOST * len(people):

@@ -103,7 +103,8 @@ def _shifted(x: Float[Array, 'b n c'], size: int, stride: int) -> Float[Array, '
     jax.lax.slice_in_dim(padded, first, first + (count - 1) * stride + 1, stride, axis=1)
     for first in range(size)
   ]
-  # XLA stacks on CPU twice as fast as it concatenates along the last axis.
+  # With JAX 0.10, XLA stacks on CPU twice as fast as it concatenates along the last axis. Later versions
+  # do not differ.
   return jnp.stack(shifted, axis=2).reshape(x.shape[0], count, size * x.shape[2])
 
 

@@ -111,8 +111,8 @@ def _changes(recording: Recording) -> tuple[Float[np.ndarray, 'c'], Float[np.nda
   if len(index) < size:
     return np.zeros(0), np.zeros(0)
   acc_g, gyro = acc[in_acc] / STANDARD_GRAVITY_M_S2, gyro[in_gyro]
-  turned = np.lib.stride_tricks.sliding_window_view(gyro, size, axis=0).cumsum(axis=2) * infer.MOMENT_S
-  is_calm = (np.linalg.norm(turned, axis=1) < _TURNED_RAD).all(axis=1)
+  angles = np.lib.stride_tricks.sliding_window_view(gyro, size, axis=0).cumsum(axis=2) * infer.MOMENT_S
+  is_calm = (np.linalg.norm(angles, axis=1) < _TURNED_RAD).all(axis=1)
   is_calm &= index[size - 1 :] - index[: len(index) - size + 1] == size - 1
   time_s = (index[_AROUND : len(index) - _AROUND] + 0.5) * infer.MOMENT_S
   # Else a swing would look like a jump to a gyroscope of the opposite sign.

@@ -254,6 +254,7 @@ def _equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:
 
 
 _DAY_S = 86_400.0
+_CHANGE_S = 1e-3  # to which the moment at which clocks change is found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,18 +300,36 @@ class Strip:
 
 
 def cut_at_midnight(bout: Bout, clock: Clock) -> Iterator[Strip]:
-  """Cuts a bout at midnight, or every 24 hours if the date is unknown."""
-  begin_s, end_s = (clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s))
-  if clock.start is not None:
-    midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    moments = (clock.moment(file_s).replace(tzinfo=None) for file_s in (begin_s, end_s))
-    begin_s, end_s = ((moment - midnight).total_seconds() for moment in moments)
+  """Cuts a bout at midnight and where clocks change, or every 24 hours if the date is unknown."""
+  first_s, last_s = (clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s))
+  for begin_s, end_s in (
+    [(first_s, last_s)] if clock.start is None else _on_wall_clock(clock, first_s, last_s)
+  ):
+    while begin_s < end_s:
+      day = int(begin_s // _DAY_S)
+      stop_s = min(end_s, (day + 1) * _DAY_S)
+      if clock.start is not None:
+        row = (clock.start + datetime.timedelta(days=day)).date().isoformat()
+      else:
+        row = clock.files[bout.recording] + (f', day {day + 1}' if day else '')
+      yield Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
+      begin_s = stop_s
+
+
+def _on_wall_clock(clock: Clock, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
+  """Parts in which clocks do not change, in seconds from the midnight before the file's first sample."""
+  assert clock.start is not None
+  midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+
+  def ahead_s(file_s: float) -> float:
+    return (clock.moment(file_s).replace(tzinfo=None) - midnight).total_seconds() - file_s
+
   while begin_s < end_s:
-    day = int(begin_s // _DAY_S)
-    stop_s = min(end_s, (day + 1) * _DAY_S)
-    if clock.start is not None:
-      row = (clock.start + datetime.timedelta(days=day)).date().isoformat()
-    else:
-      row = clock.files[bout.recording] + (f', day {day + 1}' if day else '')
-    yield Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
+    same_s, ahead = begin_s, ahead_s(begin_s)
+    stop_s = min(begin_s + _DAY_S, end_s)  # clocks change less often
+    if abs(ahead_s(stop_s) - ahead) > 1:
+      while stop_s - same_s > _CHANGE_S:
+        middle_s = (same_s + stop_s) / 2
+        same_s, stop_s = (middle_s, stop_s) if abs(ahead_s(middle_s) - ahead) < 1 else (same_s, middle_s)
+    yield begin_s + ahead, stop_s + ahead
     begin_s = stop_s

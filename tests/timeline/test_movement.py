@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import zoneinfo
 
 import made_gait
 import numpy as np
@@ -46,12 +47,16 @@ def test_noise_has_no_steps():
   assert np.isnan(steps.count_steps(_walk(1.0, 110, 0.0), (0.8, 1.6))[1])
 
 
-def _measure(bouts: list[Bout], start: str = '', files: tuple[str, ...] = ('a', 'b')) -> movement.Movement:
+def _measure(
+  bouts: list[Bout], start: str = '', files: tuple[str, ...] = ('a', 'b'), zone: str = ''
+) -> movement.Movement:
   recordings = [Recording('', '', _walk(120.0, 110, 1.0), _walk(1.0, 110, 1.0), ()) for _ in files]
   for number, recording in enumerate(recordings):
     acc = dataclasses.replace(recording.acc, time_s=recording.acc.time_s - 100)
     recordings[number] = dataclasses.replace(recording, acc=acc)
   begins = datetime.datetime.fromisoformat(start) if start else None
+  if begins is not None and zone:
+    begins = begins.astimezone(zoneinfo.ZoneInfo(zone))
   clock = Clock(files, (0.0,) * len(files), begins)
   return movement.measure(bouts, Reading(recordings, [], [], start, True, list(files)), clock)
 
@@ -92,3 +97,18 @@ def test_days_have_hours_worn_and_their_part_of_the_steps():
   assert second['minutes'] == {'lying': 30.0, 'not_worn': 119.0, 'walking': 0.5}
   assert second['worn_hours'] == 0.51
   assert first['steps'] == second['steps'] == pytest.approx(55, abs=1)
+
+
+@pytest.mark.parametrize('start', ['2026-03-29T00:59:30+00:00', '2026-10-25T00:59:30+00:00'])
+def test_a_change_of_clocks_adds_no_hour_and_takes_none(start):
+  # At 01:00 UTC clocks in Berlin are put forward by an hour, or back.
+  bouts = _bouts((60, 'walking'), (100_000, 'lying'))
+  measured = _measure(bouts, start, ('a',), zone='Europe/Berlin')
+  days = measured.days
+  assert [day['steps'] for day in days] == [pytest.approx(110, abs=2), 0]
+  assert days[0]['minutes']['walking'] == 1.0
+  hours = 23 if start.startswith('2026-03') else 25  # of that day
+  wall_h = 1 if start.startswith('2026-03') else 2  # and 59:30, when it starts
+  lying_min = 60 * (hours - wall_h) - 60.5
+  assert days[0]['minutes']['lying'] == pytest.approx(lying_min, abs=0.01)
+  assert sum(day['minutes']['lying'] for day in days) == pytest.approx(100_000 / 60, abs=0.02)

@@ -102,6 +102,10 @@ def parse(cells: Any, column: str, first_row: int = 0) -> Times:
     day = [_time_of_day_ns(text, column, first_row + row) for row, text in enumerate(texts)]
     return Times({'': np.array(day, np.int64)}, 'day')
   series = pd.Series(texts, dtype='str')
+  if re.match(r'-?\d+ days?\b', first):
+    since = pd.to_timedelta(series, errors='coerce')
+    _check(series, since.isna().to_numpy(), column, first_row)
+    return Times({'': since.to_numpy('timedelta64[ns]').astype(np.int64)}, 'relative')
   written = series.str.extract(_WRITTEN)
   if written['first'].notna().any():
     return _written(series, written, column, first_row)

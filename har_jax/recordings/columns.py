@@ -84,6 +84,7 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
 
 
 def _find(table: Table, name: str, role: str) -> int:
+  name = str(name)  # columns of a DataFrame may have numbers
   if name in table.names:
     return table.names.index(name)
   similar = [i for i, other in enumerate(table.names) if other.strip().lower() == name.strip().lower()]

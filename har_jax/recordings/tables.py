@@ -35,7 +35,8 @@ DTYPES: dict[str, Any] = {'number': np.float32, 'precise': np.float64, 'text': s
 _NUMBER = re.compile(r'[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?|[+-]?inf(inity)?', re.IGNORECASE)
 _DATE = re.compile(
   r'(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](\d{4}|\d\d))([T ,].*)?'
-  r'|\d{1,3}:\d\d(:\d\d)?([.,:_]\d+)?( ?[ap]\.?m\.?)?',
+  r'|\d{1,3}:\d\d(:\d\d)?([.,:_]\d+)?( ?[ap]\.?m\.?)?'
+  r'|-?\d+ days?( .*)?',  # as pandas writes the time since a start
   re.IGNORECASE,
 )
 _MISSING = frozenset(('', 'nan', '-nan', 'na', 'n/a', 'null', 'none', '<na>', '#n/a', 'nat'))
@@ -175,9 +176,18 @@ def printable(label: str) -> str:
 
 
 def make_table(path: pathlib.Path, frame: Any, **fields: Any) -> Table:
-  """A DataFrame in memory. Raises UserError if it has no row."""
+  """A DataFrame in memory; an index of times, or one with a name, is a column. Raises UserError: no value."""
+  import pandas as pd
+
+  if not isinstance(frame, pd.DataFrame):
+    raise UserError(f'{type(frame).__name__} holds no names of columns: give a path or a DataFrame')
+  name = frame.index.name
+  if name is None and isinstance(frame.index, pd.DatetimeIndex | pd.TimedeltaIndex):
+    name = 'time'
+  if name is not None and name not in frame.columns:
+    frame = frame.reset_index(names=name)
   names = tuple(str(name) for name in frame.columns)
-  if not len(frame):
+  if not frame.size:
     raise UserError(f'{path} holds no row: nothing was recorded')
   head = frame.iloc[:HEAD_ROWS].astype('object')
   columns = [column.where(column.notna(), '').map(str) for _, column in head.items()]

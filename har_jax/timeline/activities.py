@@ -85,6 +85,7 @@ def find_columns(activities: Sequence[str], classes: Sequence[str]) -> tuple[dic
 
   Raises UserError as `select`.
   """
+  activities = activities.split(',') if isinstance(activities, str) else activities  # as on the command line
   merged = {}
   for entry in activities:
     name, is_merged, parts = entry.partition('=')

@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
-from typing import TypeAlias, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, Unpack
 
 from har_jax import recordings
 from har_jax.continual import routing
 from har_jax.errors import UserError, shorten
 from har_jax.recognizer import prediction_sets
+from har_jax.recognizer.frame_check import Finding
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
 from har_jax.recordings.infer import Findings, Tell
@@ -100,7 +101,10 @@ def recognize(
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
   if second is not None:
     answering = recognizer if second_adapter is None else _load(second_adapter, base)
-    other = _without_labels(rate_check.read(answering, second, frame, Findings(), **options)[0])
+    other, other_frames = rate_check.read(answering, second, frame, Findings(), **options)
+    other = _without_labels(other)
+    reading.notes.extend(f'Second device: {note}' for note in other.notes)
+    findings.note(*reading.notes[len(findings.notes) :])
     doubts = other.warnings + recordings.check(other, answering.windowing)
     other = dataclasses.replace(other, warnings=[f'Second device: {doubt}' for doubt in doubts])
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
@@ -109,10 +113,20 @@ def recognize(
     offset_s, sentence = devices.find_offset(reading, other)
     answered = devices.in_order(predict(answering, other, progress=progress), predictions.classes)
     predictions, count = devices.combine(predictions, answered, (reading, other), offset_s)
-    together = {'files': other.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}
+    together = {
+      'files': other.files[:1],
+      'offset_s': round(offset_s, 2),
+      'windows': count,
+      'frame': _to_entries(other_frames),
+    }
     reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
     findings.note(reading.notes[-1])
     findings.warn(*other.warnings)
+    if not count:
+      findings.warn(
+        'The second device answers no window, as it recorded at other times: do both clocks, and their time '
+        'zones, agree?'
+      )
   if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
     predictions = levels.by_direction(predictions)
   predictions = levels.select(predictions, activities)
@@ -138,7 +152,7 @@ def recognize(
       'checksum': card.checksum,
     },
     scored,
-    [{'file': name, **finding.to_json()} for name, finding in frames.items()],
+    _to_entries(frames),
   )
   if together is not None:
     answers.summary['second_device'] = together
@@ -153,6 +167,11 @@ def _load(adapter: Adapter | None, base: str | os.PathLike[str] | None) -> Recog
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'{adapter} has a base without a head and no adapter: adapt it first')
   return recognizer
+
+
+def _to_entries(frames: Mapping[str, Finding]) -> list[dict[str, Any]]:
+  """What was changed about each file's frame, for the summary."""
+  return [{'file': name, **finding.to_json()} for name, finding in frames.items()]
 
 
 def _without_labels(reading: Reading) -> Reading:

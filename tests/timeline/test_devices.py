@@ -1,6 +1,7 @@
 """Two devices at once: how their times belong together, and their common answers."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from har_jax.config import DEFAULT_WINDOWING
@@ -87,3 +88,19 @@ def test_another_adapter_answers_in_its_own_order_of_the_same_activities():
 def test_an_adapter_of_a_second_device_needs_its_recording():
   with pytest.raises(UserError, match='second_adapter needs second'):
     recognize('day.csv', second_adapter='adapter')
+
+
+def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_nothing():
+  names = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
+  (samples,) = (part.acc for part in _reading(0, 60).recordings)
+  values = np.concatenate([samples.values, 0.1 * samples.values[:, ::-1]], axis=1)
+  first = pd.DataFrame(values, columns=names).assign(time=samples.time_s + 1.78e9)
+  second = first.assign(time=first['time'] + 3600, **first[names[:3]] / 9.80665)
+  answers = recognize(first, second=second, not_worn_min=0)
+  assert any(note.startswith('Second device: Acceleration is in g') for note in answers.summary['notes'])
+  assert answers.notes == answers.summary['notes']
+  assert answers.summary['second_device']['windows'] == 0
+  assert [entry['file'] for entry in answers.summary['second_device']['frame']] == ['DataFrame']
+  assert any('answers no window' in warning for warning in answers.summary['warnings'])
+  together = recognize(first, second=second.assign(time=first['time']), not_worn_min=0)
+  assert not any('answers no window' in warning for warning in together.warnings)

@@ -102,6 +102,7 @@ def test_answers_are_restricted_and_merged():
   directions = select(predictions, ['upstairs', 'downstairs'])
   assert directions.probabilities[:2] == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
   assert select(predictions, []) is predictions
+  assert select(predictions, 'stairs,gehen').classes == ('stairs', 'gehen')
 
 
 def test_stairs_of_unknown_direction_are_shared_between_both_directions():

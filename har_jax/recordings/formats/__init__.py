@@ -86,14 +86,7 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
 
 
 def find_in_frame(frame: 'pd.DataFrame') -> list[Export]:
-  """The recording in a DataFrame, as that of a file with its columns; an index of times counts as a column.
-
-  Raises UserError as `find`.
-  """
-  import pandas as pd
-
-  if isinstance(frame.index, pd.DatetimeIndex | pd.TimedeltaIndex):
-    frame = frame.reset_index(names='time')
+  """The recording in a DataFrame, as that of a file with its columns. Raises UserError as `find`."""
   name = pathlib.Path('DataFrame')
   path = name.with_suffix(opening.PARQUET[0])  # nobody looks for an app's text in it
   file = File(path, path.parent, path.open, {'table': tables.make_table(name, frame)})

@@ -250,7 +250,7 @@ def _turn_interrupts_into_sigterm() -> None:
     print('\nstopping after this step; Ctrl-C again stops at once, unsaved', file=sys.stderr, flush=True)
     signal.raise_signal(signal.SIGTERM)
 
-  if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+  if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, handle)
 
 

@@ -1,13 +1,17 @@
 """The command line: `har-jax <command> --flag=value`."""
 
+import _thread
 import contextlib
 import gc
 import importlib
 import os
 import signal
 import sys
+import threading
+import traceback
 import types
 from collections.abc import Iterator, Sequence
+from importlib.machinery import ExtensionFileLoader
 
 from har_jax import __version__
 from har_jax.cli import command
@@ -27,6 +31,7 @@ COMMANDS = (
   'export',
 )
 _NEW_OBJECTS = 100_000  # between two searches for cycles; 700 by default
+_LATER_S = 0.05
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,10 +58,9 @@ def _own_process() -> Iterator[None]:
   million objects that stay. To look through them again and again takes a quarter of a short command's time.
   """
 
-  def terminate(*_: object) -> None:
-    raise Terminated
-
-  signal.signal(signal.SIGTERM, terminate)
+  signal.signal(signal.SIGTERM, _interrupt)
+  if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, _interrupt)
   gc.set_threshold(_NEW_OBJECTS)
   try:
     yield
@@ -65,6 +69,18 @@ def _own_process() -> Iterator[None]:
     for number in (signal.SIGTERM, signal.SIGINT):
       if signal.getsignal(number) != signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> None:
+  """Raises Terminated or KeyboardInterrupt.
+
+  While JAX's library is loaded, its C++ would abort the process at an exception: the signal comes later.
+  """
+  callers = [caller.f_locals.get('self') for caller, _ in traceback.walk_stack(frame)]
+  if any(isinstance(caller, ExtensionFileLoader) for caller in callers):
+    threading.Timer(_LATER_S, _thread.interrupt_main, [number]).start()
+  else:
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -2,12 +2,10 @@
 
 import dataclasses
 import errno
-import gc
 import os
 import pathlib
 import re
 import runpy
-import signal
 import subprocess
 import sys
 
@@ -255,41 +253,6 @@ def test_sentences_name_flags_with_their_dashes():
 
 
 # --- entry points
-
-
-@pytest.fixture
-def handlers():
-  """Restores what the process does at SIGTERM and Ctrl-C."""
-  before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-  signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-  yield
-  for number, handler in before.items():
-    signal.signal(number, handler)
-
-
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize('moment', ['while it is imported', 'while it runs'])
-def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers, monkeypatch, capsys):
-  module = toy_module()
-  module.main = lambda: signal.raise_signal(number)  # type: ignore[attr-defined]
-  load = (lambda name: signal.raise_signal(number)) if 'imported' in moment else (lambda name: module)
-  monkeypatch.setattr(main, 'load', load)
-  monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
-  assert main.main() == 128 + number
-  message = 'interrupted; run the same command again to start over: no file is half-written\n'
-  assert capsys.readouterr().err == message
-  assert {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
-
-
-def test_only_a_process_of_its_own_searches_rarely_for_cycles(handlers, monkeypatch):
-  called: list[str] = []
-  monkeypatch.setattr(gc, 'set_threshold', lambda _: called.append('set_threshold'))
-  monkeypatch.setattr(gc, 'freeze', lambda: called.append('freeze'))
-  assert main.main(['--help']) == 0
-  assert called == []
-  monkeypatch.setattr(sys, 'argv', ['har-jax', '--help'])
-  assert main.main() == 0
-  assert called == ['set_threshold', 'freeze']
 
 
 @pytest.mark.parametrize(

@@ -43,15 +43,18 @@ class Normalizer:
 
 # Acceleration in g, angular velocity in rad/s: a zero reading stays zero.
 PHYSICAL = Normalizer(np.zeros(2), np.array([STANDARD_GRAVITY_M_S2, 1.0]))
+AS_IS = 'as_is'  # m/s² and rad/s, for baselines
 
 
-def physical(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
-  """`PHYSICAL`; where these windows have no angular velocity, its deviation is tiny, as `fit` has it."""
+def physical(signals: Float[np.ndarray, 'w n 6'], acc_unit: float = STANDARD_GRAVITY_M_S2) -> Normalizer:
+  """`PHYSICAL`; where these windows have no angular velocity, its deviation is tiny, as `fit` has it.
+
+  acc_unit: of acceleration, in m/s².
+  """
   has_gyro = any(
     signals[start : start + _CHUNK, :, CHANNELS // 2 :].any() for start in range(0, len(signals), _CHUNK)
   )
-  deviation = PHYSICAL.deviation if has_gyro else np.array([STANDARD_GRAVITY_M_S2, _MIN_DEVIATION])
-  return Normalizer(PHYSICAL.mean, deviation)
+  return Normalizer(PHYSICAL.mean, np.array([acc_unit, 1.0 if has_gyro else _MIN_DEVIATION]))
 
 
 def fit(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
@@ -68,5 +71,7 @@ def fit(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
 
 
 def make(signals: Float[np.ndarray, 'w n 6'], normalize: str) -> Normalizer:
-  """Makes the normalizer of these windows, by `config.Protocol.normalize`."""
+  """Makes the normalizer of these windows, by `config.Protocol.normalize`, or AS_IS."""
+  if normalize == AS_IS:
+    return physical(signals, 1.0)
   return physical(signals) if normalize == 'none' else fit(signals)

@@ -14,9 +14,10 @@ import numpy as np
 
 import har_jax
 from har_jax import config, config_fields, methods, records, storage, variables
+from har_jax.baselines import BASELINES, Baseline
 from har_jax.datasets.normalization import PHYSICAL, Normalizer
 from har_jax.errors import UserError
-from har_jax.files import safetensors_io
+from har_jax.files import baseline_adapter, safetensors_io
 from har_jax.files.base import Base
 from har_jax.methods import Method, Settings
 from har_jax.signal.summary import SignalSummary
@@ -29,15 +30,28 @@ _REQUIRED = [field.name for field in msgspec.structs.fields(records.Adapter) if 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Adapter:
-  """The leaves that differ from the base, and a card."""
+  """The leaves that differ from the base, and a card.
+
+  baseline: what answers instead of a network. The leaves are then its training windows (`baseline_adapter`).
+  """
 
   variables: Variables
   card: records.Adapter
+  baseline: Baseline | None = None
 
   @property
   def method(self) -> Method:
-    """Raises UserError where the card names another."""
+    """Raises UserError where the card names another, or a baseline."""
+    self.refuse_baseline()
     return methods.find(self.card.method)
+
+  def refuse_baseline(self) -> None:
+    """Raises UserError if the adapter is that of a baseline."""
+    if self.card.method in BASELINES:
+      raise UserError(
+        f'{self.card.method} is a baseline: it has no weights to export, to correct or to train further, and '
+        'no features by which to refuse unknown activities. Adapt with the method linear, or another one'
+      )
 
   @property
   def settings(self) -> Settings:
@@ -87,6 +101,7 @@ def make_adapter(base: Base | None, adapted: Variables, card: Mapping[str, Any] 
   """The adapter of an adapted model: the `leaves_of` it.
 
   base: None for a method that starts from scratch.
+  adapted: of a baseline, the leaves of `baseline_adapter`.
   card: another adapter's, or entries: method, rank, alpha, targets, model, precision, classes and normalizer
     are required.
   Raises UserError for an entry that is missing or not valid, for variables that do not fit the method, and
@@ -95,17 +110,21 @@ def make_adapter(base: Base | None, adapted: Variables, card: Mapping[str, Any] 
   entries = records.to_json(card)
   if missing := [name for name in _REQUIRED if name not in entries]:
     raise UserError(f'the card lacks {", ".join(missing)}')
-  method = methods.find(entries['method'])
-  if method.pretrained and base is None:
-    raise UserError(f'{method.name} adapts a base; give the one it was trained on')
-  checksum = base.checksum if base is not None and method.pretrained else None
+  is_baseline = entries['method'] in BASELINES
+  has_base = is_baseline or methods.find(entries['method']).pretrained
+  if has_base and base is None:
+    raise UserError(f'{entries["method"]} adapts a base; give the one it was trained on')
+  checksum = base.checksum if base is not None and has_base else None
   filled = {'base': checksum, 'har_jax': har_jax.__version__}
   adapter = Adapter({}, records.check(entries | filled, records.Adapter, 'the card', to_do='give others'))
-  _check_variables(adapter, adapted)
-  leaves = leaves_of(method, adapter.settings, adapted)
+  if is_baseline:
+    leaves = adapted
+  else:
+    _check_variables(adapter, adapted)
+    leaves = leaves_of(adapter.method, adapter.settings, adapted)
   inputs = safetensors_io.input_entries(adapter.card.model.windowing)
   complete = adapter.with_card(checksum=safetensors_io.checksum(leaves), **inputs)
-  return Adapter(jax.device_put(leaves), complete.card)
+  return _complete(jax.device_put(leaves), complete.card)
 
 
 def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, object]:
@@ -141,8 +160,10 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
   Raises UserError where the adapter belongs to another base (with both checksums), or where a leaf is
   missing.
   """
-  method = adapter.method
   check_base(base, adapter)
+  if adapter.baseline is not None:
+    return adapter.variables
+  method = adapter.method
   pretrained = base.encoder if base is not None and method.pretrained else {}
   plain = {
     path: leaf for path, leaf in adapter.variables.items() if collection(path) in methods.MODEL_COLLECTIONS
@@ -163,9 +184,18 @@ def save_adapter(folder: str | Place, adapter: Adapter) -> None:
 
 
 def load_adapter(folder: str | Place) -> Adapter:
-  """Raises UserError where there is none, and where it is damaged. `attach` compares leaves and model."""
+  """Raises UserError where there is none, and where it is damaged. `attach` compares leaves and model.
+
+  A baseline is fitted, which takes a second, or some.
+  """
   place = storage.place(str(folder))
-  return Adapter(*safetensors_io.read(place, 'adapter', records.Adapter))
+  return _complete(*safetensors_io.read(place, 'adapter', records.Adapter))
+
+
+def _complete(leaves: Variables, card: records.Adapter) -> Adapter:
+  """The adapter with its baseline, if it is that of one."""
+  is_baseline = card.method in BASELINES
+  return Adapter(leaves, card, baseline_adapter.fit(card, leaves) if is_baseline else None)
 
 
 def check_base(base: Base | None, adapter: Adapter) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from har_jax.baselines import BASELINES
 from har_jax.baselines.installed import fit_installed
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train import metrics
@@ -39,7 +40,7 @@ class Comparison:
   @property
   def sentences(self) -> list[str]:
     """What is missing, and which model is better."""
-    return [*self.missing, verdict(self.adapted, self.baselines)]
+    return [*self.missing, *([verdict(self.adapted, self.baselines)] if self.baselines else [])]
 
 
 def compare(
@@ -52,13 +53,13 @@ def compare(
   """Scores the recognizer and the baselines on held-out windows.
 
   windows, labels, held_out, seconds: of the recognizer's fit. The baselines are fitted to the same training
-  windows.
+  windows, except for the one that is the recognizer's own method.
   """
   test, true, classes = windows[held_out], labels[held_out], recognizer.classes_
   method = recognizer.adapter_.card.method
   indices = np.searchsorted(classes, labels[~held_out])
   fitted, fit_s, missing = fit_installed(
-    windows[~held_out], indices, int(recognizer.random_state), recognizer.windowing.rate_hz
+    windows[~held_out], indices, int(recognizer.random_state), recognizer.windowing.rate_hz, but=method
   )
   adapted = score(method, true, recognizer.predict(test), seconds)
   baselines = [
@@ -96,25 +97,23 @@ def verdict(adapted: Score, baselines: Sequence[Score]) -> str:
   alone = int((best.is_correct & ~adapted.is_correct).sum())
   adapted_alone = int((adapted.is_correct & ~best.is_correct).sum())
   p = mcnemar_p(best.is_correct, adapted.is_correct)
+  best_one = f'the best {"other " if adapted.model in BASELINES else ""}baseline'
   counts = (
     f'Of {len(best.is_correct)} windows, {best.model} alone is right on {alone}, {adapted.model} alone on '
     f'{adapted_alone} (exact McNemar test: p = {p:.2g}).'
   )
   if p >= _LEVEL or points * (alone - adapted_alone) <= 0:
     return (
-      f'{adapted.model} and {best.model}, the best baseline, differ by no more than chance may explain.\n'
-      f'{counts}'
+      f'{adapted.model} and {best.model}, {best_one}, differ by no more than chance may explain.\n{counts}'
     )
   if points > 0:
     first = (
       f'The baseline {best.model} is better than {adapted.model}, by {points:.1f} points of macro-F1. '
-      'No adapter holds a baseline: label more windows of each activity, or try '
-      f'method={"lora" if adapted.model != "lora" else "full"}.'
+      f'method={best.model} takes it, in an adapter that holds your training windows. Or label more windows '
+      'of each activity.'
     )
   else:
-    first = (
-      f'{adapted.model} is better than {best.model}, the best baseline, by {-points:.1f} points of macro-F1.'
-    )
+    first = f'{adapted.model} is better than {best.model}, {best_one}, by {-points:.1f} points of macro-F1.'
   return (
     f'{first}\n{counts}\n'
     'Chance is unlikely, but neighboring windows are alike, and the test takes them as independent.'

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from har_jax import config, files, methods
+from har_jax.baselines import BASELINES
 from har_jax.baselines.installed import MAX_WINDOWS, evenly_spaced
 from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets.batches import Batch
@@ -56,6 +57,20 @@ class Parts:
   def are_apart(self) -> bool:
     return self.split != 'none'
 
+  @property
+  def in_card(self) -> dict[str, Any]:
+    """Their entries in an adapter's card."""
+    validated = len(self.validation['label']) if self.are_apart else 0
+    normalizer = self.normalizer
+    return {
+      'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
+      # Counts only: adapters are shared, and the names of subjects are private.
+      'split': {
+        'by': self.split,
+        'windows': {'train': len(self.train['label']), 'validation': validated},
+      },
+    }
+
 
 def divide(
   parameters: Parameters,
@@ -65,7 +80,10 @@ def divide(
   held_out: ArrayLike | None,
   normalize: str,
 ) -> Parts:
-  """Divides the windows of a fit. held_out: those to validate with; None: drawn, by subject or window."""
+  """Divides the windows of a fit. held_out: those to validate with; None: drawn, by subject or window.
+
+  normalize: by `normalization.make`, but for a baseline, whose windows stay as they are.
+  """
   subjects = None
   if groups is not None:
     _, subjects = np.unique(validation.one_per_window(groups, len(signals), 'group'), return_inverse=True)
@@ -75,7 +93,8 @@ def divide(
   else:
     is_held_out = validation.check_held_out(held_out, labels)
     split = 'held_out' if is_held_out.any() else 'none'
-  normalizer = normalization.make(signals[~is_held_out], normalize)
+  is_baseline = parameters.method in BASELINES
+  normalizer = normalization.make(signals[~is_held_out], normalization.AS_IS if is_baseline else normalize)
   windows = {'signal': normalizer(signals), 'label': labels}
   train = {name: array[~is_held_out] for name, array in windows.items()}
   train['origin'] = normalizer.origins(len(train['label']))
@@ -138,15 +157,14 @@ class Fit:
     variables = _without_head(fitted.variables) | objective.init_head(jax.random.key(0))
     variables |= output_layer.fit(objective, variables, self.parts.train)
     metrics = evaluation.evaluate(objective, variables, self.parts.validation)
-    return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=_scores(metrics))
+    return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=scores(metrics))
 
   def card(self, fitted: Fitted, training: dict[str, Any]) -> dict[str, Any]:
     """Entries of the adapter's card: method, model, windows, metrics, and what is known of each class.
 
     training: parameters of the fit.
     """
-    parts, normalizer = self.parts, self.parts.normalizer
-    validated = len(parts.validation['label']) if parts.are_apart else 0
+    parts = self.parts
     indices = evenly_spaced(parts.train['label'], MAX_WINDOWS)
     windows = {name: array[indices] for name, array in parts.train.items()}
     outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
@@ -154,13 +172,8 @@ class Fit:
     hidden = prediction_sets.hidden(outputs, fitted.objective.classes)
     return {
       **files.method_entries(self.method.name, self.settings, fitted.objective.model),
-      'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
+      **parts.in_card,
       'metrics': {'validation': fitted.metrics if parts.are_apart else None},
-      # Counts only: adapters are shared, and the names of subjects are private.
-      'split': {
-        'by': parts.split,
-        'windows': {'train': len(parts.train['label']), 'validation': validated},
-      },
       'training': training | {'step': fitted.step, 'self_training': fitted.self_training},
       # Mean logits, and mean inputs of the output layer, of each class's training windows.
       'class_logits': evaluation.class_means(logits, labels),
@@ -242,7 +255,7 @@ class Fit:
       progress=self.progress,
     )
     variables = trained.variables | prepared.frozen
-    return Fitted(self.objective, variables, trained.step, _scores(trained.history[-1]))
+    return Fitted(self.objective, variables, trained.step, scores(trained.history[-1]))
 
 
 def predict(
@@ -258,7 +271,8 @@ def _without_head(variables: Variables) -> Variables:
   return {path: leaf for path, leaf in variables.items() if '/head/' not in path}
 
 
-def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
+def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
+  """The entries of an objective's metrics that a card has."""
   return {name: metrics[name] for name in ('macro_f1', 'accuracy')}
 
 

@@ -47,8 +47,9 @@ class Parameters:
   _: dataclasses.KW_ONLY
   method: str = config_fields.field(
     AUTO,
-    'fine-tuning method: {methods}; other than elsewhere, since auto fits a linear head to few labels, and '
-    'else takes the best method within the limits',
+    'fine-tuning method: {methods}; or forest or rocket, the baselines, whose adapter holds your training '
+    'windows; other than elsewhere, since auto fits a linear head to few labels, and else takes the best '
+    'method within the limits',
   )
   rank: int = config_fields.count(
     8,
@@ -114,9 +115,11 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
   The one validation of a training is after its last step, whose variables are kept.
   """
   from har_jax import methods
+  from har_jax.baselines import BASELINES
 
-  if (name := parameters.method) not in (AUTO, *methods.METHODS):
-    raise UserError(f'unknown method {name!r}; one of {", ".join((*methods.METHODS, AUTO))}')
+  names = (*methods.METHODS, *BASELINES, AUTO)
+  if (name := parameters.method) not in names:
+    raise UserError(f'unknown method {name!r}; one of {", ".join(names)}')
   limits = [limit for limit in LIMITS if getattr(parameters, limit) is not None]
   if name != AUTO and limits:
     raise UserError(f'{", ".join(limits)} choose the method, and method is {name!r}; give method={AUTO!r}')

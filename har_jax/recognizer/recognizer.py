@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 from har_jax import config, files, storage
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
+from har_jax.files import baseline_adapter
 from har_jax.recognizer import (
+  adapter_fit,
   fitting,
   frame_check,
   loading,
@@ -49,7 +51,8 @@ class Recognizer(parameters.Parameters, Estimator):
   base : files.Base or str or path-like, default None
     Pretrained encoder, or the folder of one. None: the bundled one, and none for the method 'scratch'.
   method : str, default 'auto'
-    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'linear', 'full', 'lora' or 'qlora'.
+    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'linear', 'full', 'lora' or 'qlora'; or
+    a baseline, 'forest' or 'rocket', which uses `random_state` and `validation_fraction` alone.
     'auto': 'linear' with few labels, else the best one within the three limits below; `max_steps` is then an
     upper limit. Whatever the method, the head is linear and fitted last; it also takes window statistics.
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
@@ -86,7 +89,7 @@ class Recognizer(parameters.Parameters, Estimator):
   base_ : files.Base or None
     The base that was adapted.
   adapter_ : files.Adapter
-    The trained weights and their card.
+    The trained weights and their card. A baseline's has some 2000 of its training windows at most.
   variables_ : dict
     The adapted model's variables, 'collection/module/leaf' → array.
   recording_head_ : recognizer.recording_head.RecordingHead or None
@@ -180,7 +183,7 @@ class Recognizer(parameters.Parameters, Estimator):
     `groups`: the subject of each window, any names or numbers.
     `held_out`, bool per window, True: for validation only. It replaces `validation_fraction`.
     `unlabeled`: more windows of these people, such as the rest of their recordings. They add one round of
-    self-training, and as many steps.
+    self-training, and as many steps; a baseline leaves them out.
     Raises UserError on windows or labels of another form, fewer than two classes, parameters out of range.
     """
     base, experiment = parameters.check(self)
@@ -190,15 +193,13 @@ class Recognizer(parameters.Parameters, Estimator):
     frame_check.warn_of_units(signals, windowing.rate_hz)
     more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
     parts = fitting.divide(self, signals, labels, groups, held_out, experiment.protocol.normalize)
-    fit_of = fitting.fits(self, base, experiment, classes.tolist(), parts)
-    fit, plan = fitting.choose(self, fit_of, parts, rounds=1 if more is None else 2)
-    fitted = fit.run(more, tta_shifts=int(self.tta_shifts))
-    card = fit.card(fitted, parameters.in_card(self)) | {
+    entries = {
       'classes': classes.tolist(),
       'signals': signal_summary.summarize(signals, classes[labels].tolist(), windowing.rate_hz),
     }
-    self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
-    self.plan_ = None if plan is None else plan.ended(fit)
+    adapter, plan = adapter_fit.fit(self, base, experiment, parts, entries, more)
+    self._set_adapter(base, adapter)
+    self.plan_ = plan
     return self
 
   def predict(self, X: ArrayLike) -> np.ndarray:
@@ -269,8 +270,10 @@ class Recognizer(parameters.Parameters, Estimator):
   def _outputs(self, objective: Classify, X: ArrayLike) -> Float[np.ndarray, 'w o']:
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
-    shifts = int(self.tta_shifts)
-    return fitting.predict(objective, self.variables_, self.prepare(X), shifts).astype(np.float64)
+    if self.adapter_.baseline is not None:
+      return baseline_adapter.logits(self.adapter_.baseline, self.prepare(X))
+    outputs = fitting.predict(objective, self.variables_, self.prepare(X), int(self.tta_shifts))
+    return outputs.astype(np.float64)
 
   def prepare(self, X: ArrayLike) -> Float[np.ndarray, 'w n 6']:
     """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""

@@ -208,6 +208,7 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   """adapter.json, next to what an adaptation adds to its base.
 
   metrics: `validation` and `test`, None without windows of that part; `comparison` with baselines.
+  fitted_with: package → version, of a baseline, which is fitted again when it is loaded.
   """
 
   method: Name
@@ -226,6 +227,7 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   metrics: dict[str, Any] = {}
   split: Split | None = None
   training: Training = msgspec.field(default_factory=Training)
+  fitted_with: Annotated[dict[Name, Name], Meta(max_length=100)] = {}
   federated: Federated | None = None
   corrections: Count = 0  # of a stream's user, in the head
   class_logits: ClassLogits | None = None

@@ -55,10 +55,11 @@ def add(
   """A copy of the recognizer with the addition in its adapter's head, and these entries in its card.
 
   new: names of classes that the recognizer does not have. Their columns are the last ones.
-  Raises UserError where a method changes the output layer itself in another way than LoRA's sum.
+  Raises UserError where a method changes the output layer itself in another way than LoRA's sum, and for a
+  baseline.
   """
-  layer, variables = methods.output_layer(recognizer.variables_), recognizer.variables_
   pairs = recognizer.adapter_.method.pairs
+  layer, variables = methods.output_layer(recognizer.variables_), recognizer.variables_
   name = layer.removeprefix('params')
   if others := {collection(path) for path in variables if f'{name}/' in path} - {'params', pairs}:
     raise UserError(f'the output layer has {", ".join(sorted(others))}; adapt without `head` as a target')

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from har_jax.config import CHANNELS
 from har_jax.errors import UserError
+from har_jax.files import baseline_adapter
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
@@ -141,8 +142,9 @@ class Stream:
     windows are kept in memory only. The last 32 corrections count.
     `new`: the activity may be one that the recognizer does not have. It is then one of `activities`.
     Raises UserError if the activity is not one of them without `new`, or is no name. Also if there is no
-    window yet, and for seconds less than the length of a window.
+    window yet, for seconds less than the length of a window, and if a baseline answers.
     """
+    self._recognizer.adapter_.refuse_baseline()
     names = self.activities
     if str(activity) not in names:
       if not new:
@@ -269,7 +271,11 @@ class Stream:
     self, window: Float[np.ndarray, 'n 6']
   ) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'y']]:
     """Input and logits of the output layer as loaded."""
-    signal = self._recognizer.prepare(window[None])
+    signal, adapter = self._recognizer.prepare(window[None]), self._recognizer.adapter_
+    if adapter.baseline is not None:  # it has no output layer, and so no input of one
+      return np.zeros(adapter.objective.hidden_width + 1), baseline_adapter.logits(adapter.baseline, signal)[
+        0
+      ]
     outputs = np.asarray(self._program(self._variables, {'signal': signal}, np.int32(0)))[0]
     classes = len(self._recognizer.classes_)
     return outputs[:-classes], outputs[-classes:]

@@ -10,6 +10,7 @@ from har_jax import recordings
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
+from har_jax.files import baseline_adapter
 from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
@@ -157,8 +158,8 @@ def _combine(
 
 
 def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
-  """Sentences on sensors that differ from those of the training windows."""
-  sentences = []
+  """Sentences on sensors, and versions of packages, that differ from those of the training."""
+  sentences = baseline_adapter.version_doubts(recognizer.adapter_.card)
   if recognizer.has_gyro and not reading.has_gyro:
     sentences.append(
       'The adapter was trained with a gyroscope, and this recording has none: expect more errors.'

@@ -95,6 +95,8 @@ def recognize(
   reading = _without_labels(reading)
   findings.warn(*reading.warnings, *recordings.check(reading, recognizer.windowing))
   findings.warn(*warnings_for(recognizer, reading))
+  if refusal_rate:
+    recognizer.adapter_.refuse_baseline()
   if refusal_rate and (sentence := prediction_sets.refusal_shortage(recognizer.unknown_scores, refusal_rate)):
     findings.warn(sentence)
     refusal_rate = 0.0

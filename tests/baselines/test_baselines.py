@@ -70,6 +70,10 @@ def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch):
   assert lines == ['rocket needs aeon: pip install it']
   roots = [tree.tree_.n_node_samples[0] for tree in fitted['forest'].estimator.estimators_]
   assert set(roots) == {20}  # ten windows, and a copy of each
+  assert installed.fit_installed(np.zeros((4, 128, 6)), np.arange(4) % 2, 0, 50, but='forest') == (
+    *({}, {}),
+    lines,
+  )
 
 
 def test_a_package_that_cannot_be_imported_for_whatever_reason_counts_as_missing(monkeypatch, tmp_path):

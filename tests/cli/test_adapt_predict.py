@@ -84,6 +84,26 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder, adapted):
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
 
 
+def test_a_baseline_is_an_adapter_that_predict_reads_and_export_refuses(folder, tmp_path):
+  where = (folder / 'my.csv', folder / 'labels.csv', f'--base={folder}/base', f'--out={tmp_path}/forest')
+  out, _ = succeed('adapt', *where, '--method=forest', '--noprogress')
+  card = json.loads((tmp_path / 'forest' / 'adapter.json').read_text())
+  assert list(card['metrics']['comparison']) == ['forest', 'rocket']
+  assert 'the best other baseline' in out
+  linear = json.loads((folder / 'adapter' / 'adapter.json').read_text())['metrics']['comparison']['forest']
+  assert card['metrics']['comparison']['forest']['accuracy'] == linear['accuracy']
+  day = (f'{folder}/day.csv', f'--adapter={tmp_path}/forest')
+  succeed('predict', *day, f'--out={tmp_path}/day', '--noprogress')
+  assert _summary(tmp_path / 'day')['adapter']['method'] == 'forest'
+  windows = recordings.rows(tmp_path / 'day' / 'windows.csv')
+  assert {row['activity'] for row in windows} == {'lying', 'sitting, upright', 'walking'}
+  error = refuse('predict', *day, f'--out={tmp_path}/no', '--refusal_rate=0.1', is_silent=False)
+  assert 'forest is a baseline' in error
+  error = refuse('export', tmp_path / 'forest', '--format=stablehlo', f'--out={tmp_path}/no')
+  assert 'Adapt with the method linear' in error
+  assert not (tmp_path / 'no').exists()
+
+
 def test_the_last_of_several_recordings_is_held_out_and_said_to_be_apart(folder, tmp_path):
   (tmp_path / 'people').mkdir()
   for name in ('ana', 'ben'):

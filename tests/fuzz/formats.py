@@ -24,6 +24,7 @@ from har_jax.datasets import prepare
 from har_jax.datasets import windows as store
 from har_jax.datasets.batches import training_batches
 from har_jax.errors import UserError
+from har_jax.files import baseline_adapter
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import frame, markdown, tables
@@ -122,6 +123,18 @@ def _build_base(folder: pathlib.Path) -> files.Base:
 def _read_base(folder: pathlib.Path, out: pathlib.Path) -> Read:
   base = files.load_base(folder)
   return digest(*_leaves(base.variables), base.card), ''
+
+
+def _build_baseline(folder: pathlib.Path) -> None:
+  rng = np.random.default_rng(4)
+  leaves = baseline_adapter.leaves_of(rng.normal(size=(8, 128, 6)).astype(np.float32), np.arange(8) % 2)
+  card = {
+    **files.method_entries('forest', methods.Settings(), _MODEL),
+    'classes': ['sitting', 'walking'],
+    'normalizer': {'mean': [0.0, 0.0], 'deviation': [1.0, 1.0]},
+    'fitted_with': baseline_adapter.versions('forest'),
+  }
+  files.save_adapter(folder, files.make_adapter(_build_base(folder), leaves, card))
 
 
 def _build_adapter(folder: pathlib.Path) -> None:
@@ -230,6 +243,7 @@ _FOLDERS = (
   ('base', _build_base, _read_base, '*.json'),
   ('recording head', _build_recording_head, _read_recording_head, 'recording_head.json'),
   ('adapter', _build_adapter, _read_adapter, 'adapter.json'),
+  ('adapter of a baseline', _build_baseline, _read_adapter, 'adapter.json'),
   ('results', _build_results, _read_results, '*.json'),
 )
 _BYTES, _TEXT = mutations.damaged_bytes, mutations.damaged_text

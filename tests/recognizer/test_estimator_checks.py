@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import check_estimator
 
+from har_jax.baselines import forest
 from har_jax.recognizer.recognizer import Recognizer
 
 _MESSAGE = 'the error is a ValueError, in words of the field'
@@ -50,9 +51,11 @@ class _OfRows(Recognizer, BaseEstimator):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore::har_jax.recognizer.frame_check.FrameWarning')
-def test_it_passes_scikit_learns_checks_but_those_that_do_not_apply(base):
+@pytest.mark.parametrize('method', ['linear', 'forest'])
+def test_it_passes_scikit_learns_checks_but_those_that_do_not_apply(base, method, monkeypatch):
+  monkeypatch.setattr(forest, '_TREES', 20)
   results = check_estimator(
-    _OfRows(base, method='linear', max_steps=2, validation_fraction=0), on_fail=None, on_skip=None
+    _OfRows(base, method=method, max_steps=2, validation_fraction=0), on_fail=None, on_skip=None
   )
   others = {result['check_name']: result['exception'] for result in results if result['status'] != 'passed'}
   assert others.keys() == _NOT_APPLICABLE.keys(), others

@@ -1,0 +1,63 @@
+"""Fits the adapter of a recognizer: by a fine-tuning method, or a baseline."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax import config, files
+from har_jax.baselines import BASELINES
+from har_jax.files import baseline_adapter
+from har_jax.methods import Settings
+from har_jax.recognizer import fitting
+from har_jax.recognizer.parameters import Parameters, in_card
+
+if TYPE_CHECKING:
+  from har_jax.recognizer.budget import Plan
+
+
+def fit(
+  parameters: Parameters,
+  base: files.Base | None,
+  experiment: config.Experiment,
+  parts: fitting.Parts,
+  entries: Mapping[str, Any],
+  unlabeled: Float[np.ndarray, 'w n 6'] | None,
+) -> tuple[files.Adapter, 'Plan | None']:
+  """The adapter, and the plan that 'auto' made.
+
+  base, experiment: of `parameters.check`. entries: of the card, `classes` and `signals`.
+  """
+  if parameters.method in BASELINES:
+    return _fit_baseline(parameters, base, experiment, parts, entries), None
+  fit_of = fitting.fits(parameters, base, experiment, entries['classes'], parts)
+  fit, plan = fitting.choose(parameters, fit_of, parts, rounds=1 if unlabeled is None else 2)
+  fitted = fit.run(unlabeled, tta_shifts=int(parameters.tta_shifts))
+  card = {**fit.card(fitted, in_card(parameters)), **entries}
+  adapter = files.make_adapter(base, fitted.variables, card)
+  return adapter, None if plan is None else plan.ended(fit)
+
+
+def _fit_baseline(
+  parameters: Parameters,
+  base: files.Base | None,
+  experiment: config.Experiment,
+  parts: fitting.Parts,
+  entries: Mapping[str, Any],
+) -> files.Adapter:
+  settings = Settings.from_experiment(experiment)
+  card = {
+    **entries,
+    **files.method_entries(parameters.method, settings, experiment.model),
+    **parts.in_card,
+    'training': in_card(parameters),
+    'fitted_with': baseline_adapter.versions(parameters.method),
+  }
+  leaves = baseline_adapter.leaves_of(parts.train['signal'], parts.train['label'])
+  adapter = files.make_adapter(base, leaves, card)
+  metrics = None
+  if parts.are_apart:
+    logits = baseline_adapter.logits(adapter.baseline, parts.validation['signal'])
+    metrics = fitting.scores(adapter.objective.score(logits, parts.validation))
+  return adapter.with_card(metrics={'validation': metrics})

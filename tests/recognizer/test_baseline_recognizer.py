@@ -1,0 +1,158 @@
+"""A recognizer whose method is a baseline answers as that baseline does, wherever a recognizer answers."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+from labeled_windows import LABELS, SIGNALS, SUBJECTS
+from sklearn.base import clone
+
+import har_jax
+from har_jax import export, records
+from har_jax.baselines import BASELINES, forest
+from har_jax.errors import UserError
+from har_jax.recognizer import comparison
+from har_jax.recognizer.calibration import calibrate
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.stream.stream import Stream
+
+_HELD_OUT = SUBJECTS == 'Dov'
+_CLASSES, _INDICES = np.unique(LABELS, return_inverse=True)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _few_trees():
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(forest, '_TREES', 20)
+    yield
+
+
+@pytest.fixture(scope='module')
+def grown(base) -> Recognizer:
+  return Recognizer(base, method='forest').fit(SIGNALS, LABELS, held_out=_HELD_OUT)
+
+
+@pytest.fixture(scope='module')
+def recording() -> pd.DataFrame:
+  """Half a minute of each activity."""
+  rng = np.random.default_rng(1)
+  order = np.repeat(['walking', 'lying', 'still'], 1500)
+  signals = np.where(order == 'walking', 3.0, 0.3)[:, None] * rng.standard_normal((4500, 6))
+  signals[np.arange(4500), np.where(order == 'lying', 0, 2)] += 9.8
+  frame = pd.DataFrame(signals, columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  return frame.assign(time_s=np.arange(4500) / 50, label=order)
+
+
+@pytest.mark.parametrize(
+  'name', [pytest.param(name, marks=pytest.mark.slow if name == 'rocket' else ()) for name in BASELINES]
+)
+def test_it_answers_as_the_baseline_before_and_after_it_is_saved(base, name, tmp_path):
+  recognizer = Recognizer(base, method=name, random_state=3).fit(SIGNALS, LABELS, held_out=_HELD_OUT)
+  train = SIGNALS[~_HELD_OUT].astype(np.float32)
+  plain = BASELINES[name](3).fit(train, _INDICES[~_HELD_OUT].astype(np.int32))
+  expected = plain.predict_proba(SIGNALS.astype(np.float32))
+  probabilities = recognizer.predict_proba(SIGNALS)
+  np.testing.assert_allclose(probabilities, expected, atol=4e-4)  # none is 0
+  assert recognizer.predict(SIGNALS).tolist() == _CLASSES[expected.argmax(axis=1)].tolist()
+  recognizer.save(tmp_path / 'saved')
+  loaded = Recognizer.load(tmp_path / 'saved')
+  np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), probabilities)
+  assert loaded.get_params() == recognizer.get_params() | {'base': loaded.base}
+  assert clone(loaded).method == name
+
+
+def test_a_comparison_has_the_same_answers_and_does_not_fit_it_twice(base, grown):
+  linear = Recognizer(base, method='linear').fit(SIGNALS, LABELS, held_out=_HELD_OUT)
+  made = comparison.compare(linear, SIGNALS, LABELS, _HELD_OUT, 1.0)
+  (in_comparison,) = (score for score in made.baselines if score.model == 'forest')
+  is_correct = grown.predict(SIGNALS[_HELD_OUT]) == LABELS[_HELD_OUT]
+  np.testing.assert_array_equal(in_comparison.is_correct, is_correct)
+  others = comparison.compare(grown, SIGNALS, LABELS, _HELD_OUT, 1.0)
+  assert [score.model for score in others.scores] == ['forest', 'rocket']
+  assert 'the best other baseline' in others.sentences[-1]
+  assert comparison.Comparison(others.adapted, [], ['rocket needs aeon']).sentences == ['rocket needs aeon']
+
+
+def test_its_card_has_its_history(base, grown):
+  card = grown.adapter_.card
+  assert card.split == records.Split(by='held_out', windows={'train': 54, 'validation': 18})
+  assert card.metrics['validation']['accuracy'] == grown.score(SIGNALS[_HELD_OUT], LABELS[_HELD_OUT])
+  assert card.fitted_with.keys() == {'scikit-learn', 'jax', 'har_jax'}
+  assert not any(name in str(card) for name in set(SUBJECTS))
+  alone = Recognizer(base, method='forest', validation_fraction=0).fit(SIGNALS, LABELS)
+  assert alone.adapter_.card.metrics == {'validation': None}
+
+
+def test_unlabeled_windows_and_parameters_of_networks_change_nothing(base, grown):
+  again = Recognizer(base, method='forest', max_steps=1, rank=2)
+  again.fit(SIGNALS, LABELS, held_out=_HELD_OUT, unlabeled=SIGNALS[:9])
+  np.testing.assert_array_equal(again.predict_proba(SIGNALS), grown.predict_proba(SIGNALS))
+
+
+def test_without_a_gyroscope_in_training_it_ignores_that_of_others(base):
+  still = SIGNALS.copy()
+  still[..., 3:] = 0
+  recognizer = Recognizer(base, method='forest', validation_fraction=0).fit(still, LABELS)
+  assert not recognizer.has_gyro
+  np.testing.assert_array_equal(recognizer.probabilities(SIGNALS), recognizer.probabilities(still))
+
+
+def test_it_is_calibrated_with_sets_and_without_refusals(grown, tmp_path):
+  calibrated = copy.copy(grown)
+  before = calibrated.predict(SIGNALS)
+  assert calibrate(calibrated, SIGNALS[_HELD_OUT], LABELS[_HELD_OUT]).temperature != 1
+  assert calibrated.predict(SIGNALS).tolist() == before.tolist()
+  sets = calibrated.predict_set(SIGNALS)
+  assert sets[np.arange(len(sets)), _INDICES].mean() > 0.9
+  assert sets.sum(axis=1).mean() < 2
+  assert calibrated.unknown_scores == []
+  calibrated.save(tmp_path)
+  np.testing.assert_array_equal(Recognizer.load(tmp_path).predict_set(SIGNALS), sets)
+
+
+def test_what_needs_a_network_is_refused_with_what_to_do(grown, recording, tmp_path):
+  refused = 'forest is a baseline: .*Adapt with the method linear'
+  with pytest.raises(UserError, match=refused):
+    export.make(grown, 'stablehlo')
+  with pytest.raises(UserError, match=refused):
+    har_jax.recognize(recording, grown, refusal_rate=0.1)
+  stream = Stream(grown)
+  stream.push(SIGNALS[0])
+  with pytest.raises(UserError, match=refused):
+    stream.correct('lying')
+  with pytest.raises(UserError, match=refused):
+    stream.to_recognizer()
+  with pytest.raises(UserError, match="max_minutes choose the method, and method is 'forest'"):
+    grown.adapt(SIGNALS, LABELS, max_minutes=1)
+
+
+def test_a_stream_answers_as_the_windows_alone(grown):
+  samples = SIGNALS[:6].reshape(-1, 6)
+  predictions = Stream(grown, hop_s=2.56, mean_bout_s=0, frame='as_is').push(samples)
+  probabilities = grown.probabilities(SIGNALS[:6])
+  assert [each.activity for each in predictions] == _CLASSES[probabilities.argmax(axis=1)].tolist()
+  np.testing.assert_allclose([each.confidence for each in predictions], probabilities.max(axis=1), rtol=1e-6)
+
+
+def test_recordings_are_adapted_to_and_recognized_with_it(base, recording, tmp_path):
+  adapted = har_jax.adapt(recording, base=base, method='forest')
+  assert adapted.scores.index.tolist() == ['forest', 'rocket']
+  adapted.save(tmp_path)
+  answers, loaded = (
+    har_jax.recognize(recording.drop(columns='label'), adapter) for adapter in (adapted, tmp_path)
+  )
+  pd.testing.assert_frame_equal(loaded.windows, answers.windows)
+  assert answers.summary['adapter']['method'] == 'forest'
+  truth = recording['label'].to_numpy()[((answers.windows['time_s'] + 1.28) * 50).astype(int)]
+  assert (answers.windows['activity'] == truth).mean() > 0.9
+
+
+def test_other_versions_are_a_warning_of_the_recording(grown, recording):
+  older = copy.copy(grown)
+  older.adapter_ = grown.adapter_.with_card(fitted_with={'scikit-learn': '0.1'})
+  (sentence,) = (
+    sentence for sentence in har_jax.recognize(recording, older).warnings if 'scikit-learn 0.1' in sentence
+  )
+  assert 'adapt again' in sentence
+  assert not any('scikit-learn' in sentence for sentence in har_jax.recognize(recording, grown).warnings)

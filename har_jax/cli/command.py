@@ -229,6 +229,9 @@ def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
     if module.FLAGS[names[i]].present:
       raise UserError(f'{word!r} and --{names[i]}={module.FLAGS[names[i]].value}: give one of them')
     module.FLAGS[names[i]].parse(word)
+  for flag in map(module.FLAGS.__getitem__, module.FLAGS):
+    if isinstance(flag.value, str) and flag.value.startswith('~/'):  # a shell leaves --out=~/answers so
+      flag.value = os.path.expanduser(flag.value)
 
 
 def _fail(message: str, code: int) -> int:

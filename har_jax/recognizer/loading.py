@@ -71,6 +71,8 @@ def save(
 ) -> None:
   """Writes the adapter, and its base if one is given. Raises UserError as `Recognizer.save` does."""
   place = storage.place(str(folder))
+  if place.exists() and not place.is_dir():
+    raise UserError(f'{folder} is a file: give a folder')
   if not overwrite and place.exists() and any(place.iterdir()):
     raise UserError(f'{folder} holds files already: give another folder, or overwrite=True')
   if base is not None and adapter.card.base is not None:

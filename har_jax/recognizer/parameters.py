@@ -131,6 +131,8 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
     raise UserError(f'random_state is {seed!r}; give a whole number in [0, 2³²)')
   if (steps := int(parameters.max_steps)) < 1:
     raise UserError(f'max_steps is {parameters.max_steps!r}; give 1 or more')
+  if not parameters.tta_shifts >= 1:
+    raise UserError(f'tta_shifts is {parameters.tta_shifts!r}; give 1 or more')
   default = config.Experiment()
   model, rate = (default if base is None else base).model, float(parameters.learning_rate)
   experiment = config.Experiment(

@@ -14,13 +14,15 @@ from numpy.typing import ArrayLike
 from har_jax import config
 from har_jax.errors import UserError
 
+_HUGE = 1e6  # beyond it no sensor measures, in whatever unit, and squares soon exceed a float32
+
 
 class ArrayError(UserError, ValueError):
   """Arrays that are no windows or labels; a ValueError, as scikit-learn has it."""
 
 
 def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n 6']:
-  """Finite windows, in float32."""
+  """Windows without a NaN or a huge value, in float32."""
   if hasattr(X, 'tocsr'):
     raise ArrayError(f'the windows are sparse, a {type(X).__name__}; give an array')
   array = np.asarray(X)
@@ -33,9 +35,13 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
     raise ArrayError(f'the windows are {list(array.shape)}; {expected}')
   if array.dtype.kind not in 'fiu':
     raise ArrayError(f'the windows are {array.dtype.name}, not real numbers; {expected}')
-  if bad := int((~np.isfinite(array)).any(axis=(1, 2)).sum()):
-    raise ArrayError(f'{bad} of {len(array)} windows have a NaN or infinite value; leave these windows out')
-  return array.astype(np.float32)
+  with np.errstate(over='ignore'):  # 1e39 is infinite in float32
+    array = array.astype(np.float32)
+  if bad := int((~(np.abs(array) <= _HUGE)).any(axis=(1, 2)).sum()):
+    raise ArrayError(
+      f'{bad} of {len(array)} windows have a value that is NaN or beyond {_HUGE:g}; leave these windows out'
+    )
+  return array
 
 
 def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
@@ -48,8 +54,8 @@ def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
 
     array = column_or_1d(array, warn=True)
   array = one_per_window(array, count, 'label')
-  if not all(isinstance(label, str | int | float) and label == label for label in array.tolist()):
-    raise ArrayError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
+  if strange := [label for label in array.tolist() if not _is_name(label) or isinstance(label, bool)]:
+    raise ArrayError(f'the labels have {strange[0]!r}; give strings or numbers')
   if array.dtype.kind == 'f' and (continuous := array[~np.isfinite(array) | (array != np.trunc(array))]).size:
     raise ArrayError(f'the labels are continuous, such as {continuous[0]}; give names or whole numbers')
   classes, indices = np.unique(array, return_inverse=True)
@@ -74,11 +80,23 @@ def check_held_out(held_out: Any, label: Int[np.ndarray, 'w']) -> Bool[np.ndarra
 
 
 def one_per_window(values: Any, count: int, word: str) -> np.ndarray:
-  """Array with one value per window; NumPy would silently stretch a single value over all windows."""
+  """Array with one value per window, none of them missing, all of them names or all numbers.
+
+  NumPy would silently stretch a single value over all windows.
+  """
   array = np.asarray(values)
   if array.shape != (count,):
     raise ArrayError(f'the {word}s are {list(array.shape)} for {count} windows; give one {word} per window')
+  if array.dtype.kind in 'Of':
+    if strange := [value for value in array.tolist() if not _is_name(value)]:
+      raise ArrayError(f'the {word}s have {strange[0]!r}; give strings or numbers')
+    if len({isinstance(value, str) for value in array.tolist()}) > 1:
+      raise ArrayError(f'the {word}s are strings and numbers, which have no order: give all as strings')
   return array
+
+
+def _is_name(value: Any) -> bool:
+  return isinstance(value, str | int | float) and value == value
 
 
 class Estimator:

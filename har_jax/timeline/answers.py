@@ -72,7 +72,8 @@ class Answers:
       'not worn': summary['not_worn_minutes'],
       'no signal': summary['gap_minutes'],
     }
-    return pd.Series(summary['minutes'] | other_minutes, name='minutes').rename_axis('activity').to_frame()
+    minutes = pd.Series(_with_texts(summary['minutes']) | other_minutes, name='minutes')
+    return minutes.rename_axis('activity').to_frame()
 
   @property
   def days(self) -> 'pd.DataFrame':
@@ -80,7 +81,7 @@ class Answers:
     import pandas as pd
 
     rows = [
-      {name: value for name, value in day.items() if name != 'minutes'} | day['minutes']
+      {name: value for name, value in day.items() if name != 'minutes'} | _with_texts(day['minutes'])
       for day in self.summary['days']
     ]
     return pd.DataFrame(rows).set_index('day').fillna(0.0)
@@ -225,7 +226,11 @@ def _to_frame(columns: dict[str, Any]) -> 'pd.DataFrame':
   # Half a pair of UTF-16, which a card's JSON may hold, is no text for pandas.
   texts = {'file', 'activity', 'set'}.intersection(columns)
   columns |= {name: [_as_text(value) for value in columns[name]] for name in texts}
-  return pd.DataFrame({_as_text(name): column for name, column in columns.items()})
+  return pd.DataFrame(_with_texts(columns))
+
+
+def _with_texts(entries: Mapping[str, Any]) -> dict[str, Any]:
+  return {_as_text(name): value for name, value in entries.items()}
 
 
 def _as_text(name: str) -> str:

@@ -230,6 +230,15 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(tmp_p
   assert module.FLAGS['size'].value == 8
 
 
+def test_the_home_folder_in_a_flag_is_the_users(monkeypatch, tmp_path):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  module = toy_module()
+  for name in ('adapter', 'base'):
+    flags.DEFINE_string(name, None, 'a folder', flag_values=module.FLAGS)
+  assert command.run(module, ['--adapter=~/mine', '--base=~']) == 0
+  assert (module.FLAGS.adapter, module.FLAGS.base) == (f'{tmp_path}/mine', '~')
+
+
 def test_alarms_of_the_compiler_do_not_reach_the_user(monkeypatch):
   for given, level in ((None, '3'), ('0', '0')):
     monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL', raising=False)

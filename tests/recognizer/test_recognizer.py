@@ -98,6 +98,9 @@ def test_a_folder_with_files_is_kept_and_one_that_is_not_there_is_named(fitted, 
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
   fitted.save(tmp_path, overwrite=True)
   assert Recognizer.load(tmp_path).classes_.tolist() == fitted.classes_.tolist()
+  for overwrite in (False, True):
+    with pytest.raises(UserError, match=r'thesis\.tex is a file: give a folder'):
+      fitted.save(tmp_path / 'thesis.tex', overwrite=overwrite)
   with pytest.raises(UserError, match=r'no such folder or file: .*nowhere'):
     Recognizer.load(tmp_path / 'nowhere')
 
@@ -243,6 +246,8 @@ def test_windows_labels_and_parameters_may_be_other_numbers(unfitted, tmp_path):
 _NOT_FINITE = np.array(SIGNALS)
 _NOT_FINITE[3, 5, 1] = np.nan
 _NOT_FINITE[4, :, 0] = np.inf
+_HUGE = np.array(SIGNALS, np.float64)
+_HUGE[[2, 3, 4], 0, 0] = -1e7, 1e30, 1e39  # the last one is infinite in float32
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,7 @@ _NOT_FINITE[4, :, 0] = np.inf
     (SIGNALS.astype(str), r'the windows are str'),
     (SIGNALS + 1j, 'the windows are complex128'),
     (_NOT_FINITE, '2 of 72 windows'),
+    (_HUGE, '3 of 72 windows'),
   ],
 )
 def test_arrays_that_are_no_windows_are_errors(fitted, signals, message):
@@ -271,6 +277,12 @@ def test_arrays_that_are_no_windows_are_errors(fitted, signals, message):
     ({}, ['walking'] * 72, None, "'walking'.*two classes"),
     ({}, [None, 'walking'] * 36, None, 'give strings or numbers'),
     ({}, [np.nan, 1.0] * 36, None, 'give strings or numbers'),
+    ({}, [True, False] * 36, None, 'the labels have (True|False); give strings'),
+    ({}, np.array([1, 'walking'] * 36, object), None, 'the labels are strings and numbers'),
+    ({}, LABELS, np.array([1, 'ana', 2] * 24, object), 'the groups are strings and numbers'),
+    ({}, LABELS, [None, 'ana', 'ben'] * 24, 'the groups have None'),
+    ({}, LABELS, [np.nan, 1.0, 2.0] * 24, 'the groups have nan'),
+    ({'tta_shifts': 0}, LABELS, None, 'tta_shifts is 0; give 1 or more'),
     ({}, LABELS, SUBJECTS[:5], r'the groups are \[5\]'),
     ({'method': 'lroa'}, LABELS, None, "'lroa'; one of full, scratch"),
     ({'base': '/nowhere'}, LABELS, None, 'no such folder: /nowhere'),

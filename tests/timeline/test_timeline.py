@@ -232,7 +232,11 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
   classes = ('=cmd|1', 'a\x00\x1b[2J<script>\ud800')
   predictions = make_predictions([0] * 9 + [1] * 9, classes=classes)
   reading = _reading([30.0], ['=a.csv'], [0.0])
-  _answers(predictions, reading, mean_bout_s=0.0).save(tmp_path / 'out')
+  answers = _answers(predictions, reading, mean_bout_s=0.0)
+  answers.save(tmp_path / 'out')
+  assert 'a\x00\x1b[2J<script>?' in answers.minutes.index
+  assert 'a\x00\x1b[2J<script>?' in answers.days.columns
+  assert '<script>' not in answers._repr_html_()
   rows = list(csv.reader((tmp_path / 'out' / 'bouts.csv').read_text().splitlines()))
   assert "'=cmd|1" in rows[1]
   root = ElementTree.parse(tmp_path / 'out' / 'timeline.svg').getroot()

@@ -35,7 +35,9 @@ class Columns:
   label: int | None
 
 
-def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, notes: list[str]) -> Columns:
+def choose(
+  table: Table, options: Mapping[str, str | int], sensor: str, timed: bool, notes: list[str]
+) -> Columns:
   """Chooses the columns of a table: `options` maps roles to names of columns; the rest is inferred.
 
   `sensor` is the one that a file holds alone, with axes perhaps called x, y, z only; or ''.
@@ -83,7 +85,7 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
   return Columns(time, in_order, None if label in used | {time} else label)
 
 
-def _find(table: Table, name: str, role: str) -> int:
+def _find(table: Table, name: str | int, role: str) -> int:
   name = str(name)  # columns of a DataFrame may have numbers
   if name in table.names:
     return table.names.index(name)

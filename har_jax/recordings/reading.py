@@ -64,7 +64,7 @@ Source: TypeAlias = 'str | os.PathLike[str] | pd.DataFrame'
 class ReadingOptions(TypedDict, total=False):
   """Parameters of `read` for what it would infer."""
 
-  columns: Mapping[str, str]
+  columns: Mapping[str, str | int]
   acc_unit: str
   gyro_unit: str
   time_unit: str
@@ -76,7 +76,7 @@ def read(
   source: Source,
   *,
   labels: 'Source | None' = None,
-  columns: Mapping[str, str] | None = None,
+  columns: Mapping[str, str | int] | None = None,
   acc_unit: str = 'auto',
   gyro_unit: str = 'auto',
   time_unit: str = 'auto',

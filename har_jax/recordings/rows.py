@@ -18,7 +18,7 @@ from har_jax.recordings.tables import Kind, Table, count_of, encode
 class Options:
   """What the user specifies; empty or None if it is to be inferred."""
 
-  columns: Mapping[str, str]
+  columns: Mapping[str, str | int]
   acc_unit: str
   gyro_unit: str
   time_unit: str

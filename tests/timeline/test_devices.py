@@ -96,11 +96,11 @@ def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_noth
   values = np.concatenate([samples.values, 0.1 * samples.values[:, ::-1]], axis=1)
   first = pd.DataFrame(values, columns=names).assign(time=samples.time_s + 1.78e9)
   second = first.assign(time=first['time'] + 3600, **first[names[:3]] / 9.80665)
-  answers = recognize(first, second=second, not_worn_min=0)
+  answers = recognize(first, second=second, not_worn_min=0.0)
   assert any(note.startswith('Second device: Acceleration is in g') for note in answers.summary['notes'])
   assert answers.notes == answers.summary['notes']
   assert answers.summary['second_device']['windows'] == 0
   assert [entry['file'] for entry in answers.summary['second_device']['frame']] == ['DataFrame']
   assert any('answers no window' in warning for warning in answers.summary['warnings'])
-  together = recognize(first, second=second.assign(time=first['time']), not_worn_min=0)
+  together = recognize(first, second=second.assign(time=first['time']), not_worn_min=0.0)
   assert not any('answers no window' in warning for warning in together.warnings)

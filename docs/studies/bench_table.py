@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def write(name: str, measured: pathlib.Path, commit: str) -> None:
-  """Replaces the table's rows of an experiment by those in the folder, measured at the commit."""
+  """Replaces the table's rows of an experiment and device by those in the folder, measured at the commit."""
   types = {'batch': 'Int64', 'size': 'Int64'}
   table = csv_table.read(TABLE, types)
   bench = storage.read(measured / 'steps.json')
@@ -62,7 +62,7 @@ def write(name: str, measured: pathlib.Path, commit: str) -> None:
     versions=' '.join(f'{name}={bench["versions"][name]}' for name in shown),
     commit=commit,
   )
-  others = table[table['experiment'] != name]
+  others = table[(table['experiment'] != name) | (table['device'] != rows['device'].iloc[0])]
   joined = pd.concat([others, rows]).reindex(columns=table.columns)
   csv_table.write(joined.map(_rounded).astype(types), TABLE)
   storage.write_text(PAGE, markdown.markdown(tables.sections(TABLE)))

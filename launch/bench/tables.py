@@ -91,9 +91,10 @@ def growth(rows: list[Row]) -> list[Row]:
 
 
 def sections(path: Place) -> list[Section]:
-  """bench.csv, a section for each experiment: steps, or how their cost grows along a dimension."""
+  """bench.csv, a section for each experiment and device: steps, or how their cost grows along a dimension."""
   measured = csv_table.read(path, {'batch': 'Int64', 'size': 'Int64'})
-  return [_section(str(name), part) for name, part in measured.groupby('experiment')]
+  parts = measured.groupby(['experiment', 'device'], sort=False)
+  return [_section(str(name), part) for (name, _), part in sorted(parts, key=lambda part: part[0])]
 
 
 def _section(name: str, part: pd.DataFrame) -> Section:

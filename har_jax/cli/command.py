@@ -230,6 +230,9 @@ def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
       raise UserError(f'{word!r} and --{names[i]}={module.FLAGS[names[i]].value}: give one of them')
     module.FLAGS[names[i]].parse(word)
   for flag in map(module.FLAGS.__getitem__, module.FLAGS):
+    # Of a variable that is not set; as a path it would be the folder in which the command runs.
+    if flag.value == '' and (flag.default is None or flag.name == 'out'):
+      raise UserError(f'--{flag.name} is empty: give a value, or leave it out')
     if isinstance(flag.value, str) and flag.value.startswith('~/'):  # a shell leaves --out=~/answers so
       flag.value = os.path.expanduser(flag.value)
 

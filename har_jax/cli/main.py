@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       return main(sys.argv[1:])
   try:
     code = _run(arguments)
-    sys.stdout.flush()
+    print(end='', flush=True)  # there may be no standard output
     return code
   except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,7 +19,7 @@ from har_jax.signal.recording import Samples
 from har_jax.storage import Place
 from har_jax.timeline import rate_check
 from har_jax.timeline.adaptation import Adapted
-from har_jax.timeline.bouts import Clock, find_not_worn, without_gaps
+from har_jax.timeline.bouts import Clock, Rules, find_not_worn, without_gaps
 from har_jax.timeline.picture import QualityPicture
 from har_jax.timeline.predictions import warnings_for
 
@@ -137,6 +137,7 @@ def check(
 
   Raises UserError, with what to do, if the recording or the adapter cannot be read.
   """
+  Rules(not_worn_min=float(not_worn_min))  # raises UserError where it is out of range
   if isinstance(adapter, Adapted):
     adapter = adapter.recognizer
   recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter)

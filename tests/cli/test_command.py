@@ -147,6 +147,8 @@ IN_SAMPLE = (
   ('name', 'words', 'message'),
   [
     ('lodo', '--siez=3', 'siez'),
+    *(('predict', f'day.csv --{flag}=', f'--{flag} is empty: give a value') for flag in ('second', 'out')),
+    ('check', '--recording=', '--recording is empty: give a value'),
     ('lodo', '3', "'3' is not a flag: write --name=value"),
     ('export', 'a b', "'b' is not a flag: write --name=value; by position: adapter"),
     ('export', 'a --adapter=b', "'a' and --adapter=b: give one of them"),
@@ -303,4 +305,11 @@ def test_a_closed_pipe_ends_without_a_traceback():
     text=True,
   )
   os.close(writer)
+  assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_without_a_standard_output_a_command_ends_as_with_one():
+  done = subprocess.run(
+    f'{sys.executable} -m har_jax --version >&-', shell=True, cwd=_ROOT, capture_output=True, text=True
+  )
   assert (done.returncode, done.stderr) == (0, '')

@@ -9,6 +9,7 @@ import worn_device
 from in_process import succeed
 
 import har_jax
+from har_jax.errors import UserError
 
 COLUMNS = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
 SIDES = np.concatenate([np.eye(3), -np.eye(3)]) * 9.80665
@@ -104,3 +105,9 @@ def test_real_exports_are_sound_or_too_short(real_archive, name, words):
   warnings = har_jax.check(real_archive('sensor_logger') / f'sensor_logger_{name}.zip').warnings
   assert len(warnings) == len(words)
   assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+
+
+@pytest.mark.parametrize('minutes', [-1, float('nan'), float('inf')])
+def test_minutes_that_are_none_are_refused_as_recognize_does(minutes):
+  with pytest.raises(UserError, match=f'not_worn_min is {float(minutes)}; give 0 or more'):
+    har_jax.check(_frame(WALK), not_worn_min=minutes)

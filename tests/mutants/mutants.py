@@ -7,7 +7,8 @@ file for each folder of tests, made once; delete it to make it again), each faul
 and table.md. Faults of results.jsonl are not tried again: a stopped run goes on, and a larger sample of a
 seed adds to a smaller one. --again tries the survivors by the tests as they are now, into again.jsonl.
 One warm process forks for each fault, with the package loaded; what imports a faulty file is imported
-again. Tests run without the check of arrays' shapes.
+again. Tests run without the check of arrays' shapes. A test that fails alone, without the fault, counts for
+nothing: it may need another test before it.
 mutmut 3.8 forks, too, but leaves decorated functions and tables of modules as they are.
 """
 
@@ -28,12 +29,13 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import outcomes
 import pytest
 from faults import Fault, faults
 from modules import Modules
+from plugins import Ordered, Recorder
 
 ROOT = pathlib.Path.cwd()
 MEASURED = ('har_jax', 'launch', 'docs/studies')
@@ -77,7 +79,7 @@ class Map:
           whole.sums[file] = ''
     return whole
 
-  def tests(self, fault: Fault) -> list[str]:
+  def tests(self, fault: Fault, unsound: Set[tuple[str, str]] = frozenset()) -> list[str]:
     """The tests that reach the fault's lines, then others of the same files, which may share what they did.
 
     All that reach its file, if its line is in no function, where only the first to import it is known, or if
@@ -96,45 +98,12 @@ class Map:
 
     chosen, total = [], 0.0
     for test in (*sorted(near, key=order), *sorted(others, key=order)):
+      if (fault.path, test) in unsound:
+        continue
       total += self.seconds[test]
       if total <= _MOST_S or not chosen:
         chosen.append(test)
     return chosen
-
-
-class _Recorder:
-  """A plugin of pytest that tells coverage which test runs, and keeps how long the passed ones took."""
-
-  def __init__(self, switch: Callable[[str], None]):
-    self._switch = switch
-    self.seconds: dict[str, float] = {}
-    self.failed: set[str] = set()
-
-  @pytest.hookimpl(wrapper=True)
-  def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-    self._switch(item.nodeid)
-    start = sum(os.times()[:4])
-    result = yield
-    self.seconds[item.nodeid] = sum(os.times()[:4]) - start
-    self._switch('')
-    return result
-
-  def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-    if report.outcome != 'passed':
-      self.failed.add(report.nodeid)
-
-
-class _Ordered:
-  """A plugin of pytest that runs these tests alone, in this order."""
-
-  def __init__(self, tests: Sequence[str]):
-    self._places = {test: place for place, test in enumerate(tests)}
-
-  @pytest.hookimpl(trylast=True)
-  def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-    items[:] = sorted(
-      (item for item in items if item.nodeid in self._places), key=lambda item: self._places[item.nodeid]
-    )
 
 
 def _is_in_function(fault: Fault) -> bool:
@@ -192,12 +161,12 @@ def run_tests(tree: pathlib.Path, arguments: Sequence[str], *plugins: object) ->
   return int(pytest.main([*_OPTIONS, *arguments], plugins=list(plugins)))
 
 
-def try_fault(
-  package: Modules, fault: Fault, tests: Sequence[str], tree: pathlib.Path, limit_s: float
+def try_source(
+  package: Modules, path: str, source: str, tests: Sequence[str], tree: pathlib.Path, limit_s: float
 ) -> int:
-  """Begins to test a fault in a copy of the tree. The number of the process."""
-  source = fault.put_into((ROOT / fault.path).read_text())
-  (tree / fault.path).write_text(source)  # for child processes, which write no compiled files
+  """Begins to test a copy of the tree in which a file has this source. The number of the process."""
+  (tree / path).write_text(source)  # for child processes, which write no compiled files
+  _failed(tree).unlink(missing_ok=True)
   files = dict.fromkeys(test.partition('::')[0] for test in tests)
   if missing := [file for file in files if not (tree / file).exists()]:
     raise RuntimeError(f'no file {missing[0]}; delete the maps, which are of other tests')
@@ -205,11 +174,22 @@ def try_fault(
   def run() -> int:
     import resource
 
-    package.put_in(fault.path, source)
+    package.put_in(path, source)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), resource.RLIM_INFINITY))
-    return run_tests(tree, ['-x', *files], _Ordered(tests))
+    return run_tests(tree, ['-x', *files], Ordered(tests, _failed(tree)))
 
   return in_fork(run, tree.with_suffix('.log'))
+
+
+def _failed(tree: pathlib.Path) -> pathlib.Path:
+  """Holds the name of the test that failed in this copy of the tree."""
+  return tree.with_suffix('.failed')
+
+
+def fails_alone(package: Modules, path: str, test: str, tree: pathlib.Path, limit_s: float) -> bool:
+  """Whether the test fails without a fault, if it runs alone and the file is imported again."""
+  process = try_source(package, path, (ROOT / path).read_text(), [test], tree, limit_s)
+  return os.waitpid(process, 0)[1] != 0
 
 
 def make_map(package: Modules, folder: str, out: pathlib.Path, options: Sequence[str]) -> pathlib.Path:
@@ -228,7 +208,7 @@ def make_map(package: Modules, folder: str, out: pathlib.Path, options: Sequence
     folders = [str(tree / name) for name in MEASURED if (tree / name).is_dir()]
     measured = coverage.Coverage(data_file=None, source=folders, config_file=False)
     measured.start()
-    recorder = _Recorder(measured.switch_context)
+    recorder = Recorder(measured.switch_context)
     run_tests(tree, [folder, *options], recorder)
     measured.stop()
     data = measured.get_data()
@@ -271,16 +251,19 @@ def try_all(package: Modules, planned: Sequence[Fault], tests: Map, results: pat
   waiting, running = list(reversed(planned)), dict[int, tuple[Fault, pathlib.Path, float]]()
   free = [copy_tree(results.parent / f'tree{number}') for number in range(jobs)]
   harmless = outcomes.equivalents()
+  alone = dict[tuple[str, str], bool]()  # path and test → whether the test fails without a fault
   while waiting or running:
     if waiting and free:
       fault = waiting.pop()
       is_harmless = any(outcomes.names(entry, fault) for entry in harmless)
-      chosen = [] if is_harmless else tests.tests(fault)
+      chosen = [] if is_harmless else tests.tests(fault, {pair for pair, fails in alone.items() if fails})
       if not chosen:
         outcomes.write(results, fault, outcomes.EQUIVALENT if is_harmless else outcomes.UNREACHED)
         continue
       tree, limit_s = free.pop(), _START_S + _FACTOR * sum(tests.seconds[test] for test in chosen)
-      running[try_fault(package, fault, chosen, tree, limit_s)] = fault, tree, time.monotonic() + _WAIT_S
+      source = fault.put_into((ROOT / fault.path).read_text())
+      process = try_source(package, fault.path, source, chosen, tree, limit_s)
+      running[process] = fault, tree, time.monotonic() + _WAIT_S
       continue
     time.sleep(0.05)
     for number, (fault, tree, end) in list(running.items()):
@@ -293,10 +276,18 @@ def try_all(package: Modules, planned: Sequence[Fault], tests: Map, results: pat
       code = os.waitstatus_to_exitcode(status) if done else -signal.SIGXCPU
       if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise RuntimeError(f'{tree}.log: no test ran; delete the maps, which are of other tests')
+      del running[number]
+      if code > 0 and _failed(tree).exists():
+        pair = fault.path, _failed(tree).read_text()
+        if pair not in alone:
+          alone[pair] = fails_alone(package, *pair, tree, _START_S + _FACTOR * tests.seconds[pair[1]])
+        if alone[pair]:
+          waiting.append(fault)
+          free.append(tree)
+          continue
       outcome = outcomes.KILLED if code else outcomes.SURVIVED
       outcomes.write(results, fault, outcomes.SLOW if code == -signal.SIGXCPU else outcome)
       shutil.copy2(ROOT / fault.path, tree / fault.path)
-      del running[number]
       free.append(tree)
 
 

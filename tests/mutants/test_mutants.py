@@ -110,7 +110,9 @@ def test_a_run_lists_what_no_test_sees_and_goes_on_where_it_was_stopped(tmp_path
     'har_jax/__init__.py': '',
     'har_jax/signs.py': 'def is_large(value):\n  return value > 2 + 1\n\n\ndef unused():\n  return 1\n',
     'tests/test_signs.py': 'from har_jax.signs import is_large\n\n\ndef test_large():\n  assert is_large(9)\n'
-    '  assert not is_large(2)\n\n\ndef test_broken():\n  assert False\n',  # which is left out
+    '  assert not is_large(2)\n\n\ndef test_broken():\n  assert False\n'  # which is left out
+    # So this one fails whenever a fault is tried, and says nothing of it.
+    '\n\ndef test_with_others(request):\n  assert len(request.session.items) > 2 and is_large(9)\n',
     'pyproject.toml': '[tool.pytest.ini_options]\n',
   }
   for name, text in files.items():

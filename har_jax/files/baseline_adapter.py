@@ -18,12 +18,12 @@ from har_jax.baselines import BASELINES, Baseline
 from har_jax.baselines.installed import MAX_WINDOWS, evenly_spaced
 from har_jax.errors import UserError, shorten
 from har_jax.files.safetensors_io import MAKE_AGAIN
+from har_jax.signal.recording import LARGEST
 from har_jax.variables import Variables
 
 _WINDOWS, _LABELS = 'baseline/windows', 'baseline/labels'
 # Windows times classes: a forest of windows that are all unlike each other takes 13 kB for each.
 _MOST = 100_000
-_LARGEST = 1e9  # m/s² or rad/s: sums of squares are finite in float32
 # Trees may agree that a class is impossible, which the logarithm lacks. Less than the vote of one tree.
 _LEAST_PROBABILITY = 1e-4
 
@@ -68,8 +68,8 @@ def _check(card: records.Adapter, leaves: Variables) -> None:
       f'{count} windows of {classes} classes are too many for {card.method}: it takes {MAX_WINDOWS} windows, '
       f'and windows times classes up to {_MOST}; adapt with the method linear, or to fewer classes'
     )
-  if not (np.abs(leaves[_WINDOWS]) <= _LARGEST).all():
-    raise UserError(f'the windows of {card.method} have a NaN, or values beyond {_LARGEST:g}; {MAKE_AGAIN}')
+  if not (np.abs(leaves[_WINDOWS]) <= LARGEST).all():
+    raise UserError(f'the windows of {card.method} have a NaN, or values beyond {LARGEST:g}; {MAKE_AGAIN}')
   if np.unique(leaves[_LABELS]).tolist() != list(range(classes)):
     raise UserError(f'the labels of {card.method} are not of its {classes} classes; {MAKE_AGAIN}')
   if card.class_means is not None:

@@ -122,7 +122,9 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
     raise UserError(f'unknown method {name!r}; one of {", ".join(names)}')
   limits = [limit for limit in LIMITS if getattr(parameters, limit) is not None]
   if name != AUTO and limits:
-    raise UserError(f'{", ".join(limits)} choose the method, and method is {name!r}; give method={AUTO!r}')
+    raise UserError(
+      f'method={name} has no limits, and {limits[0]} is given: give method={AUTO}, which chooses within it'
+    )
   base = parameters.load_base()
   if not 0 <= parameters.validation_fraction < 1:
     raise UserError(f'validation_fraction is {parameters.validation_fraction!r}; give a number in [0, 1)')

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 
 from har_jax import config
 from har_jax.errors import UserError
-
-_HUGE = 1e6  # beyond it no sensor measures, in whatever unit, and squares soon exceed a float32
+from har_jax.signal.recording import LARGEST
 
 
 class ArrayError(UserError, ValueError):
@@ -37,9 +36,9 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
     raise ArrayError(f'the windows are {array.dtype.name}, not real numbers; {expected}')
   with np.errstate(over='ignore'):  # 1e39 is infinite in float32
     array = array.astype(np.float32)
-  if bad := int((~(np.abs(array) <= _HUGE)).any(axis=(1, 2)).sum()):
+  if bad := int((~(np.abs(array) <= LARGEST)).any(axis=(1, 2)).sum()):
     raise ArrayError(
-      f'{bad} of {len(array)} windows have a value that is NaN or beyond {_HUGE:g}; leave these windows out'
+      f'{bad} of {len(array)} windows have a value that is NaN or beyond {LARGEST:g}; leave these windows out'
     )
   return array
 

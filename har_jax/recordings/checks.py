@@ -299,8 +299,8 @@ def _length(reading: Reading, windowing: Windowing) -> Iterator[str]:
   lengths_s = [length_s(recording.acc) for recording in reading.recordings]
   if sum(lengths_s) < (few_s := _few_windows_s(windowing)):
     yield (
-      f'All recordings together last {sum(lengths_s):.1f} s: that is under {_FEW_WINDOWS} windows '
-      f'({few_s:.1f} s); record for longer.'
+      f'{"All recordings together last" if len(lengths_s) > 1 else "The recording lasts"} '
+      f'{sum(lengths_s):.1f} s: that is under {_FEW_WINDOWS} windows ({few_s:.1f} s); record for longer.'
     )
   if short := sum(seconds < windowing.seconds for seconds in lengths_s):
     window_s = f'{windowing.seconds:g} s'

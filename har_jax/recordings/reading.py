@@ -121,6 +121,7 @@ def read(
   reading = Reading([], [], warnings, '', True)
   without_gyro = []
   files_by_note: dict[str, list[str]] = collections.defaultdict(list)
+  files_by_warning: dict[str, list[str]] = collections.defaultdict(list)
   for export in exports:
     name = '' if several else f'{export.name}: '
     findings = Findings([f'{name}read as {export.app}.', *export.notes], [*export.warnings])
@@ -154,26 +155,28 @@ def read(
       without_gyro.append(export.name)
     start = reading.start or track.clock.start
     reading = dataclasses.replace(reading, start=start, time_zone=reading.time_zone or zone)
-    prefix = f'{export.name}: ' if several else ''
     # Both sensors may give the same sentence.
     for note in dict.fromkeys(findings.notes):
       files_by_note[note].append(export.name)
-    reading.warnings.extend(prefix + warning for warning in dict.fromkeys(findings.warnings))
+    for warning in dict.fromkeys(findings.warnings):
+      files_by_warning[warning].append(export.name)
+  count = len(set(reading.files))
+  reading.warnings.extend(with_files(files_by_warning, count) if several else files_by_warning)
   if not reading.recordings:
     raise UserError(f'{source} holds no recording. {reading.warnings[0]}')
   if shared is not None and not any(recording.spans for recording in reading.recordings):
     raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
-  if 0 < len(without_gyro) < len(set(reading.files)):
+  if 0 < len(without_gyro) < count:
     listed = shorten(', '.join(without_gyro))
     reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
   reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
-  reading.notes.extend(_with_files(files_by_note, len(set(reading.files))) if several else files_by_note)
+  reading.notes.extend(with_files(files_by_note, count) if several else files_by_note)
   by_activity: dict[str, float] = collections.defaultdict(float)
   for span in (span for recording in reading.recordings for span in recording.spans):
     by_activity[span.activity] += span.stop_s - span.start_s
   labels_s = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
-  count = f'{len(reading.recordings)} recording{"s" * (len(reading.recordings) > 1)}'
-  reading.notes.append(f'{count}, {reading.seconds:.1f} s in total; labels: {shorten(labels_s) or "none"}.')
+  number = f'{len(reading.recordings)} recording{"s" * (len(reading.recordings) > 1)}'
+  reading.notes.append(f'{number}, {reading.seconds:.1f} s in total; labels: {shorten(labels_s) or "none"}.')
   # A name of a file or a value in it may hold marks of direction.
   notes, warnings = (
     [shorten(text, _SENTENCE) for text in texts] for texts in (reading.notes, reading.warnings)
@@ -184,7 +187,7 @@ def read(
   )
 
 
-def _with_files(files_by_note: Mapping[str, Sequence[str]], count: int) -> Iterator[str]:
+def with_files(files_by_note: Mapping[str, Sequence[str]], count: int) -> Iterator[str]:
   """Sentences after the names of the files that they are about, or after the number of all files."""
   for note, names in files_by_note.items():
     yield f'{f"All {count} files" if len(names) == count > 1 else shorten(", ".join(names))}: {note}'

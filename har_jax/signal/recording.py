@@ -30,6 +30,7 @@ OTHER = (
 ACTIVITIES = LOCOMOTION + OTHER
 
 STANDARD_GRAVITY_M_S2 = 9.80665
+LARGEST = 1e6  # beyond it no sensor measures, in whatever unit, and squares soon exceed a float32
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from har_jax import files, recordings
 from har_jax.datasets import splits
 from har_jax.errors import UserError
-from har_jax.recognizer import comparison
+from har_jax.recognizer import comparison, parameters
 from har_jax.recognizer.calibration import Calibration, calibrate
 from har_jax.recognizer.comparison import Comparison
 from har_jax.recognizer.parameters import Base, TrainingChanges
@@ -129,10 +129,17 @@ def adapt(
   read_options: Any = {
     name: value for name, value in options.items() if name in ReadingOptions.__annotations__
   }
-  parameters: Any = {name: value for name, value in options.items() if name not in read_options}
+  changed: Any = {name: value for name, value in options.items() if name not in read_options}
   pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)
   if pretrained.base is None:
     raise UserError(f'{base} was trained from scratch and has no base: give another folder')
+  recognizer = Recognizer(
+    pretrained.base,
+    validation_fraction=validation_fraction,
+    verbose=progress,
+    **({'alpha': 2.0 * changed.get('rank', Recognizer.rank)} | changed),
+  )
+  parameters.check(recognizer)  # a long recording takes minutes to read
   findings = Findings(tell=tell)
   reading, _ = rate_check.read(pretrained, recording, frame, findings, labels=labels, **read_options)
   findings.warn(*reading.warnings, *recordings.check(reading, pretrained.windowing))
@@ -152,12 +159,7 @@ def adapt(
   held_out = held_out[~overlapping]
   unlabeled = recordings.unlabeled_windows(reading, pretrained.windowing) if use_unlabeled else []
   start_s = time.monotonic()
-  recognizer = Recognizer(
-    pretrained.base,
-    validation_fraction=validation_fraction,
-    verbose=progress,
-    **({'alpha': 2.0 * parameters.get('rank', Recognizer.rank)} | parameters),
-  ).fit(
+  recognizer.fit(
     signals,
     activities,
     held_out=held_out,

@@ -3,6 +3,7 @@
 w windows, n samples.
 """
 
+import collections
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, Source, to_windows
 from har_jax.recordings.infer import Findings
+from har_jax.recordings.reading import with_files
 from har_jax.signal import pace, segments
 from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.summary import SignalSummary
@@ -60,18 +62,22 @@ def check(
   }
   is_apart = len(signals) > 1 and min(map(len, signals.values())) >= frame_check.FEWEST_WINDOWS
   findings: dict[str, frame_check.Finding] = {}
-  notes, doubts = list(reading.notes), list(reading.warnings)
+  files_by_note, files_by_doubt = (collections.defaultdict[str, list[str]](list) for _ in range(2))
   for name, windows in (signals if is_apart else {'': np.concatenate(list(signals.values()))}).items():
-    prefix = f'{name}: ' if is_apart else ''
     try:
       finding = frame_check.check(expected, windows, frame, windowing.rate_hz)
     except UserError as error:
-      raise UserError(f'{prefix}{error}') from error
+      raise UserError(f'{name}: {error}' if is_apart else str(error)) from error
     findings |= {name: finding} if is_apart else dict.fromkeys(signals, finding)
     if reading.has_sure_signs:  # the app's word is better than what gravity shows
       finding.notes = [note for note in finding.notes if note != frame_check.IS_UNDECIDED]
-    notes += [prefix + note for note in finding.notes]
-    doubts += [prefix + warning for warning in finding.warnings]
+    for by_sentence, sentences in ((files_by_note, finding.notes), (files_by_doubt, finding.warnings)):
+      for sentence in sentences:
+        by_sentence[sentence].append(name)
+  notes, doubts = (
+    [*said, *(with_files(by_sentence, len(signals)) if is_apart else by_sentence)]
+    for said, by_sentence in ((reading.notes, files_by_note), (reading.warnings, files_by_doubt))
+  )
   if is_apart:
     doubts += _warn_of_opposite({name: findings[name](windows) for name, windows in signals.items()})
   corrected = [

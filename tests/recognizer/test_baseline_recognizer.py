@@ -123,7 +123,9 @@ def test_what_needs_a_network_is_refused_with_what_to_do(grown, recording, tmp_p
     stream.correct('lying')
   with pytest.raises(UserError, match=refused):
     stream.to_recognizer()
-  with pytest.raises(UserError, match="max_minutes choose the method, and method is 'forest'"):
+  with pytest.raises(
+    UserError, match='method=forest has no limits, and max_minutes is given: give method=auto'
+  ):
     grown.adapt(SIGNALS, LABELS, max_minutes=1)
 
 
@@ -156,3 +158,8 @@ def test_other_versions_are_a_warning_of_the_recording(grown, recording):
   )
   assert 'adapt again' in sentence
   assert not any('scikit-learn' in sentence for sentence in har_jax.recognize(recording, grown).warnings)
+
+
+def test_a_parameter_is_checked_before_the_recording_is_read(base, tmp_path):
+  with pytest.raises(UserError, match=r"unknown method 'forrest'; one of full, .*, forest, rocket, auto"):
+    har_jax.adapt(tmp_path / 'nowhere.csv', base=base, method='forrest')

@@ -134,7 +134,7 @@ def test_limits_are_positive_numbers(value):
 
 def test_limits_need_the_automatic_method_which_has_them_all(base, monkeypatch):
   with pytest.raises(
-    UserError, match="max_minutes choose the method, and method is 'lora'; give method='auto'"
+    UserError, match='method=lora has no limits, and max_minutes is given: give method=auto'
   ):
     Recognizer(base, method='lora', max_minutes=1).fit(SIGNALS, LABELS)
 

@@ -1,5 +1,6 @@
 """A recording in another frame or unit than in training is corrected, warned of or refused."""
 
+import copy
 import dataclasses
 import warnings
 
@@ -170,6 +171,15 @@ def test_where_the_app_says_its_signs_nothing_is_said_to_be_unknown(monkeypatch)
   for is_sure in (False, True):
     reading = dataclasses.replace(worn_device.reading(day=SIGNALS), has_sure_signs=is_sure)
     assert rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)[0].notes == notes[: 2 - is_sure]
+
+
+def test_what_is_so_in_all_files_is_said_once(monkeypatch):
+  finding = frame_check.Finding(notes=['one'], warnings=['doubt'])
+  monkeypatch.setattr(frame_check, 'check', lambda *_: copy.deepcopy(finding))
+  checked, _ = rate_check.check(
+    None, worn_device.reading(ana=SIGNALS, ben=SIGNALS), 'auto', DEFAULT_WINDOWING
+  )
+  assert (checked.notes, checked.warnings[0]) == (['All 2 files: one'], 'All 2 files: doubt')
 
 
 def test_a_card_without_a_summary_still_checks_units_and_gravity():

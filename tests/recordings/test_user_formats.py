@@ -288,6 +288,14 @@ def test_recordings_of_several_people_are_told_apart_or_named(tmp_path, tree, fi
   user_files.expect(reading, files=files, warnings=[warning])
 
 
+def test_a_doubt_about_all_files_is_said_once(tmp_path):
+  linear = FRAME.assign(**{axis: FRAME[axis] - FRAME[axis].mean() for axis in ACC})
+  for name in ('ana.csv', 'ben.csv'):
+    _write(tmp_path, name, linear)
+  (doubt,) = (sentence for sentence in recordings.read(tmp_path).warnings if 'lack gravity' in sentence)
+  assert doubt.startswith('All 2 files: Acceleration seems to lack gravity')
+
+
 def test_files_in_folders_next_to_a_recording_are_named(tmp_path):
   _write(tmp_path, 'day.csv')
   _write(tmp_path / 'answers', 'windows.csv')

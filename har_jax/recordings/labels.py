@@ -88,7 +88,11 @@ def read_labels(table: Table) -> Labels:
   for row, activity in enumerate(cells['activity']):
     if empty[row]:
       continue
-    if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not printable(activity):
+    if (
+      not np.isfinite([start[row], stop[row]]).all()
+      or not isinstance(activity, str)
+      or not printable(activity)
+    ):
       raise UserError(
         f'{path}: row {row + 1} lacks its start, its end or its activity: add it or delete the row'
       )
@@ -311,6 +315,8 @@ def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]
       separate[-1] = Span(last.start_s, max(last.stop_s, span.stop_s), last.activity)
     elif min(last.stop_s, span.stop_s) - span.start_s <= _OVERLAP_S and span.start_s > last.start_s:
       separate[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
+      if last.stop_s > span.stop_s:  # a moment within a longer activity, which goes on
+        separate.append(Span(span.stop_s, last.stop_s, last.activity))
     else:
       raise UserError(
         f'{path}: {shorten(last.activity)} ({last.start_s:.1f} to {last.stop_s:.1f} s) and '

@@ -25,6 +25,7 @@ _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
 _SHORT_S = 2.56  # of labels: too short to hold a window of the bundled base
 _FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
 _HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'min'  # 12:30, elsewhere minutes and seconds
+_OWN = {'start_s', 'end_s'}  # as bouts.csv and suggestions.csv have them: from the first sample
 _MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
 
 
@@ -39,6 +40,7 @@ class Labels:
   unit: str  # of numbers, if the name says it; of times of day 'min' if all may be hours and minutes
   activity: tuple[str, ...]
   recording: tuple[str, ...] | None
+  is_from_start: bool = False  # times count from the recording's first sample
 
   def select(self, names: set[str]) -> 'Labels':
     """Selects the labels of one recording, by any of its names; all if none is named."""
@@ -110,7 +112,8 @@ def read_labels(table: Table) -> Labels:
     _HOURS.fullmatch(str(cells[name][row])) for name in ('start', 'end') for row in rows
   ):
     unit = _MINUTES
-  return Labels(path, start[rows], stop[rows], kind, unit, activities, recording)
+  is_own = {table.names[indices[name]] for name in ('start', 'end')} == _OWN
+  return Labels(path, start[rows], stop[rows], kind, unit, activities, recording, is_own)
 
 
 def place_labels(
@@ -257,6 +260,8 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
     from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
   if several:
     from_start = []
+  elif labels.is_from_start:
+    on_clock = []
   for how, scale, zero_s, is_certain in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
     unit = how.partition(' ')[0]
     yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, is_certain, unit)

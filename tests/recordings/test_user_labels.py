@@ -19,6 +19,7 @@ TIME_S = np.arange(3000) / 50
 WORDS = [word for _, _, word in SPANS]
 NINE = 1_780_045_200  # 2026-05-29T09:00:00Z
 HALF_HOUR = np.arange(0, 1800, 0.2)
+OWN_HEADER = 'start_s,end_s,activity'
 HEADER = 'start,end,activity'
 
 
@@ -138,6 +139,8 @@ READ = [
       'WALK_THE_DOG: read as Walk the dog, which differs in its spelling only.'),
   row('over the ends and a gap', WITH_A_GAP_S, labels([-5.0, 15.0, 60.0], [5.0, 40.0, 99.0], ['a', 'b', 'c']),
       [(0, 5, 'a'), (15, 20, 'b'), (0, 10, 'b'), (30, 40, 'c')], '2 of 3 labels'),
+  row('a table of bouts', TIME_S + 3, labels([4.0, 9.0], [9.0, 14.0], ['sit', 'run'], OWN_HEADER),
+      [(4, 9, 'sit'), (9, 14, 'run')]),
   row('a moment within an activity', TIME_S, labels([1.0, 5.0], [9.0, 5.4], ['sit', 'run']),
       [(1, 5, 'sit'), (5, 5.4, 'run'), (5.4, 9, 'sit')]),
   row('a short overlap', TIME_S, labels([1.0, 9.8, 15.0], [10.0, 16.0, 20.0], ['sit', 'run', 'run']),

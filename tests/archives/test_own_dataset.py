@@ -9,6 +9,7 @@ import pytest
 from in_process import run_in_process, succeed
 
 from har_jax.archives import own_dataset
+from har_jax.archives.source import Source
 from har_jax.config import Protocol
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
@@ -54,6 +55,17 @@ def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path):
   assert len(windows.signals) == 8 * 6  # 10 s hold six windows of 2.56 s, each half over the next
 
 
+@pytest.mark.parametrize(('unit', 'rad_s'), [('rad/s', 1.0), ('deg/s', np.pi / 180)])
+def test_units_and_title_are_those_of_the_file(dataset, unit, rad_s):
+  dataset.write_text(f'title = "Office, 2026"\n{_TOML}gyro = "{unit}"')
+  archive = own_dataset.load(dataset)
+  assert (archive.name, archive.title) == ('office', 'Office, 2026')
+  read = list(archive.read(Source(dataset.parent), 'wrist', collections.Counter()))
+  assert len(read) == 4
+  for recording in read:
+    np.testing.assert_allclose(recording.gyro.values[1:3, 2], np.array([0.2, 0.1]) * rad_s, rtol=1e-5)
+
+
 def test_it_is_a_target_of_the_protocol(dataset, tmp_path):
   succeed('prepare', dataset, f'--out={tmp_path}/windows')
   fold = Fold(Datasets.open(tmp_path / 'windows'), 'office', (), Protocol(classes='all'), 0).target_windows()
@@ -94,7 +106,5 @@ def test_recordings_without_a_gyroscope_are_counted(dataset):
   )
   dropped: collections.Counter = collections.Counter()
   archive = own_dataset.load(dataset)
-  from har_jax.archives.source import Source
-
   assert len(list(archive.read(Source(dataset.parent), 'wrist', dropped))) == 4
   assert dropped == {'recordings without a gyroscope: its samples are zeros': 1}

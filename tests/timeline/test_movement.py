@@ -112,3 +112,9 @@ def test_a_change_of_clocks_adds_no_hour_and_takes_none(start):
   lying_min = 60 * (hours - wall_h) - 60.5
   assert days[0]['minutes']['lying'] == pytest.approx(lying_min, abs=0.01)
   assert sum(day['minutes']['lying'] for day in days) == pytest.approx(100_000 / 60, abs=0.02)
+
+
+def test_a_day_without_movement_has_its_hours_and_no_sentence():
+  measured = _measure(_bouts((86_000, 'lying')), '2026-05-28T00:00:00', ('a',))
+  assert [day['worn_hours'] for day in measured.days] == [23.89]
+  assert movement.sentences(measured.summary) == []

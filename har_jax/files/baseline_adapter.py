@@ -44,12 +44,14 @@ def versions(method: str) -> dict[str, str]:
 
 def version_doubts(card: records.Adapter) -> list[str]:
   """A sentence if the baseline was first fitted with other versions than those installed."""
-  if card.method not in BASELINES or (here := versions(card.method)) == card.fitted_with:
+  here = versions(card.method) if card.method in BASELINES else {}
+  others = {name: card.fitted_with.get(name, 'unknown') for name in here}
+  changes = ', '.join(f'{name} {old}, now {here[name]}' for name, old in others.items() if old != here[name])
+  if not changes:
     return []
-  then, now = (', '.join(map(' '.join, sorted(pairs.items()))) for pairs in (card.fitted_with, here))
   return [
-    f'The baseline {card.method} was first fitted with {shorten(then)}, and now with {now}: its answers may '
-    'differ a little. Install those versions, or adapt again.'
+    f'The baseline {card.method} was first fitted with other versions ({shorten(changes)}): its answers may '
+    'differ a little. Install those, or adapt again.'
   ]
 
 

@@ -75,6 +75,7 @@ def test_colors_are_an_activitys_own_and_minutes_those_of_the_summary():
     (('stairs', 'stairs'), {'stairs'}, 4),  # one class
     (('upstairs', 'downstairs'), {'downstairs', 'upstairs'}, 4),  # stairs are up if likelier than down
     (('treppab', 'treppauf'), {'downstairs', 'upstairs'}, 0),
+    (('bajar escaleras', 'Treppe rauf'), {'downstairs', 'upstairs'}, 0),
     (('upstairs', 'stairs'), {'stairs'}, 4),  # labels of both levels
   ],
 )

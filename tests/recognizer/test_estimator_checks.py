@@ -58,5 +58,6 @@ def test_it_passes_scikit_learns_checks_but_those_that_do_not_apply(base, method
     _OfRows(base, method=method, max_steps=2, validation_fraction=0), on_fail=None, on_skip=None
   )
   others = {result['check_name']: result['exception'] for result in results if result['status'] != 'passed'}
-  assert others.keys() == _NOT_APPLICABLE.keys(), others
-  assert len({result['check_name'] for result in results}) > 45
+  names = {result['check_name'] for result in results}  # scikit-learn adds checks with its versions
+  assert others.keys() == _NOT_APPLICABLE.keys() & names, others
+  assert len(names) > 45

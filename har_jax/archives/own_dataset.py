@@ -60,7 +60,9 @@ def load(path: str | pathlib.Path) -> Archive:
 def _entries(path: pathlib.Path) -> dict[str, Any]:
   try:
     entries = tomllib.loads(path.read_text(encoding='utf-8'))
-  except (OSError, ValueError, RecursionError) as error:  # TOML's and Unicode's errors are ValueErrors
+  except OSError as error:
+    raise UserError(f'{path}: {error.strerror}; give the dataset.toml of a folder of recordings') from error
+  except (ValueError, RecursionError) as error:  # TOML's and Unicode's errors are ValueErrors
     raise UserError(f'{path} cannot be read as TOML: {shorten(error)}') from error
   for key, value in entries.items():
     if key not in _KEYS:

@@ -159,6 +159,9 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
 
       storage.check_writable(storage.place(module.FLAGS.out))
     _main(module)
+  except flags.UnrecognizedFlagError as error:
+    name = module.__name__.rpartition('.')[2]
+    return _fail(f'error: {error}; har-jax {name} --helpfull lists all flags', 1)
   except (flags.Error, UserError) as error:
     is_of_recording = 'frame' in module.FLAGS
     return _fail(f'error: {with_dashes(str(error)) if is_of_recording else error}', 1)

@@ -110,6 +110,8 @@ class Datasets:
   def open(cls, folder: pathlib.Path) -> 'Datasets':
     """Finds the datasets, and reads nothing yet. Raises UserError where there is none."""
     names = sorted(path.parent.name for path in folder.glob('[!.]*/meta.json'))
+    if (folder / 'meta.json').exists():
+      raise UserError(f'{folder} is one dataset: give {folder.parent}, and {folder.name} by its name')
     if not names:
       raise UserError(f'no windows under {folder}; har-jax prepare --out={folder} makes them')
     return cls(folder, tuple(names))

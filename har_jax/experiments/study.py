@@ -37,7 +37,8 @@ class Study:
         raise UserError(f'seed {seed} is out of range; give integers in [0, 2³²)')
     for target in self.targets:
       if excluded := self.datasets.sharing_people(target).intersection(self.sources):
-        raise UserError(f'sources {", ".join(sorted(excluded))} are the target {target} or its recordings')
+        names = ', '.join(sorted(excluded))
+        raise UserError(f'sources {names} are the target {target} or its recordings: leave them out')
       if not self.sources_of(target):
         raise UserError(
           f'no sources to pretrain on for {target}: {self.datasets.folder} holds no other dataset'

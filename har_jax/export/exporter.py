@@ -129,8 +129,10 @@ def load(folder: str | Place) -> Export:
 
 def check_installed(name: str) -> None:
   """Raises UserError if a package or a page that the format needs is missing."""
-  if missing := [package for package in FORMATS[name].needs if runtime.version(package) is None]:
+  needs = FORMATS[name].needs
+  if missing := [package for package in needs if runtime.version(package) is None]:
+    extra = next(other for other in FORMATS if FORMATS[other].needs == needs)  # a page has an ONNX model
     raise UserError(
-      f"{name} needs {', '.join(missing)}: pip install 'har_jax[export-{name}]', or run make export-env"
+      f"{name} needs {', '.join(missing)}: pip install 'har_jax[export-{extra}]', or run make export-env"
     )
   FORMATS[name].extra_files({})

@@ -306,7 +306,7 @@ def zone(name: str) -> datetime.tzinfo:
   try:
     return zoneinfo.ZoneInfo(name.strip())
   except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-    names = sorted(zoneinfo.available_timezones())
+    names = sorted(zone for zone in zoneinfo.available_timezones() if '/' in zone)
     near = difflib.get_close_matches(name, names, 1, 0.5) or ['Europe/Berlin']
     raise UserError(
       f'time_zone is {shorten(repr(name))}; give a name such as {near[0]}, or an offset such as UTC+02:00'

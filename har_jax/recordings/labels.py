@@ -191,7 +191,10 @@ def _find_columns(table: Table) -> dict[str, int]:
         indices[role] = index
         break
   if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:
-    raise UserError(f'{table.path} lacks {", ".join(missing)}; its columns are {table.listed()}')
+    raise UserError(
+      f'{table.path} lacks {", ".join(missing)}; its columns are {table.listed()}: give a table with start, '
+      'end and activity'
+    )
   return indices
 
 

@@ -93,6 +93,11 @@ def test_a_mistake_in_the_file_is_an_error(dataset, old, new, message):
     own_dataset.load(dataset)
 
 
+def test_a_file_that_is_missing_is_said_to_be(tmp_path):
+  with pytest.raises(UserError, match=r'dataset.toml: No such file or directory; give the dataset.toml of'):
+    own_dataset.load(tmp_path / 'dataset.toml')
+
+
 def test_a_dataset_without_folders_is_an_error(tmp_path):
   (tmp_path / 'dataset.toml').write_text(_TOML)
   code, _, err = run_in_process('prepare', f'{tmp_path}/dataset.toml', f'--out={tmp_path}/windows')

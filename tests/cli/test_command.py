@@ -146,7 +146,7 @@ IN_SAMPLE = (
 @pytest.mark.parametrize(
   ('name', 'words', 'message'),
   [
-    ('lodo', '--siez=3', 'siez'),
+    ('lodo', '--siez=3', "'siez'; har-jax lodo --helpfull lists all flags"),
     *(('predict', f'day.csv --{flag}=', f'--{flag} is empty: give a value') for flag in ('second', 'out')),
     ('check', '--recording=', '--recording is empty: give a value'),
     ('lodo', '3', "'3' is not a flag: write --name=value"),

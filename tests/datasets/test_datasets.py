@@ -110,4 +110,8 @@ def test_a_dataset_that_is_missing_is_named_with_the_others(folder):
   with pytest.raises(UserError, match=r"no windows of 'tarhet' under .*; there are other, target"):
     Datasets.open(folder)['tarhet']
   with pytest.raises(UserError, match=r'no windows under .*; har-jax prepare'):
+    Datasets.open(folder / 'nowhere')
+  with pytest.raises(
+    UserError, match=rf'{folder}/target is one dataset: give {folder}, and target by its name'
+  ):
     Datasets.open(folder / 'target')

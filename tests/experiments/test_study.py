@@ -21,8 +21,11 @@ from har_jax.experiments.stages import run_stages, stages_of
     ({'targets': ('alfa',)}, r"no windows of 'alfa' under .*; there are alpha, beta, gamma"),
     ({'sources': ('beta', 'delta')}, r"no windows of 'delta'"),
     ({'methods': ('lroa',)}, "unknown method 'lroa'; one of full, scratch, probe"),
-    ({'sources': ('alpha', 'beta')}, 'alpha are the target alpha'),
-    ({'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')}, 'alpha are the target alpha'),
+    ({'sources': ('alpha', 'beta')}, 'alpha are the target alpha or its recordings: leave them out'),
+    (
+      {'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')},
+      'alpha are the target alpha or its recordings: leave them out',
+    ),
     ({'seeds': (0, -1)}, 'seed -1'),
     ({'batch_runs': 0}, 'lodo_batch_runs is 0'),
     ({'shard': (2, 2)}, 'shard 2 of 2: the number must be in '),

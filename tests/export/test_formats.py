@@ -258,5 +258,7 @@ def test_unknown_formats_and_missing_packages_are_errors(recognizer, monkeypatch
     raise importlib.metadata.PackageNotFoundError(package)
 
   monkeypatch.setattr(importlib.metadata, 'version', version)
-  with pytest.raises(UserError, match=r"onnx needs onnx, onnxruntime: pip install 'har_jax\[export-onnx\]'"):
-    export.make(recognizer, 'onnx')
+  for name in ('onnx', 'web'):
+    message = rf"{name} needs onnx, onnxruntime: pip install 'har_jax\[export-onnx\]'"
+    with pytest.raises(UserError, match=message):
+      export.make(recognizer, name)

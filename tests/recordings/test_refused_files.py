@@ -190,6 +190,7 @@ def test_a_bad_file_is_refused_in_a_short_sentence(tmp_path, content, message):
     ({'rate_hz': 0.0}, 'rate_hz is 0.0; it must lie in 0.2 to 20000'),
     ({'rate_hz': 1e-300}, 'rate_hz is 1e-300'),
     ({'time_zone': 'Asia/Tokio'}, r"time_zone is 'Asia/Tokio'; give a name such as Asia/Tokyo"),
+    ({'time_zone': 'CEST'}, r"time_zone is 'CEST'; give a name such as Europe/Berlin"),
     ({'time_zone': '?'}, r"time_zone is '\?'; give a name such as Europe/Berlin"),
   ],
 )

@@ -25,6 +25,7 @@ from har_jax.recognizer.parameters import Parameters
 _ROOT = pathlib.Path(__file__).parents[2]
 # The same meaning, in each command's own terms.
 _OWN_HELP = {
+  'method': 'adapt also takes a baseline',
   'out': 'what a command writes, each its own files',
   'target': 'its people are the clients in federate, the domains in continual',
   'targets': 'one fold each in lodo and paper, one domain each in continual',

@@ -66,7 +66,7 @@ def forward(
       pl.BlockSpec((rows, i), lambda column, row: (row, 0)),
       pl.BlockSpec((i, tile // 2), lambda column, row: (0, column)),
       # All scales at once: those of one tile would be padded to 128 lanes, in device memory too.
-      pl.BlockSpec((i, o // _BLOCK), lambda column, row: (0, 0), pipeline_mode=pl.Buffered(1)),
+      pl.BlockSpec(pipeline_mode=pl.Buffered(1)),
     ],
     out_specs=pl.BlockSpec((rows, tile), lambda column, row: (row, column)),
     **_options((i, tile), x.dtype, interpret, 'nf4_forward'),

@@ -220,7 +220,9 @@ class Stream:
       if time_s[-1] < last_s:
         return predictions
       stop = int(np.searchsorted(time_s, last_s)) + 1
-      acc, gyro = (Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, 6)))
+      acc, gyro = (
+        Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, None))
+      )
       recording = Recording('', '', acc, gyro, ())
       (piece,) = resample(recording, collections.Counter(), self._windowing)
       window = piece.signal[offset : offset + samples]

@@ -128,7 +128,7 @@ def vary_device(signal: Float[Array, 'b n c'], key: jax.Array, scale: float) -> 
   (zeros). A sample of a lower rate is repeated until the next one. scale: of the accelerometer's errors.
   """
   shape = len(signal), 1, 1
-  keys = jax.random.split(key, 8)
+  *keys, level_key, noise_key, rate_key = jax.random.split(key, 8)
   is_noisy, is_slow, has_no_gyro = (
     jax.random.uniform(own, shape) < part
     for own, part in zip(keys[:3], (_NOISY, _SLOW, _NO_GYRO), strict=True)
@@ -136,13 +136,13 @@ def vary_device(signal: Float[Array, 'b n c'], key: jax.Array, scale: float) -> 
   acc, gyro = jnp.split(signal, 2, axis=-1)
   gain, bias_m_s2 = (
     scale * std * jax.random.normal(own, (len(signal), 1, 3))
-    for own, std in zip(keys[3:5], (_GAIN, _BIAS_M_S2), strict=True)
+    for own, std in zip(keys[3:], (_GAIN, _BIAS_M_S2), strict=True)
   )
   smallest, largest = jnp.log(jnp.array(_NOISE_M_S2))
-  noise_m_s2 = scale * jnp.exp(jax.random.uniform(keys[5], shape, minval=smallest, maxval=largest))
-  noise_m_s2 = jnp.where(is_noisy, noise_m_s2, 0) * jax.random.normal(keys[6], acc.shape)
+  noise_m_s2 = scale * jnp.exp(jax.random.uniform(level_key, shape, minval=smallest, maxval=largest))
+  noise_m_s2 = jnp.where(is_noisy, noise_m_s2, 0) * jax.random.normal(noise_key, acc.shape)
   acc = acc * (1 + gain) + (bias_m_s2 + noise_m_s2) / STANDARD_GRAVITY_M_S2
   changed = jnp.concatenate([acc, jnp.where(has_no_gyro, 0, gyro)], axis=-1)
-  rate = jax.random.uniform(keys[7], shape, minval=_RATES[0], maxval=_RATES[1])
+  rate = jax.random.uniform(rate_key, shape, minval=_RATES[0], maxval=_RATES[1])
   latest = jnp.floor(jnp.floor(jnp.arange(signal.shape[1])[None, :, None] * rate) / rate).astype(int)
   return jnp.where(is_slow, jnp.take_along_axis(changed, latest, axis=1), changed)

@@ -36,7 +36,7 @@ def start(
 
 
 def compiled_start(
-  training: config.Training, *, pretrained: bool, wrap: optimizer.Wrap = optimizer.unchanged
+  training: config.Training, *, pretrained: bool, wrap: optimizer.Wrap
 ) -> Callable[[Variables, Variables], State]:
   """`start` as one program: (trainable, statistics) → a state that shares no memory with them."""
   return _compiled_start(training.step_settings, pretrained, wrap)

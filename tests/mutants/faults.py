@@ -89,6 +89,8 @@ def _is_stored(name: ast.Name) -> bool:
 
 def _is_skipped(node: ast.AST) -> bool:
   """Returns whether no fault is put into a node: also docstrings, and strings that are no key or name."""
+  if isinstance(node, ast.Assign):  # ruff finds names of __all__ that do not exist, and mypy wrong types
+    return ast.unparse(node).startswith('__all__ = ') or ast.unparse(node.value).startswith('Literal[')
   value = node.value if isinstance(node, ast.Expr) else node
   is_text = (
     isinstance(value, ast.Constant) and isinstance(value.value, str) and not value.value.isidentifier()

@@ -23,6 +23,10 @@ def clipped(value: float, low: float = 0.0) -> float:
   if value > LIMIT and not low:
     raise ValueError(f'{value + 1} is too large')
   return max(low, -value) + min(value, low, key='abs', strict=True)
+
+
+__all__ = ['clipped']
+Kind = Literal['clipped']
 '''
 _LEAST = "min(value, low, key='abs', strict=True)"
 _CHANGES = [

@@ -270,6 +270,12 @@ def test_every_flag_in_backticks_belongs_to_a_command(page):
   assert not set(re.findall(r'--(\w+)', code)) - flags
 
 
+def test_every_flag_that_a_message_gives_a_value_belongs_to_a_command():
+  texts = [path.read_text() for path in (_ROOT / 'har_jax').rglob('*.py') if path.name != 'predict.py']
+  named = set(re.findall(r'--(\w+)=', ' '.join(texts)))
+  assert named - set().union(*map(_flags, main.COMMANDS)) == {'flag', 'name'}  # any flag's place
+
+
 @pytest.mark.parametrize('page', _PAGES)
 def test_every_relative_link_leads_to_a_file(page):
   links = re.findall(r'\]\((?!\w+:|#)([^)#]+)', _read(page))

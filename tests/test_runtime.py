@@ -1,5 +1,7 @@
 """What the device is asked for."""
 
+import pathlib
+
 import jax
 import pytest
 from absl import flags
@@ -7,6 +9,8 @@ from absl import flags
 from har_jax import runtime
 from har_jax.cli.command import new_flags
 from har_jax.cli.training import define_experiment
+
+_ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,13 @@ def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch):
   assert runtime.device().machine == 'x86_64 amx_bf16 avx512_bf16'
   monkeypatch.setattr(runtime, '_cpu_features', lambda: {'avx2'})
   assert runtime.device().machine == 'x86_64'
+
+
+def test_a_table_of_measurements_says_where_they_were_made():
+  columns = runtime.columns()
+  header = (_ROOT / 'results' / 'method_costs.csv').read_text().splitlines()[0].split(',')
+  assert [name for name in header if name in columns] == list(columns)
+  assert f'jax {jax.__version__}' in columns['versions']
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def test_a_position_is_nine_columns_of_which_six_are_read(read, position, first)
 def test_segments_are_consecutive_and_a_missing_one_splits_the_run(read):
   recordings, dropped = read(_files(*(f'a09/p1/s0{number}' for number in (1, 2, 3, 5, 6))))
   assert [len(recording.acc.values) for recording in recordings] == [375, 250]
-  assert [recording.spans[0].stop_s for recording in recordings] == [15.0, 10.0]
+  spans = [(span.start_s, span.stop_s) for recording in recordings for span in recording.spans]
+  assert spans == [(0.0, 15.0), (0.0, 10.0)]
   np.testing.assert_allclose(recordings[0].acc.values[[124, 125], 0], [0.124, 100], rtol=1e-6)
   assert dropped == {'segments of 5 s missing': 55}

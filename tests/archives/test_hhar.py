@@ -67,6 +67,11 @@ def test_labels_become_spans_and_rows_without_one_are_counted(read):
   np.testing.assert_allclose(recording.gyro.values[3], [2, 3, 9.81], rtol=1e-6)
 
 
+def test_a_column_that_nothing_reads_may_be_empty(read):
+  (recording,), _ = read([line.replace(',nexus4,', ',,') for line in lines(1.0)], lines(2.0))
+  assert len(recording.acc.values) == 800
+
+
 @pytest.mark.parametrize('clock', CLOCKS)
 def test_creation_times_of_any_unit_become_even_seconds(clock, read):
   (recording,), dropped = read(

@@ -31,12 +31,13 @@ def test_rows_in_bursts_get_the_times_of_an_even_sensor():
   np.testing.assert_allclose(time_s - true_s, 0.05, atol=0.02)  # the mean delay of a burst
 
 
-def test_a_lost_burst_shifts_what_follows_and_keeps_the_rate():
-  rows = np.r_[0:200, 230:500]
+@pytest.mark.parametrize('lost', [10, 30])  # 0.2 and 0.6 s
+def test_a_lost_burst_shifts_what_follows_and_keeps_the_rate(lost):
+  rows = np.r_[0:200, 200 + lost : 500]
   true_s = rows / 49.4
   time_s = even_clock(np.ceil(true_s * 10) / 10)
   np.testing.assert_allclose(time_s - true_s, 0.05, atol=0.02)
-  np.testing.assert_allclose(np.diff(time_s)[199], 31 / 49.4, atol=0.03)
+  np.testing.assert_allclose(np.diff(time_s)[199], (lost + 1) / 49.4, atol=0.03)
 
 
 @pytest.mark.parametrize('times', [[3.0], [0.0, 5.0, 10.0]])

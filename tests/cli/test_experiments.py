@@ -11,6 +11,7 @@ import pytest
 import tiny_flags
 from in_process import refuse, run_in_process, succeed
 
+from har_jax import experiments
 from har_jax.experiments import paper, supervised_head
 from har_jax.train.checkpoint import Checkpoints
 
@@ -46,6 +47,14 @@ def test_personalization_writes_one_file_per_label_count(study, finished):
   assert json.loads(pathlib.Path(path).read_text())['by_subject']
   assert 'subjects, macro-F1 ' in figures
   assert '--personal_labels=0' in refuse('lodo', *study, *flags, '--personal_labels=0')
+
+
+def test_flags_reach_the_study(study, tmp_path, monkeypatch):
+  seen = []
+  monkeypatch.setattr(experiments, 'run', lambda study, options: seen.append(study) or [])
+  _run('lodo', *study, f'--out={tmp_path}', '--seeds=0,1,2', '--lodo_batch_runs=3', '--lodo_shard=1/2')
+  (made,) = seen
+  assert (made.batch_runs, made.shard, made.seeds) == (3, (1, 2), (0, 1, 2))
 
 
 @pytest.mark.parametrize(

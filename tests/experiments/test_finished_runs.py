@@ -29,6 +29,7 @@ def test_a_pretraining_folder_is_a_base(study_of, out, runs, tmp_path):
   assert sources == [('beta', 'sum of beta', 120), ('gamma', 'sum of gamma', 120)]
   done = storage.read(folder / 'pretrained.json')
   assert base.card.pretraining['steps'] == done['step']
+  assert base.card.pretraining['training'] == done['identity']['training']
   assert base.card.pretraining['validation_loss'] in [entry['loss'] for entry in done['history']]
   assert (base.model.mlp_dim, base.model.depth) == (48, 1)
   files.save_base(tmp_path, base.variables, base.card)

@@ -50,6 +50,7 @@ def test_one_of_several_jobs_of_a_terminal_waits_in_its_own_line(study_of, tmp_p
   other.release()
   err = capsys.readouterr().err
   assert f'\rwaiting for process {os.getpid()} on ' in err
+  assert 'it/s' not in err
   assert ': alpha: pretraining on ' in err
   assert '\n' not in err
 

@@ -14,6 +14,7 @@ from har_jax import config_fields, files
 from har_jax.errors import UserError
 from har_jax.experiments import supervised_head
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal import recording
 from har_jax.train.objective import Classify
 
 ACTIVITIES = ('kicking', 'standing', 'typing', 'walking')
@@ -41,6 +42,12 @@ def windows(labels: np.ndarray) -> dict[str, np.ndarray]:
 def general() -> files.Base:
   labels = np.arange(120) % 4
   return supervised_head.with_general_head(base_of(ACTIVITIES), windows(labels), windows(labels[:40]))
+
+
+def test_a_class_stands_for_activities_of_archives_that_no_other_stands_for():
+  names = [name for group in supervised_head.CLASSES.values() for name in group]
+  assert set(names) <= set(recording.ACTIVITIES)
+  assert len(set(names)) == len(names)
 
 
 @pytest.mark.slow

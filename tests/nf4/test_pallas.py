@@ -99,10 +99,18 @@ def test_weights_are_decoded_bit_for_bit(kernel, dtype):
   np.testing.assert_array_equal(_backward(kernel, _eye(320, dtype), packed), weights.T)
 
 
-def test_a_tile_divides_the_columns_of_the_weight_or_transposed_its_rows():
-  for transposed, side in ((False, 512), (True, 384)):
-    size, _ = pallas_tpu._tiles((384, 512), jnp.float32, transposed=transposed)
-    assert size == side
+@pytest.mark.parametrize(
+  ('shape', 'columns', 'rows'),
+  [
+    ((384, 512), 512, 384),
+    # In MiB, transposed: 4 + 4 for the weight (again in parts), 3 for x, 2 for the result, 1 for codes,
+    # 1 for scales. Half of the weight: 2 + 2 + 3 + 1 + 0.5 + 0.5, of 14.
+    ((1024, 1024), 512, 512),
+  ],
+)
+def test_a_tile_is_the_widest_that_fits_and_divides_the_weight(shape, columns, rows):
+  assert pallas_tpu._tiles(shape, jnp.float32, transposed=False) == (columns, 256)
+  assert pallas_tpu._tiles(shape, jnp.float32, transposed=True) == (rows, 256)
 
 
 @pytest.mark.parametrize('dtype', [jnp.float32, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -259,6 +260,7 @@ _HUGE[[2, 3, 4], 0, 0] = -1e7, 1e30, 1e39  # the last one is infinite in float32
     (SIGNALS[:0], r'\[0, 128, 6\]'),
     (SIGNALS.astype(str), r'the windows are str'),
     (SIGNALS + 1j, 'the windows are complex128'),
+    (scipy.sparse.csr_array(SIGNALS[0]), 'the windows are sparse'),
     (_NOT_FINITE, '2 of 72 windows'),
     (_HUGE, '3 of 72 windows'),
   ],

@@ -136,7 +136,8 @@ UNITS_BELOW = 'time,ax,ay,az,gx,gy,gz\nms,g,g,g,rad/s,rad/s,rad/s\n' + user_file
 COMMENTED = 'sep=,\n# device: 7, rate: 50 Hz\n\n' + csv(FRAME).decode().replace('\n', ',\n')
 APP_ROWS = [
   *rows_of_apps(),
-  row('columns that the user names', FRAME.rename(columns=OWN).assign(ax=0.0, ay=0.0, az=0.0),
+  row('columns that the user names', FRAME.rename(columns=OWN)
+      .assign(ax=0.0, ay=0.0, az=0.0, **{f'Gravity.{axis}': G for axis in 'xyz'}),
       {'columns': OWN}, same=True),
   row('comments and trailing separators', COMMENTED, same=True),
   row('units in the line below the names', UNITS_BELOW, AUTO, same=True, silent=True),

@@ -17,6 +17,7 @@ from user_files import ACC, AXES, FRAME, GYRO
 
 from har_jax import recordings
 from har_jax.errors import UserError
+from har_jax.recordings import files
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0.3\n' for i in range(10, 60))
@@ -233,6 +234,12 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, mon
   monkeypatch.setattr('har_jax.recordings.limits.MAX_MEMBERS', 3)
   with pytest.raises(UserError, match=message):
     recordings.read(user_files.put(tmp_path, content))
+
+
+def test_folders_are_listed_until_there_are_too_many_files(tmp_path, monkeypatch):
+  export_base.folder_of(tmp_path, {f'{folder}/{name}.csv': b'' for folder in 'abcd' for name in 'xy'})
+  monkeypatch.setattr('har_jax.recordings.limits.MAX_MEMBERS', 3)
+  assert len(files.list_folder(tmp_path).by_name) == 4
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,8 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     {'arrays': {'acc': (-ONE.acc, 1e-5)}, 'warnings': ['no Metadata with the platform']},
   ),
   'annotations without text': (
-    ANDROID | {'Annotation.csv': annotated((2, 'walk'), (7, ''), (12, 'sit'))},
-    {'spans': [(2, 7, 'walk'), (12, 24, 'sit')], 'time_zone': 'Europe/Berlin'},
+    ANDROID | {'Annotation.csv': annotated((2, 'walk'), (7, ''), (12, 'sit; read'))},
+    {'spans': [(2, 7, 'walk'), (12, 24, 'sit; read')], 'time_zone': 'Europe/Berlin'},
   ),
   **{
     f'phyphox with {separator!r} and {decimal!r}{", short names" * short}': (

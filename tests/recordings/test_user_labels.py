@@ -185,6 +185,8 @@ REFUSED = [
     (EPOCH_S + TIME_S, labels(*local), 'by exactly 2 h back they would fit: --time_zone=Europe/Berlin')
     for local in (LOCAL, LOCAL_DAY)
   ),
+  (EPOCH_S + TIME_S, labels(*(_moments(seconds + 7200, '%Y-%m-%dT%H:%M:%SZ') for seconds in (STARTS, STOPS))),
+   'by exactly 2 h back they would fit: correct their times or their time zone'),
   (EPOCH_S + TIME_S, FAR, 'shifted by exactly 5.5 h back .*=Asia/Kolkata'),
   *((EPOCH_S + TIME_S, far, '^(?!.*shifted)') for far in FARTHER),  # no zone is so far
   (EPOCH_S + TIME_S, AT_NIGHT,

@@ -74,6 +74,15 @@ def test_a_device_that_does_not_turn_tells_nothing():
   assert not gyro_agreement.check(still, 50).is_known
 
 
+def test_eight_windows_in_which_gravity_moves_are_enough():
+  signals, _ = worn_device.windows(0)
+  halves = signals[..., :3].reshape(len(signals), 2, 64, 3).mean(axis=2)
+  most_first = signals[np.argsort(-np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1))]
+  negated = frames.parse('x,y,z,-x,-y,-z')(most_first)
+  assert gyro_agreement.check(negated[:7], 50) == gyro_agreement.Agreement()
+  assert np.array_equal(gyro_agreement.check(negated[:8], 50).gyro, -np.eye(3))
+
+
 def test_turns_about_the_vertical_tell_the_axes_where_gravity_hardly_moves():
   """Walking around corners: a quarter turn in each window; and a few windows in which the device tilts."""
   rng = np.random.default_rng(0)

@@ -38,6 +38,7 @@ def day() -> har_jax.Quality:
 
 def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   row = day.files.iloc[0]
+  assert list(day.files.index) == ['DataFrame']
   assert row['minutes'] == pytest.approx(4.0, abs=0.01)
   assert row['coverage'] == pytest.approx(3.5 / 4, abs=0.01)
   assert row['gaps'] == 1

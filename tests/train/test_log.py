@@ -3,7 +3,6 @@
 import functools
 import itertools
 import json
-import pathlib
 import re
 import sys
 import types
@@ -11,16 +10,17 @@ import types
 import pytest
 import tqdm
 
+from har_jax.storage import Place
 from har_jax.train.log import Log
 
 
 def _log(
-  folder: pathlib.Path, *, steps: int = 10, resumed: int = 0, progress: bool = False, silent: bool = False
+  folder: Place, *, steps: int = 10, resumed: int = 0, progress: bool = False, silent: bool = False
 ) -> Log:
   return Log(folder, title='a run', steps=steps, resumed=resumed, batch=4, progress=progress, silent=silent)
 
 
-def _lines(folder: pathlib.Path) -> list[dict]:
+def _lines(folder: Place) -> list[dict]:
   return [json.loads(line) for line in (folder / 'log.jsonl').read_text().splitlines()]
 
 
@@ -63,6 +63,20 @@ def test_a_resumed_run_drops_later_damaged_and_incomplete_lines(tmp_path):
     (4, 4),
     (5, 50),
   ]
+
+
+def test_in_a_bucket_the_log_is_whole_after_each_validation_and_goes_on(bucket):
+  log = _log(bucket)
+  log.step(1, 0.5)
+  log.validation(1, {'macro_f1': 0.1})
+  assert [line['step'] for line in _lines(bucket)] == [1, 1]
+  log.step(2, 0.4)
+  log.close()
+  for resumed, loss in ((1, 0.3), (2, 0.2)):
+    log = _log(bucket, resumed=resumed)
+    log.step(resumed + 1, loss)
+    log.close()
+  assert [line.get('loss') for line in _lines(bucket)] == [0.5, None, 0.3, 0.2]
 
 
 def test_tensorboard_events_are_written_and_without_tensorboardx_the_lines_alone(tmp_path, monkeypatch):

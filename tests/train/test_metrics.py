@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
 from har_jax import config
 from har_jax.train import metrics
@@ -36,6 +37,12 @@ def test_macro_averages_leave_out_classes_that_do_not_occur():
   measured = metrics.measure(*_labels_and_predictions([[3, 0, 0], [0, 2, 0], [0, 0, 0]]), 3)
   assert measured.macro_f1 == 1
   assert np.shape(measured.confusion) == (3, 3)
+
+
+def test_macro_f1_of_the_classes_that_have_labels_is_that_of_scikit_learn():
+  table = [[3, 0, 1], [1, 2, 0], [0, 0, 0]]  # the last one is only answered
+  expected = sklearn.metrics.f1_score(*_labels_and_predictions(table), labels=[0, 1], average='macro')
+  assert metrics.labeled_macro_f1(table) == pytest.approx(expected)
 
 
 def test_risk_at_each_coverage_by_hand():

@@ -16,6 +16,7 @@ from har_jax.timeline.predictions import Predictions
 
 _STEP_S = 0.5
 _MOST_OFF_S = 30.0  # two devices' clocks
+_LONGEST_S = 31 * 86_400.0  # of a recording: a date that is wrong would fill memory with half seconds
 _LEAST_PART = 0.5  # of the shorter recording, in which both run
 # Standard deviations of the correlation of what is not of one person, if a movement lasts so many seconds.
 _BY_CHANCE, _LASTS_S = 4.0, 4.0
@@ -42,10 +43,19 @@ def find_offset(first: Reading, second: Reading) -> tuple[float, str]:
 
   Both move at the same moments, so that the shift counts at which their movement correlates most: near what
   the clocks say, or anywhere without clocks.
-  Raises UserError if several files are one device's, or without clocks no shift stands out.
+  Raises UserError if several files are one device's, one lasts over a month, or without clocks no shift
+  stands out.
   """
   if any(len(set(reading.files)) > 1 for reading in (first, second)):
     raise UserError('two devices need one file each: give a recording of the second one alone')
+  longest_s = max(
+    Clock.from_reading(one).in_file_s(-1, float(one.recordings[-1].acc.time_s[-1])) for one in (first, second)
+  )
+  if longest_s > _LONGEST_S:
+    raise UserError(
+      f'two devices are aligned over {_LONGEST_S / 86_400:.0f} days at most, and a file spans '
+      f'{longest_s / 86_400:.0f}: are its dates right?'
+    )
   starts = [Clock.from_reading(reading).start for reading in (first, second)]
   by_clock_s = None
   if all(starts) and len({start.tzinfo is None for start in starts if start}) == 1:

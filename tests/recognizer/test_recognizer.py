@@ -113,6 +113,9 @@ def test_without_a_fit_the_bundled_base_answers():
   for recognizer in (made, Recognizer(files.BUNDLED), clone(loaded), pickle.loads(pickle.dumps(made))):
     np.testing.assert_array_equal(recognizer.probabilities(SIGNALS), loaded.probabilities(SIGNALS))
   assert made.windowing == loaded.windowing
+  for path in (None, files.BUNDLED):
+    with pytest.raises(UserError, match='a base goes with an adapter, and none is given'):
+      Recognizer.load(path, base=files.BUNDLED)
   with pytest.raises(NotFittedError):
     check_is_fitted(Recognizer(method='scratch'))
 

@@ -58,6 +58,14 @@ def test_without_likeness_and_clocks_or_with_several_files_nothing_tells_the_shi
     find_offset(_reading(0, 300, files=files), _reading(37.5, 280, day=1))
 
 
+def test_a_file_of_years_is_not_aligned_half_second_by_half_second():
+  day = _reading(0, 60)
+  years = Reading(day.recordings * 2, [], [], '', True, ['a'] * 2, [0.0, 3e8])
+  for pair in ((day, years), (years, day)):
+    with pytest.raises(UserError, match='31 days at most, and a file spans 3472: are its dates right'):
+      find_offset(*pair)
+
+
 def _predictions(probabilities: list[float], start_s: float = 0.0) -> Predictions:
   size = len(probabilities)
   both = np.stack([probabilities, 1 - np.array(probabilities)], axis=1).astype(np.float32)

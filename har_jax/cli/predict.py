@@ -7,6 +7,7 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 from typing import Any
 
 from har_jax.cli import command, user_files
+from har_jax.errors import shorten
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels activities second out unknown_below columns frame overwrite'
@@ -75,13 +76,15 @@ def _print_summary(answers: Any) -> None:
   from har_jax.timeline import movement
 
   summary = answers.summary
-  rows = [*answers.minutes['minutes'].items(), ('recorded', summary['recorded_minutes'])]
+  # An adapter of others may have any names.
+  minutes = answers.minutes['minutes'].rename(shorten)
+  rows = [*minutes.items(), ('recorded', summary['recorded_minutes'])]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
   print(f'{summary["bouts"]} bout{"s" * (summary["bouts"] != 1)}: {summary["rules"]}.')
   for sentence in movement.sentences(summary['movement']):
     print(sentence)
   if len(summary['days']) > 1:
-    print(tabulate(answers.days, headers='keys', floatfmt='.1f'))
+    print(tabulate(answers.days.rename(columns=shorten), headers='keys', floatfmt='.1f'))
   if summary['compared_with_walking']:
     print('Each window was compared with the walking in this recording.')
   elif summary['compared_with_walking'] is not None:

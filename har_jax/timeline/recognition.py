@@ -86,7 +86,8 @@ def recognize(
   if routed is not None:
     folder, domain = routed.nearest(recognizer, reading)
     reading.notes.append(
-      f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.'
+      f'The features of this recording are nearest to those of {shorten(domain)}: its adapter {folder} '
+      'answers.'
     )
     findings.note(reading.notes[-1])
     recognizer = _load(folder, base)
@@ -138,7 +139,7 @@ def recognize(
     if unknown := levels.unknown_labels(predictions, labeled):
       findings.warn(
         f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
-        f'classes are {", ".join(predictions.classes)}.'
+        f'classes are {shorten(", ".join(predictions.classes))}.'
       )
     scored = levels.score(predictions, labeled, unknown_below=rules.unknown_below)
   card = recognizer.adapter_.card

@@ -1,13 +1,16 @@
 """Scores of answers, by hand: spans of labels, levels of stairs, languages, activities that are asked for."""
 
+import copy
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
+from labeled_windows import SIGNALS
 from made_predictions import make_labeled, make_predictions
 
 from har_jax.errors import UserError
-from har_jax.timeline import Bout, score
+from har_jax.timeline import Bout, recognize, score
 from har_jax.timeline import picture as pictures
 from har_jax.timeline.activities import by_direction, select, unknown_labels
 from har_jax.timeline.bouts import Clock
@@ -127,3 +130,13 @@ def test_activities_that_are_no_class_or_named_twice_are_errors(activities: list
 def test_labels_of_another_recording_are_an_error():
   with pytest.raises(UserError, match='no window lies within a labeled span'):
     score(make_predictions([0, 1]), make_labeled((100.0, 200.0, 'run')))
+
+
+def test_names_of_an_adapter_of_others_are_printable_in_warnings(fitted):
+  odd = copy.copy(fitted)
+  odd.classes_ = np.array([f'{name}\x1b[2J' for name in fitted.classes_])
+  signals = pd.DataFrame(np.concatenate(SIGNALS[:9]), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  labels = pd.DataFrame({'start': [0.0], 'end': [20.0], 'activity': ['walking']})
+  warnings = recognize(signals, odd, labels=labels, rate_hz=50.0, frame='as_is').warnings
+  assert any(r'Its classes are lying\x1b[2J' in warning for warning in warnings)
+  assert all(warning.isprintable() for warning in warnings)

@@ -11,6 +11,7 @@ import pytest
 from made_predictions import make_labeled, make_predictions
 from scipy import linalg
 
+from har_jax.cli import predict
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
@@ -228,7 +229,7 @@ def test_times_are_shown_in_the_time_zone_also_after_a_change_of_clocks():
   assert in_utc.moment(0.0).isoformat() == '2026-10-25T00:30:00+00:00'
 
 
-def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
+def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path, capsys):
   classes = ('=cmd|1', 'a\x00\x1b[2J<script>\ud800')
   predictions = make_predictions([0] * 9 + [1] * 9, classes=classes)
   reading = _reading([30.0], ['=a.csv'], [0.0])
@@ -237,6 +238,10 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
   assert 'a\x00\x1b[2J<script>?' in answers.minutes.index
   assert 'a\x00\x1b[2J<script>?' in answers.days.columns
   assert '<script>' not in answers._repr_html_()
+  predict._print_summary(answers)
+  printed = capsys.readouterr().out
+  assert r'a\x00\x1b[2J<script>?' in printed
+  assert '\x1b' not in printed
   rows = list(csv.reader((tmp_path / 'out' / 'bouts.csv').read_text().splitlines()))
   assert "'=cmd|1" in rows[1]
   root = ElementTree.parse(tmp_path / 'out' / 'timeline.svg').getroot()

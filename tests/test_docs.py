@@ -51,6 +51,8 @@ _SMALLER = {
     *(*tiny_flags.MODEL, '--supervised_pretraining_steps=4', '--methods=lora'),
   ),
   'adapt': ('--max_steps=4', '--method=probe'),
+  'federate': ('--rounds=1', '--local_steps=1', '--method=probe'),
+  'continual': ('--steps_per_domain=2', '--people=3'),
 }
 _FIGURE = re.compile(
   r'(?<![\w.])0?\.\d{2,3}(?!\w)'  # a macro-F1
@@ -196,6 +198,8 @@ def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
   program, name, *arguments = shlex.split(line)
   if '--format=onnx' in arguments:
     pytest.importorskip('onnxruntime')
+  if 'federate' in line:
+    pytest.importorskip('flwr')
   if '--format=web' in arguments:
     try:
       export.check_installed('web')

@@ -108,7 +108,7 @@ def define_recording(
       f'labels of the recording: CSV with columns start, end, activity (default: {without_labels})',
     ),
     acc_unit=('auto', 'unit of acceleration: auto, m/s2, g or mg'),
-    gyro_unit=('auto', 'unit of angular velocity: auto, rad/s or deg/s'),
+    gyro_unit=('auto', 'unit of angular velocity: auto, rad/s, deg/s or mdeg/s'),
     time_unit=('auto', 'unit of time: auto, s, ms, us, ns or iso'),
     rate_hz=(None, 'sampling rate of a recording without a time column', float),
     time_zone=(

@@ -77,7 +77,7 @@ def main() -> dict[str, object]:
   )
   overlapping = adapted.left_out.pop(timeline.OVERLAPPING)
   for reason, count in adapted.left_out.items():
-    print(f'Left out: {count} {reason}.')
+    print(f'Left out: {reason} ({count}).')
   recognizer, card = adapted.recognizer, adapted.recognizer.adapter_.card
   if recognizer.plan_ is not None:
     for missed in recognizer.plan_.passed_over:

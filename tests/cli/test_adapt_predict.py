@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import recordings
 import tiny_flags
-from in_process import refuse, succeed
+from in_process import refuse, run_in_process, succeed
 
 from har_jax import files, timeline
 from har_jax.errors import UserError
@@ -49,12 +49,15 @@ def test_the_second_of_two_commands_with_one_out_is_told(tmp_path, monkeypatch):
   def adapt(*_, **__) -> types.SimpleNamespace:
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'adapter.json').write_text('{}')  # another command has written it meanwhile
-    return types.SimpleNamespace(left_out={timeline.OVERLAPPING: 0}, recognizer=recognizer, comparison=None)
+    left_out = {timeline.OVERLAPPING: 0, 'spans shorter than a window': 1}
+    return types.SimpleNamespace(left_out=left_out, recognizer=recognizer, comparison=None)
 
   monkeypatch.setattr(timeline, 'adapt', adapt)
   monkeypatch.setattr('har_jax.cli.adapt._print_counts', lambda adapted: None)
   arguments = ('--recording=day.csv', '--labels=labels.csv', f'--out={tmp_path}/out')
-  assert 'exists already: give another folder, or --overwrite' in refuse('adapt', *arguments, is_silent=False)
+  code, out, err = run_in_process('adapt', *arguments)
+  assert (code, out.splitlines()[-1]) == (1, 'Left out: spans shorter than a window (1).')
+  assert 'exists already: give another folder, or --overwrite' in err
   assert [path.name for path in (tmp_path / 'out').iterdir()] == ['adapter.json']
 
 

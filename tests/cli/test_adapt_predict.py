@@ -87,7 +87,7 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder, adapted):
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
 
 
-def test_a_baseline_is_an_adapter_that_predict_reads_and_export_refuses(folder, tmp_path):
+def test_a_baseline_is_an_adapter_that_predict_reads_and_export_refuses(folder, adapted, tmp_path):
   where = (folder / 'my.csv', folder / 'labels.csv', f'--base={folder}/base', f'--out={tmp_path}/forest')
   out, _ = succeed('adapt', *where, '--method=forest', '--noprogress')
   card = json.loads((tmp_path / 'forest' / 'adapter.json').read_text())

@@ -64,6 +64,14 @@ def test_features_do_not_depend_on_how_the_device_is_turned():
   np.testing.assert_allclose(angle[labels == LYING], 90, atol=2)
 
 
+def test_a_window_may_be_turned_by_a_half_turn_from_walking():
+  for up in np.random.default_rng(0).normal(0, 5, (50, 3)):
+    gravity = 9.8 * up / np.linalg.norm(up) * np.array([1, 1, 1, 1, 1, -1])[:, None]
+    walking = np.arange(6) < 5
+    described = relative_features.Described(np.zeros((6, 2), np.float32), gravity, walking)
+    np.testing.assert_allclose(described.relative_to(walking)[:, -1], [0, 0, 0, 0, 0, 180], atol=1e-5)
+
+
 def test_features_are_relative_to_walking():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
   found = features_of(windows, labels == WALKING)

@@ -60,3 +60,13 @@ def test_no_change_is_found_in_a_recording_as_it_is_or_with_several():
     part[10_000:20_000] = part[10_000:20_000] @ _TURN.T
   assert _find(*changed) is None
   assert _find(acc[:50], gyro[:50]) is None
+
+
+def test_noise_is_that_of_the_second_before_and_after_without_the_moment_itself():
+  values = np.zeros((400, 3), np.float32)
+  values[200] = 1.0  # at 4.0 s; it moves the boundaries between samples 198 and 202
+  boundaries = axes_change._boundaries(Samples(np.arange(400) / 50, values), 1.0, 0.01)
+  is_noisy = boundaries.noise > 0.011
+  np.testing.assert_allclose(boundaries.time_s[is_noisy][[0, -1]], [4 - 1.03, 4 + 1.03])
+  is_quiet = ~is_noisy & (np.abs(boundaries.time_s - 4) < 1)
+  np.testing.assert_allclose(boundaries.time_s[is_quiet], [3.97, 3.99, 4.01, 4.03])

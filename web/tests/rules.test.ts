@@ -6,6 +6,7 @@ import { answersCsv, tabulate, totals } from '../src/answers';
 import { sumUpModerate, sumUpSitting } from '../src/bouts';
 import { Chain } from '../src/chain';
 import { FrameCheck } from '../src/frame';
+import { signOf } from '../src/gravity';
 import { inAll } from '../src/messages';
 import type { Card } from '../src/model';
 import { Recognizer, type Answer } from '../src/recognizer';
@@ -170,6 +171,16 @@ test('a stride is the shortest period that fits nearly as well as the best', () 
   const lengths = Array.from({ length: 600 }, (_, i) => Math.sin(i / 50 / 0.8 * 2 * Math.PI));
   const uneven = lengths.map((value, i) => value + 0.3 * Math.sin(i / 50 / 1.6 * 2 * Math.PI));
   expect(countSteps(uneven, 50, [0.8, 1.6]).cadence).toBeCloseTo(150, 0);
+  // In a walk of two seconds, a stride may be as long as two thirds.
+  const wave = (i: number, periodS: number): number => Math.sin((i / 50 / periodS) * 2 * Math.PI);
+  const short = Array.from({ length: 101 }, (_, i) => wave(i, 0.6) + wave(i, 1.2));
+  expect(countSteps(short, 50, [0.8, 1.6]).cadence).toBeCloseTo(100, 0);
+});
+
+test('iOS has the other sign, also an iPad that says that it is a Mac', () => {
+  const agents = [['iPhone', 5], ['Macintosh', 5], ['Macintosh', 0], ['Android', 5]] as const;
+  const signs = agents.map(([userAgent, maxTouchPoints]) => signOf({ userAgent, maxTouchPoints }));
+  expect(signs).toEqual([-1, -1, 1, 1]);
 });
 
 test('a recording has rotation only if all its parts have', () => {

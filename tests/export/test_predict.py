@@ -28,6 +28,13 @@ def table() -> pd.DataFrame:
   return table.drop(range(400, 450))
 
 
+@pytest.mark.parametrize(('samples', 'starts'), [(127, []), (128, [0.0]), (191, [0.0]), (192, [0.0, 1.28])])
+def test_a_window_needs_all_of_its_samples(samples, starts):
+  rows = np.column_stack([np.arange(samples) / 50, np.ones((samples, 6))])
+  card = {'input': {'rate_hz': 50, 'window': 128}, 'stream': {'max_gap_s': 0.2, 'hop_s': 1.28}}
+  assert [start_s for start_s, _ in predict.windows(rows, card)] == pytest.approx(starts)
+
+
 @pytest.fixture
 def folder(recognizer, tmp_path) -> pathlib.Path:
   """An export of a recognizer that adapts its answers to a recording."""

@@ -32,13 +32,17 @@ COMMANDS = (
 )
 _NEW_OBJECTS = 100_000  # between two searches for cycles; 700 by default
 _LATER_S = 0.05
+_SIGNALED = 128  # an exit code is this and the signal's number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a command and returns its exit code; `sys.argv` by default. Without a command, lists them."""
   if arguments is None:  # this process is the command's own
     with _own_process():
-      return main(sys.argv[1:])
+      code = main(sys.argv[1:])
+      if code > _SIGNALED:
+        _leave(code)
+      return code
   try:
     code = _run(arguments)
     print(end='', flush=True)  # there may be no standard output
@@ -81,6 +85,14 @@ def _interrupt(number: int, frame: types.FrameType | None) -> None:
     threading.Timer(_LATER_S, _thread.interrupt_main, [number]).start()
   else:
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def _leave(code: int) -> None:
+  """Ends the process at once: all is written, and threads of XLA that still compile may crash a slow end."""
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(AttributeError, OSError):  # there may be none, or nobody reads it
+      stream.flush()
+  os._exit(code)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -34,14 +34,17 @@ def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers
   load = (lambda name: signal.raise_signal(number)) if 'imported' in moment else (lambda name: module)
   monkeypatch.setattr(main, 'load', load)
   monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
-  assert main.main() == 128 + number
+  monkeypatch.setattr(os, '_exit', sys.exit)
+  with pytest.raises(SystemExit) as ended:
+    main.main()
+  assert ended.value.code == 128 + number
   assert capsys.readouterr().err == _INTERRUPTED
   assert {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
 
 
 # JAX makes enumerations while its library of C++ is loaded, where an exception would abort the process.
 _SIGNAL_IN_A_LIBRARY = """
-import enum, signal, sys, time
+import atexit, enum, os, signal, sys, time
 from har_jax.cli import main
 from toy_command import toy_module
 
@@ -60,6 +63,7 @@ def load_library():
     time.sleep(0.1)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(os.abort)  # as threads that still compile may do
 module = toy_module()
 module.main, main.load, sys.argv = load_library, lambda name: module, ['har-jax', 'adapt']
 sys.exit(main.main())

@@ -40,7 +40,7 @@ class Labels:
   unit: str  # of numbers, if the name says it; of times of day 'min' if all may be hours and minutes
   activity: tuple[str, ...]
   recording: tuple[str, ...] | None
-  is_from_start: bool = False  # times count from the recording's first sample
+  is_from_start: bool = False  # times likely count from the recording's first sample
 
   def select(self, names: set[str]) -> 'Labels':
     """Selects the labels of one recording, by any of its names; all if none is named."""
@@ -145,7 +145,8 @@ def place_labels(
   name = labels.path.name
   count = '1 label, its' if len(best.start_s) == 1 else f'{len(best.start_s)} labels, their'
   findings.note(f'{name}: {count} times read as {best.how}.')
-  if other := next((one for one in others if abs(one.start_s - best.start_s).max() > _OUTSIDE_S), None):
+  other = next((one for one in others if abs(one.start_s - best.start_s).max() > _OUTSIDE_S), None)
+  if other and not labels.is_from_start:
     findings.warn(
       f'{name}: times were read as {best.how}; as {other.how} they would lie in the recording too. '
       'Compare a label with the signal.'
@@ -264,7 +265,7 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
   if several:
     from_start = []
   elif labels.is_from_start:
-    on_clock = []
+    on_clock, from_start = from_start, on_clock
   for how, scale, zero_s, is_certain in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
     unit = how.partition(' ')[0]
     yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, is_certain, unit)

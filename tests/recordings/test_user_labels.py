@@ -141,6 +141,8 @@ READ = [
       [(0, 5, 'a'), (15, 20, 'b'), (0, 10, 'b'), (30, 40, 'c')], '2 of 3 labels'),
   row('a table of bouts', TIME_S + 3, labels([4.0, 9.0], [9.0, 14.0], ['sit', 'run'], OWN_HEADER),
       [(4, 9, 'sit'), (9, 14, 'run')]),
+  row('its names for times on the clock', TIME_S + 300, labels([304.0, 309.0], [309.0, 314.0], ['sit', 'run'],
+      OWN_HEADER), [(4, 9, 'sit'), (9, 14, 'run')]),
   row('a moment within an activity', TIME_S, labels([1.0, 5.0], [9.0, 5.4], ['sit', 'run']),
       [(1, 5, 'sit'), (5, 5.4, 'run'), (5.4, 9, 'sit')]),
   row('a short overlap', TIME_S, labels([1.0, 9.8, 15.0], [10.0, 16.0, 20.0], ['sit', 'run', 'run']),

@@ -176,7 +176,8 @@ def adapt(
     recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(compared.scores)
     is_correct = compared.adapted.is_correct
   counts = _count(activities, held_out, is_correct)
-  are_apart = not np.isin(file_of_window[held_out], file_of_window[~held_out]).any()
+  is_shared = np.isin(file_of_window[held_out], file_of_window[~held_out])
+  are_apart = len(is_shared) > 0 and not is_shared.any()
   said = findings.notes, findings.warnings
   return Adapted(recognizer, counts, compared, calibration, dropped, are_apart, *said)
 

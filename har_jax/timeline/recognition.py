@@ -80,6 +80,8 @@ def recognize(
   rules, findings = Rules(mean_bout_s, unknown_below, not_worn_min, refusal_rate), Findings(tell=tell)
   if second_adapter is not None and second is None:
     raise UserError('second_adapter needs second, the recording of another device')
+  if isinstance(adapter, Recognizer | Adapted) and base is not None:
+    raise UserError('base is for the folder of an adapter, and what was given has its base: leave base out')
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
   recognizer = _load(adapter if routed is None else routed.first, base)
   reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)

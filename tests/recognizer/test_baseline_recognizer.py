@@ -163,3 +163,10 @@ def test_other_versions_are_a_warning_of_the_recording(grown, recording):
 def test_a_parameter_is_checked_before_the_recording_is_read(base, tmp_path):
   with pytest.raises(UserError, match=r"unknown method 'forrest'; one of full, .*, forest, rocket, auto"):
     har_jax.adapt(tmp_path / 'nowhere.csv', base=base, method='forrest')
+
+
+def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(base, recording):
+  adapted = har_jax.adapt(recording, base=base, method='forest', validation_fraction=0)
+  assert not adapted.are_files_apart
+  with pytest.raises(UserError, match='leave base out'):
+    har_jax.recognize(recording, adapted, base=base)

@@ -103,13 +103,15 @@ class Command:
     rng = np.random.default_rng([*self.name.encode(), seed])
     moments = []
     for _ in range(int(rng.integers(1, _MOST_KILLS + 1))):
+      before = set(_paths(folder))  # a run that ends early may leave what a killed one has left
       if (moment := self._kill(folder, whole, rng)) is None:
         break
       moments.append(moment)
       if 'Traceback' in (log := (folder / 'log').read_text(errors='replace')):
         return moments, 'failed', log[-600:]
-      if 'SIGKILL' not in moment and (partial := [path for path in _paths(folder) if '.partial' in path]):
-        return moments, 'left-overs', ', '.join(partial)
+      added = [path for path in _paths(folder) if '.partial' in path and path not in before]
+      if 'SIGKILL' not in moment and added:
+        return moments, 'left-overs', ', '.join(added)
     code: int | None = None
     with self._running(folder) as process, contextlib.suppress(subprocess.TimeoutExpired):
       code = process.wait(_PATIENCE_S)

@@ -19,11 +19,14 @@ was_killed = out.exists()
 # Processes in the background of a shell ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler if fault == 'traceback' else signal.SIG_DFL)
 out.mkdir(exist_ok=True)
-if fault == 'partial':
+if fault == 'partial' or (fault == 'deleted late' and not was_killed):
   (out / '.a.json.partial').write_text('')
 (out / 'a.json').write_text('{"seconds": %f, "n": %d}' % (time.time(), was_killed and fault == 'different'))
 time.sleep(0.3)
 (out / 'b').write_text('')
+if fault == 'deleted late':
+  time.sleep(0.3)
+  (out / '.a.json.partial').unlink(missing_ok=True)
 if was_killed and fault == 'left-overs':
   (out / '.b.partial').write_text('')
 if was_killed and fault == 'failed':
@@ -33,7 +36,7 @@ if was_killed and fault == 'failed':
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  ('fault', 'number', 'moment', 'outcome'),
+  ('fault', 'number', 'moments', 'outcome'),
   [
     ('none', 156, 'SIGTERM at path 2 of 3', 'equal'),
     ('different', 88, 'SIGKILL at path 2 of 3', 'different'),
@@ -41,15 +44,16 @@ if was_killed and fault == 'failed':
     ('failed', 88, 'SIGKILL at path 2 of 3', 'failed'),
     ('traceback', 22, 'SIGINT at path 2 of 3', 'failed'),
     ('partial', 90, 'SIGTERM at path 3 of 4', 'left-overs'),
+    ('deleted late', 2361, 'SIGKILL at path 3 of 4, SIGTERM at path 1 of 4', 'equal'),
   ],
 )
 @pytest.mark.linux
-def test_every_outcome_is_told(tmp_path, fault, number, moment, outcome):
+def test_every_outcome_is_told(tmp_path, fault, number, moments, outcome):
   command = kills.Command('toy', ('-c', _PROGRAM, fault))
   for name in ('whole', 'trial'):
     (tmp_path / name).mkdir()
-  moments, seen, _ = command.trial(tmp_path / 'trial', command.whole(tmp_path / 'whole'), number)
-  assert (moments, seen) == ([moment], outcome)
+  sent, seen, _ = command.trial(tmp_path / 'trial', command.whole(tmp_path / 'whole'), number)
+  assert (sent, seen) == (moments.split(', '), outcome)
 
 
 def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Path]]:

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 import har_jax
 from har_jax import config, config_fields, files, methods, records
 from har_jax.errors import UserError
-from har_jax.recognizer import recording_adaptation
+from har_jax.recognizer import recording_adaptation, validation
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -263,7 +263,6 @@ _HUGE[[2, 3, 4], 0, 0] = -1e7, 1e30, 1e39  # the last one is infinite in float32
     (SIGNALS[:0], r'\[0, 128, 6\]'),
     (SIGNALS.astype(str), r'the windows are str'),
     (SIGNALS + 1j, 'the windows are complex128'),
-    (scipy.sparse.csr_array(SIGNALS[0]), 'the windows are sparse'),
     (_NOT_FINITE, '2 of 72 windows'),
     (_HUGE, '3 of 72 windows'),
   ],
@@ -273,6 +272,11 @@ def test_arrays_that_are_no_windows_are_errors(fitted, signals, message):
     fitted.predict(signals)
   with pytest.raises(UserError, match=message):
     clone(fitted).fit(signals, LABELS)
+
+
+def test_sparse_windows_are_an_error():
+  with pytest.raises(UserError, match='the windows are sparse, a csr_array'):
+    validation.check_windows(scipy.sparse.csr_array(SIGNALS[0]), config.DEFAULT_WINDOWING)
 
 
 @pytest.mark.parametrize(

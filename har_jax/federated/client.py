@@ -120,4 +120,4 @@ def _from_node(context: Context, federation: Federation) -> tuple[people.Person,
 
 _person = functools.lru_cache(maxsize=4)(people.read_person)
 
-app: ClientApp = make(_from_node)
+app = make(_from_node)  # Flower finds no name that has an annotation

@@ -233,7 +233,7 @@ def _nodes(grid: Grid) -> list[int]:
   return [node.node_id for node in nodes]
 
 
-app: ServerApp = ServerApp()
+app = ServerApp()  # Flower finds no name that has an annotation
 
 
 @app.main()

@@ -1,5 +1,6 @@
 """What a client trains and sends, and whose windows it has."""
 
+import ast
 import pathlib
 import tomllib
 
@@ -12,6 +13,9 @@ from har_jax.errors import UserError
 from har_jax.federated import people
 from har_jax.federated.federation import Federation
 from har_jax.federated.task import Task
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_FLOWER = tomllib.loads((_ROOT / 'launch' / 'flower' / 'pyproject.toml').read_text())['tool']['flwr']['app']
 
 
 def _task(base: pathlib.Path, **changed) -> Task:
@@ -72,9 +76,17 @@ def test_settings_are_the_same_after_they_were_sent():
   assert Federation.from_entries(sent.entries() | {'classes': ','.join(CLASSES), 'out': 'x'}) == sent
 
 
+@pytest.mark.parametrize('name', ['serverapp', 'clientapp'])
+def test_flower_finds_the_apps(name):
+  module, _, app = _FLOWER['components'][name].partition(':')
+  tree = ast.parse((_ROOT / f'{module.replace(".", "/")}.py').read_text())
+  # It reads the source, and takes no assignment that has an annotation.
+  assigned = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+  assert app in [target.id for target in assigned if isinstance(target, ast.Name)]
+
+
 def test_the_app_for_flower_has_every_setting_with_its_default():
-  path = pathlib.Path(__file__).parents[2] / 'launch' / 'flower' / 'pyproject.toml'
-  entries = tomllib.loads(path.read_text())['tool']['flwr']['app']['config']
+  entries = _FLOWER['config']
   classes = entries['classes'].split(',')
   changed = {name: entries.get(name) for name in Federation(CLASSES).entries()}
   assert changed | {'classes': classes} == Federation(tuple(classes)).entries()

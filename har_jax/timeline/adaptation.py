@@ -151,7 +151,7 @@ def adapt(
       f'them: label each for {pretrained.windowing.seconds:g} s or more at a time, in a column of the '
       'recording or with labels='
     )
-  held_out, overlapping = splits.hold_out_last(windows, validation_fraction, pretrained.windowing)
+  held_out, overlapping = splits.hold_out_last(windows, float(validation_fraction), pretrained.windowing)
   dropped[OVERLAPPING] = int(overlapping.sum())
   signals = np.stack([window.signal for window in windows])[~overlapping]
   activities = np.array([window.activity for window in windows])[~overlapping]

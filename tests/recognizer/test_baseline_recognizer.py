@@ -169,4 +169,4 @@ def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(b
   adapted = har_jax.adapt(recording, base=base, method='forest', validation_fraction=0)
   assert not adapted.are_files_apart
   with pytest.raises(UserError, match='leave base out'):
-    har_jax.recognize(recording, adapted, base=base)
+    har_jax.recognize(recording, adapted, base='runs/base')

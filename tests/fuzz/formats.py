@@ -1,7 +1,10 @@
 """Every format that har_jax reads: a small valid input, how it is damaged, and what is read of it."""
 
+import contextlib
 import functools
+import json
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +19,7 @@ import traps
 from form import Format, Read, digest
 from official import OFFICIAL, zipped
 
-from har_jax import config, config_fields, files, methods, storage
+from har_jax import checksums, config, config_fields, files, methods, storage
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.config import DEFAULT_WINDOWING
@@ -24,7 +27,7 @@ from har_jax.datasets import prepare
 from har_jax.datasets import windows as store
 from har_jax.datasets.batches import training_batches
 from har_jax.errors import UserError
-from har_jax.files import baseline_adapter
+from har_jax.files import baseline_adapter, safetensors_io
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import frame, markdown, tables
@@ -156,6 +159,25 @@ def _read_adapter(folder: pathlib.Path, out: pathlib.Path) -> Read:
   return digest(*_leaves(adapter.variables), adapter.card, recognizer.temperature, labels), ''
 
 
+def _read_forged(name: str, folder: pathlib.Path, out: pathlib.Path) -> Read:
+  """Reads forged leaves whose card has the right sums, and predicts with them."""
+  forged = shutil.copytree(folder, out / 'forged')
+  content, path = (forged / f'{name}.safetensors').read_bytes(), forged / f'{name}.json'
+  card = json.loads(path.read_text())
+  card['sums'][f'{name}.safetensors'] = checksums.hash_bytes(content)
+  if name == 'recording_head':
+    path.write_text(json.dumps(card))
+    return _read_recording_head(forged, out)
+  with contextlib.suppress(UserError):
+    card['checksum'] = safetensors_io.checksum(safetensors_io.from_bytes(path, content))
+  path.write_text(json.dumps(card))
+  recognizer = Recognizer.load(forged)
+  return digest(recognizer.predict_proba(_WINDOWS), recognizer.predict(_WINDOWS)), ''
+
+
+_WINDOWS = np.random.default_rng(5).normal(size=(9, 128, 6)).astype(np.float32)
+
+
 def _leaves(leaves: dict[str, Any]) -> list[Any]:
   return [part for path in sorted(leaves) for part in (path, np.asarray(leaves[path]))]
 
@@ -246,6 +268,11 @@ _FOLDERS = (
   ('adapter of a baseline', _build_baseline, _read_adapter, 'adapter.json'),
   ('results', _build_results, _read_results, '*.json'),
 )
+_FORGED = (
+  ('adapter', 'adapter', _build_adapter),
+  ('adapter of a baseline', 'adapter', _build_baseline),
+  ('recording head', 'recording_head', _build_recording_head),
+)
 _BYTES, _TEXT = mutations.damaged_bytes, mutations.damaged_text
 
 FORMATS = (
@@ -258,6 +285,17 @@ FORMATS = (
     Format(f'{name}, bytes', build, _BYTES, read, True, '*[!n]')  # but its card
     for name, build, read, _ in _FOLDERS
     if name != 'results'
+  ),
+  *(
+    Format(
+      f'{name}, forged',
+      build,
+      mutations.forged_leaves,
+      functools.partial(_read_forged, stem),
+      False,
+      f'{stem}.safetensors',
+    )
+    for name, stem, build in _FORGED
   ),
   *(
     Format(f'{name}, card{words}', build, damage, read, False, cards)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 
 Random = np.random.Generator
 # Words where a number was: huge, tiny, not finite, of another type, of another country.
@@ -20,6 +21,8 @@ _VALUES: tuple[Any, ...] = (
   *(None, True, '', 'x', 'x' * 100_000, [], {}, [[]], {'a': 1}, -1, 0, 1, 2**31, 2**63, 10**12, 10**400),
   *(1.5, 1e308, float('nan'), float('inf'), '\ud800', '\x00', '<script>', [None], '1', ['a', 1]),
 )
+
+_NUMBERS = (np.nan, np.inf, -np.inf, 0.0, -1.0, 2.0, 1e-40, 1e6, -1e9, 2.0**31 - 1, 1e30)
 
 
 def damaged_bytes(content: bytes, rng: Random) -> bytes:
@@ -122,6 +125,43 @@ def _places(value: Any):
   for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
     yield value, key
     yield from _places(value[key])
+
+
+def damaged_export(content: bytes, rng: Random) -> bytes:
+  """Damage of the kind that the content has: a zip, JSON, text or bytes."""
+  if content.startswith(b'PK'):
+    return damaged_member(content, rng) if rng.integers(4) else damaged_bytes(content, rng)
+  with contextlib.suppress(UnicodeDecodeError):
+    text = content.decode()
+    return damaged_json(content, rng) if text.lstrip().startswith(('{', '[')) else damaged_text(content, rng)
+  return damaged_bytes(content, rng)
+
+
+def forged_leaves(content: bytes, rng: Random) -> bytes:
+  """A safetensors file with other numbers, types, shapes or names; or damaged bytes."""
+  if rng.integers(8) == 0:
+    return damaged_bytes(content, rng)
+  leaves = safetensors.numpy.load(content)
+  for _ in range(rng.integers(1, 3)):
+    path = str(rng.choice(sorted(leaves)))
+    leaf, kind = leaves[path].copy(), rng.integers(7)
+    if kind == 0 and len(leaves) > 1:
+      del leaves[path]
+    elif kind == 1:
+      leaves[str(rng.choice([f'{path}/x', '', '../x', 'x' * 1000]))] = leaf
+    elif kind == 2:
+      with np.errstate(all='ignore'):
+        leaves[path] = leaf.astype(str(rng.choice(['f2', 'f4', 'f8', 'i1', 'i8', 'u1', 'bool'])))
+    elif kind == 3:
+      leaves[path] = (leaf[:0], leaf[: len(leaf) // 2], np.concatenate([leaf, leaf]), leaf[None])[
+        rng.integers(4)
+      ]
+    elif leaf.size:
+      place = ... if kind == 4 else int(rng.integers(leaf.size))
+      with np.errstate(all='ignore'):
+        leaf.reshape(-1)[place] = np.array(rng.choice(_NUMBERS)).astype(leaf.dtype)
+      leaves[path] = leaf
+  return safetensors.numpy.save(leaves)
 
 
 def damaged_member(content: bytes, rng: Random) -> bytes:

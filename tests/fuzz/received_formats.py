@@ -2,12 +2,15 @@
 
 import collections
 import functools
+import io
 import json
 import pathlib
+import zipfile
 from collections.abc import Callable
 
 import export_base
 import export_devices
+import exports
 import mutations
 import numpy as np
 import pandas as pd
@@ -43,12 +46,8 @@ def _build_sensor_files(folder: pathlib.Path) -> None:
     part.assign(time=part['time'] / 1000).to_csv(folder / f'{name}.csv', index=False)
 
 
-def _build_workbook(folder: pathlib.Path) -> None:
-  make_day().to_excel(folder / 'day.xlsx', index=False)
-
-
-def _build_device(write: Callable, folder: pathlib.Path) -> None:
-  write(folder, export_base.recording())
+def _build_export(name: str, folder: pathlib.Path) -> None:
+  exports.WRITERS[name](folder, export_base.recording())
 
 
 def _damaged_blocks(content: bytes, rng: mutations.Random) -> bytes:
@@ -59,10 +58,28 @@ def _damaged_blocks(content: bytes, rng: mutations.Random) -> bytes:
   return content[:1024] + b''.join(blocks)
 
 
-def _recording(file: str, labels: str = '') -> Callable[[pathlib.Path, pathlib.Path], Read]:
+def _damaged_records(content: bytes, rng: mutations.Random) -> bytes:
+  """Damage to the records of an ActiGraph, whose checksums are right."""
+  with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+    members = {name: zipped.read(name) for name in zipped.namelist()}
+  log, records = members['log.bin'], list[bytes]()
+  while log:
+    stop = 8 + int.from_bytes(log[6:8], 'little')
+    records.append(log[:stop])
+    log = log[stop + 1 :]
+  number = int(rng.integers(len(records)))
+  records[number] = mutations.damaged_bytes(records[number], rng)
+  sealed = (
+    part + bytes([functools.reduce(lambda total, octet: total ^ octet, part, 0xFF)]) for part in records
+  )
+  return export_base.zip_bytes(members | {'log.bin': b''.join(sealed)})
+
+
+def _recording(file: str = '', labels: str = '') -> Callable[[pathlib.Path, pathlib.Path], Read]:
   def read(folder: pathlib.Path, out: pathlib.Path) -> Read:
     del out  # nothing is written
-    reading = recordings.read(folder / file, labels=folder / labels if labels else None)
+    path = folder / file if file else next(folder.iterdir())
+    reading = recordings.read(path, labels=folder / labels if labels else None)
     warnings = reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
     dropped: collections.Counter = collections.Counter()
     windows = recordings.to_windows(reading, DEFAULT_WINDOWING, dropped=dropped) if labels else []
@@ -83,44 +100,45 @@ def _build_messages(folder: pathlib.Path) -> None:
   storage.write(folder / 'request.json', entries)
   storage.write(folder / 'trained.json', {'windows': 30, 'loss': 0.5, 'client': 2})
   storage.write(folder / 'scores.json', {'windows': 30, 'macro_f1': 0.5, 'accuracy': 0.6, 'client': 2})
-  for number, shape in enumerate(((5, 2), (2, 4), (3,))):
-    np.save(folder / f'{number}.npy', np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+  for path, leaf in _start().items():
+    np.save(folder / f'{path.replace("/", ".")}.npy', leaf + np.float32(0.1))
+
+
+def _start() -> dict[str, np.ndarray]:
+  shapes = {'batch_stats/head/mean': (3,), 'batch_stats/head/var': (3,), 'params/head/kernel': (5, 2)}
+  return {path: np.ones(shape, np.float32) for path, shape in shapes.items()}
 
 
 def _read_messages(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  """Checks the messages, and makes one update of a client's and two others in every way."""
   entries = {path.stem: json.loads(path.read_bytes()) for path in folder.glob('*.json')}
-  update = {path.stem: messages.read_array(path.read_bytes()) for path in sorted(folder.glob('*.npy'))}
-  shapes = {'0': (5, 2), '1': (2, 4), '2': (3,)}
-  aggregation.check_update(update, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+  arrays = {path.stem: messages.read_array(path.read_bytes()) for path in sorted(folder.glob('*.npy'))}
+  update, start = {name.replace('.', '/'): leaf for name, leaf in arrays.items()}, _start()
+  aggregation.check_update(update, start)
+  updates = [
+    update,
+    *({path: leaf * np.float32(factor) for path, leaf in start.items()} for factor in (2, 3)),
+  ]
+  means = list[np.ndarray]()
+  for robust in ('none', 'median', 'trimmed_mean', 'multi_krum'):
+    federation = Federation(('sitting', 'walking'), robust=robust)
+    mean = aggregation.aggregate(updates, [30, 40, 50], start, federation, np.random.default_rng(0))
+    aggregation.check_update({path: mean[path] for path in sorted(mean)}, start)
+    means += mean.values()
   metrics = [
     messages.read_metrics(entries['trained'], messages.Trained),
     messages.read_metrics(entries['scores'], records.ClientScores),
   ]
-  return digest(*messages.read_request(entries['request']), metrics, *update.values()), ''
+  return digest(*messages.read_request(entries['request']), metrics, *update.values(), *means), ''
 
 
 FORMATS = (
-  Format('recording, CSV', _build_day, _TEXT, _recording('day.csv'), False, 'day.csv'),
-  Format(
-    'recording, Parquet',
-    lambda folder: make_day().to_parquet(folder / 'day.parquet'),
-    _BYTES,
-    _recording('day.parquet'),
-    False,
-  ),
   *(
-    Format(f'recording, {name}', build, damage, _recording(file), False)
-    for name, build, damage, file in (
-      ('Excel, bytes', _build_workbook, _BYTES, 'day.xlsx'),
-      ('Excel, a sheet', _build_workbook, mutations.damaged_member, 'day.xlsx'),
-      ('Axivity, bytes', functools.partial(_build_device, export_devices.axivity_packed), _BYTES, 'walk.cwa'),
-      (
-        'Axivity, blocks',
-        functools.partial(_build_device, export_devices.axivity_six),
-        _damaged_blocks,
-        'walk.cwa',
-      ),
-      ('GENEActiv', functools.partial(_build_device, export_devices.geneactiv), _TEXT, 'walk.bin'),
+    Format(f'recording, {name}{part}', functools.partial(_build_export, name), damage, _recording(), False)
+    for name, part, damage in (
+      *((name, '', mutations.damaged_export) for name in exports.WRITERS),
+      ('Axivity (.cwa of an AX6)', ', blocks', _damaged_blocks),
+      ('ActiGraph (.gt3x)', ', records', _damaged_records),
     )
   ),
   Format('recording, a file a sensor', _build_sensor_files, _TEXT, _recording('.'), False),

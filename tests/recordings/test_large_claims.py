@@ -2,8 +2,11 @@
 
 import io
 import time
+import tracemalloc
 import zipfile
 
+import export_base
+import exports
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,6 +70,16 @@ def test_thousands_of_folders_in_a_zip_are_read_in_a_time_that_grows_with_them(t
       zipped.writestr(f'{number}/walk.json', '{}')
   reading = recordings.read(user_files.put(tmp_path, ('all.zip', content.getvalue())))
   assert reading.files == ['walk']
+
+
+def test_a_small_file_is_read_in_little_memory(tmp_path):
+  written = exports.WRITERS['Sensor Logger, iOS (JSON)'](tmp_path, export_base.recording())
+  tracemalloc.start()
+  try:
+    recordings.read(written.path)
+    assert tracemalloc.get_traced_memory()[1] < 100_000_000  # bytes; the limit of such files is gigabytes
+  finally:
+    tracemalloc.stop()
 
 
 def test_fields_are_counted_over_the_borders_of_blocks():

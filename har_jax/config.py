@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 
 from har_jax.config_fields import (
+  MOST_BATCH,
   MOST_LAYERS,
   MOST_RATE_HZ,
   MOST_WIDTH,
@@ -242,7 +243,7 @@ class Training(Checked):
 
   epochs: float = positive(50.0, "passes over the target's training windows")
   max_steps: int = not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
-  batch: int = count(64, 'windows per step')
+  batch: int = count(64, 'windows per step', most=MOST_BATCH)
   learning_rate: float = not_negative(
     1e-3,
     'peak learning rate of new weights: head and adapters; of all weights under `scratch` and in the stage '

@@ -8,7 +8,7 @@ from typing import Any
 from har_jax.errors import UserError, shorten
 
 MOST = 10**9  # of whatever is counted: beyond, a number is a slip or an attack, and would run for ever
-MOST_LAYERS, MOST_WIDTH = 100, 100_000
+MOST_LAYERS, MOST_WIDTH, MOST_BATCH = 100, 100_000, 100_000
 MOST_WINDOW_SAMPLES, MOST_RATE_HZ = 10_000, 1000
 
 

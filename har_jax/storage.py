@@ -128,6 +128,14 @@ def write_files(contents: Mapping[Place, bytes], what: str) -> None:
     raise UserError(f'cannot write {what}: {error.strerror or error}; {advice(error)}') from error
 
 
+def refuse_used(folder: Place, *, overwrite: bool) -> None:
+  """Raises UserError if a folder is a file, or holds files that are not to be replaced."""
+  if folder.exists() and not folder.is_dir():
+    raise UserError(f'{folder} is a file: give a folder')
+  if not overwrite and folder.exists() and any(folder.iterdir()):
+    raise UserError(f'{folder} holds files already: give another folder, or overwrite=True')
+
+
 def check_writable(folder: Place) -> None:
   """Raises UserError where no file can be written into a folder, which need not exist."""
   if is_bucket(folder):

@@ -113,7 +113,7 @@ def _suggest(source, options, out: pathlib.Path) -> dict[str, object]:
     source, _SUGGEST.value, base=_BASE.value, progress=_PROGRESS.value, **options
   )
   _check_out(out)  # another command may have written it meanwhile
-  suggestions.save(out)
+  suggestions.save(out, overwrite=True)
   print('Write the activity of each stretch into the table, or delete its row; then adapt to it as --labels.')
   print(out / 'suggestions.csv')
   return {'out': out, 'stretches': len(suggestions.stretches)}

@@ -25,7 +25,7 @@ def main() -> dict[str, object]:
   source, options = _read()
   del options['tell']  # its sentences are on the page
   checked = quality.check(source, _ADAPTER.value, not_worn_min=_NOT_WORN_MIN.value, **options)
-  checked.save(out)
+  checked.save(out, overwrite=True)
   page = checked.text
   for warning in checked.warnings:
     page = page.replace(warning, command.with_dashes(warning))

@@ -62,7 +62,7 @@ def main() -> dict[str, object]:
         'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
       )
   answers = timeline.recognize(source, adapter, base=FLAGS['base'].value, **_options(), **options)
-  answers.save(out)
+  answers.save(out, overwrite=True)
   _print_summary(answers)
   if answers.score is not None:
     _print_score(answers.score)

@@ -79,7 +79,8 @@ def to_text(entries: Mapping[str, Any]) -> bytes:
   return f'{json.dumps(entries, indent=1, ensure_ascii=False)}\n'.encode(errors='backslashreplace')
 
 
-def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
-  """Writes files into a folder, all of them or none. Raises UserError as `storage.write_files`."""
+def write_files(folder: Place, contents: Mapping[str, bytes], *, overwrite: bool = True) -> None:
+  """Writes files into a folder, all or none. Raises UserError as `storage.write_files` and `refuse_used`."""
+  storage.refuse_used(folder, overwrite=overwrite)
   paths = {folder / name: content for name, content in contents.items()}
   storage.write_files(paths, f'{", ".join(contents)} to {folder}')

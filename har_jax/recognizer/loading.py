@@ -80,10 +80,7 @@ def save(
 ) -> None:
   """Writes the adapter, and its base if one is given. Raises UserError as `Recognizer.save` does."""
   place = storage.place(str(folder))
-  if place.exists() and not place.is_dir():
-    raise UserError(f'{folder} is a file: give a folder')
-  if not overwrite and place.exists() and any(place.iterdir()):
-    raise UserError(f'{folder} holds files already: give another folder, or overwrite=True')
+  storage.refuse_used(place, overwrite=overwrite)
   if base is not None and adapter.card.base is not None:
     files.save_base(place, base.variables, base.card)
   files.save_adapter(place, adapter)

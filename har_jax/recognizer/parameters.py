@@ -29,6 +29,11 @@ IN_CARD: dict[str, type] = {
   'validation_fraction': float,
   'tta_shifts': int,
 }
+# What a parameter must be, by the type of its default.
+_KINDS: dict[type, tuple[type, str]] = {
+  int: (numbers.Integral, 'a whole number'),
+  float: (numbers.Real, 'a number'),
+}
 
 
 def _limit(quantity: str) -> Any:
@@ -58,7 +63,7 @@ class Parameters:
   alpha: float | int = 16.0
   max_steps: int = config_fields.count(300, 'training steps')
   learning_rate: float | int = config_fields.not_negative(1e-3, 'peak learning rate')
-  batch: int = config_fields.count(32, 'windows per step')
+  batch: int = config_fields.count(32, 'windows per step', most=config_fields.MOST_BATCH)
   rotation_std_deg: float | int = config_fields.not_negative(
     10.0, 'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none'
   )
@@ -85,17 +90,15 @@ def from_settings(settings: Any, base: Base, steps: int) -> Parameters:
 
 
 class TrainingChanges(TypedDict, total=False):
-  """Parameters of training, where some are given by name."""
+  """Parameters of training that `har-jax adapt` has too, where some are given by name."""
 
   method: str
   rank: int
-  alpha: float | int
   max_steps: int
   learning_rate: float | int
   batch: int
   rotation_std_deg: float | int
   random_state: int
-  tta_shifts: int
   max_memory_mb: float | int | None
   max_minutes: float | int | None
   max_adapter_kb: float | int | None
@@ -105,7 +108,9 @@ class ParameterChanges(TrainingChanges, total=False):
   """All parameters, where some are given by name."""
 
   base: Base
+  alpha: float | int
   validation_fraction: float | int
+  tta_shifts: int
   verbose: bool
 
 
@@ -128,9 +133,12 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
   base = parameters.load_base()
   if not 0 <= parameters.validation_fraction < 1:
     raise UserError(f'validation_fraction is {parameters.validation_fraction!r}; give a number in [0, 1)')
-  seed = parameters.random_state
-  if not (isinstance(seed, numbers.Integral) and 0 <= seed < 2**32):  # scikit-learn's range
-    raise UserError(f'random_state is {seed!r}; give a whole number in [0, 2³²)')
+  for field in dataclasses.fields(Parameters):
+    kind, words = _KINDS.get(type(field.default), (object, ''))
+    if not isinstance(value := getattr(parameters, field.name), kind):
+      raise UserError(f'{field.name} is {value!r}; give {words}')
+  if not 0 <= parameters.random_state < 2**32:  # scikit-learn's range
+    raise UserError(f'random_state is {parameters.random_state!r}; give a whole number in [0, 2³²)')
   if (steps := int(parameters.max_steps)) < 1:
     raise UserError(f'max_steps is {parameters.max_steps!r}; give 1 or more')
   if not parameters.tta_shifts >= 1:

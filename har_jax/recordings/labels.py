@@ -24,7 +24,8 @@ _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
 _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
 _SHORT_S = 2.56  # of labels: too short to hold a window of the bundled base
 _FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
-_HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'min'  # 12:30, elsewhere minutes and seconds
+_HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'h:min'  # 12:30, elsewhere minutes and seconds
+_SCALES_S = units.TIME_S | {'min': 60.0, 'h': 3600.0}  # of numbers, if a name says it
 _OWN = {'start_s', 'end_s'}  # as bouts.csv and suggestions.csv have them: from the first sample
 _MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
 
@@ -37,7 +38,7 @@ class Labels:
   start: Float[np.ndarray, 's']
   stop: Float[np.ndarray, 's']
   kind: str  # of the clock, see Clock; '' for numbers
-  unit: str  # of numbers, if the name says it; of times of day 'min' if all may be hours and minutes
+  unit: str  # of numbers, if the name says it; of times of day 'h:min' if all may be such
   activity: tuple[str, ...]
   recording: tuple[str, ...] | None
   is_from_start: bool = False  # times likely count from the recording's first sample
@@ -164,7 +165,7 @@ def place_labels(
   elif not labels.kind and not labels.unit and best.unit == 's' and 60 * last_s < length_s + _OUTSIDE_S:
     findings.warn(
       f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. If they '
-      'are minutes, write seconds.'
+      'are minutes, name the unit: start (min), end (min).'
     )
   over = (best.start_s < -_OUTSIDE_S) | (best.stop_s > length_s + _OUTSIDE_S)
   if over.any() and not several:
@@ -240,7 +241,7 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
   dated = clock.kind in ('zoned', 'date')
   if not labels.kind:
     possible = [labels.unit] if labels.unit else units.TIME_S
-    scales = {unit: (units.TIME_S[unit], bool(labels.unit) or unit == 's') for unit in possible}
+    scales = {unit: (_SCALES_S[unit], bool(labels.unit) or unit == 's') for unit in possible}
     for unit in dict.fromkeys(possible if labels.unit else [clock.unit, *possible]):
       scale, is_certain = scales[unit]
       on_clock.append((f"{unit} on the recording's clock", scale, origin_s, is_certain))

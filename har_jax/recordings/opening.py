@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import functools
 import io
+import itertools
 import pathlib
 import re
 import warnings
@@ -204,6 +205,10 @@ def _open_text(file: File) -> Table:
   above = rows[header - 1] if header else []
   if len(above) == len(names) and all(map(units.is_unit, names)):
     names = tuple(f'{name.strip()} ({unit})' for name, unit in zip(above, names, strict=True))
+  elif len(above) == len(names) and len({*filter(None, names)}) < len([*filter(None, names)]):
+    # x, y, z below the name of each sensor.
+    sensors: Iterator[str] = itertools.accumulate(above, lambda last, name: name.strip() or last)
+    names = tuple(f'{sensor.strip()} {name}' for sensor, name in zip(sensors, names, strict=True))
   body = [row for row in rows[header + 1 :] if any(cell.strip() for cell in row)]
   if not body:
     listed = shorten(', '.join(names))

@@ -186,7 +186,9 @@ def make_table(path: pathlib.Path, frame: Any, **fields: Any) -> Table:
     name = 'time'
   if name is not None and name not in frame.columns:
     frame = frame.reset_index(names=name)
-  names = tuple(str(name) for name in frame.columns)
+  names = tuple(
+    ' '.join(map(str, name)).strip() if isinstance(name, tuple) else str(name) for name in frame.columns
+  )
   if not frame.size:
     raise UserError(f'{path} holds no row: nothing was recorded')
   head = frame.iloc[:HEAD_ROWS].astype('object')

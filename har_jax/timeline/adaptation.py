@@ -119,8 +119,8 @@ def adapt(
   frame, progress, tell
     As in `har_jax.recognize`.
   **options
-    Parameters of `Recognizer`, except that alpha is twice the rank by default; and what is not to be
-    inferred, as in `har_jax.recognize`.
+    Parameters of `Recognizer`, whose alpha is twice the rank; and what is not to be inferred, as in
+    `har_jax.recognize`.
 
   Raises UserError, with what to do, if the recording, its labels or a parameter cannot be used.
   """
@@ -137,9 +137,10 @@ def adapt(
     pretrained.base,
     validation_fraction=validation_fraction,
     verbose=progress,
-    **({'alpha': 2.0 * changed.get('rank', Recognizer.rank)} | changed),
+    **changed,
   )
   parameters.check(recognizer)  # a long recording takes minutes to read
+  recognizer.set_params(alpha=2.0 * recognizer.rank)
   findings = Findings(tell=tell)
   reading, _ = rate_check.read(pretrained, recording, frame, findings, labels=labels, **read_options)
   findings.warn(*reading.warnings, *recordings.check(reading, pretrained.windowing))

@@ -90,10 +90,10 @@ class Answers:
     """The timeline as a figure of Matplotlib: a row per day or file, a color per activity."""
     return self.picture.draw()
 
-  def save(self, folder: str | Place) -> None:
+  def save(self, folder: str | Place, *, overwrite: bool = False) -> None:
     """Writes windows.csv, bouts.csv, summary.json and timeline.svg, all or none.
 
-    Raises UserError if they cannot be written.
+    Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
     """
     contents = {
       'windows.csv': to_csv(self.windows),
@@ -101,7 +101,7 @@ class Answers:
       'timeline.svg': self.picture.svg(),
       'summary.json': safetensors_io.to_text(self.summary),
     }
-    safetensors_io.write_files(storage.place(str(folder)), contents)
+    safetensors_io.write_files(storage.place(str(folder)), contents, overwrite=overwrite)
 
   def __repr__(self) -> str:
     return f'{len(self.bouts)} bouts in {self.summary["recorded_minutes"]} minutes\n{self.minutes}'

@@ -81,17 +81,17 @@ class Quality:
     """Acceleration and movement over time, as a figure of Matplotlib."""
     return self.picture.draw()
 
-  def save(self, folder: str | Place) -> None:
+  def save(self, folder: str | Place, *, overwrite: bool = False) -> None:
     """Writes check.txt, check.json and check.svg, all or none.
 
-    Raises UserError if they cannot be written.
+    Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
     """
     contents = {
       'check.txt': f'{self.text}\n'.encode(errors='backslashreplace'),
       'check.svg': self.picture.svg(),
       'check.json': safetensors_io.to_text(self.summary),
     }
-    safetensors_io.write_files(storage.place(str(folder)), contents)
+    safetensors_io.write_files(storage.place(str(folder)), contents, overwrite=overwrite)
 
   def __repr__(self) -> str:
     return self.text

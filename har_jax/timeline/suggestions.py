@@ -9,7 +9,7 @@ Source of the idea: Hacohen, Dekel and Weinshall, arXiv:2202.02794, section 3.
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -50,10 +50,13 @@ class Suggestions:
   notes: list[str]
   warnings: list[str]
 
-  def save(self, folder: str | os.PathLike[str]) -> None:
-    """Writes suggestions.csv and timeline.svg, both or none. Raises UserError if they cannot be written."""
+  def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Writes suggestions.csv and timeline.svg, both or none.
+
+    Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
+    """
     contents = {'suggestions.csv': answers.to_csv(self.stretches), 'timeline.svg': self.picture.svg()}
-    safetensors_io.write_files(storage.place(str(folder)), contents)
+    safetensors_io.write_files(storage.place(str(folder)), contents, overwrite=overwrite)
 
 
 def suggest(
@@ -76,8 +79,7 @@ def suggest(
 
   Raises UserError, with what to do, if the recording or the base cannot be used.
   """
-  if count < 1:
-    raise UserError(f'count is {count!r}; give 1 or more')
+  check_count(count)
   findings, recognizer = Findings(tell=tell), Recognizer.load(base)
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'{base} has a base without a head, which cannot draw a timeline: give another base')
@@ -105,6 +107,12 @@ def suggest(
   picture = Picture(bouts, clock, predictions.classes, reading.warnings, marks)
   stretches = answers.bout_frame(marks, clock).drop(columns='confidence')
   return Suggestions(stretches, picture, findings.notes, findings.warnings)
+
+
+def check_count(count: Any) -> None:
+  """Raises UserError if this is no number of stretches."""
+  if not isinstance(count, int) or count < 1:
+    raise UserError(f'count is {count!r}; give a whole number, 1 or more')
 
 
 def choose(features: Float[np.ndarray, 's f'], count: int) -> Int[np.ndarray, 'c']:

@@ -1,5 +1,6 @@
 """Help of all commands, and the list of them."""
 
+import inspect
 import pathlib
 import re
 import subprocess
@@ -9,9 +10,12 @@ import pytest
 from in_process import run_in_process
 from toy_command import toy_module
 
+import har_jax
 from har_jax.cli import command, main
 from har_jax.experiments import kinds
 from har_jax.methods import METHODS
+from har_jax.recordings import ReadingOptions
+from har_jax.timeline.adaptation import AdaptOptions
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _HEAVY = ('jax', 'flax', 'pandas', 'scipy', 'sklearn', 'aeon', 'matplotlib', 'grain', 'orbax', 'tqdm')
@@ -46,6 +50,20 @@ def test_the_help_of_lodo_lists_every_method():
   ]
   float_forms = [name for name in METHODS if name[0] != 'q']
   assert [name for name in METHODS if name[0] == 'q'] == [f'q{name}' for name in float_forms[2:]]
+
+
+@pytest.mark.parametrize(
+  ('name', 'call', 'others'),
+  [
+    ('predict', har_jax.recognize, ReadingOptions),
+    ('check', har_jax.check, ReadingOptions),
+    ('adapt', har_jax.adapt, AdaptOptions),
+  ],
+)
+def test_a_command_has_the_options_of_its_function_and_those_of_printing_and_writing(name, call, others):
+  options = {*inspect.signature(call).parameters, *others.__annotations__} - {'options', 'tell'}
+  printed = {'out', 'overwrite', 'quiet', 'json', *(['suggest'] if name == 'adapt' else [])}
+  assert set(main.load(name).FLAGS) - {'help', 'helpfull'} == options | printed
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)

@@ -133,6 +133,7 @@ IRREGULAR_S = TIME_S + np.random.default_rng(5).uniform(0, 0.015, 1000)
 UNITS_BELOW = 'time,ax,ay,az,gx,gy,gz\nms,g,g,g,rad/s,rad/s,rad/s\n' + user_files.frame(
   TIME_S * 1e3, ACC_M_S2 / G, GYRO_RAD_S
 ).to_csv(index=False, header=False)
+AXES_BELOW = f'first,y,z,x,y,z\n{FRAME.to_csv(index=False, header=False)}'
 COMMENTED = 'sep=,\n# device: 7, rate: 50 Hz\n\n' + csv(FRAME).decode().replace('\n', ',\n')
 APP_ROWS = [
   *rows_of_apps(),
@@ -141,6 +142,8 @@ APP_ROWS = [
       {'columns': OWN}, same=True),
   row('comments and trailing separators', COMMENTED, same=True),
   row('units in the line below the names', UNITS_BELOW, AUTO, same=True, silent=True),
+  *(row(f'axes below sensors, {first}', AXES_BELOW.replace('first', first), same=True, silent=True)
+    for first in ('time,acc,acc,acc,gyro,gyro,gyro\n,x', 'Time,Accelerometer,,,Gyroscope,,\n(s),x')),
   row('linear acceleration next to it', FRAME.assign(**{f'linear acc {axis}': 0.0 for axis in 'xyz'})
       .rename(columns=lambda name: f'total acc {name[1]}' if name in ACC else name), same=True),
   row('compressed', ('walk.csv.gz', gzip.compress(csv(FRAME))), same=True),

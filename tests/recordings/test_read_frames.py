@@ -25,6 +25,10 @@ DATES = pd.Timestamp('2026-05-28T20:26:40Z') + SINCE
     (FRAME.assign(time=SINCE), {}),
     (FRAME.assign(time=SINCE.astype(str)), {}),
     (FRAME.set_index('time'), {}),
+    (
+      FRAME.set_axis([('time', ''), *((name, axis) for name in ('acc', 'gyro') for axis in 'xyz')], axis=1),
+      {},
+    ),
     (FRAME.astype(dict.fromkeys(FRAME, 'Float64')).convert_dtypes(), {}),
     (FRAME.set_axis(range(7), axis=1), {'columns': dict(zip(['time', *AXES], range(7), strict=True))}),
   ],

@@ -119,6 +119,10 @@ READ = [
     for names, encoding in NAMES
   ),
   row('units in names', np.arange(3000) * 20, labels(STARTS, STOPS, names='start_s,end_s,activity')),
+  row('minutes in names', TIME_S, labels(STARTS / 60, STOPS / 60, names='start (min),end (min),activity'),
+      SPANS, 'as min '),
+  row('hours in names', EPOCH_S + TIME_S, labels(STARTS / 3600, STOPS / 3600, names='start_h,end_h,activity'),
+      SPANS, "as h from the recording's start"),
   *(
     row(f'local labels in {zone}', EPOCH_S + TIME_S, labels(*local), time_zone=zone)
     for zone in ('Europe/Berlin', 'UTC+02:00')

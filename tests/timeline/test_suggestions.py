@@ -36,6 +36,9 @@ def test_one_stretch_is_the_fewest():
   for count, message in ((1, 'no such folder'), (0, 'count is 0')):
     with pytest.raises(UserError, match=message):
       suggestions.suggest('day.csv', count, base='nowhere')
+  for given in (2.5, '3', None):
+    with pytest.raises(UserError, match=f'count is {given!r}; give a whole number'):
+      suggestions.check_count(given)
 
 
 def test_the_picture_has_a_triangle_above_each_suggestion():

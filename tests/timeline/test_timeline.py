@@ -146,6 +146,9 @@ def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
   )
   assert answers.summary['minutes'] == {'run': 0.06, 'sit': 0.06}
   assert answers.summary['gap_minutes'] == 0
+  with pytest.raises(UserError, match='holds files already: give another folder, or overwrite=True'):
+    answers.save(tmp_path)
+  answers.save(tmp_path, overwrite=True)
 
 
 def test_a_window_that_may_be_of_several_activities_names_them(tmp_path):

@@ -21,6 +21,8 @@ from har_jax.signal.recording import Recording
 
 _LOG = logging.getLogger(__name__)
 FILE = 'dataset.toml'
+# The parser takes memory that grows with the square of a key's parts.
+_MOST_LETTERS, _MOST_DOTS = 200_000, 100
 # Key → type; those of `columns` and `units` go to `recordings.read`.
 _KEYS: dict[str, type] = {
   **{'name': str, 'title': str, 'license': str, 'position': str, 'rate_hz': float},
@@ -59,7 +61,14 @@ def load(path: str | pathlib.Path) -> Archive:
 
 def _entries(path: pathlib.Path) -> dict[str, Any]:
   try:
-    entries = tomllib.loads(path.read_text(encoding='utf-8'))
+    with path.open(encoding='utf-8') as file:
+      text = file.read(_MOST_LETTERS + 1)
+    if (
+      len(text) > _MOST_LETTERS
+      or max((line.count('.') for line in text.splitlines()), default=0) > _MOST_DOTS
+    ):
+      raise ValueError(f'it has over {_MOST_LETTERS:,} letters, or over {_MOST_DOTS} dots in a line')
+    entries = tomllib.loads(text)
   except OSError as error:
     raise UserError(f'{path}: {error.strerror}; give the dataset.toml of a folder of recordings') from error
   except (ValueError, RecursionError) as error:  # TOML's and Unicode's errors are ValueErrors

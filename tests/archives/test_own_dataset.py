@@ -85,6 +85,8 @@ def test_it_is_a_target_of_the_protocol(dataset, tmp_path):
     ('acc = "g"', 'acc = 3', 'acc = 3 in [units]'),
     ('name = "office"', 'name = office', 'cannot be read as TOML'),
     ('name = "office"', f'name = {"[" * 5000}{"]" * 5000}', 'cannot be read as TOML'),
+    ('name = "office"', f'{".".join("a" * 150)} = 1', 'over 100 dots in a line'),
+    ('name = "office"', '# a comment\n' * 20_000, 'over 200,000 letters'),
   ],
 )
 def test_a_mistake_in_the_file_is_an_error(dataset, old, new, message):

@@ -37,6 +37,7 @@ _GRAVITY_OFF, _WITHOUT_M_S2 = 0.2, STANDARD_GRAVITY_M_S2 / 2
 _OFF_IN_PART, _OFF_S = 2.0, 10.0
 _STRETCH_S = 2.56
 _FEW_WINDOWS = 10
+_MOST_LETTERS, _MOST_GROUPS = 1000, 20  # of labels that are listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,7 +266,8 @@ def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
   ]
   if few:
     yield (
-      f'Labels with too few windows of {windowing.seconds:g} s to learn from: {", ".join(few)}. Label '
+      f'Labels with too few windows of {windowing.seconds:g} s to learn from: '
+      f'{shorten(", ".join(few), _MOST_LETTERS)}. Label '
       f'{_few_windows_s(windowing):.1f} s or more of each without a break ({_FEW_WINDOWS} windows).'
     )
   for activity in sorted(windows):
@@ -274,11 +276,12 @@ def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
         f'The label {shorten(activity)!r} is an activity like any other: leave its cells empty, or its rows '
         'out, where it means that there is no label.'
       )
-  for group in language.find_duplicates(windows):
-    yield (
-      f'The labels {", ".join(map(repr, map(shorten, group)))} seem to be one activity, but are {len(group)} '
-      'classes: give them one name.'
-    )
+  groups = language.find_duplicates(windows)
+  for group in groups[:_MOST_GROUPS]:
+    listed = shorten(', '.join(map(repr, map(shorten, group))), _MOST_LETTERS)
+    yield f'The labels {listed} seem to be one activity, but are {len(group)} classes: give them one name.'
+  if (more := len(groups) - _MOST_GROUPS) > 0:
+    yield f'Of {more} more groups of labels, each seems to be one activity.'
   if len(windows) == 1:
     yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'
 

@@ -230,9 +230,9 @@ def _describe(
   count = int(min(recording.acc.time_s[-1], recording.gyro.time_s[-1]))
   (mean, acc_std), (_, gyro_std) = (_moments(part, count) for part in (recording.acc, recording.gyro))
   features = np.c_[mean / STANDARD_GRAVITY_M_S2, np.log(acc_std + 0.1), np.log(gyro_std + 0.05)]
-  labels = np.full(count + _MOST_S, -1)
+  labels, numbers = np.full(count + _MOST_S, -1), {name: number for number, name in enumerate(names)}
   for span in recording.spans:
-    labels[int(np.ceil(span.start_s)) : min(int(span.stop_s), count)] = names.index(span.activity)
+    labels[int(np.ceil(span.start_s)) : min(int(span.stop_s), count)] = numbers[span.activity]
   # Nothing is shifted from one recording into another.
   return np.pad(features, ((0, _MOST_S), (0, 0)), constant_values=np.nan), labels
 

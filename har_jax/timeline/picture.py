@@ -36,7 +36,7 @@ _WIDTH, _ROW, _MARGIN, _LINE = 9.0, 0.45, 1.3, 0.15  # inches
 _FILE_ROW, _FILE_MARGIN = 1.6, 0.9  # of a recording as measured
 _MOST_FILES, _MOST_POINTS = 12, 2000
 _GAP_S = 10.0  # a line is broken where windows are further apart
-_LINE_LETTERS = 130  # of a warning
+_LINE_LETTERS, _MOST_LINES = 130, 50  # of warnings
 _TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
 _MAX_TICKS = 12
 
@@ -125,6 +125,7 @@ def _figure(height: float, doubts: Sequence[str]) -> Iterator['Figure']:
   from matplotlib.figure import Figure
 
   lines = [line for doubt in doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
+  lines = [*lines[:_MOST_LINES], '…'] if len(lines) > _MOST_LINES else lines
   with matplotlib.rc_context(_STYLE):
     figure = Figure(figsize=(_WIDTH, height + _LINE * len(lines)), layout='constrained')
     yield figure

@@ -14,6 +14,7 @@ import user_files
 from user_files import FRAME
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recordings import language, limits
 
@@ -58,6 +59,21 @@ def test_duplicates_of_thousands_of_labels_are_found_at_once():
   groups = language.find_duplicates([*names, 'climbing', 'climbng', 'Gehen', 'walk'])
   assert groups[0] == ['Gehen', 'walk']
   assert ['climbing', 'climbng'] in groups
+
+
+def test_warnings_of_thousands_of_labels_are_short_and_take_no_time(tmp_path):
+  moments = np.arange(20_000) / 1000
+  pairs = (f'{chr(97 + i // 676 % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i % 26)}' for i in range(10_000))
+  names = [f'{name}quilting{end}' for name in pairs for end in ('', '.')]
+  labels = pd.DataFrame({'start': moments, 'end': moments + 0.001, 'activity': names})
+  labels.to_csv(tmp_path / 'labels.csv', index=False)
+  reading = recordings.read(user_files.written(tmp_path, FRAME), labels=tmp_path / 'labels.csv')
+  start_s = time.process_time()
+  said = recordings.check(reading, DEFAULT_WINDOWING)
+  assert time.process_time() - start_s < 3
+  assert sum(map(len, said)) < 10_000
+  assert 'too few windows' in ' '.join(said)
+  assert 'more groups of labels' in ' '.join(said)
 
 
 def test_thousands_of_folders_in_a_zip_are_read_in_a_time_that_grows_with_them(tmp_path):

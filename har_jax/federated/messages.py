@@ -65,11 +65,13 @@ def read_array(content: bytes) -> np.ndarray:
   header = _HEADER.fullmatch(content[10 : 10 + size])
   if not content.startswith(_MAGIC) or header is None:
     raise UserError(f'an array begins with {shorten(content[:20])}: it is no .npy file of numbers')
-  dtype = np.dtype(header[1].decode())
   shape = tuple(int(length) for length in header[3].split(b',') if length.strip())
-  body = content[10 + size :]
-  if len(body) != dtype.itemsize * math.prod(shape):
-    raise UserError(f'an array has {len(body)} bytes, and its header claims {dtype.name}{list(shape)}')
-  is_fortran = header[2] == b'True'
-  array = np.frombuffer(body, dtype).reshape(shape[::-1] if is_fortran else shape)
+  body, is_fortran = content[10 + size :], header[2] == b'True'
+  try:
+    dtype = np.dtype(header[1].decode())
+    if len(body) != dtype.itemsize * math.prod(shape):
+      raise UserError(f'an array has {len(body)} bytes, and its header claims {dtype.name}{list(shape)}')
+    array = np.frombuffer(body, dtype).reshape(shape[::-1] if is_fortran else shape)
+  except (TypeError, ValueError) as error:  # no such type, or too many dimensions
+    raise UserError(f'an array cannot be read: {shorten(error)}') from error
   return array.T if is_fortran else array

@@ -170,6 +170,12 @@ def test_an_array_is_read_as_numpy_wrote_it(array):
 _GOOD = _npy(np.ones(3, np.float32))
 
 
+def _claim(kind: str, shape: str, body: bytes) -> bytes:
+  """A .npy file whose header says this, whatever the body is."""
+  header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}\n".encode()
+  return _GOOD[:8] + len(header).to_bytes(2, 'little') + header + body
+
+
 @pytest.mark.parametrize(
   'content',
   [
@@ -184,6 +190,11 @@ _GOOD = _npy(np.ones(3, np.float32))
     _GOOD.replace(b'<f4', b'>f4'),
     b'PK\x03\x04' + _GOOD,
     _npy(np.array(['a'])),
+    _claim('<f4', '4000,', bytes(16)),
+    _claim('<f4', '1, ' * 100, bytes(4)),
+    _claim('<f4', '0, 999999999, 999999999, 999999999', b''),
+    _claim('<f9', '1,', bytes(9)),
+    _claim('<u0', '1,', b''),
   ],
 )
 def test_what_is_no_array_or_claims_more_than_it_holds_is_refused(content):

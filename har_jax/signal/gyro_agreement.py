@@ -22,6 +22,7 @@ from har_jax.signal import frames
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 _BLOCK_S = 0.08  # at 12.5 Hz the integral of a swing is still exact to a few degrees
+_LEAST_S = 2.0  # of a window: a half holds a stride, over which the body's own acceleration averages out
 _MOST_WINDOWS, _FEWEST_WINDOWS = 200, 8
 _LEAST_CHANGE = 0.1  # g between the means of a window's halves: a rotation of some six degrees
 _LARGEST_TURN = 1.5  # rad between the halves: beyond, every turn tells as much
@@ -89,10 +90,12 @@ def check(
   """Compares the gyroscope, on the windows that rotate most, with other axes, scales and times of it.
 
   Where gravity moves in few windows, also on those in which only the gyroscope rotates, for the axes: with
-  wrong ones, a turn about the vertical would move gravity.
+  wrong ones, a turn about the vertical would move gravity. Windows of less than two seconds tell nothing.
   `expected`: the matrix that makes the gyroscope agree as it is in training; by default the identity.
   """
   expected = np.eye(3) if expected is None else expected
+  if signals.shape[1] < _LEAST_S * rate_hz:
+    return Agreement()
   blocks = _blocks(signals, rate_hz)
   turns = np.linalg.norm(blocks.gyro, axis=2).mean(axis=1)
   swings = blocks.only(_largest(np.where(blocks.body < _MOST_BODY_G, turns, 0.0), _TURNING))

@@ -11,6 +11,7 @@ from official import OFFICIAL
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.archive import Archive
+from har_jax.config import Windowing
 from har_jax.datasets.prepare import prepare
 from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
@@ -85,6 +86,13 @@ def test_what_is_doubtful_is_a_warning(tmp_path, change, message, caplog):
   _prepare(change, tmp_path)
   with caplog.at_level(logging.WARNING):
     assert any(text.startswith(message) for text in caplog.messages), caplog.messages
+
+
+@pytest.mark.parametrize('samples', [33, 64, 96])
+def test_short_windows_of_good_recordings_give_no_warning(samples, tmp_path, caplog):
+  windowing = Windowing(samples=samples)
+  prepare(ARCHIVES['sample_dsads'], None, tmp_path, windowing=windowing, progress=False)
+  assert caplog.text == ''
 
 
 def test_one_device_in_another_unit_is_a_warning(tmp_path, caplog):

@@ -29,6 +29,8 @@ def read(path: Place, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
   content = storage.read_bytes(path, to_do='give a table that `har-jax report` reads')
   try:
     text = content.decode()
+    if not text:
+      raise ValueError('it is empty')
     names, *rows = csv.reader(io.StringIO(text, newline=''), strict=True)
     for number, row in enumerate(rows, start=1):
       if len(row) != len(names):

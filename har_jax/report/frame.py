@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from har_jax import config, records, results, storage
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.report import csv_table
 from har_jax.storage import Place
 
@@ -58,8 +58,13 @@ def read_csv(path: Place) -> pd.DataFrame:
   ]
   frame = frame.drop(columns=gone)
   newer = set(config.HYPERPARAMETERS) - set(frame)
-  if differing := set(frame) ^ (set(results.RUN_COLUMNS) - newer):
-    raise UserError(f'{path} has other columns than this version writes: {", ".join(sorted(differing))}')
+  expected = set(results.RUN_COLUMNS) - newer
+  if expected != set(frame):
+    lacks, has = (', '.join(sorted(names)) for names in (expected - set(frame), set(frame) - expected))
+    raise UserError(
+      f'{path} is not a table of all runs of this version: columns missing: {shorten(lacks) or "none"}; '
+      f'unknown: {shorten(has) or "none"}. Give one that `har-jax report --append_to` wrote'
+    )
   for name in (*results.MEASURED, 'seed'):
     if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
       raise UserError(f'{path} is damaged: its column {name} has a cell that is no number; restore it')

@@ -32,6 +32,12 @@ def test_a_table_that_is_cut_off_is_refused(tmp_path):
         csv_table.read(path, _TYPES)
 
 
+def test_an_empty_file_is_refused(tmp_path):
+  (tmp_path / 'a.csv').touch()
+  with pytest.raises(UserError, match=r'a\.csv is damaged \(it is empty\)'):
+    csv_table.read(tmp_path / 'a.csv')
+
+
 def test_a_cell_that_is_no_number_is_refused(tmp_path):
   path = tmp_path / 'a.csv'
   csv_table.write(_FRAME, path)

@@ -154,9 +154,20 @@ def test_appending_keeps_every_rank_of_a_sweep(result, tmp_path):
   assert list(frame.read_csv(tmp_path / 'runs.csv')['lora_rank']) == [8, 32]
 
 
-def test_a_table_with_other_columns_is_refused(tmp_path):
-  csv_table.write(pd.DataFrame(columns=[*results.RUN_COLUMNS, 'mood']), tmp_path / 'runs.csv')
-  with pytest.raises(UserError, match='mood'):
+@pytest.mark.parametrize(
+  ('columns', 'message'),
+  [
+    (
+      [*results.RUN_COLUMNS, 'mood'],
+      'runs.csv is not .* version: columns missing: none; unknown: mood. Give one',
+    ),
+    (['subject', 'seed'], r'missing: accuracy, .*… \(\d+ characters\); unknown: subject\. Give one'),
+    (results.RUN_COLUMNS[1:], f'missing: {results.RUN_COLUMNS[0]}; unknown: none'),
+  ],
+)
+def test_a_table_with_other_columns_is_refused(tmp_path, columns, message):
+  csv_table.write(pd.DataFrame(columns=list(columns)), tmp_path / 'runs.csv')
+  with pytest.raises(UserError, match=message):
     frame.read_csv(tmp_path / 'runs.csv')
 
 

@@ -88,6 +88,16 @@ def adapt_to_recording(probabilities: np.ndarray, class_logits: np.ndarray) -> n
   return adapted
 
 
+def csv_cell(text: str) -> str:
+  """A cell that no spreadsheet takes for a formula, as in har_jax/escaping.py."""
+  if text.startswith(('=', '+', '-', '@', '\t', '\r')):
+    try:
+      float(text)
+    except ValueError:
+      return f"'{text}"
+  return text
+
+
 def main() -> int:
   parser = argparse.ArgumentParser(description='Recognizes the activities of a recording.')
   parser.add_argument('recording', help='CSV: time, acceleration x, y, z, angular velocity x, y, z')
@@ -98,8 +108,12 @@ def main() -> int:
   import onnxruntime
 
   folder = pathlib.Path(__file__).parent
-  card = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
-  run = onnxruntime.InferenceSession(folder / card['file'], providers=['CPUExecutionProvider']).run
+  try:
+    card = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
+    model = (folder / card['file']).read_bytes()
+  except (OSError, ValueError) as error:
+    sys.exit(f'{error}; copy the whole folder of the export: predict.py, model.json and model.onnx')
+  run = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider']).run
   time, acc, gyro = (units[flags[name]] for name, units in _UNITS.items())
   recording = windows(read(flags['recording'], [time, acc, acc, acc, gyro, gyro, gyro]), card)
   answers = [(at_s, run(None, {'signal': signal[None].astype('f')})[0][0]) for at_s, signal in recording]
@@ -113,7 +127,7 @@ def main() -> int:
     table = csv.writer(file, lineterminator='\n')
     table.writerow(['time_s', 'activity', 'confidence', *(f'p_{name}' for name in card['classes'])])
     for (start_s, _), name, row in zip(answers, names, probabilities, strict=True):
-      table.writerow([f'{start_s:.3f}', name, *(f'{value:.4f}' for value in (row.max(), *row))])
+      table.writerow([f'{start_s:.3f}', csv_cell(name), *(f'{value:.4f}' for value in (row.max(), *row))])
   for name in sorted(set(names)):
     print(f'{name:20} {names.count(name) * card["stream"]["hop_s"] / 60:8.1f} minutes')
   return 0

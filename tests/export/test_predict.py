@@ -2,9 +2,11 @@
 
 import ast
 import copy
+import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ import pytest
 import short_sample
 
 import har_jax
-from har_jax import export
+from har_jax import escaping, export
 from har_jax.export import predict
 
 _UNITS = ('--time=ms', '--acc=g', '--gyro=deg/s')
@@ -60,6 +62,45 @@ def test_the_script_next_to_an_onnx_model_answers_as_predict_does(folder, table,
   for name in answers.columns.drop('activity'):
     np.testing.assert_allclose(answers[name], expected[name], atol=tolerance)
   assert sorted(set(answers['activity'])) == [line.split()[0] for line in printed.splitlines()]
+
+
+class _Session:
+  """In place of ONNX Runtime's: every window is of the first class."""
+
+  def __init__(self, model: bytes, providers: list[str]):
+    assert model == b'model'
+
+  def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [np.array([[0.75, 0.25]])]
+
+
+@pytest.fixture
+def script(monkeypatch, table, tmp_path) -> pathlib.Path:
+  """The script's folder, with a model of activities that a spreadsheet would take for formulas."""
+  monkeypatch.setitem(sys.modules, 'onnxruntime', types.SimpleNamespace(InferenceSession=_Session))
+  monkeypatch.setattr(predict, '__file__', str(tmp_path / 'predict.py'))
+  monkeypatch.setattr(sys, 'argv', ['predict.py', 'day.csv', *_UNITS])
+  monkeypatch.chdir(tmp_path)
+  card = {'file': 'model.onnx', 'classes': ['=1+1', 'walking'], 'input': {'rate_hz': 50, 'window': 128}}
+  card['stream'] = {'max_gap_s': 0.2, 'hop_s': 1.28}
+  (tmp_path / 'model.json').write_text(json.dumps(card), encoding='utf-8')
+  (tmp_path / 'model.onnx').write_bytes(b'model')
+  table.to_csv('day.csv', index=False)
+  return tmp_path
+
+
+def test_no_cell_of_the_script_is_a_formula(script):
+  assert predict.main() == 0
+  assert set(pd.read_csv(script / 'windows.csv')['activity']) == {"'=1+1"}
+  for text in ('=1+1', '+a', '-a', '@a', '\ta', '\ra', '-1', '+1e3', 'walking', 'a=b', ''):
+    assert predict.csv_cell(text) == escaping.csv_cell(text)
+
+
+@pytest.mark.parametrize('name', ['model.json', 'model.onnx'])
+def test_a_script_without_its_model_says_what_belongs_next_to_it(script, name):
+  (script / name).unlink()
+  with pytest.raises(SystemExit, match=f'{name}.*; copy the whole folder of the export'):
+    predict.main()
 
 
 def test_the_script_imports_nothing_but_numpy_and_onnx_runtime():

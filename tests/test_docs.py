@@ -150,7 +150,7 @@ def test_the_readme_is_short_and_has_few_figures():
 def test_the_first_screen_of_the_readme_names_the_commands_that_do_everything():
   screen = '\n'.join(_read('README.md').splitlines()[:45])
   assert _blocks('README.md', 'sh')[0].split('\n')[0].startswith('make lodo ')
-  for shown in ('make lodo', 'make test', 'docs/timeline.svg', 'pip install'):
+  for shown in ('make lodo', 'make test', 'docs/adapted_timeline.svg', 'pip install'):
     assert shown in screen
 
 

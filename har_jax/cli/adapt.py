@@ -89,7 +89,7 @@ def main() -> dict[str, object]:
     outcome = 'not validated'
     if entry.after is not None:
       is_kept = 'kept' if entry.kept else 'not kept, because it is lower'
-      outcome = f'macro-F1 {entry.before:.3f} before, {entry.after:.3f} after; {is_kept}'
+      outcome = f'macro-F1 of the trained head {entry.before:.3f} before, {entry.after:.3f} after; {is_kept}'
     print(f'Self-training with {entry.unlabeled_windows} unlabeled windows: {outcome}.')
   if adapted.comparison is not None:
     _print_validation(adapted, overlapping)

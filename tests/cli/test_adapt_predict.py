@@ -180,6 +180,16 @@ def test_a_recording_without_a_gyroscope_is_adapted_to(folder, adapted, tmp_path
   assert recordings.rows(tmp_path / 'day' / 'bouts.csv')[0]['activity'] == 'walking'
 
 
+@pytest.mark.slow
+def test_adapt_says_which_head_self_training_is_judged_by(folder, tmp_path):
+  recordings.labels(tmp_path / 'labels.csv', [*recordings.LABELED[:2], ('sitting, upright', 20.0)])
+  flags = (f'--base={folder}/base', '--method=probe', f'--out={tmp_path}/adapter', *tiny_flags.ADAPT)
+  out, _ = succeed('adapt', folder / 'my.csv', tmp_path / 'labels.csv', *flags, '--noprogress')
+  assert re.search(
+    r'unlabeled windows: macro-F1 of the trained head \d\.\d{3} before, \d\.\d{3} after; ', out
+  )
+
+
 def test_a_full_disk_leaves_no_partial_adapter(folder, adapted, tmp_path, monkeypatch):
   def full(*_: object) -> None:
     raise UserError('cannot write: No space left on device')

@@ -65,12 +65,13 @@ def finding(runs: pd.DataFrame) -> tuple[str, str]:
   scores = tables.by_target(runs)
   best = scores.mean(axis=1, skipna=False)
   split, targets = groups.SPLITS[runs['split'].iloc[0]], ', '.join(scores)
+  seeds = runs['seed'].nunique()
   return (
     'No method was run on all targets'
     if pd.isna(best.iloc[0])
     else f'{best.index[0]} has the highest macro-F1: {best.iloc[0]:.3f}',
     f'Mean of targets, unseen in pretraining: {targets}. {split[0].upper()}{split[1:]}, '
-    f'labels {runs["label_budget"].iloc[0]}, {runs["seed"].nunique()} seeds, experiment '
+    f'labels {runs["label_budget"].iloc[0]}, {seeds} seed{"s" * (seeds > 1)}, experiment '
     f'{groups.experiment(runs)}.',
   )
 

@@ -201,6 +201,11 @@ def test_a_terminal_says_whether_lora_is_ahead_of_the_forest(result, forest, wor
   assert last.endswith(f': {100 * (0.9 - forest):+.1f} points.')
 
 
+@pytest.mark.parametrize(('seeds', 'words'), [((0,), ', 1 seed, '), ((0, 3), ', 2 seeds, ')])
+def test_the_finding_counts_seeds(result, seeds, words):
+  assert words in page.finding(with_json([result(seed=seed) for seed in seeds]))[1]
+
+
 def test_figures_come_before_tables_and_one_of_each_is_open(text):
   parts = text.split('<h2>')[1:]
   with_both = [part for part in parts if '<svg' in part and '<table>' in part]

@@ -21,7 +21,11 @@ _options = command.define_table(
     'activities that answers may have, such as walking,running,still=sitting+standing: the last two count as '
     'one (default: all)',
   ),
-  second=(None, 'recording of another device that the same person wore: both are answered together'),
+  second=(
+    None,
+    'recording of another device that the same person wore: both are answered together. Flags of columns, '
+    'units and axes are of both',
+  ),
   second_adapter=(
     None,
     'folder of an adapter of the second device, of the same activities (default: --adapter)',

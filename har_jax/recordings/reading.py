@@ -132,6 +132,10 @@ def read(
         raise UserError(f'{error}{formats.nearest(next(iter(export.tables.values())).names)}') from error
       reading.warnings.append(f'Left out: {error}')
       continue
+    except UserError as error:
+      if not several or export.name in str(error):
+        raise
+      raise UserError(f'{export.name}: {error}') from error
     zone = time_zone
     if export.time_zone and not zone:
       with contextlib.suppress(UserError):  # an app's name of a zone may be that of none

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from har_jax.config import Windowing
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import language
-from har_jax.signal.recording import Recording
+from har_jax.signal.recording import Recording, Span
 from har_jax.timeline.bouts import UNKNOWN
 from har_jax.timeline.predictions import Predictions
 from har_jax.train import metrics
@@ -107,6 +107,24 @@ def find_columns(activities: Sequence[str], classes: Sequence[str]) -> tuple[dic
   if repeated := sorted({level[number] for number in numbers if numbers.count(number) > 1}):
     raise UserError(f'activities name {shorten(", ".join(repeated))} twice: name each once')
   return columns, members
+
+
+def merge_labels(
+  labeled: Sequence[Recording], activities: Sequence[str], classes: Sequence[str]
+) -> list[Recording]:
+  """Recordings whose labels have the names that `select` gives to classes; other labels stay."""
+  if not activities:
+    return list(labeled)
+  columns, members = find_columns(activities, classes)
+  _, level = to_level(np.zeros((0, len(classes))), classes, members)
+  names = {level[number]: name for name, numbers in columns.items() for number in numbers}
+
+  def rename(span: Span) -> Span:
+    return dataclasses.replace(
+      span, activity=names.get(find_class(span.activity, level) or '', span.activity)
+    )
+
+  return [dataclasses.replace(part, spans=tuple(map(rename, part.spans))) for part in labeled]
 
 
 def by_direction(predictions: Predictions) -> Predictions:

@@ -58,7 +58,7 @@ def recognize(
     or both directions, as they are named here.
   second : str, path-like or DataFrame, default None
     What another device recorded that the same person wore at the same time. Both are aligned by their clocks
-    and by movement, and answered together, on the times of the first.
+    and by movement, and answered together, on the times of the first. `frame` and `options` are of both.
   second_adapter : Recognizer, Adapted, str or path-like, default None
     An adapter of the second device's own, of the same activities. None: the first one's.
   base : str or path-like, default None
@@ -134,6 +134,7 @@ def recognize(
       )
   if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
     predictions = levels.by_direction(predictions)
+  labeled = levels.merge_labels(labeled, activities, predictions.classes)
   predictions = levels.select(predictions, activities)
   findings.warn(*predictions.warnings)
   scored = None

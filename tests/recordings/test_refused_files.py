@@ -212,6 +212,13 @@ def test_scaled_values_and_linear_axes_are_read_if_the_user_says_what_they_are(t
   assert len(reading.recordings[0].acc.time_s) == 50
 
 
+def test_of_a_folder_the_file_at_fault_is_named(tmp_path):
+  user_files.written(tmp_path, FRAME, 'ana.csv')
+  user_files.written(tmp_path, FRAME.assign(**FRAME[GYRO] * 1e3), 'ben.csv')
+  with pytest.raises(UserError, match=r'^ben: angular velocity is in no known unit'):
+    recordings.read(tmp_path)
+
+
 def test_paths_without_a_file_are_refused(tmp_path):
   with pytest.raises(UserError, match='no recording at'):
     recordings.read(tmp_path / 'nowhere.csv')

@@ -12,11 +12,12 @@ from made_predictions import make_labeled, make_predictions
 from har_jax.errors import UserError
 from har_jax.timeline import Bout, recognize, score
 from har_jax.timeline import picture as pictures
-from har_jax.timeline.activities import by_direction, select, unknown_labels
+from har_jax.timeline.activities import by_direction, merge_labels, select, unknown_labels
 from har_jax.timeline.bouts import Clock
 from har_jax.timeline.picture import Picture
 
 _STAIRS = ('walking', 'upstairs', 'downstairs', 'stairs')
+_STILL = ('sitting', 'lying', 'standing', 'walking')
 _DOUBT = make_predictions([0, 1], confidence=0.6)
 _LANGUAGES = make_predictions([0, 1, 1], classes=('walking', 'sitting'))
 
@@ -107,6 +108,15 @@ def test_answers_are_restricted_and_merged():
   assert directions.probabilities[:2] == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
   assert select(predictions, []) is predictions
   assert select(predictions, 'stairs,gehen').classes == ('stairs', 'gehen')
+
+
+def test_labels_are_merged_as_the_answers_are():
+  activities, predictions = ['still=sitting+lying', 'walking'], make_predictions([0, 1, 2], classes=_STILL)
+  labeled = make_labeled((0.0, 2.6, 'Sitzen'), (1.28, 3.9, 'lying'), (2.56, 9.0, 'standing'))
+  chosen = select(predictions, activities)
+  scored = score(chosen, merge_labels(labeled, activities, predictions.classes))
+  assert (scored.names, scored.confusion) == (('standing', 'still'), [[0, 1], [0, 2]])
+  assert merge_labels(labeled, (), predictions.classes) == labeled
 
 
 def test_stairs_of_unknown_direction_are_shared_between_both_directions():

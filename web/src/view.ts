@@ -136,7 +136,8 @@ export class LabelButtons {
     for (const [label, { button, kept }] of this.buttons) {
       button.setAttribute('aria-pressed', String(label === active));
       const has = keptS.get(label);
-      kept.textContent = (label === active ? 'recording ' : '') + (has === undefined ? '' : seconds(has));
+      const time = has === undefined ? '' : seconds(has); // less than in the bar: both ends are left out
+      kept.textContent = label === active ? `recording${time && `, ${time} kept`}` : time;
     }
   }
 }

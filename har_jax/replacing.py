@@ -65,11 +65,11 @@ def _partial(path: pathlib.Path, *, is_folder: bool, ours: Collection[str] = ())
   for tries_left in reversed(range(_TRIES)):
     partial = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.partial')
     partial.mkdir() if is_folder else partial.touch(exist_ok=False)
-    handle = os.open(partial, os.O_RDONLY)
+    handle = _open(partial)
     # Another process may have swept it before the lock. Some file systems always say that it did.
-    if (_lock(handle) or not tries_left) and partial.exists():
+    if (handle is None or _lock(handle) or not tries_left) and partial.exists():
       break
-    os.close(handle)
+    _close(handle)
     _delete(partial)
   else:
     raise OSError(errno.EAGAIN, 'its temporary files vanish', str(path))
@@ -77,6 +77,16 @@ def _partial(path: pathlib.Path, *, is_folder: bool, ours: Collection[str] = ())
     yield partial
   finally:
     _delete(partial)
+    _close(handle)
+
+
+def _open(partial: pathlib.Path) -> int | None:
+  """A handle to lock; None on Windows, which opens no folder, and renames nothing that is open."""
+  return None if fcntl is None else os.open(partial, os.O_RDONLY)
+
+
+def _close(handle: int | None) -> None:
+  if handle is not None:
     os.close(handle)
 
 
@@ -87,25 +97,24 @@ def _sweep(path: pathlib.Path, ours: Collection[str]) -> None:
   for name in left:
     partial = path.with_name(name).with_suffix('.partial')
     with contextlib.suppress(OSError):
-      handle = os.open(partial, os.O_RDONLY) if partial.exists() else None
+      is_there = partial.exists()
+      handle = _open(partial) if is_there else None
       try:
-        if handle is None or (fcntl is not None and _lock(handle)):
+        if not is_there or (handle is not None and _lock(handle)):
           _settle(partial.with_suffix('.replaced'), path, ours)
           _delete(partial)
       finally:
-        if handle is not None:
-          os.close(handle)
+        _close(handle)
 
 
 def _lock(handle: int) -> bool:
   """Returns whether no other process holds the lock. True where the file system has no locks."""
-  if fcntl is not None:
-    try:
-      fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      return False
-    except OSError:
-      return True
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return False
+  except OSError:
+    return True
   return True
 
 

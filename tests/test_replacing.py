@@ -1,11 +1,13 @@
 """Files and folders that appear at once: what a kill leaves, and what is never deleted."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -53,6 +55,52 @@ def _old_folder(tmp_path: pathlib.Path) -> pathlib.Path:
 def _replace(folder: pathlib.Path) -> None:
   with replacing.folder(folder, ('a',)) as partial:
     (partial / 'a').write_text('newer')
+
+
+@pytest.fixture
+def as_windows(monkeypatch) -> None:
+  """Windows has no locks of files, opens no folder, and neither renames nor deletes what is open."""
+  opened: dict[int, str] = {}
+
+  def open_file(path: pathlib.Path, flags: int) -> int:
+    if path.is_dir():
+      raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+    handle = os.open(path, flags)
+    opened[handle] = str(path)
+    return handle
+
+  def close(handle: int) -> None:
+    os.close(handle)
+    del opened[handle]
+
+  def refuse_open(name: str) -> None:
+    done = getattr(os, name)
+
+    def do(path: pathlib.Path, *more: object, **options: object) -> None:
+      if str(path) in opened.values():
+        raise PermissionError(errno.EACCES, 'The process cannot access the file', str(path))
+      done(path, *more, **options)
+
+    monkeypatch.setattr(os, name, do)
+
+  for name in ('replace', 'rename', 'unlink'):
+    refuse_open(name)
+  monkeypatch.setattr(replacing, 'fcntl', None)
+  windows = types.SimpleNamespace(**vars(os) | {'open': open_file, 'close': close})
+  monkeypatch.setattr(replacing, 'os', windows)
+
+
+@pytest.mark.usefixtures('as_windows')
+def test_windows_replaces_files_and_folders_too(tmp_path):
+  replacing.write({tmp_path / 'a.json': b'new'})
+  replacing.write({tmp_path / 'a.json': b'newer'})
+  folder = _old_folder(tmp_path)
+  _replace(folder)
+  assert (tmp_path / 'a.json').read_bytes() == b'newer'
+  assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'newer', 'notes.txt': 'mine'}
+  with contextlib.suppress(ZeroDivisionError), replacing.folder(folder, ('a',)):
+    raise ZeroDivisionError
+  assert sorted(os.listdir(tmp_path)) == ['a.json', 'w']
 
 
 @pytest.mark.parametrize('at', ['write', '1', '2'])

@@ -71,6 +71,17 @@ def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, t
   assert os.sched_getaffinity(0) == before
 
 
+def test_a_system_that_pins_no_process_has_jobs_too(run, tmp_path, monkeypatch):
+  for name in ('sched_getaffinity', 'sched_setaffinity'):  # only Linux has them
+    monkeypatch.delattr(os, name, raising=False)
+  assert jobs.cores() == list(range(os.cpu_count() or 1))
+  run()
+  assert [json.loads((tmp_path / f'job{number}.json').read_text())[1] for number in range(2)] == [
+    '0/2',
+    '1/2',
+  ]
+
+
 @pytest.mark.parametrize('is_terminal', [True, False])
 def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_path, monkeypatch):
   monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal, raising=False)

@@ -20,7 +20,8 @@ class Federation(config_fields.Checked):
   rank: int = config_fields.count(32, 'rank of LoRA and QLoRA; alpha is twice the rank', most=4096)
   rounds: int = config_fields.count(20, 'rounds of training and aggregation', most=100_000)
   local_steps: int = config_fields.count(10, 'steps of a client in each round', most=10_000)
-  batch: int = config_fields.count(32, 'windows per step', most=10_000)
+  # A client pads its batch to this many windows, so a server asks for at most two gigabytes.
+  batch: int = config_fields.count(32, 'windows per step', most=1000)
   # The best of 1e-3, 2e-3 and 3e-3 for an average of HAPT's clients, on its validation people.
   learning_rate: float = config_fields.positive(
     3e-3,

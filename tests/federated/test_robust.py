@@ -225,6 +225,7 @@ def test_a_request_is_read_with_its_settings():
     ({'classes': ['a', 'a']}, '2 classes'),
     ({'method': 3}, 'method'),
     ({'rank': 'x'}, 'rank'),
+    ({'batch': 5000}, 'batch is 5000'),
     ({'batch': 10**8}, 'batch'),
     ({'local_steps': 10**9}, 'local_steps'),
     ({'learning_rate': float('nan')}, 'learning_rate'),

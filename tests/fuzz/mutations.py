@@ -153,9 +153,9 @@ def forged_leaves(content: bytes, rng: Random) -> bytes:
       with np.errstate(all='ignore'):
         leaves[path] = leaf.astype(str(rng.choice(['f2', 'f4', 'f8', 'i1', 'i8', 'u1', 'bool'])))
     elif kind == 3:
-      leaves[path] = (leaf[:0], leaf[: len(leaf) // 2], np.concatenate([leaf, leaf]), leaf[None])[
-        rng.integers(4)
-      ]
+      rows = np.atleast_1d(leaf)
+      other = rows[:0], rows[: len(rows) // 2], np.concatenate([rows, rows]), rows[None]
+      leaves[path] = other[rng.integers(len(other))]
     elif leaf.size:
       place = ... if kind == 4 else int(rng.integers(leaf.size))
       with np.errstate(all='ignore'):

@@ -64,7 +64,9 @@ def main() -> dict[str, object]:
   if _SUGGEST.value is not None:
     return _suggest(source, options, out)
   print(
-    'Compiling and training the adapter, then fitting the baselines that it is compared with.', flush=True
+    'Compiling and training the adapter, then fitting the baselines that it is compared with. Of these, '
+    'rocket is compiled at its first fit on a machine, for a minute or two.',
+    flush=True,
   )
   adapted = timeline.adapt(
     source,

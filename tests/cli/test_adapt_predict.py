@@ -58,6 +58,7 @@ def test_the_second_of_two_commands_with_one_out_is_told(tmp_path, monkeypatch):
   arguments = ('--recording=day.csv', '--labels=labels.csv', f'--out={tmp_path}/out')
   code, out, err = run_in_process('adapt', *arguments)
   assert (code, out.splitlines()[-1]) == (1, 'Left out: spans shorter than a window (1).')
+  assert 'rocket is compiled at its first fit on a machine' in out
   assert 'exists already: give another folder, or --overwrite' in err
   assert [path.name for path in (tmp_path / 'out').iterdir()] == ['adapter.json']
 

@@ -8,6 +8,7 @@ Source of the idea: Hacohen, Dekel and Weinshall, arXiv:2202.02794, section 3.
 """
 
 import dataclasses
+import numbers
 import os
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -111,7 +112,7 @@ def suggest(
 
 def check_count(count: Any) -> None:
   """Raises UserError if this is no number of stretches."""
-  if not isinstance(count, int) or count < 1:
+  if not isinstance(count, numbers.Integral) or count < 1:
     raise UserError(f'count is {count!r}; give a whole number, 1 or more')
 
 

@@ -39,6 +39,7 @@ def test_one_stretch_is_the_fewest():
   for given in (2.5, '3', None):
     with pytest.raises(UserError, match=f'count is {given!r}; give a whole number'):
       suggestions.check_count(given)
+  suggestions.check_count(np.int64(1))
 
 
 def test_the_picture_has_a_triangle_above_each_suggestion():

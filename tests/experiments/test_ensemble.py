@@ -82,6 +82,20 @@ def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of
 
 
 @pytest.mark.slow
+def test_its_encoder_answers_both_parts_with_the_shifts_of_the_protocol(made, study_of, out, monkeypatch):
+  shifts = []
+
+  def spied(*arguments, tta_shifts: int = 1) -> np.ndarray:
+    shifts.append(tta_shifts)
+    return predict(*arguments, tta_shifts=tta_shifts)
+
+  monkeypatch.setattr(fitting, 'predict', spied)
+  monkeypatch.setattr(fitting, 'BASELINES', {'forest': fitting.BASELINES['forest']})
+  fitting.combine_and_test(spec_of(study_of(out, protocol={'tta_shifts': 3}), 'ensemble'), QUIET)
+  assert shifts == [3, 3, 3]  # validation to fit and to measure, test
+
+
+@pytest.mark.slow
 def test_the_test_part_changes_no_weight(made, study_of, windows, out, tmp_path):
   held_out = target_of(study_of(out)).description.subjects.test
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', set(held_out))

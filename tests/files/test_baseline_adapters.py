@@ -57,9 +57,10 @@ def test_a_file_has_the_windows_and_labels_and_gives_the_same_answers(base, fore
 
 
 def test_the_seed_of_the_card_is_that_of_the_fit(forest_of):
-  adapter = forest_of({'training': {'random_state': 5}})
-  expected = forest.Forest(5).fit(WINDOWS, LABELS).predict_proba(WINDOWS)
-  np.testing.assert_array_equal(adapter.baseline.predict_proba(WINDOWS), expected)
+  adapter, unlike = forest_of({'training': {'random_state': 5}}), WINDOWS[::-1] * WINDOWS
+  expected, other = (forest.Forest(seed).fit(WINDOWS, LABELS).predict_proba(unlike) for seed in (5, 0))
+  np.testing.assert_array_equal(adapter.baseline.predict_proba(unlike), expected)
+  assert not np.array_equal(other, expected)
 
 
 def test_it_belongs_to_its_base(whole, base_card, forest_of, tmp_path):

@@ -62,12 +62,20 @@ def test_it_answers_as_the_baseline_before_and_after_it_is_saved(base, name, tmp
   assert clone(loaded).method == name
 
 
-def test_a_comparison_has_the_same_answers_and_does_not_fit_it_twice(base, grown):
-  linear = Recognizer(base, method='linear').fit(SIGNALS, LABELS, held_out=_HELD_OUT)
+def test_a_comparison_has_the_same_answers_and_does_not_fit_it_twice(base, grown, monkeypatch):
+  made_with = []
+
+  def spied(*arguments: int) -> forest.Forest:
+    made_with.append(arguments)
+    return forest.Forest(*arguments)
+
+  monkeypatch.setitem(BASELINES, 'forest', spied)
+  linear = Recognizer(base, method='linear', random_state=3).fit(SIGNALS, LABELS, held_out=_HELD_OUT)
   made = comparison.compare(linear, SIGNALS, LABELS, _HELD_OUT, 1.0)
   (in_comparison,) = (score for score in made.baselines if score.model == 'forest')
   is_correct = grown.predict(SIGNALS[_HELD_OUT]) == LABELS[_HELD_OUT]
   np.testing.assert_array_equal(in_comparison.is_correct, is_correct)
+  assert made_with == [(3, 50)]  # seed and rate
   others = comparison.compare(grown, SIGNALS, LABELS, _HELD_OUT, 1.0)
   assert [score.model for score in others.scores] == ['forest', 'rocket']
   assert 'the best other baseline' in others.sentences[-1]

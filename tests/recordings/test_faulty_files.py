@@ -91,7 +91,8 @@ LATER = FRAME[['time', *GYRO]].assign(time=FRAME.time + 0.003, sensor='gyroscope
 BY_SENSOR = pd.concat([FRAME[['time', *ACC]].assign(sensor='accelerometer'), LATER]).sort_values('time')
 ROWS = [
   *(
-    row(f'out of order, {fault}', FRAME.iloc[rows], same=True, notes=['sorted'], never=['ran back'])
+    row(f'out of order, {fault}', FRAME.assign(label=WALKS).iloc[rows], same=True, notes=['sorted'],
+        never=['ran back'], spans=[(0, 12, 'walk'), (12, 20, 'run')])
     for fault, rows in (
       ('halves', np.r_[500:1000, 0:500]), ('some twice', np.r_[0:400, 300:1000]),
       ('odd ones last', np.r_[0:1000:2, 1:1000:2]), ('any', np.random.default_rng(1).permutation(1000)),

@@ -76,6 +76,15 @@ def test_a_correction_that_was_taken_back_leaves_no_trace(fitted):
   assert plain.push(parts[3]) == corrected.push(parts[3])
 
 
+def test_a_gap_ends_the_chains_of_all_corrections():
+  corrected = CorrectedFilter(Chain(1000.0, 2.0, 2.0), 2, 2)
+  corrected.update(0.0, np.ones(2), np.array([5.0, 0.0]), 1.0)
+  corrected.correct(1, 'x', 2.0)
+  corrected.restart()
+  corrected.undo()
+  assert corrected.update(9.0, np.ones(2), np.zeros(2), 1.0).tolist() == [0.5, 0.5]
+
+
 def test_a_window_that_was_corrected_twice_has_the_later_label(fitted, stream):
   once = Stream(fitted, hop_s=_HOP_S, mean_bout_s=0)
   for each in (stream, once):
@@ -122,6 +131,17 @@ def test_what_is_kept_is_bounded(monkeypatch):
   assert [len(each) for each in corrected._samples.values()] == [5, 5, 5]
   # Of a minute at a hop of 0.5 s, windows that overlap by half at most.
   assert max(len(layer.corrected) for layer in corrected._layers) == 41
+  few, sizes, fit = CorrectedFilter(Chain(5.0, 2.56, 2.56), 4, 3, replayed=0), [], head_update.fit
+
+  def spied(hidden: np.ndarray, *arguments: np.ndarray, penalty: float) -> np.ndarray:
+    sizes.append(len(hidden))
+    return fit(hidden, *arguments, penalty=penalty)
+
+  monkeypatch.setattr(head_update, 'fit', spied)
+  for number in range(5):
+    few.update(3.0 * number, rng.standard_normal(4), rng.standard_normal(3), 1.0)
+    few.correct(0, 'x', 2.56)
+  assert sizes == [1, 2, 3, 3, 3]  # windows that were corrected: the last three corrections count
 
 
 def test_other_windows_hold_a_correction_back():

@@ -72,6 +72,9 @@ def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day
   assert not negated.is_good
   assert negated.summary['warnings'] == negated.warnings
   assert 'frame=x,y,z,-x,-y,-z' in negated.text
+  labels = pd.DataFrame({'start': [0.0], 'end': [12.0], 'activity': ['walking']})
+  (doubt,) = har_jax.check(_frame(WALK), labels=labels).warnings[:1]
+  assert "too few windows of 2.56 s to learn from: 'walking' (8)" in doubt
 
 
 def test_missing_gravity_is_said_by_the_comparison_with_the_model_alone():

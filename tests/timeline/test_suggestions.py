@@ -15,7 +15,8 @@ def test_a_stretch_of_each_kind_is_chosen_however_rare_it_is():
   kinds = np.repeat([0, 1, 2], [60, 3, 20])
   centers = np.array([[0.0, 0, 7], [9, 0, 7], [0, 9, 7]])  # the last statistic is constant
   features = centers[kinds] + 0.1 * np.random.default_rng(0).standard_normal((len(kinds), 3)) * [1, 1, 0]
-  assert sorted(kinds[suggestions.choose(features, 3)]) == [0, 1, 2]
+  for units in ([1, 1, 1], [1, 1e-3, 1], [1e-3, 1, 1]):  # of the statistics, which do not matter
+    assert sorted(kinds[suggestions.choose(features * units, 3)]) == [0, 1, 2]
 
 
 def test_equal_stretches_are_not_chosen_twice():

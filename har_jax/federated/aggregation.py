@@ -31,7 +31,7 @@ def aggregate(
     return private_mean(updates, start, federation.clip_norm, multiplier, noise)
   if federation.most_norm:
     updates = clip(updates, start, federation.most_norm)
-  weights = client_weights(cap(windows), equal=federation.equal_weights)
+  weights = client_weights(cap(windows), equal=federation.equal_weights or federation.robust != 'none')
   if federation.robust == 'multi_krum':
     near = multi_krum(updates, start)
     updates, weights = [updates[number] for number in near], weights[near] / weights[near].sum()

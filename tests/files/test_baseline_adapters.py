@@ -56,11 +56,14 @@ def test_a_file_has_the_windows_and_labels_and_gives_the_same_answers(base, fore
   assert (plain == 0).any()  # so that the logarithm needs the bound
 
 
-def test_the_seed_of_the_card_is_that_of_the_fit(forest_of):
-  adapter, unlike = forest_of({'training': {'random_state': 5}}), WINDOWS[::-1] * WINDOWS
-  expected, other = (forest.Forest(seed).fit(WINDOWS, LABELS).predict_proba(unlike) for seed in (5, 0))
+def test_seed_and_rate_of_the_card_are_those_of_the_fit(forest_of, card_of):
+  model, unlike = card_of('forest')['model'] | {'rate_hz': 25}, WINDOWS[::-1] * WINDOWS
+  adapter = forest_of({'training': {'random_state': 5}, 'model': model})
+  expected, *others = (
+    forest.Forest(*pair).fit(WINDOWS, LABELS).predict_proba(unlike) for pair in ((5, 25), (0, 25), (5, 50))
+  )
   np.testing.assert_array_equal(adapter.baseline.predict_proba(unlike), expected)
-  assert not np.array_equal(other, expected)
+  assert not any(np.array_equal(other, expected) for other in others)
 
 
 def test_it_belongs_to_its_base(whole, base_card, forest_of, tmp_path):

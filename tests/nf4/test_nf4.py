@@ -123,6 +123,8 @@ def test_a_block_of_denormals_is_a_block_of_zeros(largest):
   packed = nf4.quantize(jnp.asarray(np.float32(np.linspace(-1, 1, 64) * largest)))
   assert set(packed.codes.tolist()) == {0x77}
   assert packed.scales.tolist() == [0]
+  smallest = 2.0**-126  # normal number
+  assert nf4.quantize(jnp.full(64, smallest, np.float32)).scales.tolist() == [smallest]
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
@@ -236,3 +238,4 @@ def test_which_kernel_computes_the_product(monkeypatch, platform, kernel, faster
   monkeypatch.setattr(product, '_FASTER', frozenset({platform} if faster else ()))
   chosen = product.fused_kernels(jnp.ones((2, 64)), packed, kernel)
   assert (chosen.__name__ if chosen else None) == (f'har_jax.nf4.pallas_{platform}' if fused else None)
+  assert product.fused_kernels(jnp.ones((2, 64)), packed.replace(block=128), kernel) is None

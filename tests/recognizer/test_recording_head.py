@@ -208,10 +208,14 @@ def test_a_head_of_another_base_is_refused(head, base, tmp_path, changed, checks
     recording_head.load(tmp_path, base)
 
 
-def _predicted(head: RecordingHead, **signals: np.ndarray) -> timeline.Predictions:
+def _predicted(
+  head: RecordingHead, class_logits: list[list[float]] | None = None, **signals: np.ndarray
+) -> timeline.Predictions:
   """Of a file each, by a base with this head, whose encoder knows walking by movement, and nothing else."""
   recognizer = Recognizer()
-  recognizer.adapter_ = recognizer.adapter_.with_card(class_logits=None)  # those are of other classes
+  recognizer.adapter_ = recognizer.adapter_.with_card(
+    class_logits=class_logits
+  )  # its own are of other classes
   recognizer.classes_ = np.array(CLASSES)
   recognizer.recording_head_ = head
 
@@ -240,7 +244,8 @@ def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
 def test_files_of_several_people_are_not_compared_with_each_others_walking(head):
   rng = np.random.default_rng(5)
   one, other = (recording(rng, rotation, count=20) for rotation in (np.eye(3), random_rotation(rng)))
-  both, alone = _predicted(head, ana=one[0], ben=other[0]), _predicted(head, ana=one[0])
+  means = (3 * np.eye(4)).tolist()
+  both, alone = _predicted(head, means, ana=one[0], ben=other[0]), _predicted(head, means, ana=one[0])
   np.testing.assert_array_equal(both.probabilities[both.recording == 0], alone.probabilities)
   assert (both.compared, both.pooled_files) == (True, 0)
   assert alone.pooled_files == 0

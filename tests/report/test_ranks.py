@@ -76,8 +76,10 @@ def test_too_few_methods_or_subjects_are_not_ranked(result):
 
 def test_a_block_needs_every_method(result):
   contents = ranked(result, blocks=3) + runs_of(result, 'full', scored(80, 70), target='dsads')
+  contents.append(result(method='scratch', seed=1, subjects=scored(99, 99, 99)))  # the others lack this seed
   got = statistics.ranks(one_group(contents))
   assert list(got.blocks.get_level_values('target')) == 3 * ['wisdm']
+  assert got.mean_ranks.to_dict() == {'full': 1.0, 'lora': 2.0, 'scratch': 3.0}
 
 
 def test_ranks_in_a_table(result):

@@ -124,9 +124,11 @@ def test_the_interval_is_as_wide_as_theory_says_and_repeats():
 
 
 def test_each_method_has_its_own_interval(result):
-  (levels,) = sections(runs_of(result, 'full', scored(60, 70)), 'Intervals')
+  results = runs_of(result, 'full', scored(60, 70)) + runs_of(result, 'lora', scored(80))
+  (levels,) = sections(results, 'Intervals')
   assert levels.table.to_dict('records') == [
-    {'target': 'wisdm', 'method': 'full', 'subjects': '2', 'macro-F1, points': '65.0 (60.0 to 70.0)'}
+    {'target': 'wisdm', 'method': 'full', 'subjects': '2', 'macro-F1, points': '65.0 (60.0 to 70.0)'},
+    {'target': 'wisdm', 'method': 'lora', 'subjects': '1', 'macro-F1, points': '80.0 (80.0 to 80.0)'},
   ]
 
 

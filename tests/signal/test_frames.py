@@ -127,6 +127,8 @@ def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz):
 def test_a_few_windows_tell_no_factor():
   signals = worn_device.windows(0)[0].reshape(-1, 256, 6)
   assert gyro_agreement.check(signals, 100).factor == pytest.approx(2, rel=0.1)
+  other = frames.parse('x,y,z,z,x,y')(signals)  # as in training
+  assert gyro_agreement.check(other, 100, frames.parse('y,z,x').acc).factor == pytest.approx(2, rel=0.1)
   turning = signals[gyro_agreement._largest(gyro_agreement._blocks(signals, 100).change)]
   assert gyro_agreement.check(turning[:7], 100).factor is None
 
@@ -136,7 +138,11 @@ def test_a_gyroscope_of_another_time_is_told_by_its_delay(blocks: int):
   signals = worn_device.windows(0)[0].reshape(3, -1, 6)  # of each activity in one piece
   late = signals.copy()
   late[..., 3:] = np.roll(signals[..., 3:], 4 * blocks, axis=1)
-  assert gyro_agreement.check(late.reshape(-1, 128, 6), 50).late_s == pytest.approx(0.08 * blocks)
+  late = late.reshape(-1, 128, 6)
+  assert gyro_agreement.check(late, 50).late_s == pytest.approx(0.08 * blocks)
+  other = frames.parse('x,y,z,z,x,y')(late)  # as in training
+  late_s = gyro_agreement.check(other, 50, frames.parse('y,z,x').acc).late_s
+  assert late_s == pytest.approx(0.08 * blocks)
 
 
 def test_a_part_with_other_axes_is_told_from_a_recording_with_other_axes():

@@ -8,9 +8,10 @@ import pytest
 
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
-from har_jax.timeline import recognize
+from har_jax.timeline import recognition, recognize
 from har_jax.timeline.devices import combine, find_offset, in_order
 from har_jax.timeline.predictions import Predictions
 
@@ -102,7 +103,7 @@ def test_an_adapter_of_a_second_device_needs_its_recording():
     recognize('day.csv', second_adapter='adapter')
 
 
-def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_nothing():
+def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_nothing(monkeypatch):
   names = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
   (samples,) = (part.acc for part in _reading(0, 60).recordings)
   values = np.concatenate([samples.values, 0.1 * samples.values[:, ::-1]], axis=1)
@@ -114,5 +115,15 @@ def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_noth
   assert answers.summary['second_device']['windows'] == 0
   assert [entry['file'] for entry in answers.summary['second_device']['frame']] == ['DataFrame']
   assert any('answers no window' in warning for warning in answers.summary['warnings'])
-  together = recognize(first, second=second.assign(time=first['time']), not_worn_min=0.0)
+  answering, predict = [], recognition.predict
+
+  def spied(one: Recognizer, other: Reading, **options) -> Predictions:
+    answering.append(one)
+    return dataclasses.replace(predict(one, other, **options), pooled_files=2)
+
+  monkeypatch.setattr(recognition, 'predict', spied)
+  of_second, at_once = Recognizer.load(), second.assign(time=first['time'])
+  together = recognize(first, second=at_once, second_adapter=of_second, not_worn_min=0.0)
+  assert [one is of_second for one in answering] == [False, True]
+  assert any('At least one of 2 files has too little walking' in warning for warning in together.warnings)
   assert not any('answers no window' in warning for warning in together.warnings)

@@ -69,12 +69,15 @@ def _bouts(*parts: tuple[float, str], recording: int = 0, start_s: float = 0.0) 
   return bouts
 
 
-def test_steps_are_those_of_walking_in_any_language():
+def test_steps_are_those_of_walking_in_any_language(monkeypatch):
   measured = _measure(_bouts((60, 'Gehen'), (30, 'sitting'), (30, 'walking')))
   assert measured.steps == pytest.approx([110, np.nan, 55], abs=1.5, nan_ok=True)
   assert measured.summary['steps'] == pytest.approx(165, abs=2)
   assert measured.summary['walking_cadence'] == pytest.approx(110, abs=1)
   assert measured.summary['moderate']['minutes'] == 1.5  # 100 steps a minute or more
+  counted = {3000: (90.0, 90.0), 1500: (60.0, 120.0)}  # a minute, and half of one
+  monkeypatch.setattr(steps, 'count_steps', lambda acc, _: counted[len(acc.time_s)])
+  assert _measure(_bouts((60, 'walking'), (30, 'walking'))).summary['walking_cadence'] == 100.0
 
 
 def test_breaks_of_a_minute_do_not_end_a_bout_unless_they_are_many():

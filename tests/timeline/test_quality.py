@@ -45,6 +45,8 @@ def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   assert row['not_worn_min'] == pytest.approx(1.5, abs=0.1)
   assert row['worn_min'] == pytest.approx(2.0, abs=0.1)
   np.testing.assert_allclose(day.sensors[['rate_hz', 'slowest_hz', 'fastest_hz']].to_numpy(), 50, rtol=0.003)
+  slower = har_jax.check(_frame(WALK).iloc[np.r_[:1500, 1500:3000:2]]).sensors  # after half a minute
+  np.testing.assert_allclose(slower[['slowest_hz', 'fastest_hz']].to_numpy(), [[25, 50]] * 2, rtol=0.003)
 
 
 def test_noise_and_directions_are_those_of_the_rest(day):
@@ -72,6 +74,8 @@ def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day
   assert not negated.is_good
   assert negated.summary['warnings'] == negated.warnings
   assert 'frame=x,y,z,-x,-y,-z' in negated.text
+  (*_, doubt) = har_jax.check(_frame(WALK).drop(columns=['gx', 'gy', 'gz'])).warnings
+  assert 'The adapter was trained with a gyroscope, and this recording has none' in doubt
   labels = pd.DataFrame({'start': [0.0], 'end': [12.0], 'activity': ['walking']})
   (doubt,) = har_jax.check(_frame(WALK), labels=labels).warnings[:1]
   assert "too few windows of 2.56 s to learn from: 'walking' (8)" in doubt

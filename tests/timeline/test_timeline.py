@@ -70,6 +70,9 @@ STILL = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=[False] * 10 + [T
     (make_predictions([0, 0], starts=[0, 1.3]), {}, [(0, 3.86, 'run')]),
     *((STILL, {'not_worn_min': minutes}, 'run sit run') for minutes in (0.0, 2.0)),
     (STILL, {'not_worn_min': 1.0}, 'run not_worn run'),
+    # A window that is not worn in a part is as its neighbors, however sure it is.
+    (make_predictions([0] * 20 + [1] * 60, confidence=[0.9] * 20 + [1.0] * 60, still=np.arange(80) > 20),
+     {'not_worn_min': 1.0}, 'run not_worn'),
     # From the first sample to the last: 57.44 s and a window of 2.56 s are one minute exactly.
     *(
       (make_predictions([1] * 46, starts=np.linspace(0, last_s, 46), still=[True] * 46),

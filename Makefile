@@ -37,8 +37,8 @@ COMPILE = JAX_DISABLE_MOST_OPTIMIZATIONS=true XLA_FLAGS="$$($(BIN)/python -c '$(
 define NEXT
 The model is small, and pretrained for a moment on few people. So a forest may be ahead: README.md has the results of full size.
 Next, recognize the activities of someone whom the adapter has never seen:
-  $(BIN)/python docs/make_recording.py --subject=3 --out=watch
-  $(BIN)/har-jax predict watch/day.csv --adapter=$(RUNS)/sample_motionsense/lora/subject/labels-10-per-class/seed0.json --out=watch/answers
+  $(BIN)/python docs/make_recording.py --subject=3 --out=runs/new_person
+  $(BIN)/har-jax predict runs/new_person/day.csv --adapter=$(RUNS)/sample_motionsense/lora/subject/labels-10-per-class/seed0.json --out=runs/new_person/answers
 Or adapt to your own recording: docs/index.md. On whole archives: make lodo ARCHIVES=<folder of archives>
 endef
 else

@@ -236,8 +236,11 @@ class Checkpoints:
       )
 
   def _check_variables(self, about: _About, like: Variables) -> None:
-    """Raises UserError, with the differences, where names, shapes or dtypes do not match."""
-    saved = {path: jax.ShapeDtypeStruct(shape, dtype) for path, (shape, dtype) in about.shapes.items()}
+    """Raises UserError, with the differences, where names, shapes or dtypes are others; or _DamagedError."""
+    try:
+      saved = {path: jax.ShapeDtypeStruct(shape, dtype) for path, (shape, dtype) in about.shapes.items()}
+    except TypeError as error:  # no such dtype
+      raise _DamagedError(_first_line(error)) from error
     if lines := variables.difference(like, saved):
       raise UserError(f'the checkpoint in {self.folder} is of another model; use another --out:\n{lines}')
 

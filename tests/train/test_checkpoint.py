@@ -280,6 +280,14 @@ def test_a_damaged_score_costs_the_score_alone(checkpoints, caplog):
   assert 'score' in caplog.text
 
 
+def test_a_dtype_that_does_not_exist_is_damage(checkpoints, caplog):
+  _, second = _save(checkpoints, 0.9, 0.5)
+  path = second / 'about' / 'metadata'
+  path.write_text(path.read_text().replace('float32', 'float#2'))
+  assert int(_newest(checkpoints.folder)[0].step) == 1
+  assert 'float#2' in caplog.text
+
+
 def _skips_the_newest(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture, item: str) -> bool:
   return int(_newest(checkpoints.folder)[0].step) == 1 and f'the sum of {item}' in caplog.text
 

@@ -43,7 +43,7 @@ def _imports(path: pathlib.Path) -> Iterator[str]:
 
 
 def _id(path: pathlib.Path) -> str:
-  return str(path.relative_to(_ROOT))
+  return path.relative_to(_ROOT).as_posix()
 
 
 def test_the_map_lists_every_room_once():

@@ -22,13 +22,13 @@ from har_jax.errors import UserError
 from har_jax.report import csv_table, markdown
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_DOCS = [str(path.relative_to(_ROOT)) for path in sorted((_ROOT / 'docs').rglob('*.md'))]
+_DOCS = [path.relative_to(_ROOT).as_posix() for path in sorted((_ROOT / 'docs').rglob('*.md'))]
 _PAGES = ('README.md', 'BUILD.md', 'CONTRIBUTING.md', 'CHANGELOG.md', *_DOCS)
 _OTHER_PAGES = (
   'Makefile',
   'har_jax/assets/base/README.md',
   *(
-    str(path.relative_to(_ROOT))
+    path.relative_to(_ROOT).as_posix()
     for folder in ('launch/flags', 'launch/cloud', 'launch/bench', 'har_jax/cli')
     for path in sorted((_ROOT / folder).iterdir())
     if path.is_file()
@@ -63,7 +63,7 @@ _FIGURE = re.compile(
 )
 # Scripts that fill a block of a page.
 _SCRIPTS = [
-  str(path.relative_to(_ROOT))
+  path.relative_to(_ROOT).as_posix()
   for path in sorted((_ROOT / 'docs').rglob('*.py'))
   if '\ndef block() ' in path.read_text(encoding='utf-8')
 ]

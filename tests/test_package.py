@@ -121,7 +121,7 @@ def test_what_is_skipped_without_a_package_runs_in_a_job_of_the_workflow():
   packages = set().union(*map(_packages, extras))
   needed, other = {}, set()
   for path in sorted((_ROOT / 'tests').rglob('*.py')):
-    text, name = path.read_text(), str(path.relative_to(_ROOT))
+    text, name = path.read_text(), path.relative_to(_ROOT).as_posix()
     for module in re.findall(r"importorskip\('([\w.]+)'", text):
       needed[_PACKAGES.get(module.partition('.')[0], module.partition('.')[0])] = name
     if re.search(r'pytest\.(mark\.)?skip(if)?\(', text) and path != pathlib.Path(__file__):
@@ -186,7 +186,7 @@ def test_a_wheel_holds_code_types_base_experiments_and_job_specs(wheel):
   package = {
     path for path in (_ROOT / 'har_jax').rglob('*') if path.is_file() and '__pycache__' not in path.parts
   }
-  assert not {str(path.relative_to(_ROOT)) for path in package} - names
+  assert not {path.relative_to(_ROOT).as_posix() for path in package} - names
   assert 'har_jax/py.typed' in names
   for folder in ('flags', 'cloud'):
     for path in (_ROOT / 'launch' / folder).iterdir():

@@ -35,7 +35,9 @@ def site(tmp_path_factory) -> pathlib.Path:
 
 
 def _pages(site: pathlib.Path) -> dict[str, str]:
-  return {str(path.relative_to(site)): path.read_text(encoding='utf-8') for path in site.rglob('*.html')}
+  return {
+    path.relative_to(site).as_posix(): path.read_text(encoding='utf-8') for path in site.rglob('*.html')
+  }
 
 
 @pytest.mark.slow

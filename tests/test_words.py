@@ -83,7 +83,9 @@ def _files() -> list[pathlib.Path]:
 @pytest.fixture(scope='module')
 def texts() -> dict[str, str]:
   return {
-    str(path.relative_to(_ROOT)): path.read_text(encoding='utf-8') for path in _files() if path.is_file()
+    path.relative_to(_ROOT).as_posix(): path.read_text(encoding='utf-8')
+    for path in _files()
+    if path.is_file()
   }
 
 
@@ -158,7 +160,7 @@ def _pages() -> Iterator[tuple[str, str]]:
   """Pages of documentation, without code and addresses; an item of a list or a cell is a paragraph."""
   for path in (*_ROOT.glob('*.md'), *_ROOT.glob('docs/**/*.md'), _ROOT / 'tests/README.md'):
     text = re.sub(r'```.*?```|^    .*?$|\]\(.*?\)', '', path.read_text(encoding='utf-8'), flags=re.S | re.M)
-    yield str(path.relative_to(_ROOT)), re.sub(r'\||^ *([-*]|\d+\.) ', '\n\n', text, flags=re.M)
+    yield path.relative_to(_ROOT).as_posix(), re.sub(r'\||^ *([-*]|\d+\.) ', '\n\n', text, flags=re.M)
 
 
 def test_a_sentence_has_25_words_or_fewer():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -198,7 +199,7 @@ def relative_to(folder: Place, result: Place) -> str:
   """The folder relative to the result file, so that both can move; in a bucket, its address."""
   if storage.is_bucket(folder) or storage.is_bucket(result):
     return str(folder)
-  return os.path.relpath(folder, result.parent)
+  return pathlib.Path(os.path.relpath(folder, result.parent)).as_posix()
 
 
 def _by_subject(data: TargetWindows, predicted: np.ndarray) -> dict[str, records.Measures]:

@@ -202,6 +202,7 @@ _SBATCH = {
 }
 
 
+@pytest.mark.linux
 def test_the_slurm_script_is_bash_with_options_of_sbatch():
   subprocess.run(['bash', '-n', str(_CLOUD / 'slurm_gpu.sh')], check=True)
   lines = _text('slurm_gpu.sh').splitlines()
@@ -217,6 +218,7 @@ def test_the_slurm_script_is_bash_with_options_of_sbatch():
   _check_divides_the_batches(int(options['nodes']) * int(options['ntasks-per-node']))
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize(('code', 'is_requeued'), [(143, True), (0, False), (1, False)])
 def test_the_slurm_script_requeues_itself_after_sigterm(tmp_path, code, is_requeued):
   for name, ends in (('srun', code), ('scontrol', 0)):

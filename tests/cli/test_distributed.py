@@ -140,7 +140,7 @@ _RESULTS = [f'sample_motionsense/{method}/subject/labels-0.7/seed0.json' for met
 
 
 def _results(folder: pathlib.Path) -> list[str]:
-  return sorted(str(path.relative_to(folder)) for path in folder.rglob('seed0.json'))
+  return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('seed0.json'))
 
 
 def _read_line_with(text: str, job: subprocess.Popen[str]) -> str:

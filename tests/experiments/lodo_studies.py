@@ -49,7 +49,9 @@ def dataset(name: str, seed: int) -> store.Windows:
 
 def run(study: experiments.Study) -> dict[str, dict[str, Any]]:
   """The content of each result file, by its name under `out`."""
-  return {str(path.relative_to(study.out)): storage.read(path) for path, _ in experiments.run(study, QUIET)}
+  return {
+    path.relative_to(study.out).as_posix(): storage.read(path) for path, _ in experiments.run(study, QUIET)
+  }
 
 
 def target_of(study: experiments.Study) -> TargetWindows:

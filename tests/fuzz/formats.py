@@ -51,7 +51,7 @@ def _build_archive(folder: pathlib.Path, name: str) -> None:
   with tempfile.TemporaryDirectory() as made:
     path = OFFICIAL[name].write(pathlib.Path(made))
     files = sorted(file for file in path.rglob('*') if file.is_file())
-    content = zipped({str(file.relative_to(path)): file.read_bytes() for file in files})
+    content = zipped({file.relative_to(path).as_posix(): file.read_bytes() for file in files})
     (folder / 'a.zip').write_bytes(content if files else path.read_bytes())
 
 

@@ -145,7 +145,7 @@ def facts(folder: pathlib.Path) -> dict[str, Any]:
   """Path → content of every file below, without times. Of checkpoints, what Orbax restores."""
   contents: dict[str, Any] = {}
   for path in sorted(folder.rglob('*')):
-    name = str(path.relative_to(folder))
+    name = path.relative_to(folder).as_posix()
     if path.parent.name == 'checkpoints' and path.name.isdigit():
       contents[name] = _restored(path)
     elif 'checkpoints' in path.parent.parts and 'tmp' not in path.name:

@@ -58,6 +58,9 @@ def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, qui
     np.testing.assert_array_equal(leaf, states[1][path])
   assert whole.bytes == sum(leaf.nbytes for leaf in states[0].values())
   assert np.shape(whole.history[-1].macro_f1) == (3,)
+  if strategy == 'router':  # of each domain, the first of which has no `standing`
+    saved = [files.load_adapter(tmp_path / 'whole' / f'domain{number}') for number in range(3)]
+    assert [len(adapter.card.classes) for adapter in saved] == [2, 3, 3]
 
 
 @pytest.mark.slow
@@ -123,7 +126,7 @@ def test_the_choices_of_strategy_are_those_of_the_table():
   assert field.metadata['rule'] == f'one of {", ".join(strategies.STRATEGIES)}'
 
 
-def test_people_have_first_windows_and_others_are_unseen(windows):
+def test_people_have_first_windows_and_others_are_unseen(windows, monkeypatch):
   stream = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0)
   assert len(stream.domains) == 7  # of ten; three are in no domain
   for domain in stream.domains:
@@ -133,6 +136,13 @@ def test_people_have_first_windows_and_others_are_unseen(windows):
     assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
   recordings = {int(number) for domain in stream.domains for number in domain.test['recording']}
   assert not recordings & set(stream.unseen['recording'].tolist())
+  monkeypatch.setattr(domains, '_MOST_TEST', 3)  # of seven, evenly
+  few, many = (
+    part.domains[0].test
+    for part in (domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0), stream)
+  )
+  rows = np.concatenate([np.flatnonzero(many['label'] == label)[[0, 3, 6]] for label in range(3)])
+  np.testing.assert_array_equal(few['signal'], many['signal'][np.sort(rows)])
   other = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=1)
   assert [domain.name for domain in other.domains] != [domain.name for domain in stream.domains]
 
@@ -145,6 +155,7 @@ def test_datasets_and_positions_are_domains(windows):
   assert all(np.bincount(domain.train['label']).tolist() == [14] * 3 for domain in stream.domains)
   recordings = [set(domain.test['recording'].tolist()) for domain in stream.domains]
   assert not recordings[0] & recordings[1] | recordings[1] & recordings[2]
+  assert np.bincount(stream.unseen['label']).tolist() == [3 * 36] * 3  # all of three people
   with pytest.raises(UserError, match=r"placed has no position 'ankle'; it has waist, wrist"):
     domains.stream_datasets(Datasets.open(windows), ['made', 'placed/ankle'], labels=2, seed=0)
   with pytest.raises(UserError, match=r'0 of 2 domains .* give fewer --labels_per_activity'):

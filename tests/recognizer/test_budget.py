@@ -139,15 +139,17 @@ def test_limits_need_the_automatic_method_which_has_them_all(base, monkeypatch):
     Recognizer(base, method='lora', max_minutes=1).fit(SIGNALS, LABELS)
 
   def choose(fit_of: fitting.FitOf, limits: Budget, **numbers: float) -> None:
-    raise UserError(f'{limits} {numbers}')
+    halved = fit_of('lora', 2).settings.lora  # of 8, with an alpha of 16
+    raise UserError(f'{limits} {numbers} {halved.rank} {halved.alpha}')
 
   monkeypatch.setattr(budget, 'choose', choose)
   limits = {'max_memory_mb': 3, 'max_minutes': 1, 'max_adapter_kb': 2}
-  with pytest.raises(UserError) as error:
-    Recognizer(base, max_steps=7, validation_fraction=0, **limits).fit(SIGNALS, LABELS)
   labels = float(np.median(np.unique(LABELS, return_counts=True)[1]))
-  numbers = {'max_steps': 7, 'rounds': 1, 'labels': labels}
-  assert str(error.value) == f'max_memory_mb=3, max_minutes=1, max_adapter_kb=2 {numbers}'
+  for unlabeled, rounds in ((None, 1), (SIGNALS[:3], 2)):
+    with pytest.raises(UserError) as error:
+      Recognizer(base, max_steps=7, validation_fraction=0, **limits).fit(SIGNALS, LABELS, unlabeled=unlabeled)
+    numbers = {'max_steps': 7, 'rounds': rounds, 'labels': labels}
+    assert str(error.value) == f'max_memory_mb=3, max_minutes=1, max_adapter_kb=2 {numbers} 2 4.0'
 
 
 @pytest.mark.slow

@@ -213,9 +213,7 @@ def _predicted(
 ) -> timeline.Predictions:
   """Of a file each, by a base with this head, whose encoder knows walking by movement, and nothing else."""
   recognizer = Recognizer()
-  recognizer.adapter_ = recognizer.adapter_.with_card(
-    class_logits=class_logits
-  )  # its own are of other classes
+  recognizer.adapter_ = recognizer.adapter_.with_card(classes=list(CLASSES), class_logits=class_logits)
   recognizer.classes_ = np.array(CLASSES)
   recognizer.recording_head_ = head
 

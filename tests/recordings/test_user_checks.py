@@ -8,7 +8,7 @@ import user_files
 import worn_device
 
 from har_jax import recordings
-from har_jax.config import DEFAULT_WINDOWING
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import Reading, check, faults, infer, language
 from har_jax.signal import recording, segments
@@ -118,6 +118,12 @@ def test_each_defect_gives_one_sentence_with_its_numbers(changes, sentences):
     assert words in sentence
     assert sentence[0].isupper() or sentence[0].isdigit() or sentence[0] == "'"
     assert sentence.endswith('.')
+
+
+@pytest.mark.parametrize('windowing', [DEFAULT_WINDOWING, Windowing(samples=64, rate_hz=25)])
+def test_windows_of_a_label_are_counted_at_the_rate_of_the_model(windowing):
+  said = recordings.check(_reading(**_spans(stop_s=44.06)), windowing)
+  assert any("'sit' (9)" in sentence for sentence in said)
 
 
 def test_a_quantized_sensor_at_rest_is_not_clipped():

@@ -101,6 +101,11 @@ def test_fewer_directions_are_left_alone(missing):
   assert still.count_directions(means[:0]) == 0
 
 
+def test_noise_is_that_of_the_quietest_tenth():
+  rest = still.Rest(np.zeros((11, 3)), np.arange(11.0)[:, None] + [-0.3, 0.0, 0.3])
+  assert rest.noise_m_s2 == pytest.approx(1.0)
+
+
 def test_a_device_is_still_if_two_axes_deviate_by_less_than_13_mg():
   noise = np.random.default_rng(1).normal(0, 1, (1, 4000, 6))
   levels = np.array([[0.012, 0.012, 0.1], [0.012, 0.014, 0.1]]) * G

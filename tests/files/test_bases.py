@@ -180,6 +180,16 @@ def test_the_bundled_base_is_redistributable_and_small():
   assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
 
 
+def test_the_adapter_of_a_bases_own_head_is_calibrated_as_the_base():
+  base = files.bundled_base()
+  card, names = (
+    files.head_adapter(base).card,
+    ('classes', 'temperature', 'class_logits', 'set_scores', 'signals'),
+  )
+  assert [getattr(card, name) for name in names] == [getattr(base.card, name) for name in names]
+  assert card.temperature != 1
+
+
 def test_the_bundled_base_recognizes_without_labels():
   recordings = short_sample.read('sample_motionsense', subjects=2)  # of people whom its pretraining has seen
   windows = [np.hstack([part.acc.values, part.gyro.values])[100:228] for part in recordings]

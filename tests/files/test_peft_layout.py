@@ -74,6 +74,11 @@ def test_a_scale_over_the_root_of_the_rank_is_written_for_peft(
   files.write_peft(tmp_path, adapter, base)
   written = json.loads((tmp_path / 'adapter_config.json').read_text())
   assert (written['use_rslora'], written['r'], written['lora_alpha']) == (True, rank, pytest.approx(alpha))
+  before, after = (
+    methods.merge(one.method, files.attach(base, one)) for one in (adapter, files.read_peft(tmp_path, base))
+  )
+  for path, leaf in before.items():
+    np.testing.assert_allclose(after[path], leaf, atol=1e-5)
 
 
 def test_what_pefts_layout_cannot_hold_is_refused(base, adapter_of, tmp_path):

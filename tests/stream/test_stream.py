@@ -80,12 +80,14 @@ def test_predictions_are_adapted_to_the_windows_so_far_that_overlap_by_half(fitt
 
 def test_the_last_prediction_is_that_of_the_timeline(recognizer):
   signal = _signal(700)
-  *_, last = Stream(recognizer, mean_bout_s=20.0).push(signal)
-  _, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
-  posterior = Chain(20.0, 1.28, 2.56).smoothed(probabilities)[-1]
-  assert last.activity == recognizer.classes_[posterior.argmax()]
-  assert last.confidence == pytest.approx(posterior.max(), abs=1e-5)
-  assert last.confidence != pytest.approx(probabilities[-1].max(), abs=1e-3)
+  starts_s, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
+  for hop_s, every in ((1.28, 1), (2.56, 2)):
+    *_, last = Stream(recognizer, hop_s=hop_s, mean_bout_s=20.0).push(signal)
+    posterior = Chain(20.0, hop_s, 2.56).smoothed(probabilities[::every])[-1]
+    assert last.time_s == pytest.approx(starts_s[::every][-1])
+    assert last.activity == recognizer.classes_[posterior.argmax()]
+    assert last.confidence == pytest.approx(posterior.max(), abs=1e-5)
+    assert last.confidence != pytest.approx(probabilities[::every][-1].max(), abs=1e-3)
 
 
 def test_a_prediction_comes_with_the_last_sample_of_its_window(recognizer):

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import made_people
 import msgspec
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import sklearn.linear_model
 import sklearn.preprocessing
 from made_people import SMALL
 
-from har_jax import config_fields, files
+from har_jax import config, config_fields, files
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
 from har_jax.experiments import supervised_head
 from har_jax.recognizer.recognizer import Recognizer
@@ -96,6 +99,14 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one():
   regression.fit(scaler.transform(logits), labels, sample_weight=weight)
   odds = regression.decision_function(scaler.transform(logits))
   np.testing.assert_allclose(np.diff(logits @ kernel + bias)[:, 0], odds, atol=1e-3)
+
+
+def test_the_head_of_recordings_is_fitted_to_nobody_who_is_held_out(tmp_path):
+  made_people.save_windows(tmp_path / 'made')
+  sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol())
+  ((features, labels),) = supervised_head._read_recordings(sources, 'made', 0)
+  held_out = sources.held_out('made')
+  assert len(features) == len(labels) == (~held_out).sum() < len(held_out)
 
 
 def test_fitting_starts_from_the_rows_of_known_classes():

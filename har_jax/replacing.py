@@ -64,20 +64,18 @@ def _partial(path: pathlib.Path, *, is_folder: bool, ours: Collection[str] = ())
   _sweep(path, ours)
   for tries_left in reversed(range(_TRIES)):
     partial = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.partial')
-    partial.mkdir() if is_folder else partial.touch(exist_ok=False)
-    handle = _open(partial)
-    # Another process may have swept it before the lock. Some file systems always say that it did.
-    if (handle is None or _lock(handle) or not tries_left) and partial.exists():
-      break
-    _close(handle)
-    _delete(partial)
-  else:
-    raise OSError(errno.EAGAIN, 'its temporary files vanish', str(path))
-  try:
-    yield partial
-  finally:
-    _delete(partial)
-    _close(handle)
+    handle: int | None = None
+    try:  # an interrupt may come as soon as it is made
+      partial.mkdir() if is_folder else partial.touch(exist_ok=False)
+      handle = _open(partial)
+      # Another process may have swept it before the lock. Some file systems always say that it did.
+      if (handle is None or _lock(handle) or not tries_left) and partial.exists():
+        yield partial
+        return
+    finally:
+      _delete(partial)
+      _close(handle)
+  raise OSError(errno.EAGAIN, 'its temporary files vanish', str(path))
 
 
 def _open(partial: pathlib.Path) -> int | None:

@@ -57,6 +57,18 @@ def _replace(folder: pathlib.Path) -> None:
     (partial / 'a').write_text('newer')
 
 
+@pytest.mark.linux
+@pytest.mark.parametrize('write', [lambda path: replacing.write({path: b''}), _replace])
+def test_an_interrupt_as_soon_as_a_temporary_file_is_made_leaves_none(tmp_path, monkeypatch, write):
+  def interrupt(_: int) -> None:
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(replacing, '_lock', interrupt)
+  with pytest.raises(KeyboardInterrupt):
+    write(tmp_path / 'w')
+  assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def as_windows(monkeypatch) -> None:
   """Windows has no locks of files, opens no folder, and neither renames nor deletes what is open."""

@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 _POLL_S = 0.001
 _PATIENCE_S = 600
 _MOST_KILLS = 3  # of one run
+_LETTERS = 6000  # of a log's end
 _SIGNALS = 'SIGKILL', 'SIGTERM', 'SIGINT'  # the last one is Ctrl-C
 _IMPORTS = 0.3  # of the processor time of a run: before, it only imports
 _OF_TIME = ('seconds', 'ms', 'ms_quartiles')
@@ -45,6 +46,8 @@ class Command:
   def _running(self, folder: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
     """Its process, which writes to <folder>/out and <folder>/log; it does not outlive the block."""
     arguments = [sys.executable, *self.arguments, f'--out={folder}/out']
+    # Processes in the background of a shell ignore Ctrl-C, and so would those that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (folder / 'log').open('wb') as log:
       process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -108,7 +111,7 @@ class Command:
         break
       moments.append(moment)
       if 'Traceback' in (log := (folder / 'log').read_text(errors='replace')):
-        return moments, 'failed', log[-600:]
+        return moments, 'failed', log[-_LETTERS:]
       added = [path for path in _paths(folder) if '.partial' in path and path not in before]
       if 'SIGKILL' not in moment and added:
         return moments, 'left-overs', ', '.join(added)
@@ -117,7 +120,7 @@ class Command:
       code = process.wait(_PATIENCE_S)
     log = (folder / 'log').read_text(errors='replace')
     if code != 0 or 'Traceback' in log:
-      return moments, 'failed', log[-600:]
+      return moments, 'failed', log[-_LETTERS:]
     after = facts(folder)
     if other := sorted(name for name, fact in whole.facts.items() if after.get(name) != fact):
       return moments, 'different', ', '.join(other)

@@ -100,7 +100,7 @@ def test_a_killed_command_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
       number += 1
       (tmp_path / f'trial{number}').mkdir()
       moments, outcome, words = command.trial(tmp_path / f'trial{number}', whole, number)
-      print(command.name, number, outcome, *moments, sep=', ', flush=True)
+      print(command.name, number, outcome, *moments, words, sep=', ', flush=True)
       killed += len(moments)
       bad += [] if outcome == 'equal' else [(command.name, number, moments, outcome, words)]
     (tmp_path / 'again').rename(tmp_path / f'{command.name}-again')

@@ -69,7 +69,7 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
     sentences.append(
       'There is no gyroscope: zeros stand in for it, and turns are lost; record it if you can.'
     )
-  return [*sentences, *_labels(reading, windowing), *_late_labels(reading), *_length(reading, windowing)]
+  return [*sentences, *_labels(reading, windowing), *find_late_labels(reading), *_length(reading, windowing)]
 
 
 def _rate(sensor: _Sensor, rate_hz: int) -> Iterator[str]:
@@ -286,7 +286,8 @@ def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
     yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'
 
 
-def _late_labels(reading: Reading) -> Iterator[str]:
+def find_late_labels(reading: Reading) -> Iterator[str]:
+  """A sentence on each file whose labels fit its signal far better at other times."""
   files = reading.files or [''] * len(reading.recordings)
   for name in dict.fromkeys(files):
     numbers = [number for number, other in enumerate(files) if other == name]

@@ -94,10 +94,11 @@ def recognize(
     findings.note(reading.notes[-1])
     recognizer = _load(folder, base)
   labeled = reading.recordings
+  late = [] if labels is None else recordings.find_late_labels(reading)
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = _without_labels(reading)
   findings.warn(*reading.warnings, *recordings.check(reading, recognizer.windowing))
-  findings.warn(*warnings_for(recognizer, reading))
+  findings.warn(*late, *warnings_for(recognizer, reading))
   if refusal_rate:
     recognizer.adapter_.refuse_baseline()
   if refusal_rate and (sentence := prediction_sets.refusal_shortage(recognizer.unknown_scores, refusal_rate)):

@@ -150,3 +150,11 @@ def test_names_of_an_adapter_of_others_are_printable_in_warnings(fitted):
   warnings = recognize(signals, odd, labels=labels, rate_hz=50.0, frame='as_is').warnings
   assert any(r'Its classes are lying\x1b[2J' in warning for warning in warnings)
   assert all(warning.isprintable() for warning in warnings)
+
+
+def test_late_labels_are_said_next_to_their_score(fitted, monkeypatch):
+  monkeypatch.setattr('har_jax.recordings.faults.find_late_s', lambda parts: 12 if parts[0].spans else None)
+  signals = pd.DataFrame(np.concatenate(SIGNALS[:9]), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  labels = pd.DataFrame({'start': [0.0], 'end': [20.0], 'activity': ['walking']})
+  answers = recognize(signals, fitted, labels=labels, rate_hz=50.0, frame='as_is')
+  assert any('labels fit the signal far better 12 s earlier' in warning for warning in answers.warnings)

@@ -11,7 +11,7 @@ import msgspec
 import har_jax
 from har_jax import config, config_fields, methods, records, storage, variables
 from har_jax.archives import ARCHIVES
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.files import safetensors_io
 from har_jax.signal.summary import SignalSummary
 from har_jax.storage import Place
@@ -144,7 +144,14 @@ def load_base(folder: str | Place) -> Base:
   place = storage.place(str(folder))
   if (place / 'base.json').exists():
     leaves, card = safetensors_io.read(place, 'base', records.Base)
-    return Base(jax.device_put(methods.unpack_on_host(leaves)), card)
+    try:
+      unpacked = methods.unpack_on_host(leaves)
+    except Exception as error:  # of leaves that are missing or have other shapes and types
+      raise UserError(
+        f'{place}: its kernels in four bits cannot be unpacked ({shorten(error)}); '
+        f'{safetensors_io.MAKE_AGAIN}'
+      ) from error
+    return Base(jax.device_put(unpacked), card)
   if (place / 'pretrained.json').exists():
     return _load_pretraining(place)
   raise UserError(

@@ -69,6 +69,28 @@ def test_a_base_in_four_bits_has_the_kernels_of_qlora(whole, base_card, tmp_path
   assert sizes[1] - sizes[0] == pytest.approx((4 - 4.5 / 8) * weights, rel=0.1)
 
 
+@pytest.mark.parametrize(
+  ('path', 'change'),
+  [
+    ('nf4/encoder/block_0/up/scales', None),
+    ('nf4/encoder/block_0/up/scales', lambda leaf: leaf[:-1]),
+    ('nf4/encoder/block_0/up/codes', lambda leaf: leaf.astype(np.float32)),
+    ('params/encoder/block_0/up/bias', None),
+    ('params/encoder/block_0/up/bias', lambda leaf: leaf[:0]),
+  ],
+)
+def test_forged_kernels_in_four_bits_are_refused(path, change, whole, base_card, tmp_path):
+  card = files.save_base(tmp_path, whole, base_card, four_bits=True).card
+  leaves = {
+    name: np.asarray(leaf) for name, leaf in safetensors_io.read(tmp_path, 'base', records.Base)[0].items()
+  }
+  leaf = leaves.pop(path)
+  leaves |= {path: change(leaf)} if change else {}
+  safetensors_io.write(tmp_path, 'base', leaves, card)  # with the right sums
+  with pytest.raises(UserError, match='its kernels in four bits cannot be unpacked'):
+    files.load_base(tmp_path)
+
+
 def test_a_checksum_covers_names_types_shapes_and_bytes():
   leaves = {'one': np.arange(6, dtype=np.float32).reshape(2, 3), 'two': np.float32(1)}
   first = safetensors_io.checksum(leaves)

@@ -16,6 +16,7 @@ from har_jax.baselines.installed import MAX_WINDOWS, evenly_spaced
 from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import Normalizer
+from har_jax.errors import UserError
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
 from har_jax.recognizer import prediction_sets, validation
@@ -261,10 +262,16 @@ class Fit:
 def predict(
   objective: Objective, variables: Variables, signals: Float[np.ndarray, 'w n 6'], tta_shifts: int
 ) -> np.ndarray:
-  """The outputs for normalized windows, one row each."""
+  """The outputs for normalized windows, one row each. Raises UserError if they are not finite."""
   # The labels are not used: with them, the program is the one that validation compiled.
   windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-  return evaluation.predict(objective, variables, windows, tta_shifts=tta_shifts, sizes=evaluation.ONE_SIZE)
+  sizes = evaluation.ONE_SIZE
+  outputs = evaluation.predict(objective, variables, windows, tta_shifts=tta_shifts, sizes=sizes)
+  if not np.isfinite(outputs).all():
+    raise UserError(
+      'the model answers with values that are not finite: fetch its files again, or adapt again'
+    )
+  return outputs
 
 
 def _without_head(variables: Variables) -> Variables:

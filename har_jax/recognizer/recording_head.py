@@ -139,6 +139,8 @@ def load(folder: Place, base: Base) -> RecordingHead | None:
   if lines := variables.difference(expected, leaves):
     raise UserError(f'the recording head in {folder} is not that of its card; write it again:\n{lines}')
   arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
+  if not all(np.isfinite(leaf).all() for leaf in arrays.values()) or (arrays['scale'] <= 0).any():
+    raise UserError(f'the recording head in {folder} has values that are not finite; write it again')
   members = tuple(
     tuple(arrays[f'member_{number}/{name}'] for name in _LEAVES) for number in range(card.members)
   )

@@ -127,6 +127,15 @@ def test_an_adapter_without_its_base_is_put_on_the_bundled_one_if_it_needs_that(
   np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), bundled.predict_proba(SIGNALS))
 
 
+def test_weights_that_are_not_finite_answer_nothing(fitted, tmp_path):
+  fitted.save(tmp_path)
+  adapter = files.load_adapter(tmp_path)
+  forged = {path: np.full_like(leaf, np.nan) for path, leaf in adapter.variables.items()}
+  files.save_adapter(tmp_path, dataclasses.replace(adapter, variables=forged))  # with the right sums
+  with pytest.raises(UserError, match='answers with values that are not finite'):
+    Recognizer.load(tmp_path).predict(SIGNALS)
+
+
 def test_an_adapter_has_its_history_and_no_subject(fitted):
   card = fitted.adapter_.card
   assert card.split == records.Split(**{'by': 'subject', 'windows': {'train': 54, 'validation': 18}})

@@ -225,6 +225,14 @@ def _predicted(
   return timeline.predict(recognizer, worn_device.reading(**signals), progress=False)
 
 
+@pytest.mark.parametrize('changed', [{'mean': np.nan}, {'scale': 0.0}, {'scale': np.inf}])
+def test_a_head_of_numbers_that_are_none_is_refused(head, base, tmp_path, changed):
+  forged = {name: np.full_like(getattr(head, name), value) for name, value in changed.items()}
+  recording_head.save(tmp_path, dataclasses.replace(head, **forged), base=base.checksum)
+  with pytest.raises(UserError, match='has values that are not finite'):
+    recording_head.load(tmp_path, base)
+
+
 def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
   rng = np.random.default_rng(5)
   windows, labels = recording(rng, random_rotation(rng), count=20)

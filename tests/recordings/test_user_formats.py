@@ -120,6 +120,10 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     {name: text for name, text in PHONE.items() if name != 'Metadata.csv'},
     {'arrays': {'acc': (-ONE.acc, 1e-5)}, 'warnings': ['no Metadata with the platform']},
   ),
+  'Sensor Logger of another platform': (
+    ANDROID | {'Metadata.csv': str(ANDROID['Metadata.csv']).replace('android', 'ipados')},
+    {'arrays': SAME, 'warnings': ['no Metadata with the platform']},
+  ),
   'annotations without text': (
     ANDROID | {'Annotation.csv': annotated((2, 'walk'), (7, ''), (12, 'sit; read'))},
     {'spans': [(2, 7, 'walk'), (12, 24, 'sit; read')], 'time_zone': 'Europe/Berlin'},

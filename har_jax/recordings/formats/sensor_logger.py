@@ -23,6 +23,7 @@ _LINEAR = 'accelerometer'
 _WRIST = 'wristmotion'
 _KNOWN = (*_ACC, *_GYRO, 'gravity', _WRIST)
 _MAX_JSON = 2 << 30
+_PLATFORMS = ('ios', 'android')
 ANNOTATION_COLUMNS = frozenset(('time', 'seconds_elapsed', 'text'))
 
 
@@ -67,11 +68,12 @@ def _export(
   metadata = metadata or {}
   is_standard = metadata.get('standardisation', '').strip().lower() in ('true', '1', 'yes')
   # Signs are opposite to Android's on iOS, unless frames are standardized.
-  is_flipped = metadata.get('platform', '').lower() == 'ios' and not is_standard
-  if not metadata.get('platform'):
+  platform = metadata.get('platform', '').lower()
+  is_flipped = platform == 'ios' and not is_standard
+  if platform not in _PLATFORMS:
     warnings.append(
-      f'{path} has no Metadata with the platform: if this is of an iPhone, the signs of acceleration may be '
-      'opposite; export all files of the recording.'
+      f'{path} has no Metadata with the platform iOS or Android: if this is of an iPhone, the signs of '
+      'acceleration may be opposite; export all files of the recording.'
     )
   else:
     signs = 'opposite to ours, and reversed' if is_flipped else 'ours'
@@ -86,7 +88,7 @@ def _export(
     APP,
     labels=_labels(annotations, path),
     time_zone=metadata.get('recording timezone', ''),
-    has_sure_signs=bool(metadata.get('platform')),
+    has_sure_signs=platform in _PLATFORMS,
     notes=tuple(notes),
     warnings=tuple(warnings),
   )

@@ -42,6 +42,15 @@ def test_what_stays_was_stored_before():
   assert {window.tobytes() for window in after['signal'][after['domain'] < 2]} <= before
 
 
+def test_the_seed_draws_the_windows_that_are_stored():
+  most = 5 * memory.window_bytes(128)
+  first, again, other = (
+    memory.store({}, _windows([0] * 20, 0), 0, most_bytes=most, seed=seed)['signal'] for seed in (0, 0, 1)
+  )
+  np.testing.assert_array_equal(first, again)
+  assert not np.array_equal(first, other)
+
+
 def test_a_stored_window_is_as_good_as_float16():
   train = _windows([0, 1], 0)
   stored = memory.store({}, train, 0, most_bytes=10**6, seed=0)

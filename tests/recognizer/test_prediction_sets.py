@@ -33,6 +33,8 @@ def test_the_threshold_is_the_quantile_by_hand():
   np.testing.assert_array_equal(make_sets(probabilities, scores, 0.9), [[1, 1, 0], [1, 1, 0]])
   # The 5th, 0.35: classes of 0.65 and more.
   np.testing.assert_array_equal(make_sets(probabilities, scores, 0.5), [[1, 0, 0], [1, 0, 0]])
+  # A class of just as much is in the set.
+  assert make_sets(np.array([[0.5, 0.25, 0.25]]), [0.75], 0.5).all()
   # The 10th, which nine windows do not have.
   assert make_sets(probabilities, scores, 0.91).all()
 

@@ -94,8 +94,10 @@ def test_another_adapter_answers_in_its_own_order_of_the_same_activities():
   assert predictions.probabilities == pytest.approx(np.array([[0.2, 0.8], [0.9, 0.1]]))
   with pytest.raises(UserError, match="answers lie, run, the second one's run, sit: adapt both"):
     in_order(predictions, ('run', 'lie'))
-  three = dataclasses.replace(predictions, classes=('a', 'b', 'c'), probabilities=np.array([[0.5, 0.3, 0.2]]))
-  assert in_order(three, ('c', 'a', 'b')).probabilities.tolist() == [[0.2, 0.5, 0.3]]
+  three = dataclasses.replace(
+    predictions, classes=('a', 'b', 'c'), probabilities=np.array([[0.5, 0.3, 0.2], [0, 0, 1]])
+  )
+  assert in_order(three, ('c', 'a', 'b')).probabilities.tolist() == [[0.2, 0.5, 0.3], [1, 0, 0]]
 
 
 def test_an_adapter_of_a_second_device_needs_its_recording():

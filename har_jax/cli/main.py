@@ -38,11 +38,14 @@ _SIGNALED = 128  # an exit code is this and the signal's number
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a command and returns its exit code; `sys.argv` by default. Without a command, lists them."""
   if arguments is None:  # this process is the command's own
-    with _own_process():
-      code = main(sys.argv[1:])
-      if code > _SIGNALED:
-        _leave(code)
-      return code
+    try:
+      with _own_process():
+        code = main(sys.argv[1:])
+        if code > _SIGNALED:
+          _leave(code)
+        return code
+    except KeyboardInterrupt as interrupt:  # at the last moment: all is written
+      return _SIGNALED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
   try:
     code = _run(arguments)
     print(end='', flush=True)  # there may be no standard output

@@ -42,6 +42,14 @@ def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers
   assert {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
 
 
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_at_the_last_moment_is_silent(number, handlers, monkeypatch, capsys):
+  monkeypatch.setattr(gc, 'freeze', lambda: signal.raise_signal(number))
+  monkeypatch.setattr(sys, 'argv', ['har-jax', '--version'])
+  assert main.main() == 128 + number
+  assert capsys.readouterr().err == ''
+
+
 # JAX makes enumerations while its library of C++ is loaded, where an exception would abort the process.
 _SIGNAL_IN_A_LIBRARY = """
 import atexit, enum, os, signal, sys, time

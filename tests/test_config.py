@@ -75,7 +75,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Training, {'learning_rate': float('nan')}, 'not negative'),
     (config.Training, {'batch': 0}, 'at least 1'),
     (config.Training, {'warmup': 1.0}, 'in [0, 1)'),
-    (Federation, {'classes': ('a', 'b'), 'batch': 10_001}, 'at most 10,000'),
+    (Federation, {'classes': ('a', 'b'), 'batch': 1_001}, 'at most 1,000'),
   ],
 )
 def test_a_value_out_of_range_is_refused_with_its_rule(cls, given, says):

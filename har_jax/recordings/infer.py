@@ -18,8 +18,9 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
 LINEAR = 0.5  # acceleration whose mean is shorter than this fraction of its median length lacks gravity
 _BY_GRAVITY = ('m/s2', 'g', 'mg')  # cm/s2 is too near to mg
 _NEAR = 1.35  # a unit fits if gravity is within this factor: the median of a run is 1.2 g
-# 20 rad/s is 1100 degrees a second: no body part turns as fast for a twentieth of the time.
-_FASTEST_RAD_S = 20.0
+# 20 rad/s are 1,100 degrees a second: only turns of a wrist are as fast for a twentieth of the time. Most
+# gyroscopes on people measure up to 2,000.
+_FAST_RAD_S, _FASTEST_RAD_S = 20.0, math.radians(2000)
 _STRETCH, _STRETCHES = 128, 1000
 _MAX_SAMPLES = 200_000  # for statistics, evenly over the recording
 MOMENT_S = 0.25
@@ -28,6 +29,9 @@ MOMENT_S = 0.25
 _SLOPES = (0.12, 1.5)
 _CORRELATION = 0.3
 _SURE_CORRELATION = 0.5  # for a lag: it is the best of many
+# In 5,488 recordings of nine archives acceleration changes at least 0.62 times as much as gravity would by the
+# gyroscope, less its median. If that is in deg/s, it is a 57th at rest. Slower turns are noise and drift.
+_LEAST_CHANGE, _DRIFT_RAD_S = 0.15, 0.08
 _MOST_LAGS, _MOST_S = 40, 600  # 10 s both ways, on the first ten minutes
 _FEW_MOMENTS = 100
 _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
@@ -152,25 +156,30 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
   if requested:
     unit, reason = requested, 'as requested'
   elif by_gravity := _unit_by_gravity(acc, gyro):
-    unit, reason = by_gravity, 'as gravity turns with it'
+    unit, reason = by_gravity, 'as gravity shows'
     if named and named != unit:
       findings.warn(
         f'The name of angular velocity says {named}, but gravity turns with it as in {unit}, in which it was '
         'read. Name it with gyro_unit.'
       )
-  elif named and not (named == 'rad/s' and _FASTEST_RAD_S < fast <= _FASTEST_RAD_S / units.GYRO['deg/s']):
+  elif named and not (named == 'rad/s' and _FAST_RAD_S < fast <= _FASTEST_RAD_S / units.GYRO['deg/s']):
     unit, reason = named, 'as its name says'
   elif fast * units.GYRO['deg/s'] > _FASTEST_RAD_S:
     raise UserError(
-      f'angular velocity is in no known unit: a twentieth of it is over {fast:.4g}, and nobody turns as '
-      'fast in deg/s. Convert raw counts, or give gyro_unit'
+      f'angular velocity is in no known unit: a twentieth of it is over {fast:.4g}, and gyroscopes measure '
+      'up to 2,000 deg/s. Convert raw counts, or give gyro_unit'
     )
-  elif fast > _FASTEST_RAD_S:
-    unit, reason = 'deg/s', f'as nobody turns at {_FASTEST_RAD_S:.0f} rad/s for a twentieth of the time'
+  elif fast > _FAST_RAD_S:
+    unit, reason = 'deg/s', f'as nobody turns at {fast:.4g} rad/s for a twentieth of the time'
     if named:
       findings.warn(
         f'The name of angular velocity says {named}, but nobody turns as fast: it was read as deg/s. Name it '
         'with gyro_unit.'
+      )
+    elif fast < _FASTEST_RAD_S or fast * units.GYRO['deg/s'] > _FAST_RAD_S:
+      findings.warn(
+        f'The unit of angular velocity is a guess, deg/s: a twentieth of it is over {fast:.4g}, which only a '
+        'wrist reaches. Name it with gyro_unit.'
       )
   else:
     findings.warn(
@@ -183,7 +192,7 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
 
 def evident_gyro_unit(acc: Samples, gyro: Samples) -> str:
   """The unit in which gravity turns with it, else deg/s if nobody turns as fast in rad/s; '' if unknown."""
-  is_fast = np.quantile(lengths(gyro.values), 0.95) > _FASTEST_RAD_S
+  is_fast = np.quantile(lengths(gyro.values), 0.95) > _FAST_RAD_S
   return _unit_by_gravity(acc, gyro) or 'deg/s' * bool(is_fast)
 
 
@@ -194,8 +203,28 @@ def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
   stand for both; the slope of one side on the other tells the unit. Steps tell it, too, which do not
   tell the axes (`gyro_agreement`): the body's own acceleration changes the slope, but not by a factor of 57.
   """
-  slope, _ = _slope(means(acc), means(gyro))
-  return next((u for u, rad_s in units.GYRO.items() if _SLOPES[0] < slope / rad_s < _SLOPES[1]), '')
+  gravity, turns = means(acc), means(gyro)
+  for sign in (1, -1):
+    slope, _ = _slope(gravity, (turns[0], sign * turns[1]))
+    for unit, rad_s in units.GYRO.items():
+      if _SLOPES[0] < slope / rad_s < _SLOPES[1]:
+        return unit
+  return 'deg/s' * _is_still_for(gravity, turns)
+
+
+def _is_still_for(acc: _Moments, gyro: _Moments) -> bool:
+  """Returns whether acceleration changes far less than gravity would by the gyroscope in rad/s."""
+  index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
+  gravity, turns = acc[1][in_acc], gyro[1][in_gyro]
+  adjacent = np.diff(index) == 1
+  length = np.median(np.linalg.norm(gravity, axis=1)) if adjacent.any() else 0.0
+  if not length:
+    return False
+  angles = np.linalg.norm(np.cross(gravity, turns - np.median(turns, axis=0)), axis=1) * MOMENT_S / length
+  predicted = np.minimum((angles[1:] + angles[:-1]) / 2, 1)[adjacent]  # a turn by more may end anywhere
+  measured = np.linalg.norm(np.diff(gravity, axis=0), axis=1)[adjacent] / length
+  of_both = [float(np.sqrt(np.square(part).mean())) for part in (measured, predicted)]
+  return of_both[1] > _DRIFT_RAD_S * MOMENT_S and of_both[0] < _LEAST_CHANGE * of_both[1]
 
 
 def lag_s(acc: Samples, gyro: Samples) -> float:

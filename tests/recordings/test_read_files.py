@@ -226,6 +226,8 @@ NAMED_GYRO = 'time ax ay az gx({0}) gy({0}) gz({0})'
 WRONG_NAMES = (('deg/s', 1.0, 'rad/s'), ('rad/s', DEGREES, 'deg/s'), ('mdps', 1e3 * DEGREES, 'mdeg/s'))
 SPUN = 3 * np.sin(np.arange(1000))[:, None] * [0.0, 0.0, 1.0]
 UPRIGHT = np.array([0.0, 0.0, 9.81]) + np.random.default_rng(0).normal(0, 0.5, (1000, 3))
+UPRIGHT_AT_REST = np.array([0.0, 0.0, 9.81]) + np.random.default_rng(1).normal(0, 0.02, (1000, 3))
+TREMOR = np.random.default_rng(2).normal(0, 0.02, (1000, 3))
 UNIT_ROWS = [
   *rows_of_units(),
   row('units that the user gives', user_files.frame(TIME_S * 1e3, ACC_M_S2 * 0.05, GYRO_RAD_S * 0.05),
@@ -242,6 +244,13 @@ UNIT_ROWS = [
         notes=[f'is in {unit}, as gravity'], arrays={'gyro': (SLOW_GYRO, 1e-3)})
     for unit, per in (('rad/s', 1), ('deg/s', DEGREES))
   ),
+  row('the turns of a wrist in degrees', user_files.frame(TIME_S, UPRIGHT, 8 * SPUN * DEGREES), AUTO,
+      arrays={'gyro': (8 * SPUN, 1e-2)}, warnings=['is a guess, deg/s: a twentieth of it is over 1371']),
+  row('a gyroscope of the opposite sign', user_files.frame(ROCK_S, SLOW_ACC, -SLOW_GYRO * DEGREES), AUTO,
+      silent=True, arrays={'gyro': (-SLOW_GYRO, 1e-3)}),
+  row('a device at rest whose gyroscope has noise in degrees',
+      user_files.frame(TIME_S, UPRIGHT_AT_REST, TREMOR * DEGREES), AUTO, silent=True,
+      arrays={'gyro': (TREMOR, 1e-3)}),
   *(
     row(f'gravity overrules {unit} in the names',
         user_files.frame(ROCK_S, ROCK_ACC, ROCK_GYRO * per, NAMED_GYRO.format(unit)),

@@ -214,7 +214,7 @@ def test_scaled_values_and_linear_axes_are_read_if_the_user_says_what_they_are(t
 
 def test_of_a_folder_the_file_at_fault_is_named(tmp_path):
   user_files.written(tmp_path, FRAME, 'ana.csv')
-  user_files.written(tmp_path, FRAME.assign(**FRAME[GYRO] * 1e3), 'ben.csv')
+  user_files.written(tmp_path, FRAME.assign(**FRAME[GYRO] * 1e4), 'ben.csv')
   with pytest.raises(UserError, match=r'^ben: angular velocity is in no known unit'):
     recordings.read(tmp_path)
 

@@ -227,6 +227,21 @@ def test_gravity_in_the_columns_of_the_gyroscope_is_named(tmp_path):
   np.testing.assert_allclose(recordings.read(path, columns=swapped).recordings[0].acc.values, acc, atol=1e-5)
 
 
+def test_a_wrist_that_turns_is_not_taken_for_swapped_sensors():
+  angle = np.linspace(-1.8, 1.8, 108)
+  acc = np.stack([np.sin(angle), np.cos(angle), 0 * angle], axis=1)  # g
+  gyro = np.full((108, 3), [10.0, 0.0, 0.0])
+  assert infer.steady_length(acc) < 0.6
+  assert not infer.seem_swapped(acc, gyro)
+
+
+def test_gravity_of_another_gain_is_read_with_a_doubt(tmp_path):
+  time_s, acc, gyro = user_files.signal()
+  reading = recordings.read(user_files.written(tmp_path, user_files.frame(time_s, 1.6 * acc, gyro)))
+  np.testing.assert_allclose(reading.recordings[0].acc.values, 1.6 * acc, atol=1e-4)
+  assert any('above it: is the unit right' in text for text in recordings.check(reading, DEFAULT_WINDOWING))
+
+
 # --- labels that are late or early
 
 

@@ -86,8 +86,12 @@ def seem_swapped(acc: Float[np.ndarray, 'n 3'], gyro: Float[np.ndarray, 'm 3']) 
     return False
   in_gyro = all(map(_unit_near_gravity, (float(np.median(lengths(gyro))), steady_length(gyro))))
   median, steady = float(np.median(lengths(acc))), steady_length(acc)
-  in_acc = _unit_near_gravity(median, _SURELY_NEAR) and steady > _TURNED * median
-  return in_gyro and not (in_acc or _unit_near_gravity(steady))
+  return in_gyro and not (_is_turned(median, steady) or _unit_near_gravity(steady))
+
+
+def _is_turned(median: float, steady: float) -> bool:
+  """Returns whether gravity is in acceleration, though the device turns so fast that its mean is short."""
+  return bool(_unit_near_gravity(median, _SURELY_NEAR)) and steady > _TURNED * median
 
 
 def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings: Findings) -> str:
@@ -104,7 +108,7 @@ def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings
     unit, reason = requested, 'as requested'
   elif named:
     unit, reason = named, 'as its name says'
-  elif steady < LINEAR * median:
+  elif steady < LINEAR * median and not _is_turned(median, steady):
     findings.warn(
       f'Acceleration seems to lack gravity: its median length is {median:.4g}, that of its mean {steady:.4g}.'
       ' So its unit is a guess, m/s2; name it with acc_unit.'

@@ -228,10 +228,13 @@ def test_gravity_in_the_columns_of_the_gyroscope_is_named(tmp_path):
 
 
 def test_a_wrist_that_turns_is_not_taken_for_swapped_sensors():
-  angle = np.linspace(-1.8, 1.8, 108)
+  angle = np.linspace(-2.1, 2.1, 108)
   acc = np.stack([np.sin(angle), np.cos(angle), 0 * angle], axis=1)  # g
   gyro = np.full((108, 3), [10.0, 0.0, 0.0])
-  assert infer.steady_length(acc) < 0.6
+  assert infer.steady_length(acc) < 0.45
+  findings = infer.Findings()
+  assert infer.acc_unit(acc, '', '', findings) == 'g'
+  assert not findings.warnings
   assert not infer.seem_swapped(acc, gyro)
 
 

@@ -214,6 +214,10 @@ function labelsFile(): File {
   return view.csvFile('labels.csv', recorder.labelsCsv(view.valueOf('trim')));
 }
 
+function showThreshold(): void {
+  view.write('threshold-value', `${view.valueOf('threshold')} %`);
+}
+
 function connect(): void {
   view.onClick('start', () => {
     view.enable('start', false);
@@ -222,9 +226,9 @@ function connect(): void {
   });
   view.element('own').addEventListener('submit', addOwn);
   view.element('correct').addEventListener('submit', correct);
-  view.element('threshold').addEventListener('input', () =>
-    view.write('threshold-value', `${view.valueOf('threshold')} %`),
-  );
+  ['threshold', 'trim'].forEach(view.keep);
+  view.element('threshold').addEventListener('input', showThreshold);
+  showThreshold();
   view.element('trim').addEventListener('change', showRecorded);
   view.onClick('stop', stopRecording);
   view.element('share').hidden = !view.canShare([recordingFile(), labelsFile()]);

@@ -18,6 +18,18 @@ export function valueOf(id: string): number {
   return Number((element(id) as HTMLInputElement).value);
 }
 
+/** Keeps the choice of an input or a select over reloads. */
+export function keep(id: string): void {
+  const control = element(id) as HTMLInputElement;
+  const key = `har_jax ${id} ${location.pathname}`;
+  try {
+    control.value = localStorage.getItem(key) ?? control.value;
+    control.addEventListener('change', () => localStorage.setItem(key, control.value));
+  } catch (error) {
+    console.warn(error); // private tabs have no storage
+  }
+}
+
 export function enable(id: string, isEnabled: boolean): void {
   (element(id) as HTMLButtonElement).disabled = !isEnabled;
 }

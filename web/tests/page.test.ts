@@ -207,10 +207,16 @@ test('a recording survives the end of the page, and can be deleted', async () =>
   await page.tapLabel('standing');
   await page.move(rest(27, 5));
   await page.setHidden(true);
-  const before = await page.download('#save-recording', 'recording.csv');
+  await page.page.select('#trim', '0');
+  const save = async () => [
+    await page.download('#save-recording', 'recording.csv'),
+    await page.download('#save-labels', 'labels.csv'),
+  ];
+  const before = await save();
+  expect(rowsOf(before[1])).toHaveLength(3);
   await page.page.reload();
   await page.page.waitForSelector('#record:not([hidden])');
-  expect(await page.download('#save-recording', 'recording.csv')).toBe(before);
+  expect(await save()).toEqual(before);
   page.page.on('dialog', (dialog) => void dialog.accept());
   await page.page.$eval('#clear', (button) => (button as HTMLButtonElement).click());
   await page.page.waitForSelector('#save-recording:disabled');

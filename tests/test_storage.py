@@ -128,7 +128,7 @@ def test_windows_in_a_bucket_are_copied_again_when_they_change(bucket, tmp_path)
   with pytest.raises(UserError, match='gs://bucket/windows'):
     store.local(windows)
   store.save(_windows(1.0), windows / 'alpha')
-  assert store.read_meta(windows / 'alpha').archive == 'alpha'
+  assert store.read_card(windows / 'alpha')[0].archive == 'alpha'
   copy = store.local(windows)
   loaded = store.load(copy / 'alpha')
   np.testing.assert_array_equal(loaded.signals, _windows(1.0).signals)

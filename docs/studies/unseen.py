@@ -72,7 +72,7 @@ def open_windows(kind: Kind) -> Any:
   from har_jax.datasets import windows
 
   loaded = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
-  return windows.at_position(loaded, kind.position) if loaded.meta.positions else loaded
+  return windows.at_position(loaded, kind.position)
 
 
 @functools.cache

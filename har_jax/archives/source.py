@@ -43,11 +43,10 @@ class Source:
   archive has.
   """
 
-  def __init__(self, path: str | pathlib.Path, *, max_unpacked_bytes: int = limits.MAX_BYTES):
+  def __init__(self, path: str | pathlib.Path):
     self.path: pathlib.Path = pathlib.Path(path)
     self.copies: set[str] = set()  # files that `find` left out, as another folder holds the same
     self.last_opened: str = ''
-    self._max_unpacked_bytes = max_unpacked_bytes
     self._members = self._packed_bytes = self._unpacked_bytes = 0
     if not self.path.exists():
       raise UserError(f'no archive at {self.path}: give a zip or the folder it was extracted to')
@@ -211,14 +210,7 @@ class Source:
     """Raises UserError before anything is unpacked. zipfile unpacks no more than an entry's stated size."""
     self._members += len(entries)
     self._unpacked_bytes += sum(entry.file_size for entry in entries)
-    limits.check(
-      self.path,
-      self._unpacked_bytes,
-      self._packed_bytes,
-      members=self._members,
-      max_bytes=self._max_unpacked_bytes,
-      to_do=f'--max_unpacked_gib={self._max_unpacked_bytes / 2**30:g}, give more',
-    )
+    limits.check(self.path, self._unpacked_bytes, self._packed_bytes, members=self._members)
 
   def _innermost_zip(self, name: str) -> tuple[zipfile.ZipFile | None, str]:
     """The innermost zip around a file, and the file's name there; None for a plain file of a folder."""

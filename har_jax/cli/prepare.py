@@ -40,12 +40,6 @@ _POSITION = _define(
   'A target has the first one only; a source has all',
 )
 _windowing = command.define_fields(FLAGS, config.Windowing, prefix='window_')
-_MAX_UNPACKED_GIB = _define(
-  'max_unpacked_gib',
-  64.0,
-  'refuse an archive that would unpack to more, in units of 2^30 bytes',
-  lower_bound=0,
-)
 _DOWNLOAD = _define(
   'download', False, 'first download the official archive to --archive_path, or to archives/'
 )
@@ -64,7 +58,6 @@ def main() -> None:
     out=_OUT.value,
     position=_POSITION.value,
     windowing=config.Windowing(**_windowing()),
-    max_unpacked_bytes=int(_MAX_UNPACKED_GIB.value * 2**30),
     progress=processes == 1,  # bars of several processes would overwrite each other
   )
   if processes <= 1:

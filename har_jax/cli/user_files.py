@@ -49,23 +49,18 @@ def check_given(flag: str, text: str | None) -> None:
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
 
 
-def define_recognizer(values: flags.FlagValues) -> Callable[..., Any]:
-  """Defines --adapter and --base; returns a function that loads the recognizer, and says which one it is.
-
-  That function takes a folder in place of --adapter, and raises UserError for a base without a head.
-  """
+def define_recognizer(values: flags.FlagValues) -> Callable[[], Any]:
+  """Defines --adapter and --base; returns a function that loads the recognizer, and says which one it is."""
   define = command.definer(values)
   adapter = define('adapter')
   base = define('base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)')
 
-  def load(folder: Any = None) -> Any:
-    from har_jax.recognizer.recognizer import Recognizer
+  def load() -> Any:
+    from har_jax.timeline import recognition
 
     check_given('adapter', adapter.value)
     check_given('base', base.value)
-    recognizer = Recognizer.load(adapter.value if folder is None else folder, base.value)
-    if not hasattr(recognizer, 'adapter_'):
-      raise UserError(f'--adapter={adapter.value} is a base without a head: run `har-jax adapt` first')
+    recognizer = recognition.load(adapter.value, base.value)
     if adapter.value is None:
       print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
     return recognizer

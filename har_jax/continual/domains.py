@@ -143,8 +143,7 @@ def _read(datasets: Datasets, target: str, activities: Sequence[str], seed: int)
   if position and position not in positions:
     has = ', '.join(positions) or 'one position only'
     raise UserError(f'{name} has no position {position!r}; it has {has}')
-  if positions:
-    windows = store.at_position(windows, positions.index(position) if position else 0)
+  windows = store.at_position(windows, positions.index(position) if position else 0)
   label = windows.labels(activities)
   labeled = np.flatnonzero(label >= 0)
   subjects = np.array(windows.meta.subjects)[windows.subject]

@@ -50,7 +50,7 @@ class Dataset:
   @functools.cached_property
   def first_position(self) -> store.Windows:
     """The windows of the first position, as if they had been prepared alone; only sources use the others."""
-    return store.at_first_position(self.windows)
+    return store.at_position(self.windows, 0)
 
   @property
   def checksum(self) -> str:

@@ -38,7 +38,6 @@ def prepare(
   *,
   position: str | None = None,
   windowing: Windowing = DEFAULT_WINDOWING,
-  max_unpacked_bytes: int = limits.MAX_BYTES,
   progress: bool = True,
 ) -> store.Windows:
   """Reads an archive, resamples it, cuts windows, and saves them to `<out>/<archive's name>/`.
@@ -47,15 +46,15 @@ def prepare(
   the first is the position of a target, and sources have all. `source_path` is None for archives that come
   with the package.
   Holds all windows in memory, at the end twice.
-  Raises UserError: an unknown position, another archive, a damaged file, more than max_unpacked_bytes, units
-  that its reader has not converted, no window, no space. Logs a warning for what is doubtful about units and
-  axes.
+  Raises UserError: an unknown position, another archive, a damaged file, more bytes than an archive has,
+  units that its reader has not converted, no window, no space. Logs a warning for what is doubtful about
+  units and axes.
   """
   positions = _positions(archive, position)
   source_path = source_path or archive.bundled
   if source_path is None:
     raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
-  source = Source(source_path, max_unpacked_bytes=max_unpacked_bytes)
+  source = Source(source_path)
   dropped: collections.Counter = collections.Counter()
   cut: list[cutting.Window] = []
   unit_check = UnitCheck(archive.name, windowing.rate_hz)
@@ -115,7 +114,7 @@ def is_prepared(
   """
   wanted, folder = ','.join(_positions(archive, position)), storage.place(str(out)) / archive.name
   try:
-    meta = store.read_meta(folder) if storage.is_bucket(folder) else store.load(folder).meta
+    meta = store.read_card(folder)[0] if storage.is_bucket(folder) else store.load(folder).meta
   except UserError:
     return False
   if (meta.code_version, meta.position, meta.windowing) != (__version__, wanted, windowing):

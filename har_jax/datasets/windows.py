@@ -125,13 +125,10 @@ def _count(columns: Mapping[str, np.ndarray], names: Mapping[str, Sequence[str]]
   return records.WindowCounts(len(recordings), len(np.unique(recordings)), **by_name)
 
 
-def at_first_position(windows: Windows) -> Windows:
-  """The windows of the first position, as if they had been prepared alone; only sources use the others."""
-  return at_position(windows, 0) if windows.meta.positions else windows
-
-
 def at_position(windows: Windows, number: int) -> Windows:
-  """The windows of one of several positions, as if they had been prepared alone."""
+  """The windows of one position, as if they had been prepared alone."""
+  if not windows.meta.positions:
+    return windows
   first, last = np.searchsorted(windows.position, [number, number + 1])
   rows = slice(int(first), int(last))  # a slice keeps the signals memory-mapped
   columns = {name: getattr(windows, name)[rows] for name in (*_INDEX, 'position')}
@@ -158,7 +155,7 @@ def save(windows: Windows, folder: str | Place) -> None:
   Replaces the files of a windows folder, never anything else: other files in it are kept.
   Raises UserError: a full or read-only disk, a folder with other files.
   """
-  folder = _place(folder)
+  folder = pathlib.Path(folder) if isinstance(folder, str) else folder
   if folder.exists() and not _is_replaceable(folder):
     raise UserError(f'{folder} exists and is not a windows folder: move it away or choose another --out')
   if storage.is_bucket(folder):
@@ -273,11 +270,6 @@ def _index_columns(meta: records.Windows) -> tuple[str, ...]:
   return (*_INDEX, 'position') if meta.positions else tuple(_INDEX)
 
 
-def read_meta(folder: str | Place) -> records.Windows:
-  """The meta.json of a windows folder. Raises UserError if it is not one."""
-  return read_card(_place(folder))[0]
-
-
 def sum_card(card: Card) -> str:
   """The checksum of what numbers depend on: signals, index, and the names that it refers to."""
   meta, expected = card
@@ -293,14 +285,10 @@ def _check_there(folder: Place, files: Sequence[str]) -> None:
 
 
 def read_card(folder: Place) -> Card:
-  """The meta.json, and the checksums of the other files."""
+  """The meta.json, and the checksums of the other files. Raises UserError if it is no windows folder."""
   path = folder / 'meta.json'
   _check_there(folder, (path.name,))
   return storage.read_card(path, records.Windows, to_do=_PREPARE_AGAIN)
-
-
-def _place(folder: str | Place) -> Place:
-  return pathlib.Path(folder) if isinstance(folder, str) else folder
 
 
 def _is_replaceable(folder: Place) -> bool:

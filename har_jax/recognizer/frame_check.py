@@ -14,7 +14,7 @@ in training, and the latter its mirror image, left for right.
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -86,16 +86,9 @@ class FrameWarning(UserWarning):
   """Windows are not in the frame or units of the training windows."""
 
 
-def warn(expected: SignalSummary | None, signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> None:
-  """Warnings of `check`, and on units, for windows that are not changed."""
-  doubts = unit_warnings(signals, rate_hz) or check(expected, signals, 'as_is', rate_hz).warnings
-  for sentence in doubts:
-    warnings.warn(sentence, FrameWarning, stacklevel=4)
-
-
-def warn_of_units(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> None:
-  """Warnings on units of windows to train on."""
-  for sentence in unit_warnings(signals, rate_hz):
+def warn(sentences: Iterable[str]) -> None:
+  """Warns where a user called the caller's caller."""
+  for sentence in sentences:
     warnings.warn(sentence, FrameWarning, stacklevel=4)
 
 

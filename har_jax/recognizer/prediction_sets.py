@@ -16,7 +16,6 @@ Source of the idea: Lee et al., arXiv:1807.03888, section 2.1, with one variance
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,12 +60,6 @@ def shortage(scores: Sequence[float], coverage: float | int) -> str | None:
     f'Sets with a coverage of {100 * coverage:g} % need {needed} labeled windows outside the training set, '
     f'and there are {len(scores)}, so each set is of all activities. Label more windows.'
   )
-
-
-def warn(scores: Sequence[float], coverage: float | int) -> None:
-  """Warns of the shortage, if there is one, where a user called the caller."""
-  if (sentence := shortage(scores, coverage)) is not None:
-    warnings.warn(sentence, SetWarning, stacklevel=3)
 
 
 def make_sets(

@@ -4,6 +4,7 @@ w windows, n samples, y classes.
 """
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -190,7 +191,7 @@ class Recognizer(parameters.Parameters, Estimator):
     windowing = experiment.model.windowing
     signals = validation.check_windows(X, windowing)
     classes, labels = validation.check_labels(y, len(signals))
-    frame_check.warn_of_units(signals, windowing.rate_hz)
+    frame_check.warn(frame_check.unit_warnings(signals, windowing.rate_hz))
     more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
     parts = fitting.divide(self, signals, labels, groups, held_out, experiment.protocol.normalize)
     entries = {
@@ -233,7 +234,8 @@ class Recognizer(parameters.Parameters, Estimator):
     Warns as `predict`. Raises UserError unless coverage is between 0 and 1.
     """
     self.check_fitted()
-    prediction_sets.warn(self.set_scores, coverage)
+    if (sentence := prediction_sets.shortage(self.set_scores, coverage)) is not None:
+      warnings.warn(sentence, prediction_sets.SetWarning, stacklevel=2)
     return prediction_sets.make_sets(self.predict_proba(X), self.set_scores, coverage)
 
   def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
@@ -241,9 +243,10 @@ class Recognizer(parameters.Parameters, Estimator):
 
     Warns as `predict`.
     """
-    probabilities = self.probabilities(X)
-    windowing = self.windowing
-    frame_check.warn(self.signals, validation.check_windows(X, windowing), windowing.rate_hz)
+    probabilities, rate_hz = self.probabilities(X), self.windowing.rate_hz
+    signals = validation.check_windows(X, self.windowing)
+    doubts = frame_check.unit_warnings(signals, rate_hz)
+    frame_check.warn(doubts or frame_check.check(self.signals, signals, 'as_is', rate_hz).warnings)
     return probabilities
 
   def probabilities(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:

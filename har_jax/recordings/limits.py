@@ -25,15 +25,7 @@ def is_bomb(unpacked: int, packed: int) -> bool:
   return unpacked > max(_MAX_RATIO * packed, _ANY_RATIO_BYTES)
 
 
-def check(
-  path: pathlib.Path,
-  unpacked: int,
-  packed: int,
-  *,
-  members: int = 1,
-  max_bytes: int = MAX_BYTES,
-  to_do: str = 'split it',
-) -> None:
+def check(path: pathlib.Path, unpacked: int, packed: int, *, members: int = 1) -> None:
   """Raises UserError where a file holds more files or bytes than recordings have. Sizes in bytes."""
   size = f'{unpacked / 2**20:,.0f} MiB'
   if members > MAX_MEMBERS:
@@ -43,8 +35,8 @@ def check(
       f'{path} would unpack {packed:,} bytes to {size}; recordings never do: it is damaged or made to fill '
       'memory'
     )
-  if unpacked > max_bytes:
-    raise UserError(f'{path} would unpack to {size}; {to_do}')
+  if unpacked > MAX_BYTES:
+    raise UserError(f'{path} would unpack to {size}; split it')
 
 
 class _Watched(io.RawIOBase):

@@ -83,7 +83,7 @@ def recognize(
   if isinstance(adapter, Recognizer | Adapted) and base is not None:
     raise UserError('base is for the folder of an adapter, and what was given has its base: leave base out')
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
-  recognizer = _load(adapter if routed is None else routed.first, base)
+  recognizer = load(adapter if routed is None else routed.first, base)
   reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   if routed is not None:
     folder, domain = routed.nearest(recognizer, reading)
@@ -92,7 +92,7 @@ def recognize(
       'answers.'
     )
     findings.note(reading.notes[-1])
-    recognizer = _load(folder, base)
+    recognizer = load(folder, base)
   labeled = reading.recordings
   late = [] if labels is None else recordings.find_late_labels(reading)
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
@@ -106,7 +106,7 @@ def recognize(
     refusal_rate = 0.0
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
   if second is not None:
-    answering = recognizer if second_adapter is None else _load(second_adapter, base)
+    answering = recognizer if second_adapter is None else load(second_adapter, base)
     other, other_frames = rate_check.read(answering, second, frame, Findings(), **options)
     other = _without_labels(other)
     reading.notes.extend(f'Second device: {note}' for note in other.notes)
@@ -166,8 +166,8 @@ def recognize(
   return answers
 
 
-def _load(adapter: Adapter | None, base: str | os.PathLike[str] | None) -> Recognizer:
-  """The recognizer of an adapter. Raises UserError if it cannot answer."""
+def load(adapter: Adapter | None, base: str | os.PathLike[str] | None = None) -> Recognizer:
+  """The recognizer of an adapter, or of a base with a head. Raises UserError if it cannot answer."""
   if isinstance(adapter, Adapted):
     adapter = adapter.recognizer
   recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter, base)

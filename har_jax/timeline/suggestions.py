@@ -10,7 +10,7 @@ Source of the idea: Hacohen, Dekel and Weinshall, arXiv:2202.02794, section 3.
 import dataclasses
 import numbers
 import os
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,12 +18,11 @@ from jaxtyping import Float, Int
 from har_jax import recordings, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
-from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
 from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal import segments
 from har_jax.signal.statistics import window_statistics
-from har_jax.timeline import answers, rate_check
+from har_jax.timeline import answers, rate_check, recognition
 from har_jax.timeline.bouts import Bout, Clock, Rules, find_bouts, find_not_worn, without_gaps
 from har_jax.timeline.picture import Picture
 from har_jax.timeline.predictions import Predictions, predict
@@ -80,10 +79,9 @@ def suggest(
 
   Raises UserError, with what to do, if the recording or the base cannot be used.
   """
-  check_count(count)
-  findings, recognizer = Findings(tell=tell), Recognizer.load(base)
-  if not hasattr(recognizer, 'adapter_'):
-    raise UserError(f'{base} has a base without a head, which cannot draw a timeline: give another base')
+  if not isinstance(count, numbers.Integral) or count < 1:
+    raise UserError(f'count is {count!r}; give a whole number, 1 or more')
+  findings, recognizer = Findings(tell=tell), recognition.load(base)
   reading, _ = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   findings.warn(*reading.warnings)
   predictions = predict(recognizer, reading, progress=progress)
@@ -108,12 +106,6 @@ def suggest(
   picture = Picture(bouts, clock, predictions.classes, reading.warnings, marks)
   stretches = answers.bout_frame(marks, clock).drop(columns='confidence')
   return Suggestions(stretches, picture, findings.notes, findings.warnings)
-
-
-def check_count(count: Any) -> None:
-  """Raises UserError if this is no number of stretches."""
-  if not isinstance(count, numbers.Integral) or count < 1:
-    raise UserError(f'count is {count!r}; give a whole number, 1 or more')
 
 
 def choose(features: Float[np.ndarray, 's f'], count: int) -> Int[np.ndarray, 'c']:

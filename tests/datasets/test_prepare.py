@@ -124,7 +124,7 @@ def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_p
   assert every.meta.positions == list(archive.positions)
   assert every.meta.position == ','.join(archive.positions)
   assert every.meta.counts.by_position == dict.fromkeys(archive.positions, len(alone.signals))
-  first = store.at_first_position(store.load(tmp_path / 'all' / 'dsads'))
+  first = store.at_position(store.load(tmp_path / 'all' / 'dsads'), 0)
   for name in ('signals', 'activity', 'subject', 'recording', 'start_s'):
     np.testing.assert_array_equal(getattr(first, name), getattr(alone, name))
   # No two positions share a recording, so that no pair of windows is of two positions.

@@ -25,12 +25,6 @@ def test_the_command_prepares_an_archive_and_prints_a_summary(tmp_path, path):
   assert len(store.load(tmp_path / 'w' / 'hapt').signals) == 12
 
 
-def test_an_archive_that_would_unpack_to_more_is_refused(tmp_path):
-  hapt_zip(tmp_path / 'a.zip')
-  line = refuse('prepare', 'hapt', '--archive_path=a.zip', '--max_unpacked_gib=0.00001')
-  assert 'would unpack' in line
-
-
 def test_the_command_counts_the_windows_of_each_position(tmp_path):
   dsads_folder(tmp_path)
   out, _ = succeed('prepare', 'dsads', '--archive_path=dsads', '--out=w', '--position=torso,right_leg')

@@ -52,7 +52,7 @@ def test_one_position_is_stored_without_a_column_for_it(tmp_path):
   entries = storage.read(tmp_path / 'tiny' / 'meta.json')
   assert not {'positions', 'by_position'} & (entries.keys() | entries['counts'].keys())
   assert loaded.position.tolist() == [0] * len(loaded.signals)
-  assert store.at_first_position(loaded) is loaded
+  assert store.at_position(loaded, 0) is loaded
 
 
 def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
@@ -63,7 +63,7 @@ def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
   assert loaded.meta.counts.by_position == {'torso': 4, 'left_leg': 4, 'right_arm': 8}
   np.testing.assert_array_equal(loaded.position, np.repeat([0, 1, 2], [4, 4, 8]))
   assert loaded.meta.activities == ['walking', 'sitting']
-  _assert_same(store.at_first_position(loaded), _at_positions('torso'))
+  _assert_same(store.at_position(loaded, 0), _at_positions('torso'))
 
 
 def test_positions_out_of_order_or_out_of_range_are_refused(tmp_path):
@@ -171,7 +171,7 @@ def _add_one(path):
 
 def _reseal(folder, signals=None, **changes):
   """Files that contradict each other, under sums that fit them."""
-  meta = store.read_meta(folder)
+  meta = store.read_card(folder)[0]
   if signals is not None:
     np.save(folder / 'signals.npy', signals, allow_pickle=True)
   files = {name: checksums.hash_file(folder / name) for name in ('signals.npy', 'index.npz')}
@@ -226,7 +226,7 @@ def test_a_folder_is_named_by_its_content_and_not_by_its_archive_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('read', 'names'), [(store.load, r'signals\.npy, index\.npz, meta\.json'), (store.read_meta, r'meta\.json')]
+  ('read', 'names'), [(store.load, r'signals\.npy, index\.npz, meta\.json'), (store.read_card, r'meta\.json')]
 )
 def test_a_missing_folder_names_the_command_to_make_one(tmp_path, read, names):
   message = rf'nowhere is not a windows folder \({names} missing\): make one with har-jax prepare'

@@ -24,7 +24,6 @@ class Archive:
   read: Callable[[Source, str, collections.Counter[str]], Iterator[Recording]]
   url: str  # official download; empty if it comes with the package
   license: str
-  sha256: str = ''  # of the download, as its authors publish it; empty where they publish none
   test_subjects: tuple[str, ...] = ()  # of the authors' own split, if they published one
   bundled: pathlib.Path | None = None  # its file, if that comes with the package
   majority_label: bool = False  # True: spans are shorter than windows, see `signal.cutting.cut`

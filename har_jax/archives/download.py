@@ -37,7 +37,7 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
   folder = pathlib.Path(folder)
   path = folder / _file_name(archive.url)
   if path.exists():
-    _check(path, path, archive.sha256)
+    _check(path, path)
     return path
   _check_scheme(archive.url, allow_http)
   part = path.with_name(f'{path.name}.part')
@@ -52,7 +52,7 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
       f'Try again, or download it in another way and put it at {path}'
     ) from error
   try:
-    _check(part, path, archive.sha256)
+    _check(part, path)
   except UserError:
     _delete(part)
     raise
@@ -184,8 +184,8 @@ def _total_size(response: http.client.HTTPResponse, size: int) -> int | None:
   return int(match[3])
 
 
-def _check(file: pathlib.Path, path: pathlib.Path, official: str) -> None:
-  """Compares a file with the official checksum and the one next to `path`; without one, writes it.
+def _check(file: pathlib.Path, path: pathlib.Path) -> None:
+  """Compares a file with the checksum next to `path`; without one, writes it.
 
   Raises UserError: no zip, a mismatch.
   """
@@ -196,21 +196,14 @@ def _check(file: pathlib.Path, path: pathlib.Path, official: str) -> None:
     )
   with file.open('rb') as content:
     digest = hashlib.file_digest(content, 'sha256').hexdigest()
-  if official and digest != official:
-    raise UserError(
-      f'{path.name} has SHA-256 {digest}, and its authors published {official}: it is damaged or '
-      'another file; delete it to download it again'
-    )
   sidecar = path.with_name(f'{path.name}.sha256')
   if not sidecar.exists():
     storage.write_text(sidecar, f'{digest}  {path.name}\n')
-    if not official:
-      logging.getLogger(__name__).warning(
-        '%s: no official checksum is known to compare it with; it has SHA-256 %s, as later downloads '
-        'must have',
-        path.name,
-        digest,
-      )
+    logging.getLogger(__name__).warning(
+      '%s: no official checksum is known to compare it with; it has SHA-256 %s, as later downloads must have',
+      path.name,
+      digest,
+    )
     return
   earlier = sidecar.read_text(encoding='utf-8', errors='replace').split()[:1]
   if earlier != [digest]:

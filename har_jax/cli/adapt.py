@@ -50,8 +50,6 @@ _SUGGEST = _define(
 
 
 def main() -> dict[str, object]:
-  if not 0 <= _VALIDATION_FRACTION.value < 1:
-    raise UserError(f'--validation_fraction={_VALIDATION_FRACTION.value}: give a number in [0, 1)')
   out = pathlib.Path(_OUT.value)
   _check_out(out)
   foreign = sorted(path.name for path in out.iterdir() if path.name not in _OURS) if out.is_dir() else []

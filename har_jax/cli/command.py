@@ -27,9 +27,9 @@ _PACKAGE = pathlib.Path(__file__).parents[1]
 _FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags')
 # Options of recordings that sentences name as Python does.
 _OPTION = re.compile(
-  r'(?<![\w-])((?:frame|method|labels)(?==)|(?<=with )columns\b|columns(?= has no role)'
+  r'(?<![\w-])((?:frame|method|labels|overwrite)(?==)|(?<=with )columns\b|columns(?= has no role)'
   r'|second(?=, the recording)|activities(?= (?:are|name) )|(?:acc_unit|gyro_unit|time_unit|time_zone|rate_hz'
-  r'|second_adapter|unknown_below|mean_bout_s|not_worn_min)\b)'
+  r'|second_adapter|unknown_below|validation_fraction|mean_bout_s|not_worn_min)\b)'
 )
 
 _DEFINES: dict[type, Callable[..., flags.FlagHolder[Any]]] = {
@@ -163,8 +163,8 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
     name = module.__name__.rpartition('.')[2]
     return _fail(f'error: {error}; har-jax {name} --helpfull lists all flags', 1)
   except (flags.Error, UserError) as error:
-    is_of_recording = 'frame' in module.FLAGS
-    return _fail(f'error: {with_dashes(str(error)) if is_of_recording else error}', 1)
+    names_options = 'overwrite' in module.FLAGS  # it calls functions that Python's users call, too
+    return _fail(f'error: {with_dashes(str(error)) if names_options else error}', 1)
   except OSError as error:
     if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise

@@ -16,19 +16,14 @@ if TYPE_CHECKING:
 
 
 def define_overwrite(values: flags.FlagValues) -> Callable[..., None]:
-  """Defines --overwrite; returns a function that refuses folders with files in them, before hours of work.
-
-  That function takes the folders that will be written, and raises UserError.
-  """
-  define = command.definer(values)
-  overwrite = define('overwrite', False, 'replace the files of an earlier run in --out')
+  """Defines --overwrite; returns a function that refuses folders with files in them, before hours of work."""
+  overwrite = command.definer(values)('overwrite', False, 'replace the files of an earlier run in --out')
 
   def check(*folders) -> None:
+    from har_jax import storage
+
     for folder in folders:
-      if folder.exists() and not folder.is_dir():
-        raise UserError(f'--out={folder} is a file: give a folder')
-      if not overwrite.value and folder.exists() and any(folder.iterdir()):
-        raise UserError(f'--out={folder} exists already: give another folder, or --overwrite')
+      storage.refuse_used(folder, overwrite=overwrite.value)
 
   return check
 

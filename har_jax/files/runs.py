@@ -2,7 +2,7 @@
 
 import msgspec
 
-from har_jax import records, results, storage
+from har_jax import records, storage
 from har_jax.errors import UserError
 from har_jax.files.adapter import Adapter, make_adapter, method_entries
 from har_jax.files.base import Base, load_base, prepare
@@ -21,10 +21,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 
   path = storage.place(str(result))
-  entries = storage.read(path)
-  if entries.get('format') != results.FORMAT:
-    raise UserError(f"{path} is not a {results.FORMAT!r} file; give a run's seed<k>.json")
-  run = records.check(entries, records.Result, path, to_do=storage.RUN_AGAIN)
+  run = storage.read_record(path, records.Result, to_do="give a run's seed<k>.json, or run again")
   identity, data, seed = run.identity, run.data, run.identity.seed
   experiment = identity.experiment
   if (name := identity.method) not in METHODS:

@@ -165,11 +165,6 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
     unit, reason = requested, 'as requested'
   elif by_gravity := _unit_by_gravity(acc, gyro):
     unit, reason = by_gravity, 'as gravity shows'
-    if named and named != unit:
-      findings.warn(
-        f'The name of angular velocity says {named}, but gravity turns with it as in {unit}, in which it was '
-        'read. Name it with gyro_unit.'
-      )
   elif named and not (named == 'rad/s' and _FAST_RAD_S < fast <= _FASTEST_RAD_S / units.GYRO['deg/s']):
     unit, reason = named, 'as its name says'
   elif fast * units.GYRO['deg/s'] > _FASTEST_RAD_S:
@@ -179,12 +174,7 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
     )
   elif fast > _FAST_RAD_S:
     unit, reason = 'deg/s', f'as nobody turns at {fast:.4g} rad/s for a twentieth of the time'
-    if named:
-      findings.warn(
-        f'The name of angular velocity says {named}, but nobody turns as fast: it was read as deg/s. Name it '
-        'with gyro_unit.'
-      )
-    elif fast < _FASTEST_RAD_S or fast * units.GYRO['deg/s'] > _FAST_RAD_S:
+    if not named and (fast < _FASTEST_RAD_S or fast * units.GYRO['deg/s'] > _FAST_RAD_S):
       findings.warn(
         f'The unit of angular velocity is a guess, deg/s: a twentieth of it is over {fast:.4g}, and only a '
         f'wrist turns as fast{" in rad/s" * (fast < _FASTEST_RAD_S)}. Name it with gyro_unit.'
@@ -193,6 +183,11 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
     findings.warn(
       f'The unit of angular velocity is a guess, rad/s: 95 % of it is below {fast:.4g}, as it would be for a '
       'calm recording in deg/s. Name it with gyro_unit.'
+    )
+  if named and not requested and named != unit:
+    findings.warn(
+      f'The name of angular velocity says {named}, but it was read in {unit}, {reason}. Name it with '
+      'gyro_unit.'
     )
   findings.note(f'Angular velocity is in {unit}, {reason} (95 % of it is below {fast:.4g}).')
   return unit

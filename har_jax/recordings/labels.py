@@ -157,15 +157,11 @@ def place_labels(
   if is_otherwise and (shifted := _shifted(labels, clock, length_s, hours, time_zone)):
     findings.warn(f'{name}: times were read as {best.how}. They may be {hours.how}{shifted}.')
   last_s = float(best.stop_s.max())
-  if not labels.kind and not labels.unit and best.unit != 's' and last_s < _FEW * length_s:
+  is_short = 60 * last_s < length_s + _OUTSIDE_S if best.unit == 's' else last_s < _FEW * length_s
+  if is_short and not labels.kind and not labels.unit:
     findings.warn(
       f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. Are they '
-      'numbers of rows? Name their unit, such as start (ms), or write seconds.'
-    )
-  elif not labels.kind and not labels.unit and best.unit == 's' and 60 * last_s < length_s + _OUTSIDE_S:
-    findings.warn(
-      f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. If they '
-      'are minutes, name the unit: start (min), end (min).'
+      'minutes, or numbers of rows? Name their unit, such as start (min), or write seconds.'
     )
   over = (best.start_s < -_OUTSIDE_S) | (best.stop_s > length_s + _OUTSIDE_S)
   if over.any() and not several:

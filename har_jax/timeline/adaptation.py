@@ -124,8 +124,6 @@ def adapt(
 
   Raises UserError, with what to do, if the recording, its labels or a parameter cannot be used.
   """
-  if not 0 <= validation_fraction < 1:
-    raise UserError(f'validation_fraction is {validation_fraction!r}; give a number in [0, 1)')
   read_options: Any = {
     name: value for name, value in options.items() if name in ReadingOptions.__annotations__
   }

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import Reading, clocks
+from har_jax.signal import segments
 from har_jax.timeline.predictions import Predictions
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
@@ -160,15 +161,14 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
     not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, windowing.seconds)
     is_mixed = np.r_[not_worn[1:], False] | np.r_[False, not_worn[:-1]]  # next to windows that are not worn
-    for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
-      if not off:
-        codes[first:stop], confidence[first:stop] = _decode(
-          probabilities[first:stop],
-          None if refused is None else refused[first:stop],
-          rules,
-          windowing,
-          is_mixed=is_mixed[first:stop],
-        )
+    for first, stop in segments.runs(~not_worn):
+      codes[first:stop], confidence[first:stop] = _decode(
+        probabilities[first:stop],
+        None if refused is None else refused[first:stop],
+        rules,
+        windowing,
+        is_mixed=is_mixed[first:stop],
+      )
     window_s = windowing.seconds
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]
     recording = int(predictions.recording[part][0])
@@ -240,9 +240,8 @@ def find_not_worn(
   """
   not_worn = np.zeros(len(still), bool)
   if least_min:
-    for first, stop, code in _equal_runs(still.astype(np.int64)):
-      if code and start_s[stop - 1] + window_s - start_s[first] >= 60 * least_min:
-        not_worn[first:stop] = True
+    for first, stop in segments.runs(still):
+      not_worn[first:stop] = start_s[stop - 1] + window_s - start_s[first] >= 60 * least_min
   return not_worn
 
 

@@ -59,7 +59,7 @@ def test_the_second_of_two_commands_with_one_out_is_told(tmp_path, monkeypatch):
   code, out, err = run_in_process('adapt', *arguments)
   assert (code, out.splitlines()[-1]) == (1, 'Left out: spans shorter than a window (1).')
   assert 'rocket is compiled at its first fit on a machine' in out
-  assert 'exists already: give another folder, or --overwrite' in err
+  assert 'holds files already: give another folder, or --overwrite=True' in err
   assert [path.name for path in (tmp_path / 'out').iterdir()] == ['adapter.json']
 
 
@@ -284,7 +284,7 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
     ('adapt', ['--base={}', '--recording={}/my.csv', '--labels={}/labels.csv'], 'nor a base (base.json'),
     ('adapt', ['--recording={}/my.csv', '--out={}/base'], '--out='),
     ('adapt', ['--recording={}/my.csv', '--columns=time'], '--columns=time'),
-    ('adapt', ['--validation_fraction=1'], '--validation_fraction=1.0'),
+    ('adapt', ['--validation_fraction=1'], '--validation_fraction is 1.0'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/base'], '--adapter='),
     ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'no such folder'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'], 'none.csv'),

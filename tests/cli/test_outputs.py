@@ -28,7 +28,7 @@ def test_a_folder_with_files_is_refused_before_anything_is_read(command, tmp_pat
   target = tmp_path if command == 'export' else out
   given = '--adapter=nowhere' if command == 'export' else '--recording=nowhere.csv'
   error = refuse(command, given, f'--out={target}')
-  assert f'--out={out} exists already: give another folder, or --overwrite' in error
+  assert f'{out} holds files already: give another folder, or --overwrite=True' in error
   assert (out / 'mine.txt').read_text() == 'mine'
 
 

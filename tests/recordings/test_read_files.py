@@ -238,7 +238,7 @@ UNIT_ROWS = [
   # Nothing turns gravity: the name is all there is, and it is wrong.
   row('degrees under the name of radians',
       named(NAMED_UNITS.format('rad/s'), user_files.frame(TIME_S, UPRIGHT, SPUN * DEGREES)), AUTO,
-      arrays={'gyro': (SPUN, 1e-3)}, warnings=['says rad/s, but nobody turns as fast']),
+      arrays={'gyro': (SPUN, 1e-3)}, warnings=['says rad/s, but it was read in deg/s, as nobody turns']),
   *(
     row(f'gravity tells {unit}', user_files.frame(ROCK_S, SLOW_ACC, SLOW_GYRO * per), AUTO, silent=True,
         notes=[f'is in {unit}, as gravity'], arrays={'gyro': (SLOW_GYRO, 1e-3)})

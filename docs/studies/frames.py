@@ -55,7 +55,7 @@ def main() -> None:
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   base = files.bundled_base()
-  pooled = base.signals
+  pooled = base.card.signals
   sources = {source.archive for source in base.card.sources}
   for archive in _ARCHIVES:
     windows = store.load(folder / archive)

@@ -49,8 +49,8 @@ def main() -> dict[str, object]:
     f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
   )
   task = load_task(federation, _BASE.value)
-  datasets.check_windowing([_TARGET.value], task.base.model.windowing)
-  user_files.warn_of_known_people(task.base.card, [datasets[_TARGET.value]])
+  datasets.check_windowing([_TARGET.value], task.training.base.model.windowing)
+  user_files.warn_of_known_people(task.training.base.card, [datasets[_TARGET.value]])
 
   def measure(task, variables) -> float:
     return task.measure(variables, everyone.validation).macro_f1

@@ -53,7 +53,7 @@ class Server:
 def run(server: Server, grid: Grid) -> None:
   """Runs the rounds that are left, then the clients' evaluation. Raises UserError as `resume`."""
   strategy = _Rounds(server)
-  base = strategy.task.base
+  base = strategy.task.training.base
   files.save_base(server.out, base.variables, base.card)  # so that the folder can predict
   left = server.federation.rounds - strategy.done
   strategy.start(grid, written(strategy.variables), num_rounds=left, timeout=server.timeout_s)
@@ -71,7 +71,7 @@ def resume(server: Server) -> tuple[Variables, list[Round]]:
   adapter = files.load_adapter(server.out)
   card = adapter.card.federated or records.Federated()
   earlier = card.settings | card.data | {'base': adapter.card.base}
-  base = task.base.checksum if task.method.pretrained else None
+  base = task.training.base.checksum if task.training.method.pretrained else None
   wanted = {**server.federation.entries(), **server.data, 'base': base}
   if changed := [name for name, value in wanted.items() if earlier.get(name) != value]:
     raise UserError(

@@ -14,7 +14,6 @@ from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.records import Measures
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
-from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
 
@@ -22,17 +21,13 @@ class Task:
   """A federation on a base: where its variables start, which of them are sent, and a client's training."""
 
   federation: Federation
-  base: files.Base
-  method: methods.Method
-  settings: methods.Settings
-  objective: Classify
+  training: ShortTraining
   prepared: methods.Prepared
 
   def __init__(self, federation: Federation, base: files.Base):
-    self.federation, self.base = federation, base
-    self._training = ShortTraining(federation.classes, federation.parameters(base))
-    self.method, self.settings = self._training.method, self._training.settings
-    self.objective, self.prepared = self._training.objective, self._training.prepared
+    self.federation = federation
+    self.training = ShortTraining(federation.classes, federation.parameters(base))
+    self.prepared = self.training.prepared
 
   @property
   def start(self) -> Variables:
@@ -56,7 +51,7 @@ class Task:
     seed = int(np.random.SeedSequence([self.federation.seed, number, done]).generate_state(1)[0])
     steps = self.federation.local_steps
     total = self.federation.rounds * steps
-    changed, losses = self._training.run(
+    changed, losses = self.training.run(
       variables, self.prepared.frozen, windows, seed=seed, first=done * steps, steps=steps, total=total
     )
     if not np.isfinite(losses).all():
@@ -68,16 +63,16 @@ class Task:
   def fit_alone(self, windows: Batch, *, seed: int, steps: int) -> Variables:
     """The variables of `start` after these steps on these windows, without a federation."""
     frozen = self.prepared.frozen
-    return self._training.run(self.start, frozen, windows, seed=seed, steps=steps, total=steps)[0]
+    return self.training.run(self.start, frozen, windows, seed=seed, steps=steps, total=steps)[0]
 
   def measure(self, variables: Variables, windows: Batch) -> Measures:
     """Measures of these variables of `start`."""
-    predicted = predict(self.objective, self.prepared.frozen | variables, windows).argmax(axis=1)
+    predicted = predict(self.training.objective, self.prepared.frozen | variables, windows).argmax(axis=1)
     return measure(windows['label'], predicted, len(self.federation.classes))
 
   def adapter(self, variables: Variables, **entries: Any) -> files.Adapter:
     """The adapter of these variables of `start`. entries: more of its card."""
-    return self._training.adapter(self.prepared.frozen | variables, self.federation.classes, **entries)
+    return self.training.adapter(self.prepared.frozen | variables, self.federation.classes, **entries)
 
 
 @functools.lru_cache(maxsize=8)

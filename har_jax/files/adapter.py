@@ -20,7 +20,6 @@ from har_jax.errors import UserError
 from har_jax.files import baseline_adapter, safetensors_io
 from har_jax.files.base import Base
 from har_jax.methods import Method, Settings
-from har_jax.signal.summary import SignalSummary
 from har_jax.storage import Place
 from har_jax.train.objective import Classify, initial_shapes
 from har_jax.variables import Variables, collection
@@ -69,11 +68,6 @@ class Adapter:
   @property
   def normalizer(self) -> Normalizer:
     return Normalizer(np.array(self.card.normalizer.mean), np.array(self.card.normalizer.deviation))
-
-  @property
-  def signals(self) -> SignalSummary | None:
-    """What the training windows looked like, if the card says."""
-    return self.card.signals
 
   def with_card(self, **entries: Any) -> 'Adapter':
     """The same adapter, with these entries of its card replaced."""

@@ -13,7 +13,6 @@ from har_jax import config, config_fields, methods, records, storage, variables
 from har_jax.archives import ARCHIVES
 from har_jax.errors import UserError, shorten
 from har_jax.files import safetensors_io
-from har_jax.signal.summary import SignalSummary
 from har_jax.storage import Place
 from har_jax.train.objective import Classify, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
@@ -59,11 +58,6 @@ class Base:
   def model(self) -> config.Model:
     """The encoder's model. Its head is the default one where the card has no classes."""
     return self.card.model
-
-  @property
-  def signals(self) -> SignalSummary | None:
-    """What the sources' windows looked like, if the card says."""
-    return self.card.signals
 
   def __repr__(self) -> str:
     return f'Base({self.checksum[:12]}, {variables.count(self.variables)} weights)'

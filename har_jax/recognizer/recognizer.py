@@ -318,7 +318,7 @@ class Recognizer(parameters.Parameters, Estimator):
   def signals(self) -> SignalSummary | None:
     """Summary of the training windows, or of the base's before it is fitted; None if unknown."""
     source = self.adapter_ if hasattr(self, 'adapter_') else self.load_base()
-    return None if source is None else source.signals
+    return None if source is None else source.card.signals
 
   @property
   def windowing(self) -> config.Windowing:

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 from har_jax.config import Windowing
 from har_jax.errors import shorten
@@ -230,11 +229,16 @@ def _smooth(reading: Reading) -> Iterator[str]:
   ratios, bounces_m_s2 = [], []
   for recording in reading.recordings:
     lengths_m_s2 = np.linalg.norm(recording.acc.values, axis=1)[:, None]
-    bounces = _spread(recording.acc.time_s, lengths_m_s2)
-    turns = _spread(recording.gyro.time_s, recording.gyro.values)[: len(bounces)]
+    bounces, turns = (
+      np.nan_to_num(still.moments(time_s, values, _MOMENT_S)[1])
+      for time_s, values in (
+        (recording.acc.time_s, lengths_m_s2),
+        (recording.gyro.time_s, recording.gyro.values),
+      )
+    )
     if np.median(lengths_m_s2) < _WITHOUT_M_S2:
       continue  # without gravity
-    moving = np.flatnonzero(turns > _TURNS_RAD_S)
+    moving = np.flatnonzero(turns[: len(bounces)] > _TURNS_RAD_S)
     bounces_m_s2.append(bounces[moving])
     ratios.append(bounces[moving] / turns[moving])
   if sum(map(len, ratios)) >= _FEW_MOMENTS and np.median(np.concatenate(ratios)) < _SMOOTH_M:
@@ -243,17 +247,6 @@ def _smooth(reading: Reading) -> Iterator[str]:
       f'{np.median(np.concatenate(bounces_m_s2)):.2g} m/s²: this looks like gravity alone, or smoothed; '
       'export the accelerometer as measured.'
     )
-
-
-def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) -> Float[np.ndarray, 'w']:
-  """Standard deviation in each half second, over all columns; 0 without samples."""
-  moment = (time_s / _MOMENT_S).astype(int)
-  counts = np.maximum(np.bincount(moment), 1)
-  variance = sum(
-    np.bincount(moment, column**2) / counts - (np.bincount(moment, column) / counts) ** 2
-    for column in values.T.astype(np.float64)
-  )
-  return np.sqrt(np.maximum(variance, 0))
 
 
 def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:

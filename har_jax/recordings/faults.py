@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from har_jax.recordings import infer
 from har_jax.recordings.reading import Reading
 from har_jax.signal import axes_change, gyro_agreement, still
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording
 
 _SAME = 0.999  # correlation of each axis with that of the other sensor
 # HHAR: of 41 phones and watches that lie still on six sides, gravity is wrong by at most 1.37 m/s².
@@ -228,23 +228,13 @@ def _describe(
   The features are the mean acceleration, and how much each sensor moves; NaN without samples.
   """
   count = int(min(recording.acc.time_s[-1], recording.gyro.time_s[-1]))
-  (mean, acc_std), (_, gyro_std) = (_moments(part, count) for part in (recording.acc, recording.gyro))
-  features = np.c_[mean / STANDARD_GRAVITY_M_S2, np.log(acc_std + 0.1), np.log(gyro_std + 0.05)]
+  (mean, acc_std), (_, gyro_std) = (
+    still.moments(part.time_s, part.values, 1.0) for part in (recording.acc, recording.gyro)
+  )
+  stds = np.log(acc_std[:count] + 0.1), np.log(gyro_std[:count] + 0.05)
+  features = np.c_[mean[:count] / STANDARD_GRAVITY_M_S2, *stds]
   labels, numbers = np.full(count + _MOST_S, -1), {name: number for number, name in enumerate(names)}
   for span in recording.spans:
     labels[int(np.ceil(span.start_s)) : min(int(span.stop_s), count)] = numbers[span.activity]
   # Nothing is shifted from one recording into another.
   return np.pad(features, ((0, _MOST_S), (0, 0)), constant_values=np.nan), labels
-
-
-def _moments(samples: Samples, count: int) -> tuple[Float[np.ndarray, 't 3'], Float[np.ndarray, 't']]:
-  """Mean, and standard deviation over all axes, in each second."""
-  second = samples.time_s.astype(int)
-  values, second = samples.values[second < count].astype(np.float64), second[second < count]
-  counts = np.bincount(second, minlength=count).astype(np.float64)
-  counts[counts == 0] = np.nan
-  mean, square = (
-    np.stack([np.bincount(second, axis, minlength=count) / counts for axis in power.T], axis=1)
-    for power in (values, values**2)
-  )
-  return mean, np.sqrt((square - mean**2).clip(0).sum(axis=1))

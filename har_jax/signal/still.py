@@ -31,6 +31,20 @@ def stretches(samples: Samples, length_s: float, *, least: int) -> Float[np.ndar
   return samples.values[: len(samples.values) // size * size].reshape(-1, size, 3)
 
 
+def moments(
+  time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c'], step_s: float
+) -> tuple[Float[np.ndarray, 'k c'], Float[np.ndarray, 'k']]:
+  """Mean, and standard deviation over all channels, in each step from second 0; NaN without samples."""
+  step = (time_s / step_s).astype(int)
+  counts = np.bincount(step).astype(np.float64)
+  counts[counts == 0] = np.nan
+  mean, square = (
+    np.stack([np.bincount(step, channel) / counts for channel in power.T], axis=1)
+    for power in (values.astype(np.float64), values.astype(np.float64) ** 2)
+  )
+  return mean, np.sqrt((square - mean**2).clip(0).sum(axis=1))
+
+
 class Rest(NamedTuple):
   """Mean and standard deviation of acceleration, m/s², in stretches without movement."""
 

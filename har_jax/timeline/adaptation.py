@@ -165,7 +165,7 @@ def adapt(
     unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
   )
   seconds = time.monotonic() - start_s
-  if (summary := recognizer.adapter_.signals) is not None:
+  if (summary := recognizer.signals) is not None:
     summary = dataclasses.replace(summary, rates_hz=rate_check.rates_hz(reading))
     recognizer.adapter_ = recognizer.adapter_.with_card(signals=summary)
   compared, calibration, is_correct = None, None, np.zeros(0, bool)

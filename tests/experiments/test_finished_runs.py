@@ -44,8 +44,8 @@ def test_the_adapter_of_a_run_predicts_its_result(study_of, out, runs, name):
   data = target_of(study)
   assert confusion_of(base, adapter, data) == result['test']['confusion']
   assert list(adapter.card.classes) == result['data']['classes']
-  assert adapter.signals is not None
-  assert {gravity.activity: gravity.windows for gravity in adapter.signals.gravity} == dict(
+  assert adapter.card.signals is not None
+  assert {gravity.activity: gravity.windows for gravity in adapter.card.signals.gravity} == dict(
     zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
   )
   raw = np.array(study.datasets['alpha'].windows.signals)

@@ -161,6 +161,6 @@ def test_clients_without_the_same_frozen_leaves_have_another_checksum(base):
 def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base):
   task = _task(base)
   adapter = task.adapter(task.start, federated={'settings': {}, 'history': []})
-  variables = files.attach(task.base, adapter)
+  variables = files.attach(task.training.base, adapter)
   assert variables.keys() == task.prepared.variables.keys()
   assert adapter.card.classes == list(CLASSES)

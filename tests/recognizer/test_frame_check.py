@@ -200,7 +200,7 @@ def test_the_file_that_is_refused_is_named():
 
 @pytest.fixture(scope='module')
 def pooled() -> SignalSummary:
-  summary = files.bundled_base().signals
+  summary = files.bundled_base().card.signals
   assert summary is not None
   return summary
 

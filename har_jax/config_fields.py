@@ -95,10 +95,6 @@ class Checked:
           f'it must be {field.metadata["rule"]}'
         )
 
-  @classmethod
-  def help_text(cls, name: str) -> str:
-    return {field.name: field for field in dataclasses.fields(cls)}[name].metadata['help']  # type: ignore[arg-type]
-
 
 def is_valid(field: dataclasses.Field[Any], value: Any) -> bool:
   """Checks a value by the rule of its field. A field without a rule takes any; a number must be finite."""

@@ -7,7 +7,6 @@ har-jax continual --windows=windows --targets=hapt,dsads/left_leg --strategy=rou
 import pathlib
 from typing import Any
 
-from har_jax import config
 from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
 from har_jax.continual.settings import Settings
@@ -21,7 +20,7 @@ _TARGETS = _define('targets', [], 'datasets, each of which is a domain; dsads/le
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
 _settings = command.define_fields(FLAGS, Settings, steps='steps_per_domain')
 _LABELS = _define('labels_per_activity', 10, lower_bound=0)
-_CLASSES = _define('classes', 'locomotion', config.Protocol.help_text('classes'))
+_CLASSES = _define('classes', 'locomotion', 'activities to classify: locomotion or all')
 _MOST = _define('people', 0, 'number of people of each dataset, drawn; 0: all', lower_bound=0)
 _OUT = _define('out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on')
 

@@ -20,15 +20,10 @@ AUTO = 'auto'  # in place of a method: one is chosen within a budget
 SCRATCH = 'scratch'  # the method without a base
 LIMITS = ('max_memory_mb', 'max_minutes', 'max_adapter_kb')  # the fields of `budget.Budget`
 # Parameters in an adapter's card.
-IN_CARD: dict[str, type] = {
-  'max_steps': int,
-  'learning_rate': float,
-  'batch': int,
-  'rotation_std_deg': float,
-  'random_state': int,
-  'validation_fraction': float,
-  'tta_shifts': int,
-}
+IN_CARD = (
+  *('max_steps', 'learning_rate', 'batch', 'rotation_std_deg', 'random_state', 'validation_fraction'),
+  'tta_shifts',
+)
 # What a parameter must be, by the type of its default.
 _KINDS: dict[type, tuple[type, str]] = {
   int: (numbers.Integral, 'a whole number'),
@@ -168,7 +163,7 @@ def fixed_length(training: config.Training, steps: int) -> config.Training:
 
 def in_card(parameters: Parameters) -> dict[str, int | float]:
   """The card's parameters. A search sets them to NumPy numbers, which JSON does not have."""
-  return {name: kind(getattr(parameters, name)) for name, kind in IN_CARD.items()}
+  return {name: type(getattr(Parameters, name))(getattr(parameters, name)) for name in IN_CARD}
 
 
 def load_base(base: Base) -> 'files.Base':

@@ -15,7 +15,6 @@ import re
 import warnings
 import xml.parsers.expat
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,7 +32,6 @@ SUFFIXES = ('.csv', '.tsv', '.txt', *PARQUET, *EXCEL)
 _ANY_CELLS, _MAX_SPARSE = 2_000_000, 20  # of a sheet from its first to its last cell, for each that is there
 _MAX_ROWS = 500_000_000  # six days of 1 kHz; 32 bytes a row in memory
 
-_ZLIB = (zlib.error, zipfile.BadZipFile, csv.Error)
 _HEAD_BYTES = 1 << 16  # from which the layout is found
 _FRACTION = re.compile(r'[+-]?\d*([.,])\d+(e[+-]?\d+)?', re.IGNORECASE)
 _SEPARATORS = ';\t|,'  # the comma is last: it may be the decimal sign
@@ -278,29 +276,25 @@ def _chunks(
     'chunksize': tables.CHUNK_ROWS,
   }
   counter = limits.FieldCounter(layout.separator)
-  try:
-    with file.open() as opened, pd.read_csv(limits.watched(opened, counter), **options) as reader:
-      while True:
-        with warnings.catch_warnings(), np.errstate(over='ignore'):  # 1e39 is infinite in float32
-          warnings.simplefilter('ignore', pd.errors.ParserWarning)  # of lines that end with a separator
-          chunk = next(reader, None)
-        if chunk is None:
-          break
-        yield {
-          index: chunk[index] if kind in ('text', 'time') else chunk[index].to_numpy()
-          for index, kind in kinds.items()
-        }
-    # pandas drops what exceeds the names in silence: 0,1,0,2 for 0.1 and 0.2 would be read as other numbers.
-    if counter.most > layout.fields and (bad := _bad_row(file, layout, names, {})):
+  with border(file.path, 'text'):
+    try:
+      with file.open() as opened, pd.read_csv(limits.watched(opened, counter), **options) as reader:
+        while True:
+          with warnings.catch_warnings(), np.errstate(over='ignore'):  # 1e39 is infinite in float32
+            warnings.simplefilter('ignore', pd.errors.ParserWarning)  # of lines that end with a separator
+            chunk = next(reader, None)
+          if chunk is None:
+            break
+          yield {
+            index: chunk[index] if kind in ('text', 'time') else chunk[index].to_numpy()
+            for index, kind in kinds.items()
+          }
+      # pandas drops what exceeds the names in silence: 0,1,0,2 for 0.1 and 0.2 would be read as others.
+      bad = _bad_row(file, layout, names, {}) if counter.most > layout.fields else ''
+    except ValueError as error:
+      bad = _bad_row(file, layout, names, kinds) or f' cannot be read as a table: {shorten(error)}'
+    if bad:
       raise UserError(f'{file.path}{bad}; correct or delete that line')
-  except ValueError as error:
-    with border(file.path, 'text'):
-      bad = _bad_row(file, layout, names, kinds)
-    raise UserError(
-      f'{file.path}{bad or f" cannot be read as a table: {shorten(error)}"}; correct or delete that line'
-    ) from error
-  except (OSError, EOFError, RuntimeError, MemoryError, *_ZLIB) as error:
-    raise UserError(f'{file.path} is truncated ({shorten(error)}): copy it again') from error
 
 
 def _bad_row(file: File, layout: _Layout, names: tuple[str, ...], kinds: Mapping[int, Kind]) -> str:

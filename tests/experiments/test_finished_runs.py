@@ -74,7 +74,7 @@ def test_a_run_is_read_with_its_test_time_augmentation(study_of, out, runs, tmp_
 
 
 def test_a_file_that_is_no_result_is_refused(out):
-  with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 3' file"):
+  with pytest.raises(UserError, match=r"has the format None, .* 'har_jax result 3'; give a run's seed"):
     files.load_run(out / 'alpha' / 'pretrain' / 'pretrained.json')
 
 

@@ -142,7 +142,7 @@ def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
     asked.append(options)
     return variables, np.zeros(2)
 
-  monkeypatch.setattr(task._training, 'run', run)
+  monkeypatch.setattr(task.training, 'run', run)
   for done in range(2):
     task.fit(task.start, {}, number=5, done=done)
   steps, rounds = QUICK['local_steps'], QUICK['rounds']

@@ -162,7 +162,7 @@ TABLE: list = [
   (('day.zip', _encrypted()), r'RuntimeError.*password'),
   (('day.zip', zip_bytes({'b.zip': zip_bytes({'walk.csv': _rows('', 0)})})), 'is a zip in a zip: extract it'),
   *(
-    (('day.csv.gz', gzip.compress((GOOD * 2000).encode(), mtime=0)[:size]), 'gz (is truncated|cannot be re)')
+    (('day.csv.gz', gzip.compress((GOOD * 2000).encode(), mtime=0)[:size]), 'gz cannot be read')
     for size in (900, 3000)
   ),
 ]  # fmt: skip

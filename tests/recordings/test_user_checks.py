@@ -11,7 +11,7 @@ from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import Reading, check, faults, infer, language
-from har_jax.signal import recording, segments
+from har_jax.signal import recording, segments, still
 from har_jax.signal.recording import Recording, Samples, Span
 
 
@@ -352,6 +352,6 @@ def test_sensors_with_offsets_and_noise_of_their_own_are_no_copies():
 
 def test_each_second_has_its_mean_and_the_deviation_of_all_axes():
   values = np.float32([[1, 2, 3], [3, 2, 3], [5, 5, 5], [9, 9, 9]])
-  mean, deviation = faults._moments(Samples(np.array([0.0, 0.5, 1.2, 3.0]), values), 3)
-  np.testing.assert_array_equal(mean, [[2, 2, 3], [5, 5, 5], [np.nan] * 3])
-  np.testing.assert_array_equal(deviation, [1, 0, np.nan])
+  mean, deviation = still.moments(np.array([0.0, 0.5, 1.2, 3.0]), values, 1.0)
+  np.testing.assert_array_equal(mean, [[2, 2, 3], [5, 5, 5], [np.nan] * 3, [9, 9, 9]])
+  np.testing.assert_array_equal(deviation, [1, 0, np.nan, 0])

@@ -68,7 +68,7 @@ def _sample(files: Files, labels: dict[str, str]) -> list[Export]:
 
 def _table(file: File) -> Table | None:
   """None if it is other JSON or CBOR."""
-  with border(file.path, f'{file.suffix[1:].upper()} file'):
+  with border(file.path, f'{file.suffix[1:].upper()} file', (Exception,)):  # CBOR has its own
     data = file.bytes(_MAX_SAMPLE)
     if file.suffix == '.json':
       content = json.loads(data)
@@ -77,10 +77,7 @@ def _table(file: File) -> Table | None:
       require('cbor2', f'{file.path} needs cbor2: {install}')
       import cbor2
 
-      try:
-        content = cbor2.loads(data)
-      except cbor2.CBORError as error:
-        raise ValueError(error) from error
+      content = cbor2.loads(data)
     payload = content.get('payload') if isinstance(content, dict) else None
     if not isinstance(payload, dict) or 'sensors' not in payload:
       return None

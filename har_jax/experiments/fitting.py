@@ -3,6 +3,7 @@
 m members of the ensemble, w windows, y classes.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -93,7 +94,7 @@ def combine_and_test(spec: RunSpec, options: TrainOptions) -> records.Result:
   The encoder's temperature and the weights are fitted to the validation part. Its costs are those of all
   members. Raises Stopped as `_Fits`.
   """
-  result = spec.by(ENCODER_METHOD).result
+  result = dataclasses.replace(spec, method=ENCODER_METHOD).result
   encoder = storage.read_record(result, records.Result)
   base, adapter = files.load_run(result)
   adapted, shifts = files.attach(base, adapter), spec.experiment.protocol.tta_shifts

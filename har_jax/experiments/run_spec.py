@@ -52,7 +52,3 @@ class RunSpec:
       experiment=self.experiment,
       windows=self.fold.datasets.identify((self.target, *self.fold.source_names)),
     )
-
-  def by(self, method: str) -> 'RunSpec':
-    """The same run by another method."""
-    return dataclasses.replace(self, method=method)

@@ -33,7 +33,7 @@ def _run(specs: Sequence[RunSpec], options: TrainOptions) -> Iterator[tuple[Plac
   results = _finished(specs)
   if missing := [spec for spec in specs if spec not in results]:
     for earlier in kind.after:
-      list(_run([spec.by(earlier) for spec in missing], options))
+      list(_run([dataclasses.replace(spec, method=earlier) for spec in missing], options))
     bases = {}
     if kind.is_pretrained(method):
       bases = {spec.seed: run_stages(stages_of(spec), options) for spec in missing}

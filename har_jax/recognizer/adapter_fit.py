@@ -11,7 +11,7 @@ from har_jax.baselines import BASELINES
 from har_jax.files import baseline_adapter
 from har_jax.methods import Settings
 from har_jax.recognizer import fitting
-from har_jax.recognizer.parameters import Parameters, in_card
+from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters, in_card
 
 if TYPE_CHECKING:
   from har_jax.recognizer.budget import Plan
@@ -28,11 +28,20 @@ def fit(
   """The adapter, and the plan that 'auto' made.
 
   base, experiment: of `parameters.check`. entries: of the card, `classes` and `signals`.
+  Raises UserError where no method fits into the limits, and where a limit is not positive.
   """
   if parameters.method in BASELINES:
     return _fit_baseline(parameters, base, experiment, parts, entries), None
   fit_of = fitting.fits(parameters, base, experiment, entries['classes'], parts)
-  fit, plan = fitting.choose(parameters, fit_of, parts, rounds=1 if unlabeled is None else 2)
+  if parameters.method == AUTO:
+    from har_jax.recognizer import budget
+
+    limits = budget.Budget(**{name: getattr(parameters, name) for name in LIMITS})
+    labels = float(np.median(np.bincount(parts.train['label'])))
+    steps, rounds = int(parameters.max_steps), 1 if unlabeled is None else 2
+    fit, plan = budget.choose(fit_of, limits, max_steps=steps, rounds=rounds, labels=labels)
+  else:
+    fit, plan = fit_of(parameters.method), None
   fitted = fit.run(unlabeled, tta_shifts=int(parameters.tta_shifts))
   card = {**fit.card(fitted, in_card(parameters)), **entries}
   adapter = files.make_adapter(base, fitted.variables, card)

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,15 +20,12 @@ from har_jax.errors import UserError
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
 from har_jax.recognizer import prediction_sets, validation
-from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters, fixed_length
+from har_jax.recognizer.parameters import Parameters, fixed_length
 from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer
 from har_jax.train.objective import Classify, Objective
 from har_jax.train.step import compiled_start
 from har_jax.variables import Variables, resident
-
-if TYPE_CHECKING:
-  from har_jax.recognizer.budget import Plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -311,17 +308,3 @@ def fits(
     return Fit(objective, method, settings, prepared, training, parts, seed, progress)
 
   return fit_of
-
-
-def choose(parameters: Parameters, fit_of: FitOf, parts: Parts, *, rounds: int) -> tuple[Fit, 'Plan | None']:
-  """The fit of the parameters' method, or of the plan that 'auto' makes. rounds: as `budget.choose`.
-
-  Raises UserError where nothing fits, and where a limit is not positive.
-  """
-  if parameters.method != AUTO:
-    return fit_of(parameters.method), None
-  from har_jax.recognizer import budget
-
-  limits = budget.Budget(**{name: getattr(parameters, name) for name in LIMITS})
-  labels = float(np.median(np.bincount(parts.train['label'])))
-  return budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), rounds=rounds, labels=labels)

@@ -1,7 +1,6 @@
 """What is odd about a user's recordings, in plain sentences, before anything is trained.   n samples."""
 
 import collections
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -39,27 +38,18 @@ _FEW_WINDOWS = 10
 _MOST_LETTERS, _MOST_GROUPS = 1000, 20  # of labels that are listed
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sensor:
-  """One sensor of all recordings of a reading."""
-
-  word: str
-  samples: list[Samples]
-  reading: Reading
-
-
 def check(reading: Reading, windowing: Windowing) -> list[str]:
   """One sentence, with its numbers, for each thing that a user should know; none if all is well.
 
   windowing: of the model that is to recognize the reading.
   """
-  sensors = [_Sensor('accelerometer', [recording.acc for recording in reading.recordings], reading)]
+  sensors = {'accelerometer': [recording.acc for recording in reading.recordings]}
   if reading.has_gyro:
-    sensors.append(_Sensor('gyroscope', [recording.gyro for recording in reading.recordings], reading))
-  rate = functools.partial(_rate, rate_hz=windowing.rate_hz)
-  of_sensors = (rate, _repeats, _missing, _clipped, _stuck, _constant_axis)
-  sentences = [sentence for find in of_sensors for sensor in sensors for sentence in find(sensor)]
-  scales = (physics.scale_of_few(sensor.word, [one.values for one in sensor.samples]) for sensor in sensors)
+    sensors['gyroscope'] = [recording.gyro for recording in reading.recordings]
+  rate, stuck = functools.partial(_rate, reading, windowing.rate_hz), functools.partial(_stuck, reading)
+  of_sensors = (rate, _repeats, _missing, _clipped, stuck, _constant_axis)
+  sentences = [text for find in of_sensors for sensor in sensors.items() for text in find(*sensor)]
+  scales = (physics.scale_of_few(word, [one.values for one in parts]) for word, parts in sensors.items())
   sentences += filter(None, scales)
   if not any('lacks gravity' in warning for warning in reading.warnings):  # of `frame_check`
     sentences += [*_gravity(reading)] or [*faults.find_in_gravity(reading)]
@@ -71,53 +61,53 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
   return [*sentences, *_labels(reading, windowing), *find_late_labels(reading), *_length(reading, windowing)]
 
 
-def _rate(sensor: _Sensor, rate_hz: int) -> Iterator[str]:
-  rates_hz = [1 / segments.step_s(one) for one in sensor.samples]
+def _rate(reading: Reading, rate_hz: int, word: str, samples: list[Samples]) -> Iterator[str]:
+  rates_hz = [1 / segments.step_s(one) for one in samples]
   slow = [number for number, hz in enumerate(rates_hz) if hz < _NEARLY * _SLOW_HZ]
   if slow:
     none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if min(rates_hz) < 1 / MAX_GAP_S else ''
     yield (
-      f'The {sensor.word} runs at {min(rates_hz):.3g} Hz{_where(sensor.reading, slow)}: steps and swings '
+      f'The {word} runs at {min(rates_hz):.3g} Hz{_where(reading, slow)}: steps and swings '
       f'blur below {_SLOW_HZ:.0f} Hz; record at {rate_hz} Hz or more.{none}'
     )
   if (fastest_hz := max(rates_hz)) > _FAST_HZ:
-    yield f'The {sensor.word} runs at {fastest_hz:.4g} Hz: is the unit of time right? Name it with time_unit.'
+    yield f'The {word} runs at {fastest_hz:.4g} Hz: is the unit of time right? Name it with time_unit.'
 
 
-def _repeats(sensor: _Sensor) -> Iterator[str]:
+def _repeats(word: str, samples: list[Samples]) -> Iterator[str]:
   """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
-  rate_hz, new_hz = row_faults.measure_rates_hz(max(sensor.samples, key=lambda one: len(one.values)))
+  rate_hz, new_hz = row_faults.measure_rates_hz(max(samples, key=lambda one: len(one.values)))
   if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
     yield (
-      f'The {sensor.word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
+      f'The {word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
       f'slower than the file; record it at {_SLOW_HZ:.0f} Hz or more.'
     )
 
 
-def _missing(sensor: _Sensor) -> Iterator[str]:
-  steps_s = np.concatenate([np.diff(one.time_s) / segments.step_s(one) for one in sensor.samples])
+def _missing(word: str, samples: list[Samples]) -> Iterator[str]:
+  steps_s = np.concatenate([np.diff(one.time_s) / segments.step_s(one) for one in samples])
   # The median of many bursts would be short: only whole steps can be missing rows.
   missing = float((steps_s.round() - 1).clip(0).sum())
   if missing > _MISSING * (len(steps_s) + missing) and (np.abs(steps_s - steps_s.round()) < 0.1).mean() > 0.9:
     yield (
-      f'{missing / (len(steps_s) + missing):.0%} of the rows of the {sensor.word} are missing between '
+      f'{missing / (len(steps_s) + missing):.0%} of the rows of the {word} are missing between '
       'others: quick movements are lost.'
     )
 
 
-def _constant_axis(sensor: _Sensor) -> Iterator[str]:
+def _constant_axis(word: str, samples: list[Samples]) -> Iterator[str]:
   low, high = (
-    extreme([extreme(one.values, axis=0) for one in sensor.samples], axis=0) for extreme in (np.min, np.max)
+    extreme([extreme(one.values, axis=0) for one in samples], axis=0) for extreme in (np.min, np.max)
   )
   for axis, name in enumerate('xyz'):
     if low[axis] == high[axis] and not (low == high).all():
       yield (
-        f'The {sensor.word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: '
+        f'The {word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: '
         'choose another column with columns.'
       )
-    elif stuck_s := sum(_stuck_axis_s(one, axis) for one in sensor.samples):
+    elif stuck_s := sum(_stuck_axis_s(one, axis) for one in samples):
       yield (
-        f'The {sensor.word} is constant on {name} for {stuck_s:.1f} s while other axes move, so answers '
+        f'The {word} is constant on {name} for {stuck_s:.1f} s while other axes move, so answers '
         'there are worthless: leave that part out, or record it again.'
       )
 
@@ -133,18 +123,18 @@ def _stuck_axis_s(samples: Samples, axis: int) -> float:
   return seconds
 
 
-def _clipped(sensor: _Sensor) -> Iterator[str]:
-  far, unit = _FAR[sensor.word]
-  count = sum(len(one.values) for one in sensor.samples)
+def _clipped(word: str, samples: list[Samples]) -> Iterator[str]:
+  far, unit = _FAR[word]
+  count = sum(len(one.values) for one in samples)
   for axis, name in enumerate('xyz'):
     for extreme, words in ((np.min, 'minimum'), (np.max, 'maximum')):
-      end = extreme([extreme(one.values[:, axis]) for one in sensor.samples])
-      at_end = sum(int((one.values[:, axis] == end).sum()) for one in sensor.samples)
+      end = extreme([extreme(one.values[:, axis]) for one in samples])
+      at_end = sum(int((one.values[:, axis] == end).sum()) for one in samples)
       if at_end <= max(_CLIPPED * count, _FEW_SAMPLES):
         continue
-      if abs(end) > far or (sensor.word == 'accelerometer' and _is_held(sensor.samples, axis, end)):
+      if abs(end) > far or (word == 'accelerometer' and _is_held(samples, axis, end)):
         yield (
-          f'{at_end / count:.1%} of the {sensor.word} values on {name} are at their {words}, {end:.4g} {unit}'
+          f'{at_end / count:.1%} of the {word} values on {name} are at their {words}, {end:.4g} {unit}'
           ": clipped at the end of the sensor's range; set a wider range."
         )
 
@@ -162,10 +152,10 @@ def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
   return count >= _FEWEST_HELD
 
 
-def _stuck(sensor: _Sensor) -> Iterator[str]:
+def _stuck(reading: Reading, word: str, samples: list[Samples]) -> Iterator[str]:
   constant_s: list[float] = []  # durations in which no axis changes
   where = set()
-  for number, one in enumerate(sensor.samples):
+  for number, one in enumerate(samples):
     changes = np.abs(np.diff(one.values, axis=0))
     first, last = segments.runs((changes == 0).all(axis=1)).T
     is_coarse = changes.min(where=changes > 0, initial=np.inf) > _COARSE
@@ -176,8 +166,8 @@ def _stuck(sensor: _Sensor) -> Iterator[str]:
   if where:
     times = 'once' if len(constant_s) == 1 else f'{len(constant_s)} times'
     yield (
-      f'The {sensor.word} is constant {times} for over {_STUCK_S:.0f} s, at longest '
-      f'{max(constant_s):.1f} s{_where(sensor.reading, sorted(where))}: even at rest a sensor has noise; it '
+      f'The {word} is constant {times} for over {_STUCK_S:.0f} s, at longest '
+      f'{max(constant_s):.1f} s{_where(reading, sorted(where))}: even at rest a sensor has noise; it '
       'may have been stuck or asleep.'
     )
 

@@ -32,8 +32,8 @@ from har_jax.recordings import Reading, to_windows
 from har_jax.report import csv_table
 from har_jax.signal.recording import LOCOMOTION, Recording, Span, regular
 from har_jax.timeline.activities import label_at
-from har_jax.timeline.bouts import Chain, without_gaps
-from har_jax.timeline.predictions import Predictions
+from har_jax.timeline.bouts import Chain
+from har_jax.timeline.predictions import Predictions, without_gaps
 from har_jax.train import metrics
 
 FLAGS = flags.FlagValues()

@@ -3,10 +3,11 @@
 python docs/studies/unknown.py --windows=windows
 python docs/studies/unknown.py --nomeasure
 
-Half of a kind's people give the training windows of all activities but one. Other people are tested.
-w windows, t training windows, f features.
+Half of a kind's people give the training windows of all activities but one. Whole recordings of others are
+tested. w windows, t training windows, f features.
 """
 
+import itertools
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from jaxtyping import Float, Int
 
 from har_jax.cli import command
 from har_jax.recognizer import prediction_sets
+from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
@@ -36,30 +38,43 @@ KINDS = (
   unseen.Kind('pocket', 'pdiot'),
   unseen.Kind('chest', 'pdiot', 1),
 )
-_SEEDS, _LABELS, _LEFT_OUT = (0, 1), 10, 5  # windows of each activity; activities
-_MOST_OTHERS, _MOST_TESTED = 200, 500  # windows
+_SEEDS, _LABELS, _LEFT_OUT = (0, 1, 2), 10, 5  # windows of each activity; activities
+_PEOPLE = 6  # of each part
 _RATE = 0.05
 _NEIGHBORS = 3
-HIGHEST, MEANS = 'highest probability', 'nearest class mean'
+HIGHEST, MEANS, RECORDING = 'highest probability', 'nearest class mean', 'class means, in a recording'
 
 
-def draw(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Head's inputs, activities and part of windows.
+def draw(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  """Head's inputs, activities, part and person of windows.
 
-  part: 0 to train on, 1 more of the same people, 2 of a quarter of the people, 3 of the last quarter.
+  part: 0 to train on, 1 all others of some of the same people, 2 of a quarter of the people, 3 of the last
+  quarter. A person's files follow each other in random order, as one recording.
   """
   signals, activities, people = unseen.load(kind)
-  sizes, most = (_LABELS, _LABELS), (_MOST_OTHERS, _MOST_TESTED)
-  parts = study.draw_parts(activities, people, seed, sizes, most)
+  every = len(people)
+  train, *quarters = study.draw_parts(activities, people, seed, (_LABELS,), (every, every))
+  is_class = np.isin(activities, activities[train])
+  same = np.setdiff1d(np.flatnonzero(is_class & np.isin(people, people[train])), train)
+  rng = np.random.default_rng(seed)
+  files = np.array(unseen.open_windows(kind).recording)
+  place = rng.permutation(files.max() + 1)[files]
+  parts = [train]
+  for indices in (same, *quarters):
+    some = indices[np.isin(people[indices], rng.permutation(np.unique(people[indices]))[:_PEOPLE])]
+    parts.append(some[np.lexsort((some, place[some], people[some]))])
   indices = np.concatenate(parts)
   numbers = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-  return suggestions.encode(signals[indices])[0], activities[indices], numbers
+  return suggestions.encode(signals[indices])[0], activities[indices], numbers, people[indices]
 
 
 def scores(
-  features: Float[np.ndarray, 'w f'], train: Float[np.ndarray, 't f'], labels: Int[np.ndarray, 't']
+  features: Float[np.ndarray, 'w f'],
+  people: Int[np.ndarray, 'w'],
+  train: Float[np.ndarray, 't f'],
+  labels: Int[np.ndarray, 't'],
 ) -> Iterator[tuple[str, Float[np.ndarray, 'w']]]:
-  """Scores by name; the higher, the less known. The features are standardized."""
+  """Scores by name; the higher, the less known. The features are standardized, in order of people."""
   from scipy import special
   from sklearn.covariance import ledoit_wolf_shrinkage
   from sklearn.linear_model import LogisticRegression
@@ -86,29 +101,36 @@ def scores(
     for difference in (features - mean for mean in means)
   ]
   yield "Mahalanobis' distance", np.min(squares, axis=0)
-  yield MEANS, prediction_sets.score_unknown(features, means)
+  yield MEANS, np.min([((features - mean) ** 2).sum(axis=1) for mean in means], axis=0)
+  outputs = head.predict_log_proba(train)
+  class_logits = np.stack([outputs[labels == label].mean(axis=0) for label in np.unique(labels)])
+  adapted = adapt_to_recordings(np.exp(logits), class_logits, people)
+  bounds = np.flatnonzero(np.diff(people, prepend=-1, append=-1))
+  parts = [slice(first, stop) for first, stop in itertools.pairwise(bounds.tolist())]
+  yield RECORDING, prediction_sets.score_unknown(features, adapted, means, parts)
 
 
 def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
   """Rows of TABLE: how well each score tells each of some activities that were left out."""
   from sklearn.metrics import roc_auc_score
 
-  features, activities, part = draw(kind, seed)
-  tested = activities[part == 3]
+  features, activities, part, people = draw(kind, seed)
+  recorded, names = part[part > 0], activities[part > 0]
+  tested = names[recorded == 3]
   for name in np.random.default_rng(seed).permutation(np.unique(tested))[:_LEFT_OUT]:
     is_train = (part == 0) & (activities != name)
-    train = features[is_train]
-    standardized = suggestions.head_inputs(features, train)
+    standardized = suggestions.head_inputs(features, features[is_train])
     labels = np.unique(activities[is_train], return_inverse=True)[1]
     is_unknown = tested == name
-    for title, values in scores(standardized, standardized[is_train], labels):
+    streams = standardized[part > 0], people[part > 0] + 1000 * recorded
+    for title, values in scores(*streams, standardized[is_train], labels):
       row = {'kind': kind.name, 'seed': seed, 'left_out': name, 'score': title}
-      row['auroc'] = round(float(roc_auc_score(is_unknown, values[part == 3])), 4)
-      for people, number in (('same', 1), ('other', 2)):
-        held_out = np.sort(values[(part == number) & (activities != name)]).tolist()
-        refused = prediction_sets.refuse(values[part == 3], held_out, _RATE)
-        row[f'refused_wrongly_{people}'] = round(float(refused[~is_unknown].mean()), 4)
-        row[f'refused_rightly_{people}'] = round(float(refused[is_unknown].mean()), 4)
+      row['auroc'] = round(float(roc_auc_score(is_unknown, values[recorded == 3])), 4)
+      for others, number in (('same', 1), ('other', 2)):
+        held_out = np.sort(values[(recorded == number) & (names != name)]).tolist()
+        refused = prediction_sets.refuse(values[recorded == 3], held_out, _RATE)
+        row[f'refused_wrongly_{others}'] = round(float(refused[~is_unknown].mean()), 4)
+        row[f'refused_rightly_{others}'] = round(float(refused[is_unknown].mean()), 4)
       yield row
 
 

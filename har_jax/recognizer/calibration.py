@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from har_jax.errors import UserError
-from har_jax.recognizer import prediction_sets, validation
+from har_jax.recognizer import prediction_sets, recording_adaptation, validation
 
 if TYPE_CHECKING:
   from har_jax.recognizer.recognizer import Recognizer
@@ -77,6 +77,7 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
   `predict_proba` and `predict_set` use them from then on, and `save` keeps them. Predicted labels do not
   change. The temperature of few windows is shrunk towards 1. The sets' scores are of the windows that the
   temperature was fitted to; one number fitted to them hardly moves the coverage.
+  Refusals of a recording's windows take X as one recording, in the order of its windows.
   Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.
   """
   probabilities = recognizer.predict_proba(X)
@@ -96,9 +97,14 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
 
   scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels)
   recognizer.set_temperature(fitted, scores.tolist())
-  if recognizer.adapter_.card.class_means is not None:
-    distances = prediction_sets.thin(recognizer.score_unknown(X)[1])
-    recognizer.adapter_ = recognizer.adapter_.with_card(unknown_scores=distances.tolist())
+  if (means := recognizer.adapter_.card.class_means) is not None:
+    answers, inputs = recognizer.probabilities_and_inputs(X)
+    if recognizer.class_logits is not None:
+      answers = recording_adaptation.adapt_to_recording(answers, recognizer.class_logits)
+    distances = prediction_sets.score_unknown(inputs, answers, np.array(means), [slice(0, len(inputs))])
+    recognizer.adapter_ = recognizer.adapter_.with_card(
+      unknown_scores=prediction_sets.thin(distances).tolist()
+    )
   before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
   indices = np.arange(len(labels))
   return Calibration(

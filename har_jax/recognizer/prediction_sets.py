@@ -8,15 +8,15 @@ class is in the set with at least the probability asked for. These are the least
 conformal prediction. docs/results/sets.md has what was measured, and which others were tried.
 Source: Sadinle, Lei and Wasserman, arXiv:1609.00451; Angelopoulos and Bates, arXiv:2107.07511, section 1.
 
-A window is refused if it is far from the training windows of all classes. This score is its squared distance
-from the nearest class, in the standardized inputs of the linear head. It is compared with a quantile of those
-of held-out windows. docs/results/unknown.md compares scores: the highest probability, which a window far from
-all classes may have, tells much less.
+A window of a recording is refused if it and its neighbors are far from the training windows of its probable
+classes. This score is a squared distance from class means, in the standardized inputs of the linear head. It
+is compared with a quantile of those of held-out windows. docs/results/unknown.md compares scores: the highest
+probability, which a window far from all classes may have, tells much less.
 Source of the idea: Lee et al., arXiv:1807.03888, section 2.1, with one variance for all directions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -26,6 +26,8 @@ from har_jax.errors import UserError
 COVERAGE = 0.9  # of the sets in windows.csv
 MOST_SCORES = 200  # in a card
 _DIGITS = 6
+_NEIGHBORS = 4  # windows before and after, whose inputs are averaged
+_BLOCK = 1024  # windows whose inputs are averaged at a time, which bounds memory
 _TINY = 1e-9  # (9 + 1) * 0.9 is no more than 9
 
 
@@ -93,10 +95,37 @@ def hidden(outputs: Float[np.ndarray, 'w o'], classes: int) -> Float[np.ndarray,
 
 
 def score_unknown(
-  features: Float[np.ndarray, 'w f'], class_means: Float[np.ndarray, 'y f']
+  inputs: Float[np.ndarray, 'w f'],
+  probabilities: Float[np.ndarray, 'w y'],
+  class_means: Float[np.ndarray, 'y f'],
+  parts: Iterable[slice],
 ) -> Float[np.ndarray, 'w']:
-  """Squared distances from the nearest class mean."""
-  return np.min([((features - mean) ** 2).sum(axis=1) for mean in class_means], axis=0)
+  """Measures how far each window of a recording is from the classes.
+
+  probabilities: adapted to the recording; they weight the squared distances from the class means.
+  parts: of windows without a gap. A window's distance is the mean of that of its inputs, and that of the
+    average of its inputs and its neighbors'. At last, distances of three windows are averaged.
+  """
+  from scipy import ndimage
+
+  scores = np.empty(len(inputs))
+  for part in parts:
+    for first in range(part.start, part.stop, _BLOCK):
+      block = slice(first, min(first + _BLOCK, part.stop))
+      around = slice(max(first - _NEIGHBORS, part.start), min(block.stop + _NEIGHBORS, part.stop))
+      wide = inputs[around].astype(np.float32)
+      near = ndimage.uniform_filter1d(wide, 2 * _NEIGHBORS + 1, axis=0, mode='nearest')
+      own = slice(first - around.start, block.stop - around.start)
+      squares = (_squares(wide[own], class_means) + _squares(near[own], class_means)) / 2
+      scores[block] = (probabilities[block] * squares).sum(axis=1)
+    scores[part] = ndimage.uniform_filter1d(scores[part], 3, mode='nearest')
+  return scores
+
+
+def _squares(
+  inputs: Float[np.ndarray, 'w f'], class_means: Float[np.ndarray, 'y f']
+) -> Float[np.ndarray, 'w y']:
+  return np.stack([((inputs - mean) ** 2).sum(axis=1) for mean in class_means], axis=1)
 
 
 def refuse(

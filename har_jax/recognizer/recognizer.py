@@ -254,16 +254,14 @@ class Recognizer(parameters.Parameters, Estimator):
     self.check_fitted()
     return self._softmax(self._outputs(self.adapter_.objective, X))
 
-  def score_unknown(self, X: ArrayLike) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w']]:
-    """`probabilities`, and how far each window is from all classes (`prediction_sets`), in one pass.
-
-    Only for an adapter whose card has `class_means`.
-    """
-    card, objective = self.adapter_.card, self.adapter_.objective
+  def probabilities_and_inputs(
+    self, X: ArrayLike
+  ) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f']]:
+    """`probabilities`, and the inputs of the output layer, in one pass. Not for a baseline."""
+    objective = self.adapter_.objective
     outputs = self._outputs(objective.with_hidden, X)
     hidden = prediction_sets.hidden(outputs, objective.classes)
-    scores = prediction_sets.score_unknown(hidden, np.array(card.class_means))
-    return self._softmax(outputs[:, -objective.classes :]), scores
+    return self._softmax(outputs[:, -objective.classes :]), hidden
 
   def _softmax(self, logits: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
     from scipy import special  # late, as all that recognizing may do without

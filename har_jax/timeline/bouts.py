@@ -5,7 +5,6 @@ w windows, y classes.
 
 import dataclasses
 import datetime
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -16,13 +15,12 @@ from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import Reading, clocks
 from har_jax.signal import segments
-from har_jax.timeline.predictions import Predictions
+from har_jax.timeline.predictions import Predictions, equal_runs, without_gaps
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
 _UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
 _TRUST = 0.8  # in whether a window was refused: in a bout, most of them decide
 _IN_SET = 0.5  # of a bout's windows: an activity that may be the bout's
-_MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
 # One value for filter and smoother, chosen on HAPT's validation people (results/decoding.csv). With larger
 # ones the filter is worse, the smoother little changed. People's bouts are longer, but neighboring windows
 # repeat errors.
@@ -172,7 +170,7 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     window_s = windowing.seconds
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]
     recording = int(predictions.recording[part][0])
-    for first, stop, code in _equal_runs(codes):
+    for first, stop, code in equal_runs(codes):
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
       mean = float(confidence[first:stop].mean())
       possible: tuple[str, ...] = ()
@@ -191,15 +189,6 @@ def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
   for bout in bouts:
     minutes[bout.activity] = minutes.get(bout.activity, 0.0) + bout.length_s / 60
   return dict(sorted(minutes.items(), key=lambda entry: -entry[1]))
-
-
-def without_gaps(
-  recording: Int[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], windowing: Windowing
-) -> Iterator[slice]:
-  """Parts in which each window overlaps the next."""
-  is_gap = (np.diff(recording) != 0) | (np.diff(start_s) > _MOST_STEPS * windowing.step_s)
-  for first, stop, _ in _equal_runs(np.r_[0, np.cumsum(is_gap)]):
-    yield slice(first, stop)
 
 
 def _decode(
@@ -221,7 +210,7 @@ def _decode(
   codes = chain.smoothed(evidence).argmax(axis=1)
   confidence = probabilities[np.arange(len(codes)), codes]
   # Within a bout: as one more activity, unknown would also take the windows around each change.
-  for first, stop, _ in list(_equal_runs(codes)) if rules.unknown_below else ():
+  for first, stop, _ in list(equal_runs(codes)) if rules.unknown_below else ():
     highest = probabilities[first:stop].max(axis=1)  # a window that is sure of another activity is known, too
     pair = np.stack([highest, np.full(stop - first, rules.unknown_below)], axis=1)
     codes[first:stop][chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
@@ -243,13 +232,6 @@ def find_not_worn(
     for first, stop in segments.runs(still):
       not_worn[first:stop] = start_s[stop - 1] + window_s - start_s[first] >= 60 * least_min
   return not_worn
-
-
-def _equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:
-  """First index, stop index and code of each run of equal codes."""
-  bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-  for first, stop in itertools.pairwise(bounds):
-    yield first, stop, int(codes[first])
 
 
 _DAY_S = 86_400.0

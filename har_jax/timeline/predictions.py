@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -18,6 +19,7 @@ from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
 from har_jax.signal.still import is_still
 
+_MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
 
 
@@ -71,12 +73,12 @@ def predict(
   refusal_rate: of windows that are like those that calibrated the adapter; 0: none.
 
   Memory: 24 bytes per sample of the longest recording, and a few MB. A recording head needs 1 kB
-  per window more.
+  per window more, and refusals 2 kB.
   Raises UserError if no window fits into the recordings.
   """
   import tqdm
 
-  recording, start_s, probabilities, still, described, refused = [], [], [], [], [], []
+  recording, start_s, probabilities, still, described, inputs = [], [], [], [], [], []
   head = recognizer.recording_head_
   seconds = reading.seconds
   total = {'total': round(seconds), 'unit': 's', 'unit_scale': True}
@@ -85,8 +87,8 @@ def predict(
     while windows := list(itertools.islice(every, _CHUNK)):
       signals = np.stack([window.signal for window in windows])
       if refusal_rate:
-        answers, scores = recognizer.score_unknown(signals)
-        refused.append(prediction_sets.refuse(scores, recognizer.unknown_scores, refusal_rate))
+        answers, head_inputs = recognizer.probabilities_and_inputs(signals)
+        inputs.append(head_inputs.astype(np.float16))
       else:
         answers = recognizer.probabilities(signals)
       probabilities.append(answers.astype(np.float32))
@@ -110,6 +112,12 @@ def predict(
     if compared:
       together = np.zeros(len(files)) if pooled else files
       joined = adapt_to_recordings(joined, recognizer.class_logits, together)
+  refused = None
+  if refusal_rate:
+    parts = without_gaps(np.array(recording), np.array(start_s), recognizer.windowing)
+    means = np.array(recognizer.adapter_.card.class_means)
+    scores = prediction_sets.score_unknown(np.concatenate(inputs), joined, means, parts)
+    refused = prediction_sets.refuse(scores, recognizer.unknown_scores, refusal_rate)
   set_scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
   # A base's own answers, with a recording head or without, cover far less on devices and places of others.
   if head is None and prediction_sets.shortage(set_scores, coverage) is None:
@@ -125,8 +133,24 @@ def predict(
     compared,
     pooled,
     sets,
-    np.concatenate(refused) if refused else None,
+    refused,
   )
+
+
+def without_gaps(
+  recording: Int[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], windowing: Windowing
+) -> Iterator[slice]:
+  """Parts in which each window overlaps the next."""
+  is_gap = (np.diff(recording) != 0) | (np.diff(start_s) > _MOST_STEPS * windowing.step_s)
+  for first, stop, _ in equal_runs(np.r_[0, np.cumsum(is_gap)]):
+    yield slice(first, stop)
+
+
+def equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:
+  """First index, stop index and code of each run of equal codes."""
+  bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+  for first, stop in itertools.pairwise(bounds):
+    yield first, stop, int(codes[first])
 
 
 def _combine(

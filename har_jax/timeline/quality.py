@@ -19,9 +19,9 @@ from har_jax.signal.recording import Samples
 from har_jax.storage import Place
 from har_jax.timeline import rate_check
 from har_jax.timeline.adaptation import Adapted
-from har_jax.timeline.bouts import Clock, Rules, find_not_worn, without_gaps
+from har_jax.timeline.bouts import Clock, Rules, find_not_worn
 from har_jax.timeline.picture import QualityPicture
-from har_jax.timeline.predictions import warnings_for
+from har_jax.timeline.predictions import warnings_for, without_gaps
 
 if TYPE_CHECKING:
   import os

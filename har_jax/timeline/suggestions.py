@@ -23,9 +23,9 @@ from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal import segments
 from har_jax.signal.statistics import window_statistics
 from har_jax.timeline import answers, rate_check, recognition
-from har_jax.timeline.bouts import Bout, Clock, Rules, find_bouts, find_not_worn, without_gaps
+from har_jax.timeline.bouts import Bout, Clock, Rules, find_bouts, find_not_worn
 from har_jax.timeline.picture import Picture
-from har_jax.timeline.predictions import Predictions, predict
+from har_jax.timeline.predictions import Predictions, predict, without_gaps
 
 if TYPE_CHECKING:
   import pandas as pd

@@ -16,6 +16,7 @@ from har_jax.recognizer.calibration import calibrate, fit_temperature, shrink
 from har_jax.recognizer.comparison import as_metrics, mcnemar_p, score, verdict
 from har_jax.recognizer.prediction_sets import MOST_SCORES, SetWarning, fit_scores, make_sets, shortage
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.stream import head_update
 
 
@@ -124,9 +125,33 @@ def test_few_windows_move_the_temperature_little():
 # --- windows of activities that were never learned
 
 
-def test_the_score_is_the_squared_distance_from_the_nearest_mean():
-  means = np.array([[0.0, 0], [4, 0]])
-  np.testing.assert_allclose(prediction_sets.score_unknown(np.array([[1.0, 0], [4, 3]]), means), [1, 9])
+def test_a_score_is_of_the_window_and_of_its_neighbors():
+  """By hand: inputs of one number, class means of 0 and 4, and windows of which one is far from both."""
+  inputs = np.zeros((20, 1))
+  inputs[10] = 9
+  answers = np.tile([0.75, 0.25], (20, 1))
+  scores = prediction_sets.score_unknown(inputs, answers, np.array([[0.0], [4]]), [slice(0, 20)])
+  squares = 0.75 * np.array([0.0, 1, 81]) + 0.25 * np.array([16.0, 9, 25])  # at 0, 1 and 9
+  far, near, usual = (squares[2] + squares[1]) / 2, (squares[0] + squares[1]) / 2, squares[0]
+  np.testing.assert_allclose(scores[10], (far + 2 * near) / 3)
+  np.testing.assert_allclose(scores[[9, 11]], (far + 2 * near) / 3)
+  np.testing.assert_allclose(scores[[7, 8, 12, 13]], near)
+  np.testing.assert_allclose(scores[[6, 14]], (usual + 2 * near) / 3)
+  np.testing.assert_allclose(scores[[0, 4, 16, 19]], usual)
+
+
+def test_scores_do_not_cross_a_gap_and_do_not_depend_on_blocks(monkeypatch):
+  rng = np.random.default_rng(0)
+  inputs, means, answers = rng.normal(size=(50, 3)), rng.normal(size=(2, 3)), rng.dirichlet([1, 1], 50)
+  parts = [slice(0, 30), slice(30, 50)]
+  scores = prediction_sets.score_unknown(inputs, answers, means, parts)
+  for part in parts:
+    alone = prediction_sets.score_unknown(
+      inputs[part], answers[part], means, [slice(0, part.stop - part.start)]
+    )
+    np.testing.assert_allclose(scores[part], alone)
+  monkeypatch.setattr(prediction_sets, '_BLOCK', 7)
+  np.testing.assert_allclose(prediction_sets.score_unknown(inputs, answers, means, parts), scores, rtol=1e-5)
 
 
 @pytest.mark.parametrize(('count', 'refused'), [(19, [False, True]), (18, [False, False])])
@@ -138,17 +163,24 @@ def test_a_score_above_the_quantile_of_enough_others_is_refused(count, refused):
   assert refused[1] or 'needs 19 labeled windows' in sentence
 
 
+def unknown_scores(recognizer, X):
+  answers, inputs = recognizer.probabilities_and_inputs(X)
+  np.testing.assert_allclose(answers, recognizer.probabilities(X), atol=1e-5)
+  means = np.array(recognizer.adapter_.card.class_means)
+  adapted = adapt_to_recording(answers, recognizer.class_logits)
+  return prediction_sets.score_unknown(inputs, adapted, means, [slice(0, len(X))])
+
+
 def test_windows_unlike_the_training_windows_score_higher(fitted):
-  probabilities, scores = fitted.score_unknown(SIGNALS)
-  np.testing.assert_allclose(probabilities, fitted.probabilities(SIGNALS), atol=1e-5)
-  _, others = fitted.score_unknown(SIGNALS[:, ::-1] * 4)
-  assert np.median(others) > np.quantile(scores, 0.99)
+  assert np.median(unknown_scores(fitted, SIGNALS[:, ::-1] * 4)) > np.quantile(
+    unknown_scores(fitted, SIGNALS), 0.99
+  )
 
 
-def test_calibration_keeps_the_scores_of_its_windows(fitted, tmp_path):
+def test_calibration_keeps_the_scores_of_its_windows_as_of_one_recording(fitted, tmp_path):
   calibrated = copy.copy(fitted)
   calibrate(calibrated, SIGNALS, LABELS)
-  _, scores = calibrated.score_unknown(SIGNALS)
+  scores = unknown_scores(calibrated, SIGNALS)
   assert len(calibrated.unknown_scores) == min(len(scores), 200)
   assert calibrated.unknown_scores[-1] == pytest.approx(scores.max())
   calibrated.save(tmp_path)

@@ -162,7 +162,10 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   ]
   is_labeled = np.array([label is not None for label in labels])
   if not is_labeled.any():
-    raise UserError('no window lies within a labeled span: are the labels of this recording?')
+    raise UserError(
+      f'no window of {predictions.windowing.seconds:g} s lies within a labeled span: are the labels of this '
+      'recording, and long enough?'
+    )
   level, classes = to_level(predictions.probabilities, predictions.classes, _labels(labeled))
   true = np.array([find_class(label, classes) or label for label in labels if label is not None])
   predicted = np.array(classes)[level.argmax(axis=1)]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from har_jax.errors import shorten
 from har_jax.recordings import Reading, language
 from har_jax.signal import steps
 from har_jax.signal.recording import Samples
@@ -84,7 +85,9 @@ def sentences(summary: dict[str, Any]) -> list[str]:
   if summary['steps']:
     pace = f', {cadence:.0f} a minute while walking' if cadence else ''
     lines.append(f'{summary["steps"]} steps of walking and running{pace}.')
-  for words, kind in (('moderate movement or more', moderate), ('sitting', sitting)):
+  seated = sitting['activities']  # typing is sitting, too, and a row of its own in the table
+  listed = f' ({", ".join(map(shorten, seated))})' * (len(seated) > 1)
+  for words, kind in (('moderate movement or more', moderate), (f'sitting{listed}', sitting)):
     if kind['minutes']:
       bouts = f'{kind["bouts"] or "no"} bout{"s" * (kind["bouts"] > 1)}'
       lines.append(
@@ -94,7 +97,7 @@ def sentences(summary: dict[str, Any]) -> list[str]:
   return lines
 
 
-def _summarize(bouts: Sequence[Bout], clock: Clock, part: float, least_min: float) -> dict[str, float]:
+def _summarize(bouts: Sequence[Bout], clock: Clock, part: float, least_min: float) -> dict[str, Any]:
   """Minutes of bouts, and longer bouts of them: shorter breaks do not end one."""
   lengths_s, joined_s = [0.0], [0.0]
   for _, bouts_of_file in itertools.groupby(bouts, lambda bout: clock.files[bout.recording]):
@@ -114,6 +117,7 @@ def _summarize(bouts: Sequence[Bout], clock: Clock, part: float, least_min: floa
     'longest_minutes': round(max(joined_s) / 60, 2),
     'bout_minutes': least_min,
     'bouts': sum(joined >= 60 * least_min for joined in joined_s),
+    'activities': sorted({bout.activity for bout in bouts}),
   }
 
 

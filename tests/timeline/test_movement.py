@@ -82,7 +82,10 @@ def test_steps_are_those_of_walking_in_any_language(monkeypatch):
 
 def test_breaks_of_a_minute_do_not_end_a_bout_unless_they_are_many():
   sitting = _measure(_bouts((1200, 'sitting'), (50, 'standing'), (1200, 'sitting'))).summary['sitting']
-  assert sitting == {'minutes': 40.0, 'longest_minutes': 40.83, 'bout_minutes': 30.0, 'bouts': 1}
+  assert sitting == {
+    **{'minutes': 40.0, 'longest_minutes': 40.83, 'bout_minutes': 30.0, 'bouts': 1},
+    'activities': ['sitting'],
+  }
   apart = _measure(_bouts((1200, 'sitting'), (61, 'standing'), (1200, 'sitting'))).summary['sitting']
   assert (apart['longest_minutes'], apart['bouts']) == (20.0, 0)
   # A fifth of the time may be a break, not a third.
@@ -115,6 +118,15 @@ def test_a_change_of_clocks_adds_no_hour_and_takes_none(start):
   lying_min = 60 * (hours - wall_h) - 60.5
   assert days[0]['minutes']['lying'] == pytest.approx(lying_min, abs=0.01)
   assert sum(day['minutes']['lying'] for day in days) == pytest.approx(100_000 / 60, abs=0.02)
+
+
+def test_sitting_of_several_activities_names_them():
+  alone, both = (
+    movement.sentences(_measure(_bouts((600, 'Sitzen'), *more)).summary)[0]
+    for more in ([], [(600, 'typing')])
+  )
+  assert alone.startswith('10.0 minutes of sitting, 10.0 in the longest bout')
+  assert both.startswith('20.0 minutes of sitting (Sitzen, typing), 20.0 in')
 
 
 def test_a_day_without_movement_has_its_hours_and_no_sentence():

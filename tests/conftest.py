@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import array_checks  # noqa: F401 before the package is imported
 import jax
 import jax.numpy as jnp
 import numpy as np

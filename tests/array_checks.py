@@ -1,0 +1,22 @@
+"""Limits jaxtyping's import hook to what has axes in its annotations: mypy checks every other type, in no test's time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jaxtyping
+
+_jaxtyped = jaxtyping.jaxtyped
+
+
+def _with_axes(**options: Any) -> Callable[[Any], Any]:
+  """Decorates functions and dataclasses as `jaxtyped` does, if an annotation names axes."""
+  checked = _jaxtyped(**options)
+
+  def decorate(made: Any) -> Any:
+    has_axes = any('jaxtyping.' in repr(type_) for type_ in made.__annotations__.values())
+    return checked(made) if has_axes else made
+
+  return decorate
+
+
+jaxtyping.jaxtyped = _with_axes

@@ -316,7 +316,7 @@ def test_adapting_leaves_its_argument_unchanged(base, method_name):
 @functools.cache
 def _at_full_size(preset: str) -> tuple[Classify, dict[str, jax.ShapeDtypeStruct]]:
   """A preset's objective, and the shapes of its variables: to trace `init` takes as long as a step."""
-  model = dataclasses.replace(config.PRESETS[preset]().model, depth=2)  # blocks differ in their names only
+  model = dataclasses.replace(config.PRESETS[preset]().model, depth=1)  # blocks differ in their names only
   objective = Classify(model, 6)
   return objective, jax.eval_shape(objective.init, jax.random.key(0))
 

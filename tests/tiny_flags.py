@@ -21,7 +21,7 @@ STUDY = (
   '--lora_rank=2',
   *PRETRAIN,
   '--finetune_max_steps=8',
-  '--finetune_num_evals=4',
+  '--finetune_num_evals=2',
   # Validations must differ plainly: of equal ones, the rounding of two processes would choose. Hence high
   # learning rates, and no rotation; tests/train/test_mesh.py covers rotation.
   '--finetune_encoder_learning_rate=0.01',

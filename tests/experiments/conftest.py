@@ -28,8 +28,8 @@ def experiment(tiny) -> config.Experiment:
     # Not the embedding: after few steps, predictions that the rounding decides would be more.
     lora=config.Lora(rank=4, alpha=8.0, targets=('query', 'key', 'value', 'output', 'up', 'down')),
     protocol=config.Protocol(validation_fraction=0.2),
-    pretrain=config.Training(epochs=1.0, batch=32, num_evals=2),
-    finetune=config.Training(max_steps=6, batch=16, num_evals=3),
+    pretrain=config.Training(epochs=1.0, batch=32, num_evals=1),
+    finetune=config.Training(max_steps=6, batch=16, num_evals=2),
   )
 
 

@@ -102,9 +102,9 @@ def test_stopped_self_training_resumes_to_the_same_numbers(self_trained, study_o
   study, made = self_trained
   asked = itertools.count(1)
   stopped = study_of(tmp_path, protocol=_FEW, pretrained_dir=out, methods=('full',))
-  with pytest.raises(Stopped, match=r'alpha: full, subject split, seed 0: .*step 4'):
-    # One poll before the run, and three while the teacher trains.
-    list(experiments.run(stopped, dataclasses.replace(QUIET, stop=lambda: next(asked) == 6)))
+  with pytest.raises(Stopped, match=r'alpha: full, subject split, seed 0: .*step 3'):
+    # One poll before the run, and two while the teacher trains.
+    list(experiments.run(stopped, dataclasses.replace(QUIET, stop=lambda: next(asked) == 4)))
   assert not (tmp_path / _FULL).exists()
   (result,) = run(stopped).values()
   assert without_seconds(result) == without_seconds(made[_FULL])

@@ -1,4 +1,4 @@
-"""Limits jaxtyping's import hook to what has axes in its annotations: mypy checks every other type, in no test's time."""
+"""Limits jaxtyping's import hook to annotations with axes: mypy checks other types, in no test's time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ _jaxtyped = jaxtyping.jaxtyped
 
 
 def _with_axes(**options: Any) -> Callable[[Any], Any]:
-  """Decorates functions and dataclasses as `jaxtyped` does, if an annotation names axes."""
+  """Decorates as `jaxtyped` does the functions and dataclasses that name axes in an annotation."""
   checked = _jaxtyped(**options)
 
   def decorate(made: Any) -> Any:

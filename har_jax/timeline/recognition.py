@@ -137,6 +137,8 @@ def recognize(
     predictions = levels.by_direction(predictions)
   labeled = levels.merge_labels(labeled, activities, predictions.classes)
   predictions = levels.select(predictions, activities)
+  if activities and len(predictions.classes) == 1:
+    findings.warn(f'Every window is {shorten(predictions.classes[0])}, since activities name no other one.')
   findings.warn(*predictions.warnings)
   scored = None
   if labels is not None:

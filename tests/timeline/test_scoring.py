@@ -158,3 +158,15 @@ def test_late_labels_are_said_next_to_their_score(fitted, monkeypatch):
   labels = pd.DataFrame({'start': [0.0], 'end': [20.0], 'activity': ['walking']})
   answers = recognize(signals, fitted, labels=labels, rate_hz=50.0, frame='as_is')
   assert any('labels fit the signal far better 12 s earlier' in warning for warning in answers.warnings)
+
+
+def test_a_single_activity_that_takes_all_windows_is_said(fitted):
+  signals = pd.DataFrame(np.concatenate(SIGNALS[:9]), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  name = fitted.classes_[0]
+  alone, both = (
+    recognize(signals, fitted, activities=names, rate_hz=50.0, frame='as_is').warnings
+    for names in ([name], fitted.classes_[:2].tolist())
+  )
+  sentence = f'Every window is {name}, since activities name no other one.'
+  assert sentence in alone
+  assert sentence not in both

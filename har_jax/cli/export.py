@@ -9,7 +9,7 @@ from har_jax.cli import command, user_files
 
 POSITIONAL = ('adapter',)
 FLAGS, _define = command.new_flags(with_json=True)
-_load = user_files.define_recognizer(FLAGS)
+_adapter = user_files.define_adapter(FLAGS)
 _FORMAT = _define('format', ['onnx'], 'one or more of litert, onnx, stablehlo, web')
 _PRECISION = _define('precision', ['float32'], 'number format of the weights: float32, int8 or both')
 _COMPARE_WINDOWS = _define(
@@ -30,6 +30,7 @@ def main() -> dict[str, object]:
   from har_jax import export, records, storage
   from har_jax.datasets import windows as store
   from har_jax.export import compare
+  from har_jax.timeline import recognition
 
   command.check_choices('format', _FORMAT.value, export.FORMATS)
   command.check_choices('precision', _PRECISION.value, export.PRECISIONS)
@@ -41,12 +42,15 @@ def main() -> dict[str, object]:
     for precision in _PRECISION.value
   ]
   _check_out(*folders)
-  recognizer = _load()
+  adapter, base = _adapter()
+  recognizer = recognition.load(adapter, base)
+  if adapter is None:
+    print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
   recognizer.set_params(tta_shifts=1)  # the exported program has no test-time augmentation
   windows = None
   if _COMPARE_WINDOWS.value:
     place = store.local(storage.place(_COMPARE_WINDOWS.value))
-    subjects, adapter = None, FLAGS['adapter'].value
+    subjects = None
     if adapter is not None and adapter.endswith('.json'):  # a run's result file
       subjects = storage.read_record(storage.place(adapter), records.Result).data.subjects.test
     windows = compare.labeled_windows(place, recognizer.classes_.tolist(), recognizer.windowing, subjects)

@@ -13,7 +13,7 @@ POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels activities second out unknown_below columns frame overwrite'
 FLAGS, _define = command.new_flags(with_json=True)
 _read = user_files.define_recording(FLAGS, 'no score; labels never change the predictions')
-_load = user_files.define_recognizer(FLAGS)
+_adapter = user_files.define_adapter(FLAGS)
 _options = command.define_table(
   FLAGS,
   activities=(
@@ -51,21 +51,22 @@ _check_out = user_files.define_overwrite(FLAGS)
 
 def main() -> dict[str, object]:
   from har_jax import storage, timeline
-  from har_jax.continual import routing
+  from har_jax.recognizer.recognizer import Recognizer
 
   out = storage.place(_OUT.value)
   _check_out(out)
-  path = FLAGS['adapter'].value
-  adapter: Any = path if routing.find(path) is not None else _load()
+  adapter: Any
+  adapter, base = _adapter()
   source, options = _read()
-  if path is None:
-    pretraining = adapter.base_.card.pretraining
-    if measured := pretraining.get('head_validation_macro_f1'):
+  if adapter is None and base is None:
+    adapter = Recognizer.load()
+    print(f'No --adapter: the bundled base recognizes {", ".join(adapter.classes_)}.')
+    if measured := adapter.base_.card.pretraining.get('head_validation_macro_f1'):
       print(
         f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '
         'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
       )
-  answers = timeline.recognize(source, adapter, base=FLAGS['base'].value, **_options(), **options)
+  answers = timeline.recognize(source, adapter, base=base, **_options(), **options)
   answers.save(out, overwrite=True)
   _print_summary(answers)
   if answers.score is not None:

@@ -44,23 +44,18 @@ def check_given(flag: str, text: str | None) -> None:
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
 
 
-def define_recognizer(values: flags.FlagValues) -> Callable[[], Any]:
-  """Defines --adapter and --base; returns a function that loads the recognizer, and says which one it is."""
+def define_adapter(values: flags.FlagValues) -> Callable[[], tuple[str | None, str | None]]:
+  """Defines --adapter and --base; returns a function that reads them, and refuses what is not there."""
   define = command.definer(values)
   adapter = define('adapter')
   base = define('base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)')
 
-  def load() -> Any:
-    from har_jax.timeline import recognition
-
+  def read() -> tuple[str | None, str | None]:
     check_given('adapter', adapter.value)
     check_given('base', base.value)
-    recognizer = recognition.load(adapter.value, base.value)
-    if adapter.value is None:
-      print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
-    return recognizer
+    return adapter.value, base.value
 
-  return load
+  return read
 
 
 def warn_of_known_people(card: Any, datasets: 'Collection[Dataset]') -> None:

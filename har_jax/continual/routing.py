@@ -18,40 +18,34 @@ from har_jax.train import evaluation
 _WINDOWS = 500  # of a recording, evenly spaced: the time to choose must not grow with its length
 
 
-class Routed:
-  """A finished run, with an adapter for each domain. Raises UserError where the run has not ended."""
+def find(folder: str | os.PathLike[str] | None) -> storage.Place | None:
+  """The folder of a run with an adapter for each domain; None if it is none.
 
-  first: storage.Place
-
-  def __init__(self, folder: storage.Place):
-    self._folder, self.first = folder, folder / 'domain0'
-    if not self.first.exists():
-      raise UserError(f'{folder} has no adapter yet: run the same `har-jax continual` command to its end')
-
-  def nearest(self, recognizer: Recognizer, reading: Reading) -> tuple[storage.Place, str]:
-    """The folder of one adapter for the whole reading, and the name of its domain.
-
-    recognizer: that of any domain. The features are those of the base without an adapter.
-    Raises UserError where files are damaged, or where the reading has no window.
-    """
-    state, card = safetensors_io.read(self._folder, 'continual', records.Continual)
-    windowing = recognizer.windowing
-    every = math.ceil(reading.seconds * windowing.rate_hz / windowing.step_samples / _WINDOWS) or 1
-    cut = recordings.overlapping_windows(reading, windowing)
-    signals = [window.signal for window in itertools.islice(cut, 0, None, every)]
-    windows = {'signal': recognizer.prepare(np.stack(signals)), 'label': np.zeros(len(signals), np.int32)}
-    plain, base = recognizer.adapter_.objective, files.load_base(self.first)
-    objective = Features(plain.model, plain.classes, plain.precision)
-    features = evaluation.predict(objective, base.variables, windows, sizes=evaluation.ONE_SIZE)
-    means = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
-    number = int(memory.route(means, features, np.zeros(len(signals), int))[0])
-    return self._folder / f'domain{number}', card.history[number].domain
-
-
-def find(folder: str | os.PathLike[str] | None) -> Routed | None:
-  """The run in a folder; None if it is no run with an adapter for each domain."""
+  Raises UserError where the run has not ended.
+  """
   place = storage.place(str(folder or ''))
-  is_run = (
-    folder is not None and (place / 'continual.json').exists() and not (place / 'adapter.json').exists()
-  )
-  return Routed(place) if is_run else None
+  if folder is None or not (place / 'continual.json').exists() or (place / 'adapter.json').exists():
+    return None
+  if not (place / 'domain0').exists():
+    raise UserError(f'{place} has no adapter yet: run the same `har-jax continual` command to its end')
+  return place
+
+
+def nearest(folder: storage.Place, recognizer: Recognizer, reading: Reading) -> tuple[storage.Place, str]:
+  """The folder of one adapter of a run for the whole reading, and the name of its domain.
+
+  recognizer: that of any domain. The features are those of the base without an adapter.
+  Raises UserError where files are damaged, or where the reading has no window.
+  """
+  state, card = safetensors_io.read(folder, 'continual', records.Continual)
+  windowing = recognizer.windowing
+  every = math.ceil(reading.seconds * windowing.rate_hz / windowing.step_samples / _WINDOWS) or 1
+  cut = recordings.overlapping_windows(reading, windowing)
+  signals = [window.signal for window in itertools.islice(cut, 0, None, every)]
+  windows = {'signal': recognizer.prepare(np.stack(signals)), 'label': np.zeros(len(signals), np.int32)}
+  plain, base = recognizer.adapter_.objective, files.load_base(folder / 'domain0')
+  objective = Features(plain.model, plain.classes, plain.precision)
+  features = evaluation.predict(objective, base.variables, windows, sizes=evaluation.ONE_SIZE)
+  means = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
+  number = int(memory.route(means, features, np.zeros(len(signals), int))[0])
+  return folder / f'domain{number}', card.history[number].domain

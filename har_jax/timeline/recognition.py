@@ -83,10 +83,10 @@ def recognize(
   if isinstance(adapter, Recognizer | Adapted) and base is not None:
     raise UserError('base is for the folder of an adapter, and what was given has its base: leave base out')
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
-  recognizer = load(adapter if routed is None else routed.first, base)
+  recognizer = load(adapter if routed is None else routed / 'domain0', base)
   reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   if routed is not None:
-    folder, domain = routed.nearest(recognizer, reading)
+    folder, domain = routing.nearest(routed, recognizer, reading)
     reading.notes.append(
       f'The features of this recording are nearest to those of {shorten(domain)}: its adapter {folder} '
       'answers.'

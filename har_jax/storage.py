@@ -6,7 +6,6 @@ A place is a folder or a file. On a disk or a network share it is a `pathlib.Pat
 it is an `epath.Path`, which has the same methods.
 """
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -18,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from har_jax import checksums, records, replacing
-from har_jax.errors import UserError, advice, shorten
+from har_jax.errors import UserError, advice, require, shorten
 
 # Scheme → the package that fsspec opens it with; the scheme is our extra's name.
 _DRIVERS = {'gs': 'gcsfs', 's3': 's3fs'}
@@ -43,8 +42,7 @@ def place(text: str) -> Place:
     raise UserError(
       f'{text}: unknown scheme {scheme}://; give a folder, or a bucket as {" or ".join(_DRIVERS)}://…'
     )
-  if importlib.util.find_spec(_DRIVERS[scheme]) is None:
-    raise UserError(f"{text} needs {_DRIVERS[scheme]}: pip install 'har_jax[{scheme}]'")
+  require(_DRIVERS[scheme], f"{text} needs {_DRIVERS[scheme]}: pip install 'har_jax[{scheme}]'")
   from etils import epath  # late: no start of a command waits for it
 
   path = epath.Path(text)

@@ -38,9 +38,7 @@ def main() -> dict[str, object]:
   options: dict[str, Any] = {'labels': _LABELS.value, 'seed': settings.seed, 'classes': _CLASSES.value}
   options['most'] = _MOST.value
   datasets, out = Datasets.open(pathlib.Path(_WINDOWS.value)), pathlib.Path(_OUT.value)
-  flag, targets = ('target', [_TARGET.value]) if _TARGET.value else ('targets', _TARGETS.value)
-  names = list(dict.fromkeys(target.partition('/')[0] for target in targets))
-  command.check_choices(flag, names, datasets.names)
+  names = list(dict.fromkeys(target.partition('/')[0] for target in _TARGETS.value or [_TARGET.value]))
   base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
   datasets.check_windowing(names, base.model.windowing)
   if _TARGET.value:

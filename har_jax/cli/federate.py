@@ -4,13 +4,12 @@ har-jax federate --windows=windows --target=hapt
 har-jax federate --windows=windows --target=hapt --method=qlora --rounds=5
 """
 
-import importlib.util
 import pathlib
 from typing import Any
 
 from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError
+from har_jax.errors import UserError, require
 from har_jax.federated.federation import Federation
 
 COMMON = 'windows target base method rounds local_steps participation labels_per_activity out'
@@ -29,8 +28,7 @@ def main() -> dict[str, object]:
     raise UserError('--target= the dataset whose people are the clients, such as hapt')
   entries = _federation()
   user_files.check_given('base', _BASE.value)
-  if importlib.util.find_spec('flwr') is None:
-    raise UserError("federate needs Flower: pip install 'har_jax[federated]'")
+  require('flwr', "federate needs Flower: pip install 'har_jax[federated]'")
   import numpy as np
 
   from har_jax import records
@@ -41,7 +39,6 @@ def main() -> dict[str, object]:
 
   windows = pathlib.Path(_WINDOWS.value)
   datasets = Datasets.open(windows)
-  command.check_choices('target', [_TARGET.value], datasets.names)
   archive = people.Archive(windows, _TARGET.value, _LABELS.value, entries['seed'])
   everyone = people.read(archive)
   federation = Federation(everyone.classes, **entries)

@@ -197,12 +197,9 @@ def check_base(base: Base | None, adapter: Adapter) -> None:
   expected = adapter.card.base
   if expected is None:
     return
-  if base is None:
-    raise UserError(f'the adapter needs the base with checksum {expected}; give it')
-  if base.checksum != expected:
-    raise UserError(
-      f'the adapter needs the base with checksum {expected}; the base given has checksum {base.checksum}'
-    )
+  if base is None or base.checksum != expected:
+    given = 'give it' if base is None else f'the base given has checksum {base.checksum}'
+    raise UserError(f'the adapter needs the base with checksum {expected}; {given}')
 
 
 def _check_variables(adapter: Adapter, leaves: Variables) -> None:

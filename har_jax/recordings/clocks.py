@@ -139,13 +139,7 @@ def _written(series: Any, parts: Any, column: str, first_row: int) -> Times:
     if not (days.isna() & ~missing).any():
       ns = days.to_numpy('datetime64[ns]').astype(np.int64)
       orders[order] = np.where(missing, MISSING, ns + within_ns.to_numpy())
-  example = str(series.dropna().iloc[0])
-  if not orders:
-    raise UserError(
-      f'{column}: some dates such as {shorten(example)} have the day first, others the month, or are in no '
-      'calendar: write 2026-05-04'
-    )
-  return Times(orders, 'date', example)
+  return Times(orders, 'date', str(series.dropna().iloc[0]))
 
 
 def _check(series: Any, failed: Bool[np.ndarray, 'n'], column: str, first_row: int) -> None:
@@ -165,12 +159,16 @@ def join(parts: Sequence[Times], column: str) -> tuple[np.ndarray, str]:
     raise UserError(f'{column} holds dates and other times: write all alike, {_LEGIBLE}')
   orders = [order for order in parts[0].orders if all(order in part.orders for part in parts)]
   joined = [np.concatenate([part.orders[order] for part in parts]) for order in orders]
+  example = shorten(parts[0].example)
   if not joined:
-    raise UserError(f'{column}: some dates have the day first, others the month: write 2026-05-04')
+    raise UserError(
+      f'{column}: some dates such as {example} have the day first, others the month, or are in no calendar: '
+      'write 2026-05-04'
+    )
   if len(joined) > 1 and not np.array_equal(joined[0], joined[1]):
     dates = [str(ns[ns != MISSING][0].astype('datetime64[ns]').astype('datetime64[D]')) for ns in joined]
     raise UserError(
-      f'{column}: {shorten(parts[0].example)} may be {dates[0]} or {dates[1]}, and no row decides it: write '
+      f'{column}: {example} may be {dates[0]} or {dates[1]}, and no row decides it: write '
       f'{dates[0]}, or with points if the day comes first'
     )
   return joined[0], parts[0].kind

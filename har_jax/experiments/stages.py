@@ -214,7 +214,10 @@ def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
   """Trains a stage, and writes that it is finished."""
   windows, validation = stage.windows()
   stage.datasets.check_unchanged(stage.identity.windows)
-  first = _starting_from(stage, before)
+  shapes = initial_shapes(stage.objective)
+  first = {path: leaf for path, leaf in before.items() if path in shapes}
+  if len(first) < len(shapes):  # leaves that the stage before has not are drawn
+    first = stage.objective.init(jax.random.key(stage.seed)) | first
   statistics, trainable = variables.split_statistics(first)
   run = Run(
     trainable, statistics, {}, windows, validation, stage.seed, folder=stage.folder, title=stage.title
@@ -239,13 +242,6 @@ def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
   options.stop()  # raises if another job has taken the folder over
   job_lock.write(stage.path, done)
   return trained.variables
-
-
-def _starting_from(stage: Stage, before: Variables) -> Variables:
-  """The leaves of the stage before, where the stage's model has them; the others are drawn."""
-  shapes = initial_shapes(stage.objective)
-  shared = {path: leaf for path, leaf in before.items() if path in shapes}
-  return shared if len(shared) == len(shapes) else stage.objective.init(jax.random.key(stage.seed)) | shared
 
 
 def _is_finished(stage: Stage) -> bool:

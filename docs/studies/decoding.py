@@ -1,4 +1,4 @@
-"""Compare ways to decode continuous recordings, and write results/decoding.csv.   w windows, y activities.
+"""Compare decoders of recordings, write results/decoding.csv, and fill its page.   w windows, y activities.
 
 python docs/studies/decoding.py --archive_path=<HAPT's zip or folder>
 
@@ -8,13 +8,13 @@ archives of the sample, with few labels. Takes some minutes.
 
 import collections
 import functools
-import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import study
 from absl import flags
 from jaxtyping import Float, Int
 from scipy import special
@@ -29,7 +29,7 @@ from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
 from har_jax.recognizer.calibration import fit_temperature
 from har_jax.recordings import Reading, to_windows
-from har_jax.report import csv_table
+from har_jax.report import csv_table, markdown
 from har_jax.signal.recording import LOCOMOTION, Recording, Span, regular
 from har_jax.timeline.activities import label_at
 from har_jax.timeline.bouts import Chain
@@ -38,7 +38,8 @@ from har_jax.train import metrics
 
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
-_TABLE = flags.DEFINE_string('table', 'results/decoding.csv', 'the table', flag_values=FLAGS)
+TABLE, _ = study.places('decoding')
+_, PAGE = study.places('ablations')
 _SEEDS = (0, 1, 2)
 _DAYS = {'sample_motionsense': 60.0, 'sample_wisdm': 60.0}  # archive → mean bout, s
 Decoder = Callable[[Float[np.ndarray, 'w y']], Float[np.ndarray, 'w y']]
@@ -51,8 +52,27 @@ _MIN_PROBABILITY = 1e-3  # a forest's may be 0
 def main() -> None:
   if _ARCHIVE_PATH.value is None:
     raise UserError("--archive_path= HAPT's zip or folder")
-  csv_table.write(pd.DataFrame(_rows(_ARCHIVE_PATH.value)).round(6), pathlib.Path(_TABLE.value))
-  print(_TABLE.value)
+  csv_table.write(pd.DataFrame(_rows(_ARCHIVE_PATH.value)).round(6), TABLE)
+  study.fill(PAGE, 'decoding', block())
+  print(TABLE)
+
+
+def block() -> str:
+  """Each decoder with the mean bout that is best for validation people, on test people."""
+  measured = csv_table.read(TABLE, {'mean_bout_s': object}).fillna({'mean_bout_s': markdown.NONE})
+  by = ['recordings', 'decoder']
+  mean = measured.groupby([*by, 'mean_bout_s', 'part'], sort=False)['macro_f1'].mean().unstack('part')
+  best = mean['validation'].groupby(by, sort=False).idxmax()
+  best_rows = measured[pd.MultiIndex.from_frame(measured[[*by, 'mean_bout_s']]).isin(best)]
+  test, validation = (best_rows[best_rows['part'] == part] for part in ('test', 'validation'))
+  means = validation.groupby(by)['macro_f1'].mean()
+  cells = {
+    'seeds': markdown.seeds,
+    'validation macro-F1': lambda part: f'{means[part["recordings"].iat[0], part["decoder"].iat[0]]:.3f}',
+    'test macro-F1': markdown.spread_of('macro_f1', '.3f'),
+    'test accuracy': markdown.spread_of('accuracy', '.3f'),
+  }
+  return markdown.tabulated(markdown.rows(test, [*by, 'mean_bout_s'], cells))
 
 
 def _rows(archive_path: str) -> Iterator[dict[str, Any]]:

@@ -59,9 +59,8 @@ def main() -> dict[str, object]:
   out = storage.place(_OUT.value) if _OUT.value else source
   storage.check_writable(out)
   text = tables.text(runs)
-  for name, section in {'personalization': tables.personalization, 'decoding': tables.decoding}.items():
-    if (source / f'{name}.csv').exists():
-      text += '\n' + markdown.markdown([section(source / f'{name}.csv')])
+  if (personal := source / 'personalization.csv').exists():
+    text += '\n' + markdown.markdown([tables.personalization(personal)])
   files = [out / 'tables.md', out / 'headline.svg']
   storage.write_text(files[0], text)
   storage.write_text(files[1], page.headline(runs))

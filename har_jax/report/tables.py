@@ -209,21 +209,3 @@ def personalization(path: Place) -> Section:
   by = ['experiment', 'label_budget', 'target', 'method', 'labels_per_class']
   caption = 'Macro-F1 of a subject under a seed, mean ± sample standard deviation over both.'
   return Section('Personalization', caption, markdown.rows(subjects.assign(points=points), by, cells))
-
-
-def decoding(path: Place) -> Section:
-  """decoding.csv: each decoder with the mean bout that is best for validation people, on test people."""
-  measured = csv_table.read(path, {'mean_bout_s': object}).fillna({'mean_bout_s': markdown.NONE})
-  by = ['recordings', 'decoder']
-  mean = measured.groupby([*by, 'mean_bout_s', 'part'], sort=False)['macro_f1'].mean().unstack('part')
-  best = mean['validation'].groupby(by, sort=False).idxmax()
-  best_rows = measured[pd.MultiIndex.from_frame(measured[[*by, 'mean_bout_s']]).isin(best)]
-  test, validation = (best_rows[best_rows['part'] == part] for part in ('test', 'validation'))
-  means = validation.groupby(by)['macro_f1'].mean()
-  cells = {
-    'seeds': seeds,
-    'validation macro-F1': lambda part: f'{means[part["recordings"].iat[0], part["decoder"].iat[0]]:.3f}',
-    'test macro-F1': spread_of('macro_f1', '.3f'),
-    'test accuracy': spread_of('accuracy', '.3f'),
-  }
-  return Section('Decoding', TEXTS['decoding'], markdown.rows(test, [*by, 'mean_bout_s'], cells))

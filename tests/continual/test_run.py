@@ -193,7 +193,7 @@ def test_datasets_of_the_same_people_are_refused(tmp_path):
     (('--target=made', '--memory_kb=0'), '--memory_kb=0: it must be at least 1'),
     (('--target=made', '--learning_rate=0'), '--learning_rate=0.0: it must be a number over 0'),
     (('--target=made', '--seed=99999999999'), '--seed'),
-    (('--target=mad',), '--target=mad: give one or more of made, placed'),
+    (('--target=mad',), 'there are made, placed'),
     (('--targets=made,placed/waist,made',), '--targets=made,placed/waist,made: give each once'),
     (('--target=made', '--people=1'), 'give fewer --labels_per_activity, more --people'),
   ],

@@ -10,7 +10,7 @@ Source of the idea: Hacohen, Dekel and Weinshall, arXiv:2202.02794, section 3.
 import dataclasses
 import numbers
 import os
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -79,8 +79,7 @@ def suggest(
 
   Raises UserError, with what to do, if the recording or the base cannot be used.
   """
-  if not isinstance(count, numbers.Integral) or count < 1:
-    raise UserError(f'count is {count!r}; give a whole number, 1 or more')
+  check_count(count)
   findings, recognizer = Findings(tell=tell), recognition.load(base)
   reading, _ = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   findings.warn(*reading.warnings)
@@ -106,6 +105,12 @@ def suggest(
   picture = Picture(bouts, clock, predictions.classes, reading.warnings, marks)
   stretches = answers.bout_frame(marks, clock).drop(columns='confidence')
   return Suggestions(stretches, picture, findings.notes, findings.warnings)
+
+
+def check_count(count: Any) -> None:
+  """Raises UserError if this is no number of stretches."""
+  if not isinstance(count, numbers.Integral) or count < 1:
+    raise UserError(f'count is {count!r}; give a whole number, 1 or more')
 
 
 def choose(features: Float[np.ndarray, 's f'], count: int) -> Int[np.ndarray, 'c']:

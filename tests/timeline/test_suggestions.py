@@ -34,12 +34,13 @@ def test_stretches_are_worn_and_overlap_neither_labels_nor_each_other():
 
 
 def test_one_stretch_is_the_fewest():
-  for count in (1, np.int64(1)):
-    with pytest.raises(UserError, match='no such folder'):
+  for count, message in ((1, 'no such folder'), (0, 'count is 0')):
+    with pytest.raises(UserError, match=message):
       suggestions.suggest('day.csv', count, base='nowhere')
-  for count in (0, 2.5, '3', None):
-    with pytest.raises(UserError, match=f'count is {count!r}; give a whole number'):
-      suggestions.suggest('day.csv', count, base='nowhere')
+  for given in (2.5, '3', None):
+    with pytest.raises(UserError, match=f'count is {given!r}; give a whole number'):
+      suggestions.check_count(given)
+  suggestions.check_count(np.int64(1))
 
 
 def test_the_picture_has_a_triangle_above_each_suggestion():

@@ -21,6 +21,7 @@ _LEAST_PART = 0.5  # of the shorter recording, in which both run
 # Standard deviations of the correlation of what is not of one person, if a movement lasts so many seconds.
 _BY_CHANCE, _LASTS_S = 4.0, 4.0
 _ALONE_S, _CLEARER = 10.0, 0.1  # no shift farther away comes as near
+_TREND_S = 10.0  # of movement that lasts, whose shift is seen within a minute only
 _TINY = 1e-9
 
 
@@ -60,24 +61,26 @@ def find_offset(first: Reading, second: Reading) -> tuple[float, str]:
   by_clock_s = None
   if all(starts) and len({start.tzinfo is None for start in starts if start}) == 1:
     by_clock_s = (starts[1] - starts[0]).total_seconds()  # type: ignore[operator]  # neither is None
-  shifts_s, fits, deviations = _correlate(_movement(first), _movement(second))
-  near = np.ones(len(fits), bool) if by_clock_s is None else abs(shifts_s - by_clock_s) <= _MOST_OFF_S
-  best = int(np.where(near, fits, -1.0).argmax()) if near.any() else 0
-  others = fits[near & (abs(shifts_s - shifts_s[best]) > _ALONE_S)]
-  is_clear = near.any() and deviations[best] > _BY_CHANCE and fits[best] > others.max(initial=0.0) + _CLEARER
-  if is_clear:
-    offset_s = float(shifts_s[best])
-    clocks = '' if by_clock_s is None else f', {offset_s - by_clock_s:+.1f} s from what the clocks say'
-    return (
-      offset_s,
-      f'The second device starts {offset_s:.1f} s after the first, as their movement shows{clocks}.',
-    )
+  both = _movement(first), _movement(second)
+  for one, other in (both, tuple(map(_without_trend, both))):
+    shifts_s, fits, deviations = _correlate(one, other)
+    near = np.ones(len(fits), bool) if by_clock_s is None else abs(shifts_s - by_clock_s) <= _MOST_OFF_S
+    best = int(np.where(near, fits, -1.0).argmax()) if near.any() else 0
+    others = fits[near & (abs(shifts_s - shifts_s[best]) > _ALONE_S)]
+    if near.any() and deviations[best] > _BY_CHANCE and fits[best] > others.max(initial=0.0) + _CLEARER:
+      offset_s = float(shifts_s[best])
+      clocks = '' if by_clock_s is None else f', {offset_s - by_clock_s:+.1f} s from what the clocks say'
+      return (
+        offset_s,
+        f'The second device starts {offset_s:.1f} s after the first, as their movement shows{clocks}.',
+      )
   if by_clock_s is None:
     raise UserError(
       'the movement of both devices does not show how their times belong together: record them with '
       'clocks, or for longer, and move'
     )
-  return by_clock_s, f'The second device starts {by_clock_s:.1f} s after the first, by their clocks alone.'
+  said_s = round(by_clock_s, 1) + 0.0  # no -0.0
+  return by_clock_s, f'The second device starts {said_s:.1f} s after the first, by their clocks alone.'
 
 
 def combine(
@@ -121,6 +124,16 @@ def _movement(reading: Reading) -> Float[np.ndarray, 't']:
     means = np.bincount(steps, lengths) / counts
     deviations = np.sqrt(np.bincount(steps, (lengths - means[steps]) ** 2) / counts)
   return np.where(counts > 2, np.log(deviations + 0.05), np.nan)
+
+
+def _without_trend(movement: Float[np.ndarray, 't']) -> Float[np.ndarray, 't']:
+  """Movement less its running mean."""
+  from scipy import ndimage
+
+  size = round(_TREND_S / _STEP_S)
+  parts = np.nan_to_num(movement), np.isfinite(movement).astype(float)
+  sums, counts = (ndimage.uniform_filter1d(part, size) for part in parts)
+  return movement - sums / np.maximum(counts, _TINY)
 
 
 def _correlate(

@@ -19,11 +19,19 @@ _RATE_HZ = 25
 
 
 def _reading(
-  first_s: float, last_s: float, start: str = '', *, day: int = 0, files: tuple[str, ...] = ('a',)
+  first_s: float,
+  last_s: float,
+  start: str = '',
+  *,
+  day: int = 0,
+  files: tuple[str, ...] = ('a',),
+  bout_s: int = 4,
 ):
   """One person's day, of bouts of different movement, as one of several devices sees it."""
   rng = np.random.default_rng(day)
   strengths = np.repeat(rng.uniform(0, 2, 200), 4 * _RATE_HZ)
+  levels = np.repeat(rng.permutation(np.geomspace(0.02, 10, 800 // bout_s)), bout_s * _RATE_HZ)
+  strengths = strengths if bout_s == 4 else np.exp(0.4 * strengths) * levels
   begin, end = round(first_s * _RATE_HZ), round(last_s * _RATE_HZ)
   own = np.random.default_rng(begin)  # the other device's noise is another
   length = 9.8 + strengths[begin:end] * own.normal(0, 1, end - begin) * rng.uniform(0.8, 1.2)
@@ -40,6 +48,9 @@ def _reading(
     (_reading(0, 300), _reading(37.5, 280), 37.5, 'as their movement shows.'),
     (_reading(100, 300), _reading(20, 290), -80, 'as their movement shows.'),
     (_reading(0, 540.04), _reading(12.5, 533.08), 12.5, 'as their movement shows.'),  # ends within a step
+    (_reading(0, 800, bout_s=200), _reading(37.5, 800, bout_s=200), 37.5, 'as their movement shows.'),
+    (_reading(0, 300, '2026-05-28T08:00:00.01'), _reading(37.5, 280, '2026-05-28T08:00:00', day=1), -0.01,
+     'The second device starts 0.0 s after the first, by their clocks alone.'),
     (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:00:41'), 37.5,
      '-3.5 s from what the clocks say'),
     (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:01:00', day=1), 60,

@@ -96,6 +96,7 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_
   assert '<th>walking</th>' in shown
   assert 'exact McNemar test' in shown
   made.save(tmp_path / 'adapter')
+  assert _names(tmp_path / 'adapter') == _names(folder / 'adapter')
   of_command, of_python = (files.load_adapter(place / 'adapter') for place in (folder, tmp_path))
   assert of_python.card.checksum == of_command.card.checksum
   assert of_python.card.metrics['validation'] == of_command.card.metrics['validation']
@@ -103,6 +104,25 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_
   pd.testing.assert_frame_equal(
     answers.windows, har_jax.recognize(folder / 'day.csv', tmp_path / 'adapter').windows
   )
+
+
+def test_a_check_and_suggestions_are_those_of_the_commands(folder, adapted, tmp_path, capfd):
+  day = folder / 'day.csv'
+  har_jax.check(day, folder / 'adapter').save(tmp_path / 'check')
+  har_jax.suggest(day, 2, base=folder / 'adapter').save(tmp_path / 'adapt')
+  assert capfd.readouterr() == ('', '')
+  succeed('check', f'--recording={day}', f'--adapter={folder}/adapter', f'--out={tmp_path}/command/check')
+  flags = ('--suggest=2', '--noprogress', f'--out={tmp_path}/command/adapt')
+  succeed('adapt', f'--recording={day}', f'--base={folder}/adapter', *flags)
+  for name in ('check', 'adapt'):
+    of_python, of_command = tmp_path / name, tmp_path / 'command' / name
+    assert _names(of_python) == _names(of_command)
+    for path in of_python.iterdir():
+      assert path.read_bytes() == (of_command / path.name).read_bytes()
+
+
+def _names(folder):
+  return sorted(path.name for path in folder.iterdir())
 
 
 def test_what_cannot_be_used_is_named(folder):

@@ -64,12 +64,14 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
     if len(acc.time_s) < 2:
       raise UserError(f'{name}: acceleration and gravity do not overlap in time: are they of one recording?')
   turning = _samples(rows_of['gyro'], 'gyro', main.clock, findings)[0] if 'gyro' in rows_of else None
-  is_named = bool(axes.unit or options.acc_unit)
-  if not (is_named or turning is None) and infer.seem_swapped(acc.values, turning.values):
-    raise UserError(
+  if turning is not None and infer.seem_swapped(acc.values, turning.values):
+    sentence = (
       f'{name}: gravity is in the columns of the gyroscope, not in those of the accelerometer: if they are '
       'swapped, name them with columns, such as ax=<name>, gx=<name>'
     )
+    if not (axes.unit or options.acc_unit):
+      raise UserError(sentence)
+    findings.warn(f'{sentence}.')
   unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
   if axes.is_flipped:
     findings.note(

@@ -223,6 +223,8 @@ def test_gravity_in_the_columns_of_the_gyroscope_is_named(tmp_path):
   path = user_files.written(tmp_path, user_files.frame(time_s, gyro, acc))
   with pytest.raises(UserError, match='gravity is in the columns of the gyroscope'):
     recordings.read(path)
+  named = recordings.read(path, acc_unit='m/s2', gyro_unit='rad/s')  # not refused: the user knows better
+  assert any('gravity is in the columns of the gyroscope' in warning for warning in named.warnings)
   swapped = dict(zip(user_files.AXES, [*user_files.GYRO, *user_files.ACC], strict=True))
   np.testing.assert_allclose(recordings.read(path, columns=swapped).recordings[0].acc.values, acc, atol=1e-5)
 

@@ -55,6 +55,8 @@ def _reading(
      '-3.5 s from what the clocks say'),
     (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:01:00', day=1), 60,
      'The second device starts 60.0 s after the first, by their clocks alone.'),
+    (_reading(0, 300, '2026-05-28T08:00:00+00:00'), _reading(37.5, 280, '2026-05-28T23:00:00'), 37.5,
+     'as their movement shows.'),  # a clock with a time zone, and one without
   ],
 )  # fmt: skip
 def test_movement_tells_the_shift_and_clocks_where_it_does_not(first, second, offset_s, words):
@@ -70,6 +72,18 @@ def test_movement_tells_the_shift_and_clocks_where_it_does_not(first, second, of
 def test_without_likeness_and_clocks_or_with_several_files_nothing_tells_the_shift(files, words):
   with pytest.raises(UserError, match=words):
     find_offset(_reading(0, 300, files=files), _reading(37.5, 280, day=1))
+
+
+def test_a_short_overlap_or_a_movement_that_repeats_itself_tells_no_shift():
+  with pytest.raises(UserError, match='does not show how'):
+    find_offset(_reading(0, 300), _reading(190, 490))
+  pair = _reading(0, 300), _reading(10, 280)
+  pattern = pair[0].recordings[0].acc.values[: 40 * _RATE_HZ].copy()  # again and again
+  for reading, begin in zip(pair, (0, 10 * _RATE_HZ), strict=True):
+    values = reading.recordings[0].acc.values
+    values[:] = pattern[np.arange(begin, begin + len(values)) % len(pattern)]
+  with pytest.raises(UserError, match='does not show how'):
+    find_offset(*pair)
 
 
 def test_a_file_of_years_is_not_aligned_half_second_by_half_second():
@@ -92,11 +106,13 @@ def test_windows_at_one_time_have_the_mean_of_log_probabilities():
   readings = _reading(0, 60), _reading(0, 60)
   first, second = _predictions([0.5, 0.5, 0.9, 0.9]), _predictions([0.8, 0.1], start_s=0.3)
   second.still[:] = False
+  first = dataclasses.replace(first, sets=np.ones((4, 2), bool))
   joined, count = combine(first, second, readings, 1.28)  # of the first one's windows 1 and 2
   assert count == 2
   # sqrt(.5 · .8) to sqrt(.5 · .2) is 2 to 1; sqrt(.9 · .1) to sqrt(.1 · .9) is 1 to 1.
   assert joined.probabilities[:, 0] == pytest.approx([0.5, 2 / 3, 0.5, 0.9], abs=1e-6)
   assert joined.still.tolist() == [True, False, False, True]
+  assert joined.sets is None  # they were calibrated for one device
 
 
 def test_another_adapter_answers_in_its_own_order_of_the_same_activities():

@@ -25,7 +25,9 @@ def _walk(seconds: float, steps_per_minute: float, swing: float, rate_hz: float 
   return Samples(time_s, (values @ made_gait.random_rotation(rng).T).astype(np.float32))
 
 
-@pytest.mark.parametrize(('rate', 'swing'), [(80, 0.0), (110, 0.0), (80, 3.0), (110, 3.0), (140, 1.0)])
+@pytest.mark.parametrize(
+  ('rate', 'swing'), [(80, 0.0), (110, 0.0), (80, 3.0), (110, 3.0), (140, 1.0), (146, 0.0)]
+)
 def test_steps_are_counted_where_steps_or_strides_show(rate: int, swing: float):
   counted, cadence = steps.count_steps(_walk(30.0, rate, swing), (0.8, 1.6))
   assert counted == pytest.approx(rate / 2, abs=1)
@@ -38,6 +40,21 @@ def test_the_rate_of_the_sensor_does_not_matter_and_short_walks_count():
     assert counted == pytest.approx(seconds * 1.8, rel=0.05)
   two_strides = dataclasses.replace(_walk(1.61, 120, 3.0), time_s=np.arange(81) / 50)
   assert steps.count_steps(two_strides, (0.8, 1.6))[0] == pytest.approx(3.2, rel=0.05)
+
+
+def test_a_vibration_is_no_step_and_a_piece_of_less_than_two_strides_has_none():
+  walk = _walk(30.0, 108, 1.0)
+  shaken = walk.values + 4 * np.sin(2 * np.pi * 9 * walk.time_s)[:, None].astype(np.float32)
+  assert steps.count_steps(Samples(walk.time_s, shaken), (0.8, 1.6))[0] == pytest.approx(54, abs=1)
+  assert steps.count_steps(_walk(1.5, 140, 3.0), (0.8, 1.6))[0] == 0
+
+
+def test_the_cadence_is_the_median_of_parts_and_steps_are_the_sum():
+  slow, quick = _walk(24.0, 100, 1.0), _walk(6.0, 140, 1.0)
+  values = np.concatenate([slow.values, quick.values])
+  counted, cadence = steps.count_steps(Samples(np.arange(len(values)) / 50, values), (0.8, 1.6))
+  assert counted == pytest.approx(40 + 14, abs=1.5)
+  assert cadence == pytest.approx(100, abs=1)
 
 
 def test_noise_has_no_steps():
@@ -77,7 +94,17 @@ def test_steps_are_those_of_walking_in_any_language(monkeypatch):
   assert measured.summary['moderate']['minutes'] == 1.5  # 100 steps a minute or more
   counted = {3000: (90.0, 90.0), 1500: (60.0, 120.0)}  # a minute, and half of one
   monkeypatch.setattr(steps, 'count_steps', lambda acc, _: counted[len(acc.time_s)])
-  assert _measure(_bouts((60, 'walking'), (30, 'walking'))).summary['walking_cadence'] == 100.0
+  summary = _measure(_bouts((60, 'walking'), (30, 'walking'))).summary
+  assert summary['walking_cadence'] == 100.0
+  assert summary['moderate']['minutes'] == 0.5  # the quick one
+
+
+def test_strides_are_sought_from_slow_to_quick_gait(monkeypatch):
+  """Steps a minute are 120 by the seconds of a stride."""
+  sought = []
+  monkeypatch.setattr(steps, 'count_steps', lambda _, stride_s: sought.append(stride_s) or (0.0, np.nan))
+  _measure(_bouts((10, 'nordic_walking'), (10, 'running'), (10, 'cycling')))
+  assert np.divide(120, sought) == pytest.approx(np.array([[150, 75], [218, 126]]), abs=0.5)
 
 
 def test_breaks_of_a_minute_do_not_end_a_bout_unless_they_are_many():
@@ -92,7 +119,7 @@ def test_breaks_of_a_minute_do_not_end_a_bout_unless_they_are_many():
   for break_s, bouts in ((20, 1), (45, 0)):
     parts = [(90.0, 'cycling'), (break_s, 'standing')] * 8
     assert _measure(_bouts(*parts)).summary['moderate']['bouts'] == bouts
-  files = _bouts((1000, 'sitting')) + _bouts((1000, 'sitting'), recording=1)
+  files = _bouts((1000, 'sitting')) + _bouts((1000, 'sitting'), recording=1, start_s=1010)
   assert _measure(files).summary['sitting']['longest_minutes'] == pytest.approx(16.67)
 
 

@@ -33,6 +33,7 @@ _STYLE: Any = {
   'hatch.linewidth': 0.6,
 }
 _WIDTH, _ROW, _MARGIN, _LINE = 9.0, 0.45, 1.3, 0.15  # inches
+_LEGEND = 0.8  # inches that the margin has for it
 _FILE_ROW, _FILE_MARGIN = 1.6, 0.9  # of a recording as measured
 _MOST_FILES, _MOST_POINTS = 12, 2000
 _GAP_S = 10.0  # a line is broken where windows are further apart
@@ -77,7 +78,13 @@ class Picture:
         )
         for activity, spent in minutes_by_activity(self.bouts).items()
       ]
-      figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
+      for columns in range(5, 0, -1):  # as many as fit
+        legend = figure.legend(handles=handles, loc='outside upper left', ncols=columns, frameon=False)
+        size = legend.get_window_extent()
+        if columns == 1 or size.width <= figure.bbox.width:
+          break
+        legend.remove()
+      figure.set_figheight(figure.get_figheight() + max(size.height / figure.dpi - _LEGEND, 0))
       first_s = min(strip.start_s for strip in strips)
       last_s = max(strip.start_s + strip.length_s for strip in strips)
       least_min = (last_s - first_s) / 60 / _MAX_TICKS

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from made_predictions import make_labeled, make_predictions
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import linalg
 
 from har_jax.cli import predict
@@ -16,7 +17,7 @@ from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
 from har_jax.timeline import Answers, Predictions, Rules, find_bouts, make_answers, score, warnings_for
-from har_jax.timeline.bouts import Chain, Clock, cut_at_midnight
+from har_jax.timeline.bouts import Bout, Chain, Clock, cut_at_midnight
 from har_jax.timeline.picture import Picture
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
@@ -218,6 +219,18 @@ def test_a_day_past_midnight_has_a_row_per_date():
   assert '2026-05-28' in text
   assert '2026-05-29' in text
   assert text == picture.svg().decode()
+
+
+@pytest.mark.parametrize('length', [4, 16, 60])
+def test_a_legend_of_many_activities_is_neither_cut_nor_over_the_rows(length):
+  names = tuple(f'{number:02d}'.ljust(length, 'm') for number in range(30))
+  bouts = [Bout(0, 60.0 * number, 60.0 * (number + 1), name, 0.9) for number, name in enumerate(names)]
+  figure = Picture(bouts, Clock(('day',), (0.0,), None), names).draw()
+  FigureCanvasAgg(figure).draw()
+  legend, (axes,) = figure.legends[0].get_window_extent(), figure.axes
+  assert legend.x1 <= figure.bbox.x1
+  assert legend.y0 >= axes.get_window_extent().y1
+  assert axes.get_window_extent().height > 0.3 * figure.dpi
 
 
 def test_times_are_shown_in_the_time_zone_also_after_a_change_of_clocks():

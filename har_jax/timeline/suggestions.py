@@ -94,7 +94,7 @@ def suggest(
   signals = [window.signal for index, window in enumerate(windows) if index in members]
   features = window_statistics(np.stack(signals), windowing.rate_hz)
   means = features.reshape(len(firsts), STRETCH_WINDOWS, -1).mean(axis=1)
-  firsts = np.sort(firsts[choose(means, count)])
+  firsts = firsts[choose(means, count)]
   starts_s = predictions.start_s[firsts].tolist()
   marks = [
     Bout(recording, start_s, start_s + length_s, '', np.nan)

@@ -1,7 +1,9 @@
 """Choice of stretches to label, by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import worn_device
 from made_predictions import make_labeled, make_predictions
 
 from har_jax.errors import UserError
@@ -31,6 +33,34 @@ def test_stretches_are_worn_and_overlap_neither_labels_nor_each_other():
   assert (np.diff(starts_s) > 5).all()
   assert 1920 <= starts_s.min() < 1926
   assert not ((starts_s > 2000 - 5.12) & (starts_s < 2100)).any()
+
+
+def test_stretches_are_of_all_parts_and_evenly_spaced_if_there_are_many(monkeypatch):
+  starts_s = 1.28 * np.r_[np.arange(400), np.arange(500, 900)]  # a gap of two minutes
+  predictions = make_predictions([0] * 800, starts=starts_s)
+  reading = Reading(make_labeled(), [], [], '', True)
+  firsts = suggestions._candidates(predictions, reading, 5.12)
+  assert firsts.tolist() == [*range(0, 397, 4), *range(400, 797, 4)]
+  monkeypatch.setattr(suggestions, '_MOST_STRETCHES', 5)
+  some = suggestions._candidates(predictions, reading, 5.12)
+  assert some.tolist() == firsts[np.array([0, 50, 100, 149, 199])].tolist()
+
+
+def test_a_stretch_is_described_by_the_mean_of_its_windows(monkeypatch):
+  """Each window's statistic is its number among those of all stretches."""
+  described = []
+
+  def choose(features: np.ndarray, count: int) -> np.ndarray:
+    described.extend(features.ravel())
+    return np.arange(count)
+
+  monkeypatch.setattr(suggestions, 'window_statistics', lambda signals, _: np.arange(len(signals))[:, None])
+  monkeypatch.setattr(suggestions, 'choose', choose)
+  frame = pd.DataFrame(worn_device.signal('walking', 60, 0), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  suggested = suggestions.suggest(frame.assign(time_s=np.arange(3000) / 50), 3).stretches
+  assert described[:3] == [1, 4, 7]  # of windows 0 to 2, 3 to 5, 6 to 8
+  np.testing.assert_allclose(suggested['start_s'], [0, 5.12, 10.24])
+  np.testing.assert_allclose(suggested['end_s'] - suggested['start_s'], 5.12)
 
 
 def test_one_stretch_is_the_fewest():

@@ -202,6 +202,13 @@ def test_unknown_minutes_are_all_that_was_answered_unknown():
     'no signal': 0.94,
   }
   assert answers.days.loc['a', ['steps', 'run', 'unknown']].tolist() == [0, 0.06, 0.06]
+  assert answers.summary['start'] is None
+
+
+def test_an_activity_that_a_day_lacks_has_no_minutes_there():
+  predictions = make_predictions([0, 0, 1, 1], recording=[0, 0, 1, 1], starts=[0, 1.28, 0, 1.28])
+  days = _answers(predictions, _reading([4.0, 4.0], ['a', 'b'], [0.0, 0.0])).days
+  assert days[['run', 'sit']].to_numpy().tolist() == [[0.06, 0.0], [0.0, 0.06]]
 
 
 def test_a_day_past_midnight_has_a_row_per_date():

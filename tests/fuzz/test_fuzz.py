@@ -14,7 +14,7 @@ from har_jax.errors import UserError
 
 # A few in `make test`; `make fuzz` reads more, from another first seed each night.
 _FIRST = int(os.environ.get('HAR_FUZZ_FIRST', 0))
-_SEEDS = range(_FIRST, _FIRST + int(os.environ.get('HAR_FUZZ_CASES', 600)) // len(formats.FORMATS))
+_SEEDS = range(_FIRST, _FIRST + int(os.environ.get('HAR_FUZZ_CASES', 300)) // len(formats.FORMATS))
 # Orbax names its files at random, and reads one in seven: a few cases may reach none of those.
 _MORE = 300
 

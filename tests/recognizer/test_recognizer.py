@@ -62,7 +62,7 @@ def test_a_clone_has_the_parameters_and_is_not_fitted(fitted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['full', 'probe', 'qlora', 'scratch', 'qpartial', 'prompt', 'vera'])
+@pytest.mark.parametrize('name', ['full', 'qpartial', 'prompt'])
 def test_every_method_adapts(fitted, name):
   adapted = fitted.adapt(SIGNALS, LABELS, method=name, max_steps=3)
   assert adapted.adapter_.card.method == name
@@ -125,11 +125,10 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('method', ['lora', 'qlora'])
-def test_a_base_with_a_stem_takes_physical_units(tiny, drawn, method, tmp_path):
+def test_a_base_with_a_stem_takes_physical_units(tiny, drawn, tmp_path):
   model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16), pooling='statistics')
   base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
-  adapted = Recognizer(base, method=method, rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
+  adapted = Recognizer(base, method='qlora', rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
   assert adapted.adapter_.card.normalizer == records.Normalizer([0.0, 0.0], [9.80665, 1.0])
   assert 'lora/encoder/embed/down_0/a' in adapted.adapter_.variables
   adapted.save(tmp_path)
@@ -144,9 +143,10 @@ def test_a_base_without_a_stem_takes_normalized_windows(fitted):
 
 
 @pytest.mark.slow
-def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(drawn, tmp_path, monkeypatch):
-  init = Classify.init  # of this size, its compilation takes seconds
-  monkeypatch.setattr(Classify, 'init', lambda self, key: drawn(functools.partial(init, self)))
+def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(tmp_path, monkeypatch):
+  small = {'width': 24, 'mlp_dim': 48, 'depth': 1, 'num_heads': 2, 'patch_size': 4, 'stem': (8, 16)}
+  smaller = dataclasses.replace(config.Experiment().model, **small)
+  monkeypatch.setattr(config, 'Experiment', functools.partial(config.Experiment, model=smaller))
   without_gyro = SIGNALS.copy()
   without_gyro[..., 3:] = 0
   fitted = Recognizer(method='scratch', max_steps=20, batch=16).fit(without_gyro, LABELS, SUBJECTS)

@@ -1,14 +1,12 @@
 """Whether movements are as quick as people's, in the bundled excerpts of real recordings."""
 
-import collections
 import dataclasses
 
 import numpy as np
 import pytest
+import short_sample
 import worn_device
 
-from har_jax.archives import ARCHIVES
-from har_jax.archives.source import Source
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import Reading
 from har_jax.signal import pace
@@ -29,8 +27,7 @@ def _warnings(parts: list[Recording], *, has_gyro: bool = True) -> list[str]:
 
 @pytest.mark.parametrize('archive', ['sample_motionsense', 'sample_wisdm', 'sample_dsads'])
 def test_a_rate_that_is_not_the_recordings_makes_people_too_quick_or_too_slow(archive):
-  found = ARCHIVES[archive]
-  parts = list(found.read(Source(found.bundled), found.positions[0], collections.Counter()))
+  parts = short_sample.read(archive, subjects=4, seconds=30.0)
   assert _warnings(parts) == []
   (fast,) = _warnings([_at_speed(part, 2.0) for part in parts])
   assert 'about twice as fast as people are' in fast

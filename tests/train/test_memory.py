@@ -65,19 +65,12 @@ def _two_kernels(model: config.Model) -> int:
   return 2 * 4 * model.width * model.mlp_dim  # float32; `up` and `down` are the largest layers
 
 
-@pytest.fixture(scope='module')
-def lora_bytes() -> int:
-  return _temporary_bytes('lora', _BASE, batch=64)
-
-
-@pytest.mark.parametrize('double', [False, True])
-def test_a_qlora_step_needs_at_most_two_float_kernels_more(lora_bytes, double):
-  qlora_bytes = _temporary_bytes('qlora', _BASE, batch=64, double=double)
-  assert qlora_bytes <= lora_bytes + _two_kernels(_BASE.model)
-
-
-def test_a_wide_qlora_step_needs_at_most_two_float_kernels_more():
-  lora_bytes, qlora_bytes = (  # with the older emitters, whose plans differ by some 100 bytes
-    _temporary_bytes(name, _WIDE, batch=16, compiler={}) for name in ('lora', 'qlora')
-  )
-  assert qlora_bytes <= lora_bytes + _two_kernels(_WIDE.model)
+@pytest.mark.parametrize(
+  ('experiment', 'options'),
+  # The wide model with the older emitters, whose plans differ by some 100 bytes.
+  [(_BASE, {'batch': 64}), (_WIDE, {'batch': 16, 'double': True, 'compiler': {}})],
+  ids=['base', 'wide, double'],
+)
+def test_a_qlora_step_needs_at_most_two_float_kernels_more(experiment, options):
+  lora_bytes, qlora_bytes = (_temporary_bytes(name, experiment, **options) for name in ('lora', 'qlora'))
+  assert qlora_bytes <= lora_bytes + _two_kernels(experiment.model)

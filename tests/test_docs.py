@@ -53,7 +53,7 @@ _SMALLER = {
   ),
   'adapt': ('--max_steps=4', '--method=probe'),
   'federate': ('--rounds=1', '--local_steps=1', '--method=probe'),
-  'continual': ('--steps_per_domain=2', '--people=3'),
+  'continual': ('--steps_per_domain=2', '--people=3', '--method=probe'),
 }
 _FIGURE = re.compile(
   r'(?<![\w.])0?\.\d{2,3}(?!\w)'  # a macro-F1

@@ -19,7 +19,7 @@ _WINDOWING = Windowing(64, 25)
 _MODEL = (
   *('--dtype=float32', '--model_patch_size=16', '--model_stem=', '--model_width=24', '--model_mlp_dim=32'),
   *('--model_num_heads=2', '--model_depth=1', '--model_decoder_depth=1', '--model_head=8', '--noprogress'),
-  *('--model_pooling=mean', '--normalize=train'),
+  *('--model_pooling=mean', '--normalize=train', '--nomodel_invariant_features'),
 )
 
 

@@ -121,16 +121,18 @@ def test_adalora_keeps_the_most_important_entries_of_all_layers(base):
     for path, leaf in trainable.items()
   }
 
-  def step(carry: Any, index: jax.Array) -> tuple[Any, None]:
-    params, state = carry
+  @jax.jit
+  def step(params: Any, state: Any, index: jax.Array) -> tuple[Any, Any]:
     updates, state = transform.update(gradients, state, params, step=index, total_steps=jnp.int32(20))
-    return ({path: leaf + updates[path] for path, leaf in params.items()}, state), None
+    return {path: leaf + updates[path] for path, leaf in params.items()}, state
 
   state = transform.init(trainable)
   buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(state)]
   assert len(set(buffers)) == len(buffers)  # or the step could not donate them
-  (params, _), _ = jax.lax.scan(step, (trainable, state), jnp.arange(20))
-  (_, first), _ = step((trainable, state), jnp.int32(0))
+  params, first = step(trainable, state, jnp.int32(0))
+  state = first
+  for index in range(1, 20):
+    params, state = step(params, state, jnp.int32(index))
   for path, leaf in first.sensitivity.items():
     product = np.abs(trainable[path] * gradients[path])
     np.testing.assert_allclose(leaf, 0.15 * product, rtol=1e-4)

@@ -67,8 +67,7 @@ def _assert_product(y: np.ndarray | jax.Array, x: np.ndarray | jax.Array, weight
     ((192, 576), jnp.bfloat16),
     ((576, 192), jnp.float32),
     # On a TPU, two tiles of the weight in float32.
-    pytest.param((1024, 1024), jnp.float32, marks=pytest.mark.slow),
-    pytest.param((1024, 1024), jnp.bfloat16, marks=pytest.mark.slow),
+    ((1024, 1024), jnp.float32),
   ],
 )
 def test_products_use_the_dequantized_weights(kernel, shape, dtype):

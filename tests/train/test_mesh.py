@@ -31,7 +31,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _MODEL = config.Model(patch_size=32, width=24, mlp_dim=32, depth=1, decoder_depth=1, num_heads=2, head=(16,))
 # 40 windows in batches of 16: every third batch is half empty, so that four of eight devices have only
 # padding.
-_SIZE, _STEPS = 40, 7
+_SIZE, _STEPS = 40, 6
 _TRAINING = config.Training(
   epochs=50.0,
   batch=16,

@@ -15,9 +15,9 @@ import pytest
 import tiny_flags
 import yaml
 from in_process import run_in_process
+from small_baselines import small_baselines  # noqa: F401
 
 from har_jax import export, methods, runtime, storage
-from har_jax.baselines import forest
 from har_jax.cli import main
 from har_jax.errors import UserError
 from har_jax.report import csv_table, markdown
@@ -49,7 +49,13 @@ _WALKS = [
 _SMALLER = {
   'lodo': (
     *('--pretrain_max_steps=4', '--pretrain_num_evals=1', '--finetune_max_steps=4', '--finetune_num_evals=1'),
-    *(*tiny_flags.MODEL, '--supervised_pretraining_steps=4', '--methods=lora'),
+    *(
+      *tiny_flags.MODEL,
+      '--supervised_pretraining_steps=4',
+      '--methods=lora',
+      '--finetune_rotation_std_deg=0',
+    ),
+    *('--nofinetune_circular_shift', '--finetune_amplitude_std=0', '--finetune_time_warp_std=0'),
   ),
   'adapt': ('--max_steps=4', '--method=probe'),
   'federate': ('--rounds=1', '--local_steps=1', '--method=probe'),
@@ -220,7 +226,6 @@ def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 @pytest.mark.slow
 @pytest.mark.parametrize('line', dict.fromkeys(line for page in _WALKS for line in _commands(page)))
 def test_the_commands_of_the_site_run_one_after_another_in_one_folder(line, clone, monkeypatch, capsys):
-  monkeypatch.setattr(forest, '_TREES', 40)
   monkeypatch.chdir(clone)
   assert _run(line, monkeypatch, capsys)
   for argument in shlex.split(line):

@@ -1,25 +1,16 @@
 """Prepared windows, a study of them, and an adapter of a made-up recording, for all tests of commands."""
 
 import pathlib
-from collections.abc import Iterator
 
 import pytest
 import recordings
 import short_sample
 import tiny_flags
 from in_process import succeed
+from small_baselines import small_baselines  # noqa: F401
 
 from har_jax import config_fields, files
-from har_jax.baselines import forest
 from har_jax.train.objective import Classify
-
-
-@pytest.fixture(scope='module', autouse=True)
-def small_forest() -> Iterator[None]:
-  """A tenth of the trees, which commands fit again and again and no test of a command counts."""
-  with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(forest, '_TREES', 40)
-    yield
 
 
 @pytest.fixture(scope='session')

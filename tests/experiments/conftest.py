@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from lodo_studies import METHODS, Study, dataset, run
+from small_baselines import small_baselines  # noqa: F401
 
 from har_jax import config, experiments
 from har_jax.datasets import windows as store

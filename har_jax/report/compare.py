@@ -9,7 +9,7 @@ import pandas as pd
 from har_jax import config
 from har_jax.errors import UserError
 from har_jax.report import groups
-from har_jax.report.markdown import NONE, TEXTS, Cell, Section, rows, spread_of
+from har_jax.report.markdown import NONE, POINTS, TEXTS, Cell, Section, rows, spread_of
 
 _WINDOWS = {'windows': 'windows of sources', 'target_windows': 'windows of targets'}
 
@@ -49,7 +49,7 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
   for name in names[1:]:
     column = f'{name} − {names[0]}, points'
     shared[column] = 100 * (shared[name] - shared[names[0]])
-    cells[column] = spread_of(column, '+.1f')
+    cells[column] = spread_of(column, POINTS)
     cells[f'seeds with {name} > {names[0]}'] = functools.partial(_higher, column)
   table = rows(shared, by, cells)
   left_out = of_rows.ngroups - len(table)

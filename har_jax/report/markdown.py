@@ -15,6 +15,7 @@ from har_jax import escaping
 Cell = Callable[[pd.DataFrame], str]
 
 NONE = '–'
+POINTS = '+z.1f'  # of a difference: +0.0, never -0.0
 MEAN = 'mean of targets'
 # Name → caption, note or whole document; columns of measurements.
 TEXTS = tomllib.loads(importlib.resources.files('har_jax.report').joinpath('texts.toml').read_text('utf-8'))

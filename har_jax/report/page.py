@@ -9,7 +9,7 @@ import pandas as pd
 
 from har_jax.errors import require
 from har_jax.report import commands, curves, figures, groups, markdown, tables
-from har_jax.report.markdown import Section
+from har_jax.report.markdown import POINTS, Section
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
 
@@ -85,7 +85,7 @@ def verdict(runs: pd.DataFrame) -> str:
   if {'lora', 'forest'} <= set(means.index):
     points = 100 * (means['lora'] - means['forest'])
     is_ahead = 'is' if points > 0 else 'is not'
-    lines.append(f'lora {is_ahead} ahead of forest, which has no neural network: {points:+.1f} points.')
+    lines.append(f'lora {is_ahead} ahead of forest, which has no neural network: {points:{POINTS}} points.')
   return '\n'.join(lines)
 
 

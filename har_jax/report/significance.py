@@ -3,7 +3,7 @@
 import pandas as pd
 
 from har_jax.report import groups, published, statistics
-from har_jax.report.markdown import NONE, TEXTS, Section, intervals, number, p_value
+from har_jax.report.markdown import NONE, POINTS, TEXTS, Section, intervals, number, p_value
 from har_jax.report.statistics import FEWEST, LEVEL, MARGIN
 
 _AGAINST = 'full'
@@ -35,7 +35,7 @@ def _tests(part: pd.DataFrame) -> Section:
   table = comparisons[['target', 'method']].assign(
     **{
       'subjects': n,
-      f'macro-F1 − {_AGAINST}, points': intervals(comparisons[['mean', 'low', 'high']], '+.1f'),
+      f'macro-F1 − {_AGAINST}, points': intervals(comparisons[['mean', 'low', 'high']], POINTS),
       'better on': comparisons['better_on'].astype(str) + ' of ' + n,
       'r': [number(value, '+.2f') for value in comparisons['rank_biserial']],
       'p of a difference': comparisons['wilcoxon_p'].map(p_value),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from har_jax.report import groups, published
-from har_jax.report.markdown import TEXTS, Section, joined, mean_rows, rows, seeds, span_of, spread_of
+from har_jax.report.markdown import POINTS, TEXTS, Section, joined, mean_rows, rows, seeds, span_of, spread_of
 
 # Flag → the value that turns it off.
 _OFF = {
@@ -118,8 +118,8 @@ def _compared(
     'seeds': seeds,
     f'{kinds[0]}, macro-F1': spread_of('macro_f1', '.3f'),
     f'{kinds[1]}, macro-F1': spread_of('other', '.3f'),
-    difference: spread_of('points', '+.1f'),
+    difference: spread_of('points', POINTS),
   }
-  means = mean_rows(both, [key for key in keys if key != 'target'], {difference: ('points', '+.1f')})
+  means = mean_rows(both, [key for key in keys if key != 'target'], {difference: ('points', POINTS)})
   caption = f'Of the seeds that both have. {TEXTS["spread"]} A mean of targets counts each target once.'
   return Section(title, caption, joined(rows(both, keys, cells), means))

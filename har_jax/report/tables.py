@@ -7,7 +7,7 @@ import pandas as pd
 
 from har_jax import config, results
 from har_jax.report import commands, csv_table, groups, markdown, published, significance, sweeps
-from har_jax.report.markdown import TEXTS, Section, mean_rows, number, seeds, span_of, spread_of
+from har_jax.report.markdown import POINTS, TEXTS, Section, mean_rows, number, seeds, span_of, spread_of
 from har_jax.storage import Place
 
 DIFFERENCE = 'macro-F1 − full, points'
@@ -89,7 +89,7 @@ def table2(runs: pd.DataFrame) -> list[Section]:
   for part in groups.experiments(runs):
     full = sweeps.matched_full(part, 'macro_f1', ['target', 'seed'])
     part = part.assign(points=100 * (part['macro_f1'] - full))
-    difference = {DIFFERENCE: ('points', '+.1f')} if part['points'].notna().any() else {}
+    difference = {DIFFERENCE: ('points', POINTS)} if part['points'].notna().any() else {}
     cells = {
       'seeds': seeds,
       **{name: spread_of(column, '.3f') for name, column in _MEASURES.items()},
@@ -203,7 +203,7 @@ def personalization(path: Place) -> Section:
     'test windows': span_of('test_windows'),
     'before': spread_of('macro_f1_before', '.3f'),
     'after': spread_of('macro_f1_after', '.3f'),
-    'after − before, points': spread_of('points', '+.1f'),
+    'after − before, points': spread_of('points', POINTS),
     'better': lambda part: f'{(part["points"] > 0).sum()} of {len(part)}',
   }
   by = ['experiment', 'label_budget', 'target', 'method', 'labels_per_class']

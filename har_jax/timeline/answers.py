@@ -19,7 +19,7 @@ from har_jax.storage import Place
 from har_jax.timeline import movement
 from har_jax.timeline.activities import Score
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Clock, Rules, minutes_by_activity
-from har_jax.timeline.picture import Picture
+from har_jax.timeline.picture import Picture, as_element
 from har_jax.timeline.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ class Answers:
     return f'{len(self.bouts)} bouts in {self.summary["recorded_minutes"]} minutes\n{self.minutes}'
 
   def _repr_html_(self) -> str:
-    svg = self.picture.svg().decode()
-    return svg[svg.index('<svg') :] + self.minutes.to_html(float_format='%.1f')
+    return as_element(self.picture.svg()) + self.minutes.to_html(float_format='%.1f')
 
 
 def make_answers(

@@ -125,6 +125,12 @@ class QualityPicture:
     return _to_svg(self.draw, 'A recording: acceleration over time')
 
 
+def as_element(svg: bytes) -> str:
+  """A picture within a page: no wider than that."""
+  text = svg.decode()
+  return text[text.index('<svg') :].replace('<svg ', '<svg style="max-width: 100%; height: auto" ', 1)
+
+
 @contextlib.contextmanager
 def _figure(height: float, doubts: Sequence[str]) -> Iterator['Figure']:
   """A figure of this height, in inches, to draw on; doubts are written below it."""

@@ -20,7 +20,7 @@ from har_jax.storage import Place
 from har_jax.timeline import rate_check
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.bouts import Clock, Rules, find_not_worn
-from har_jax.timeline.picture import QualityPicture
+from har_jax.timeline.picture import QualityPicture, as_element
 from har_jax.timeline.predictions import warnings_for, without_gaps
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ class Quality:
   def _repr_html_(self) -> str:
     tables = (frame.to_html(float_format='%.4g') for frame in (self.files, self.sensors))
     sentences = (f'<p>{sentence}</p>' for sentence in self._findings[: 1 + self.is_good])
-    svg = self.picture.svg().decode()
-    return ''.join([*tables, *sentences, svg[svg.index('<svg') :]])
+    return ''.join([*tables, *sentences, as_element(self.picture.svg())])
 
 
 def check(

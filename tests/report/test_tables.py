@@ -50,6 +50,11 @@ def test_the_difference_to_full_is_paired_by_seed(result):
   assert section.notes == ['Seeds not run: wisdm full 2.']
 
 
+def test_a_difference_that_is_rounded_to_zero_is_not_negative(result):
+  runs = [result(macro_f1=0.9000), result(method='lora', macro_f1=0.8999)]
+  assert cells(table2(runs).table, method='lora')[DIFFERENCE] == '+0.0'
+
+
 def test_methods_come_in_a_fixed_order_and_none_is_made_up(result):
   results = [result(method=method) for method in ('qlora', 'lora', 'full')]
   assert list(table2(results).table['method']) == ['full', 'lora', 'qlora']

@@ -115,7 +115,7 @@ def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   assert 'not worn' in (tmp_path / 'checked' / 'check.svg').read_text()
   shown = day._repr_html_()
   assert 'At rest ' in shown
-  assert 'Nothing doubtful was found.</p><svg' in shown
+  assert 'Nothing doubtful was found.</p><svg style="max-width: 100%' in shown  # no wider than a notebook
   assert len(day.plot().axes) == 1
   _frame(DAY * [1, 1, 1, -1, -1, -1]).to_csv(tmp_path / 'negated.csv', index=False)
   assert '--frame=x,y,z,-x,-y,-z' in succeed('check', tmp_path / 'negated.csv', f'--out={tmp_path}/two')[0]

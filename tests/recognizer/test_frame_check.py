@@ -16,6 +16,7 @@ from har_jax.recognizer import frame_check
 from har_jax.recognizer.frame_check import FrameWarning
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import frames
+from har_jax.signal.recording import Samples
 from har_jax.signal.summary import SignalSummary
 from har_jax.stream.stream import Stream
 from har_jax.timeline import rate_check
@@ -155,6 +156,40 @@ def test_one_of_two_files_of_the_opposite_sign_is_named():
     reading = worn_device.reading(ana=SIGNALS, ben=other)
     checked, _ = rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)
     assert sum('opposite to that of the other files' in doubt for doubt in checked.warnings) == doubts
+
+
+def test_files_that_point_hardly_any_way_are_not_opposite():
+  """Three fifths of each activity upside down leave a short mean direction."""
+  mixed = np.where((np.arange(len(SIGNALS)) % 5 < 3)[:, None, None], frames.FLIP(SIGNALS), SIGNALS)
+  directions = [frame_check.mean_direction(windows) for windows in (mixed, TRAINED)]
+  assert directions[0] @ directions[1] < -0.85 * np.prod([np.linalg.norm(one) for one in directions])
+  checked, _ = rate_check.check(
+    None, worn_device.reading(ana=TRAINED, ben=mixed.astype(np.float32)), 'as_is', DEFAULT_WINDOWING
+  )
+  assert not any('opposite to that' in doubt for doubt in checked.warnings)
+
+
+def test_files_of_which_one_is_short_are_checked_together():
+  reading = worn_device.reading(ana=SIGNALS / G, ben=SIGNALS[:5] / G)
+  checked, found = rate_check.check(SUMMARY, reading, 'auto', DEFAULT_WINDOWING)
+  assert found['ana'] is found['ben']
+  for recording in checked.recordings:
+    assert np.median(np.linalg.norm(recording.acc.values, axis=1)) == pytest.approx(9.8, abs=0.3)
+
+
+@pytest.mark.parametrize('trained_hz', [45.0, 200.0])
+def test_the_models_rate_is_fast_enough_whatever_the_training_had(trained_hz):
+  summary = dataclasses.replace(SUMMARY, rates_hz=(trained_hz, trained_hz))
+  for every, expected in ((1, 0), (2, 2 * (trained_hz == 200))):  # both sensors, at 50 and at 25 Hz
+    (recording,) = worn_device.reading(day=SIGNALS).recordings
+    acc, gyro = (
+      Samples(part.time_s[::every], part.values[::every]) for part in (recording.acc, recording.gyro)
+    )
+    reading = dataclasses.replace(
+      worn_device.reading(day=SIGNALS), recordings=[dataclasses.replace(recording, acc=acc, gyro=gyro)]
+    )
+    checked, _ = rate_check.check(summary, reading, 'auto', DEFAULT_WINDOWING)
+    assert sum('quick movements look different' in doubt for doubt in checked.warnings) == expected
 
 
 @pytest.mark.parametrize('frame', ['-x,-y,-z', 'x,y,z,z,x,y'])

@@ -1,11 +1,8 @@
 """Times as apps and people write them → nanoseconds, what they count from, and time zones.   n times."""
 
-import contextlib
 import dataclasses
 import datetime
 import difflib
-import os
-import pathlib
 import re
 import zoneinfo
 from collections.abc import Sequence
@@ -38,13 +35,6 @@ _FEW_STRAYS = 0.01  # of the times
 _LONGEST_S = 10 * 365.25 * 86_400
 
 _OFFSET = re.compile(r'(?:UTC|GMT)?([+-])(\d\d):?(\d\d)', re.IGNORECASE)
-# One of each offset in summer and in winter, to suggest where the computer's own does not fit.
-_COMMON_ZONES = (
-  *('Europe/London', 'Europe/Berlin', 'Europe/Athens', 'Europe/Moscow', 'Asia/Dubai', 'Asia/Karachi'),
-  *('Asia/Kolkata', 'Asia/Dhaka', 'Asia/Bangkok', 'Asia/Shanghai', 'Asia/Tokyo', 'Australia/Sydney'),
-  *('Pacific/Auckland', 'America/New_York', 'America/Chicago', 'America/Denver', 'America/Los_Angeles'),
-  *('America/Sao_Paulo', 'America/Halifax', 'America/Anchorage', 'Pacific/Honolulu'),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,18 +317,3 @@ def offset_s(zone_name: str, at_ns: int) -> float:
   offset = moment.astimezone(zone(zone_name)).utcoffset()
   assert offset is not None
   return offset.total_seconds()
-
-
-def suggest_zone(hours: float, at_ns: int) -> str:
-  """A zone that is so many hours ahead of UTC at a moment: the computer's, a common one, or an offset."""
-  own = os.environ.get('TZ', '').lstrip(':')
-  with contextlib.suppress(OSError):
-    own = own or pathlib.Path('/etc/localtime').resolve().as_posix().partition('zoneinfo/')[2]
-  for name in (own, *_COMMON_ZONES):
-    try:
-      if name and offset_s(name, at_ns) == hours * 3600:
-        return name
-    except UserError:
-      continue
-  minutes = round(abs(hours) * 60)
-  return f'UTC{"-" if hours < 0 else "+"}{minutes // 60:02d}:{minutes % 60:02d}'

@@ -5,8 +5,7 @@ The difference between two activities transfers to other people and devices bett
 w windows, m of them walking, n samples, s statistics, f features.
 """
 
-import dataclasses
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -24,8 +23,7 @@ NAMES = [*_STATISTICS, 'angle of gravity to that of walking, degrees']
 OF_GYRO = np.array(['gyro' in name for name in NAMES])
 
 
-@dataclasses.dataclass(frozen=True)
-class Described:
+class Described(NamedTuple):
   """Windows of one recording. They need less memory than the signals."""
 
   statistics: Float[np.ndarray, 'w s']
@@ -34,7 +32,7 @@ class Described:
 
   def only(self, windows: Bool[np.ndarray, 'w']) -> 'Described':
     """Selects some of the windows."""
-    return Described(self.statistics[windows], self.gravity[windows], self.moves[windows])
+    return Described(*(values[windows] for values in self))
 
   def relative_to(self, walking: Bool[np.ndarray, 'w']) -> Float[np.ndarray, 'w f'] | None:
     """The features NAMES; None if too few moving windows are walking, or gravity turns between them.
@@ -70,15 +68,6 @@ def describe(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Described:
   gravity = signals[..., :3].mean(axis=1, dtype=np.float64)
   moves = np.linalg.norm(signals[..., :3], axis=-1).std(axis=1) > _MOVING_M_S2
   return Described(of_windows.astype(np.float32), gravity, moves)
-
-
-def concatenate(parts: Sequence[Described]) -> Described:
-  """Windows of one recording that were described some at a time."""
-  return Described(
-    *(
-      np.concatenate([getattr(part, field.name) for part in parts]) for field in dataclasses.fields(Described)
-    )
-  )
 
 
 def _statistics(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Float[np.ndarray, 'w s']:

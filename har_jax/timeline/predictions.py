@@ -107,7 +107,12 @@ def predict(
   joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
   if head is not None:
     joined, compared, pooled = _combine(
-      head, joined, relative_features.concatenate(described), classes, files, recognizer.temperature
+      head,
+      joined,
+      Described(*map(np.concatenate, zip(*described, strict=True))),
+      classes,
+      files,
+      recognizer.temperature,
     )
     if compared:
       together = np.zeros(len(files)) if pooled else files

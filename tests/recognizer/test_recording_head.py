@@ -113,7 +113,9 @@ def test_too_little_walking_or_gravity_without_direction_is_no_reference():
 def test_parts_of_a_recording_are_the_recording():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
   parts = [relative_features.describe(windows[at], 50) for at in (slice(0, 10), slice(10, None))]
-  joined = relative_features.concatenate(parts).relative_to(labels == WALKING)
+  joined = relative_features.Described(*map(np.concatenate, zip(*parts, strict=True))).relative_to(
+    labels == WALKING
+  )
   np.testing.assert_allclose(joined, features_of(windows, labels == WALKING), atol=1e-5)
 
 

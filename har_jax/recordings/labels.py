@@ -47,10 +47,10 @@ class Labels:
     """Selects the labels of one recording, by any of its names; all if none is named."""
     if self.recording is None:
       return self
-    rows = [i for i, name in enumerate(self.recording) if name in names]
-    activity, recording = (tuple(words[i] for i in rows) for words in (self.activity, self.recording))
+    rows = [row for row, name in enumerate(self.recording) if name in names]
+    activity = tuple(self.activity[row] for row in rows)
     return dataclasses.replace(
-      self, start=self.start[rows], stop=self.stop[rows], activity=activity, recording=recording
+      self, start=self.start[rows], stop=self.stop[rows], activity=activity, recording=None
     )
 
 

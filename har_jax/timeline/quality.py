@@ -1,7 +1,6 @@
 """Quality of a recording: rates, gaps, time worn, sensors at rest, and what is doubtful."""
 
 import dataclasses
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -136,6 +135,8 @@ def check(
 
   Raises UserError, with what to do, if the recording or the adapter cannot be read.
   """
+  import pandas as pd
+
   Rules(not_worn_min=float(not_worn_min))  # raises UserError where it is out of range
   if isinstance(adapter, Adapted):
     adapter = adapter.recognizer
@@ -146,38 +147,24 @@ def check(
   findings.warn(*reading.warnings, *recordings.check(reading, windowing))
   if hasattr(recognizer, 'adapter_'):
     findings.warn(*warnings_for(recognizer, reading))
-  return make_quality(reading, windowing, not_worn_min, findings.notes, findings.warnings)
-
-
-def make_quality(
-  reading: Reading,
-  windowing: Windowing,
-  not_worn_min: float | int = 30.0,
-  notes: Iterable[str] = (),
-  warnings: Iterable[str] = (),
-) -> Quality:
-  """Measures a reading. notes, warnings: all sentences on it."""
-  import pandas as pd
-
   windows = _cut(reading, windowing, not_worn_min)
   files = pd.DataFrame(_describe_files(reading, windows, windowing)).set_index('file')
   names = ('accelerometer', 'gyroscope')[: 1 + reading.has_gyro]
   sensors = pd.DataFrame([_describe_sensor(reading, name) for name in names]).set_index('sensor')
-  warnings = list(warnings)
   summary = {
     'format': FORMAT,
     'har_jax': har_jax.__version__,
     'start': reading.start or None,
     'time_zone': reading.time_zone or None,
-    'is_good': not warnings,
+    'is_good': not findings.warnings,
     'files': files.round(4).reset_index().to_dict('records'),
     'sensors': sensors.round(4).to_dict('index'),
     'rest': _measure_rest(still.find_rest(recording.acc for recording in reading.recordings)),
-    'notes': list(notes),
-    'warnings': warnings,
+    'notes': findings.notes,
+    'warnings': findings.warnings,
   }
-  picture = QualityPicture(windows, warnings)
-  return Quality(files, sensors, summary, summary['notes'], warnings, picture)
+  picture = QualityPicture(windows, findings.warnings)
+  return Quality(files, sensors, summary, findings.notes, findings.warnings, picture)
 
 
 def _cut(reading: Reading, windowing: Windowing, not_worn_min: float | int) -> 'pd.DataFrame':

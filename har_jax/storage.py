@@ -86,9 +86,8 @@ def bucket(path: Place) -> tuple[Any, str]:
 
 
 def write(path: Place, entries: Mapping[str, Any]) -> None:
-  """Writes a card without further files. Raises UserError as `write_text` does."""
-  text = card(entries).decode()
-  write_text(path, text)
+  """Writes a card without further files. Raises UserError as `write_files` does."""
+  write_files({path: card(entries)}, str(path))
 
 
 def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:

@@ -120,8 +120,7 @@ def read(
     raise UserError(f'{shared.path} labels {shorten(", ".join(unknown))}; the recordings are {names}')
   reading = Reading([], [], warnings, '', True)
   without_gyro = []
-  files_by_note: dict[str, list[str]] = collections.defaultdict(list)
-  files_by_warning: dict[str, list[str]] = collections.defaultdict(list)
+  findings_of: dict[str, Findings] = {}
   for export in exports:
     name = '' if several else f'{export.name}: '
     findings = Findings([f'{name}read as {export.app}.', *export.notes], [*export.warnings])
@@ -159,22 +158,19 @@ def read(
       without_gyro.append(export.name)
     start = reading.start or track.clock.start
     reading = dataclasses.replace(reading, start=start, time_zone=reading.time_zone or zone)
-    # Both sensors may give the same sentence.
-    for note in dict.fromkeys(findings.notes):
-      files_by_note[note].append(export.name)
-    for warning in dict.fromkeys(findings.warnings):
-      files_by_warning[warning].append(export.name)
-  count = len(set(reading.files))
-  reading.warnings.extend(with_files(files_by_warning, count) if several else files_by_warning)
+    findings_of[export.name] = findings
+  warnings_of = {name: findings.warnings for name, findings in findings_of.items()}
+  reading.warnings.extend(gather(warnings_of, named=several))
   if not reading.recordings:
     raise UserError(f'{source} holds no recording. {reading.warnings[0]}')
   if shared is not None and not any(recording.spans for recording in reading.recordings):
     raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
-  if 0 < len(without_gyro) < count:
+  if 0 < len(without_gyro) < len(findings_of):
     listed = shorten(', '.join(without_gyro))
     reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
   reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
-  reading.notes.extend(with_files(files_by_note, count) if several else files_by_note)
+  notes_of = {name: findings.notes for name, findings in findings_of.items()}
+  reading.notes.extend(gather(notes_of, named=several))
   by_activity: dict[str, float] = collections.defaultdict(float)
   for span in (span for recording in reading.recordings for span in recording.spans):
     by_activity[span.activity] += span.stop_s - span.start_s
@@ -191,10 +187,16 @@ def read(
   )
 
 
-def with_files(files_by_note: Mapping[str, Sequence[str]], count: int) -> Iterator[str]:
-  """Sentences after the names of the files that they are about, or after the number of all files."""
-  for note, names in files_by_note.items():
-    yield f'{f"All {count} files" if len(names) == count > 1 else shorten(", ".join(names))}: {note}'
+def gather(sentences_of: Mapping[str, Sequence[str]], *, named: bool) -> Iterator[str]:
+  """Each sentence once; if `named`, after the files that it is about, or after the number of all files."""
+  files: dict[str, dict[str, None]] = collections.defaultdict(dict)  # by sentence, each once, in order
+  for file, sentences in sentences_of.items():
+    for sentence in sentences:  # both sensors may give the same one
+      files[sentence][file] = None
+  count = len(sentences_of)
+  for sentence, names in files.items():
+    about = f'All {count} files' if len(names) == count > 1 else shorten(', '.join(names))
+    yield f'{about}: {sentence}' if named else sentence
 
 
 def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:

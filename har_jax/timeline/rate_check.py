@@ -3,7 +3,6 @@
 w windows, n samples.
 """
 
-import collections
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, Source, to_windows
 from har_jax.recordings.infer import Findings
-from har_jax.recordings.reading import with_files
+from har_jax.recordings.reading import gather
 from har_jax.signal import pace, segments
 from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.summary import SignalSummary
@@ -62,7 +61,6 @@ def check(
   }
   is_apart = len(signals) > 1 and min(map(len, signals.values())) >= frame_check.FEWEST_WINDOWS
   findings: dict[str, frame_check.Finding] = {}
-  files_by_note, files_by_doubt = (collections.defaultdict[str, list[str]](list) for _ in range(2))
   for name, windows in (signals if is_apart else {'': np.concatenate(list(signals.values()))}).items():
     try:
       finding = frame_check.check(expected, windows, frame, windowing.rate_hz)
@@ -71,13 +69,10 @@ def check(
     findings |= {name: finding} if is_apart else dict.fromkeys(signals, finding)
     if reading.has_sure_signs:  # the app's word is better than what gravity shows
       finding.notes = [note for note in finding.notes if note != frame_check.IS_UNDECIDED]
-    for by_sentence, sentences in ((files_by_note, finding.notes), (files_by_doubt, finding.warnings)):
-      for sentence in sentences:
-        by_sentence[sentence].append(name)
-  notes, doubts = (
-    [*said, *(with_files(by_sentence, len(signals)) if is_apart else by_sentence)]
-    for said, by_sentence in ((reading.notes, files_by_note), (reading.warnings, files_by_doubt))
-  )
+  notes_of = {name: finding.notes for name, finding in findings.items()}
+  notes = [*reading.notes, *gather(notes_of, named=is_apart)]
+  doubts_of = {name: finding.warnings for name, finding in findings.items()}
+  doubts = [*reading.warnings, *gather(doubts_of, named=is_apart)]
   if is_apart:
     doubts += _warn_of_opposite({name: findings[name](windows) for name, windows in signals.items()})
   corrected = [

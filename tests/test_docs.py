@@ -49,13 +49,7 @@ _WALKS = [
 _SMALLER = {
   'lodo': (
     *('--pretrain_max_steps=4', '--pretrain_num_evals=1', '--finetune_max_steps=4', '--finetune_num_evals=1'),
-    *(
-      *tiny_flags.MODEL,
-      '--supervised_pretraining_steps=4',
-      '--methods=lora',
-      '--finetune_rotation_std_deg=0',
-    ),
-    *('--nofinetune_circular_shift', '--finetune_amplitude_std=0', '--finetune_time_warp_std=0'),
+    *(*tiny_flags.MODEL, *tiny_flags.PLAIN, '--supervised_pretraining_steps=4', '--methods=lora'),
   ),
   'adapt': ('--max_steps=4', '--method=probe'),
   'federate': ('--rounds=1', '--local_steps=1', '--method=probe'),

@@ -139,6 +139,7 @@ def base(windows, tmp_path_factory) -> tuple[pathlib.Path, tuple[str, ...]]:
     '--four_bits',
     f'--out={folder}',
     *tiny_flags.MODEL,
+    *tiny_flags.PLAIN,
     *tiny_flags.PRETRAIN,
     '--noprogress',
   )

@@ -36,7 +36,13 @@ def folder(tmp_path_factory) -> pathlib.Path:
     for name in short_sample.NAMES:
       flags = (f'--window_samples={_WINDOWING.samples}', f'--window_rate_hz={_WINDOWING.rate_hz}')
       succeed('prepare', name, *flags, f'--out={folder}/windows')
-  pretrain = (f'--windows={folder}/windows', *_MODEL, *tiny_flags.PRETRAIN, f'--out={folder}/base')
+  pretrain = (
+    f'--windows={folder}/windows',
+    *_MODEL,
+    *tiny_flags.PLAIN,
+    *tiny_flags.PRETRAIN,
+    f'--out={folder}/base',
+  )
   succeed('pretrain', *pretrain, '--supervised_pretraining_steps=2')
   return folder
 

@@ -33,9 +33,7 @@ def with_stem(experiment) -> config.Experiment:
     invariant_features=False,
   )
   protocol = dataclasses.replace(experiment.protocol, normalize='none', supervised_pretraining_steps=4)
-  finetune = dataclasses.replace(
-    experiment.finetune, circular_shift=True, rotation_std_deg=10.0, amplitude_std=0.15, time_warp_std=0.1
-  )
+  finetune = dataclasses.replace(experiment.finetune, rotation_std_deg=10.0)
   lora = config.Lora(rank=4, alpha=8.0)
   return dataclasses.replace(experiment, model=model, lora=lora, protocol=protocol, finetune=finetune)
 

@@ -176,8 +176,8 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
     unit, reason = 'deg/s', f'as nobody turns at {fast:.4g} rad/s for a twentieth of the time'
     if not named and (fast < _FASTEST_RAD_S or fast * units.GYRO['deg/s'] > _FAST_RAD_S):
       findings.warn(
-        f'The unit of angular velocity is a guess, deg/s: a twentieth of it is over {fast:.4g}, and only a '
-        f'wrist turns as fast{" in rad/s" * (fast < _FASTEST_RAD_S)}. Name it with gyro_unit.'
+        'The unit of angular velocity is a guess, deg/s: only a wrist turns as fast'
+        f'{" in rad/s" * (fast < _FASTEST_RAD_S)}. Name it with gyro_unit.'
       )
   else:
     findings.warn(

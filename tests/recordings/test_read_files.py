@@ -245,7 +245,7 @@ UNIT_ROWS = [
     for unit, per in (('rad/s', 1), ('deg/s', DEGREES))
   ),
   row('the turns of a wrist in degrees', user_files.frame(TIME_S, UPRIGHT, 8 * SPUN * DEGREES), AUTO,
-      arrays={'gyro': (8 * SPUN, 1e-2)}, warnings=['is a guess, deg/s: a twentieth of it is over 1371']),
+      arrays={'gyro': (8 * SPUN, 1e-2)}, warnings=['is a guess, deg/s: only a wrist turns as fast. Name']),
   row('a gyroscope of the opposite sign', user_files.frame(ROCK_S, SLOW_ACC, -SLOW_GYRO * DEGREES), AUTO,
       silent=True, arrays={'gyro': (-SLOW_GYRO, 1e-3)}),
   row('a device at rest whose gyroscope has noise in degrees',

@@ -37,13 +37,6 @@ def device() -> records.Device:
   )
 
 
-def columns() -> dict[str, str | int]:
-  """Device and versions as columns of a table of measurements."""
-  listed, run_on = versions(), device()
-  shown = ' '.join(f'{name} {listed[name]}' for name in ('python', 'har_jax', 'jax'))
-  return {'device': run_on.kind, 'cores': run_on.host_cores, 'versions': shown}
-
-
 def fastest_dtype() -> str:
   """The dtype of the fastest matrix products on JAX's device: float32 or bfloat16.
 

@@ -16,7 +16,7 @@ import pandas as pd
 import study
 from absl import flags
 
-from har_jax.cli import command, report
+from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
@@ -43,12 +43,12 @@ def main() -> None:
 
 def _rows() -> list[dict[str, Any]]:
   """A row for each method. Its repeats are spread over the whole time, since a machine's speed changes."""
-  from har_jax import methods, runtime
+  from har_jax import methods
 
   rng = np.random.default_rng(0)
   signals = rng.normal(0, 3, (_WINDOWS, 128, 6)).astype(np.float32)
   labels = np.arange(_WINDOWS) % _CLASSES
-  run_on = runtime.columns() | {'commit': report.commit()}
+  run_on = study.run_on()
   measured = {name: _Measured(name, signals, labels) for name in methods.METHODS if name != 'scratch'}
   for _ in range(_REPEATS):
     for method in measured.values():

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from har_jax.cli import report
 from har_jax.report import csv_table, markdown
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -65,6 +66,16 @@ def draw_parts(
   is_class = np.isin(activities, activities[parts[0]])
   quarters = zip(others, most, strict=True)
   return parts + [rng.permutation(np.flatnonzero(some & is_class))[:count] for some, count in quarters]
+
+
+def run_on() -> Row:
+  """Device, versions and commit, as columns of a table of measurements."""
+  from har_jax import runtime
+
+  versions, device = runtime.versions(), runtime.device()
+  shown = ' '.join(f'{name} {versions[name]}' for name in ('python', 'har_jax', 'jax'))
+  where = {'device': device.kind, 'cores': device.host_cores, 'versions': shown}
+  return where | {'commit': report.commit()}
 
 
 def number(value: float, form: str = '{:.3f}') -> str:

@@ -20,7 +20,7 @@ import pandas as pd
 import study
 from absl import flags
 
-from har_jax.cli import command, report
+from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
@@ -53,9 +53,7 @@ def main() -> None:
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   """A row for each command. folder: for recordings, and for what the commands write."""
-  from har_jax import runtime
-
-  run_on = runtime.columns() | {'commit': report.commit()}
+  run_on = study.run_on()
   for name, arguments in _commands(folder):
     for attempt in ('cold', 'warm'):
       out = f'--out={_out(folder, name) / attempt}'

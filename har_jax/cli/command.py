@@ -318,14 +318,6 @@ def whole_numbers(flag: str, words: Sequence[str]) -> tuple[int, ...]:
     raise UserError(f'--{flag}={",".join(words)}: give whole numbers, such as 0,1,2') from error
 
 
-def sizes(flag: str, words: Sequence[str]) -> list[int]:
-  """Whole numbers that are at least 1. Raises UserError otherwise."""
-  numbers = whole_numbers(flag, words)
-  if any(number < 1 for number in numbers):
-    raise UserError(f'--{flag}={",".join(words)}: give numbers of at least 1')
-  return list(numbers)
-
-
 def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> None:
   """Raises UserError where a word of a list flag is not among the choices, and where there is none."""
   unknown = [word for word in words if word not in choices]

@@ -16,7 +16,7 @@ from har_jax import config, config_fields, runtime, storage
 from har_jax.cli import command, jobs, training
 from har_jax.errors import UserError
 from har_jax.train import mesh
-from launch.bench import HELP, chart, guard, scaling, steps, tables
+from launch.bench import HELP, chart, guard, running, scaling, steps, tables
 
 COMMON = 'kinds batches dtypes repeats peers scaling dimensions reference out cpu_devices'
 FLAGS, _ = command.new_flags()
@@ -67,7 +67,7 @@ _set_cpu_devices = jobs.define_cpu_devices(FLAGS)
 
 
 def main() -> None:
-  batches = command.sizes('batches', _BATCHES.value)
+  batches = running.batch_sizes(_BATCHES.value)
   _set_cpu_devices()
   experiment = _experiment()
   if _SCALING.value:

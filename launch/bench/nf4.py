@@ -20,7 +20,7 @@ from har_jax.cli import command, training
 from har_jax.errors import UserError
 from har_jax.export.timing import interleaved
 from launch.bench import HELP, tables
-from launch.bench.running import Program, finetuning, per_step, summary
+from launch.bench.running import Program, batch_sizes, finetuning, per_step, summary
 from launch.bench.weight_formats import OPERATIONS, weight_formats
 
 COMMON = 'shapes rows batches repeats presets out'
@@ -46,7 +46,7 @@ _METHODS = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': 
 def main() -> None:
   experiment = _experiment()
   shapes = [_shape(text) for text in _SHAPES.value]
-  batches = command.sizes('batches', _BATCHES.value)
+  batches = batch_sizes(_BATCHES.value)
   if _PRESETS.value:
     command.check_choices('presets', _PRESETS.value, list(config.PRESETS))
   out = pathlib.Path(_OUT.value)

@@ -14,8 +14,10 @@ import numpy as np
 from jax.interpreters import partial_eval
 
 from har_jax import config, methods, variables
+from har_jax.cli import command
 from har_jax.datasets import batches
 from har_jax.datasets.batches import Batch
+from har_jax.errors import UserError
 from har_jax.export import timing
 from har_jax.train import loop, mesh, optimizer
 from har_jax.train.objective import Classify, Objective, Reconstruct
@@ -35,6 +37,14 @@ class Program:
   compile_s: float
   temporary_bytes: int  # that the compiler plans in addition to the arguments
   held_bytes: dict[str, int]  # of live variables: frozen, trainable, buffers, optimizer
+
+
+def batch_sizes(words: Sequence[str]) -> list[int]:
+  """The values of the flag `batches`. Raises UserError where one is not a whole number of at least 1."""
+  numbers = command.whole_numbers('batches', words)
+  if any(number < 1 for number in numbers):
+    raise UserError(f'--batches={",".join(words)}: give numbers of at least 1')
+  return list(numbers)
 
 
 def summary(seconds: np.ndarray, reference: np.ndarray | None) -> dict[str, Any]:

@@ -89,7 +89,7 @@ endef
 test: lint
 	$(call tests_and_types)
 
-# Without the check of arrays' shapes, which takes a quarter of the tests' time: `make test` has it.
+# Without the check of arrays' shapes, which `make test` has.
 check: lint
 	$(call tests_and_types,-m 'not slow' -o addopts=-q)
 

@@ -47,7 +47,8 @@ def test_costs_are_per_window(monkeypatch):
 
 @pytest.mark.slow
 def test_each_parallel_run_has_the_operations_of_a_single_run(tiny):
-  experiment = config.Experiment(protocol=config.Protocol(), model=dataclasses.replace(tiny, depth=1))
+  model = dataclasses.replace(tiny, depth=1)
+  experiment = config.Experiment(protocol=config.Protocol(), model=model, finetune=config.Training())
   single = running.finetuning(experiment, 'lora', 4)
   parallel = running.parallel_finetuning(experiment, 'lora', 4, 3)
   assert (parallel.windows, parallel.operations) == (3 * single.windows, 3 * single.operations)

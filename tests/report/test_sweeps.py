@@ -3,7 +3,7 @@
 import pytest
 from report_rows import cells, product, runs
 
-from har_jax.report import markdown, sweeps, tables
+from har_jax.report import groups, markdown, sweeps, tables
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,17 @@ def test_ranks_rise_with_their_spread(result):
   assert (row['seeds'], row['macro-F1'], row['training, s']) == ('n=2', '0.940 ± 0.028', '10.5 ± 0.7')
   assert (row['published macro-F1'], row['published s']) == ('0.9649', '1,049')
   assert 'UCI HAR' in section.notes[0]
+
+
+def test_a_method_without_ranks_stays_where_a_sweep_over_ranks_is_left_out(result):
+  ranks = (4, 8, 8, 16)  # 8 is the usual one, with two seeds
+  sweep = [result(method='lora', lora_rank=rank, seed=int(n == 2)) for n, rank in enumerate(ranks)]
+  others = groups.without_sweeps(runs([*sweep, result(), result(seed=1)]))
+  assert sorted(zip(others['method'], others['seed'], strict=True)) == [
+    *(('full', 0), ('full', 1)),
+    *(('lora', 0), ('lora', 1)),
+  ]
+  assert set(others['lora_rank'].dropna()) == {8}
 
 
 def test_published_ranks_are_of_one_target_alone(result):

@@ -154,10 +154,14 @@ READ = [
   row('a label within a longer one', TIME_S, by_hand('1,20,run', '5,10,run'), [(1, 20, 'run')]),
   row('line breaks and commas in quotes', TIME_S, by_hand('1,8,"walk,\nfast"', '9,18,sit'),
       [(1, 8, 'walk,fast'), (9, 18, 'sit')]),
+  row('rows out of order', TIME_S, by_hand('20,30,run', '1,8,sit', '9,18,run'),
+      [(1, 8, 'sit'), (9, 18, 'run'), (20, 30, 'run')]),
   row('hours and minutes', NINE + HALF_HOUR, AT_NINE, AFTER_NINE, BY_HAND),
   row('hours and minutes of a day', _moments(HALF_HOUR, '%H:%M:%S.%f', NINE), AT_NINE, AFTER_NINE, BY_HAND),
   row('local hours and minutes', NINE + HALF_HOUR, by_hand('11:05,11:10,sit'), AFTER_NINE[:1],
       time_zone='Europe/Berlin'),
+  row('local times after midnight', NINE - 9.5 * 3600 + HALF_HOUR, by_hand('01:35:00,01:40:00,sit'),
+      AFTER_NINE[:1], time_zone='Europe/Berlin'),  # it starts at 23:30 UTC
   row('hours and minutes two hours late', NINE + HALF_HOUR, by_hand('11:05,11:10,sit'), None,
       "read as hours, minutes and seconds from the recording's start. They may be hours and"),
   row('hours and minutes in another zone', NINE + HALF_HOUR, by_hand('11:05,11:10,sit'), None,
@@ -205,6 +209,13 @@ REFUSED = [
   (TIME_S, by_hand('1,2,walk', '9,5,sit'), r'row 2 \(sit\) ends at or before its start: correct its times$'),
   (EPOCH_S + TIME_S, by_hand('2026-10-25 02:50:00,2026-10-25 02:10:00,walk'),
    r'correct its times, or add offsets such as \+02:00 if clocks changed in between'),
+  (EPOCH_S + TIME_S,
+   by_hand('2026-05-28 22:26:45Z,2026-05-28 22:26:55Z,sit', '2026-05-29 07:00Z,2026-05-29 08:00Z,run'),
+   '^(?!.*shifted)'),  # by two hours, one of them would fit
+  (NINE + np.arange(0, 7200, 0.2), by_hand('2026-05-29 11:36Z,2026-05-29 11:42Z,sit'),
+   'shifted by exactly 1 h back'),  # the shortest that fits
+  (TIME_S, by_hand('65,75,walk', '80,90,sit'), 'no label lies in the recording'),  # soon after its end
+  (TIME_S, by_hand('1,2,walk', ',9,'), 'row 2 lacks its start, its end or its activity'),
   (TIME_S, by_hand('1,2,walk', '5,9,'), 'row 2 lacks its start, its end or its activity'),
   (TIME_S, by_hand('1,2,walk', '5,inf,sit'), 'row 2 lacks its start, its end or its activity'),
   (TIME_S, by_hand('1,2,walk', 'x,9,sit'), r"line 3 has 'x' in column 'start'"),
@@ -288,6 +299,9 @@ def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
   path = _put(tmp_path, text)
   reading = recordings.read(folder, labels=path)
   assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(3, 13, 'run')]]
+  assert not any('exceed' in each for each in reading.warnings)  # they are of the other recording
+  with pytest.raises(UserError, match='no label lies in any recording'):  # seconds from whose start?
+    recordings.read(folder, labels=_put(tmp_path, by_hand('2,12,sit'), 'seconds.csv'))
   _recording(folder, name='a.csv')
   with pytest.raises(UserError, match='add a column `recording`'):
     recordings.read(folder, labels=path)
@@ -298,6 +312,50 @@ def test_annotations_of_sensor_logger_label_a_recording_of_another_app(tmp_path)
   path = _put(tmp_path, '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']))
   reading = recordings.read(_recording(tmp_path, _moments(TIME_S)), labels=path)
   assert user_files.find_spans(reading.recordings[0]) == [(2, 12, 'walk'), (40, 60, 'sit')]
+
+
+def test_an_annotation_after_the_end_of_the_recording_exceeds_it(tmp_path):
+  rows = (f'{EPOCH_S + at}000000000,{at},{word},' for at, word in ((2, 'walk'), (70, 'sit')))
+  path = _put(tmp_path, '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']))
+  reading = recordings.read(_recording(tmp_path, _moments(TIME_S)), labels=path)
+  assert user_files.find_spans(reading.recordings[0]) == [(2, 60, 'walk')]
+  assert any('2 of 2 labels exceed the recording' in warning for warning in reading.warnings)
+
+
+@pytest.mark.parametrize(
+  ('time', 'text'),
+  [(TIME_S, by_hand('1,10,sit')), (_moments(TIME_S), labels(_moments(STARTS), _moments(STOPS)))],
+)
+def test_a_few_early_seconds_and_dates_alike_are_not_doubtful(tmp_path, time, text):
+  """Minutes would be beyond the end; and neither the recording nor its labels have a time zone."""
+  reading = recordings.read(_recording(tmp_path, time), labels=_put(tmp_path, text))
+  assert not [each for each in reading.warnings if 'labels.csv' in each]
+
+
+def test_times_of_a_table_of_bouts_are_not_doubtful(tmp_path):
+  """They count from the first sample, though a clock that begins at 3 s would take them, too."""
+  path = _put(tmp_path, labels([4.0, 9.0], [9.0, 14.0], ['sit', 'run'], OWN_HEADER))
+  reading = recordings.read(_recording(tmp_path, TIME_S + 3), labels=path)
+  assert not [each for each in reading.warnings if 'labels.csv' in each]
+
+
+@pytest.mark.parametrize(
+  ('text', 'seconds'),
+  [
+    *(('12:30:00 AM', 1800), ('12:30:00 PM', 45_000), ('1:30:00 pm', 48_600), ('12:30 pm', 45_000)),
+    *(('12:30:00:5', 45_000.005), ('12:30:00:125', 45_000.125), ('12:30:00.5', 45_000.5)),
+    *(('5/28/2026 12:30:00 AM', 1800), ('5/28/2026 12:30:00 PM', 45_000), ('5/28/2026 1:30 PM', 48_600)),
+  ],
+)
+def test_noon_midnight_and_milliseconds(text, seconds):
+  (ns,) = clocks.parse(pd.Series([text]), 'time').orders.values()
+  assert ns[0] % (86_400 * 10**9) == round(seconds * 1e9)
+
+
+def test_times_of_day_go_on_after_midnight():
+  ns = (np.array([86_390, 86_399, 1, 11]) * 10**9).astype(np.int64)
+  time_s, _ = clocks.count_dates(ns, 'day')
+  np.testing.assert_allclose(time_s, [0, 9, 11, 21])
 
 
 def test_seconds_and_clocks_begin_at_the_first_row_with_a_time():

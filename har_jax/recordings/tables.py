@@ -86,7 +86,7 @@ class Table:
 
   def listed(self) -> str:
     """Its names, for messages."""
-    return shorten(', '.join(self.names))
+    return shorten(', '.join(filter(None, self.names)))
 
   def index(self, *names: str) -> int | None:
     """The first column with one of these names, whatever its case."""

@@ -288,3 +288,9 @@ def test_an_actigraph_that_was_cut_is_refused_and_damaged_seconds_are_left_out(t
   path.write_bytes(zip_bytes(files | {'log.bin': bytes(log[:-10])}))
   with pytest.raises(UserError, match=r'was damaged or was cut short.*no record at byte'):
     recordings.read(path)
+
+
+def test_columns_without_a_name_are_not_listed(tmp_path):
+  path = user_files.written(tmp_path, FRAME.drop(columns='time').rename(columns={'gx': ''}))
+  with pytest.raises(UserError, match='its columns are ax, ay, az, gy, gz: name'):
+    recordings.read(path)

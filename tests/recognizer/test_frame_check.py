@@ -177,6 +177,14 @@ def test_files_of_which_one_is_short_are_checked_together():
     assert np.median(np.linalg.norm(recording.acc.values, axis=1)) == pytest.approx(9.8, abs=0.3)
 
 
+def test_the_rate_is_that_of_the_longest_recording():
+  reading = worn_device.reading(short=SIGNALS[:5], long=SIGNALS)
+  first = reading.recordings[0]
+  slow = Samples(first.acc.time_s[::2], first.acc.values[::2])
+  recordings = [dataclasses.replace(first, acc=slow), reading.recordings[1]]
+  assert rate_check.rates_hz(dataclasses.replace(reading, recordings=recordings)) == (50.0, 50.0)
+
+
 @pytest.mark.parametrize('trained_hz', [45.0, 200.0])
 def test_the_models_rate_is_fast_enough_whatever_the_training_had(trained_hz):
   summary = dataclasses.replace(SUMMARY, rates_hz=(trained_hz, trained_hz))

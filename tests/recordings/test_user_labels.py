@@ -352,6 +352,21 @@ def test_noon_midnight_and_milliseconds(text, seconds):
   assert ns[0] % (86_400 * 10**9) == round(seconds * 1e9)
 
 
+@pytest.mark.parametrize(
+  ('values', 'named'),
+  [
+    (20.0 * np.arange(500), 's'),  # its name is wrong
+    (1.78e9 + 20 * np.arange(500), ''),  # a count of seconds from 1970 would be 0.05 Hz
+    (np.r_[0, 1, 2, 20.0 * np.arange(1, 500)], ''),  # rows count by one, but only the first
+  ],
+)
+def test_numbers_have_the_unit_that_makes_the_rate_likely(values, named):
+  sampled = np.ones(len(values), bool)
+  time_s, clock, _ = clocks.count_numbers(values, sampled, named, '', 'time', Findings())
+  assert (clock.unit, clock.kind) == ('ms', 'relative')
+  assert np.diff(time_s)[-1] == pytest.approx(0.02)
+
+
 def test_times_of_day_go_on_after_midnight():
   ns = (np.array([86_390, 86_399, 1, 11]) * 10**9).astype(np.int64)
   time_s, _ = clocks.count_dates(ns, 'day')

@@ -367,6 +367,14 @@ def test_numbers_have_the_unit_that_makes_the_rate_likely(values, named):
   assert np.diff(time_s)[-1] == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize(('strays', 'left_out'), [(2, 2), (200, 0)])
+def test_a_few_times_before_a_clock_was_set_are_left_out_not_many(strays, left_out):
+  times = np.r_[np.arange(strays), 1.78e9 + 0.02 * np.arange(500)]
+  findings = Findings()
+  assert np.isnan(clocks._without_strays(times, findings)).sum() == left_out
+  assert len(findings.warnings) == bool(left_out)
+
+
 def test_times_of_day_go_on_after_midnight():
   ns = (np.array([86_390, 86_399, 1, 11]) * 10**9).astype(np.int64)
   time_s, _ = clocks.count_dates(ns, 'day')

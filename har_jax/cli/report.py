@@ -44,6 +44,8 @@ def main() -> dict[str, object]:
   if len(_RESULTS.value) > 1:
     return {'tables': _compare(_RESULTS.value)}
   folder = storage.place(_RESULTS.value[0])
+  if folder.name.endswith('.csv'):
+    raise UserError(f'{folder} is a table, not a folder of results: give --runs_csv={folder}')
   if _APPEND_TO.value:
     table_path = pathlib.Path(_APPEND_TO.value)
     storage.check_writable(table_path.parent)

@@ -375,6 +375,11 @@ def test_a_few_times_before_a_clock_was_set_are_left_out_not_many(strays, left_o
   assert len(findings.warnings) == bool(left_out)
 
 
+@pytest.mark.parametrize(('name', 'hours'), [('UTC-02:30', -2.5), ('+05:30', 5.5), ('GMT+1400', 14)])
+def test_an_offset_is_a_time_zone(name, hours):
+  assert clocks.offset_s(name, 0) == hours * 3600
+
+
 def test_times_of_day_go_on_after_midnight():
   ns = (np.array([86_390, 86_399, 1, 11]) * 10**9).astype(np.int64)
   time_s, _ = clocks.count_dates(ns, 'day')

@@ -97,6 +97,7 @@ def test_an_ascii_terminal_gets_its_table(result, tmp_path):
 
 def test_mistakes_are_one_line(result, tmp_path):
   assert refuse('report', f'--results={tmp_path}').startswith(f'error: no results under {tmp_path}')
+  assert refuse('report', 'runs.csv').endswith('give --runs_csv=runs.csv')
   (tmp_path / 'seed0.json').write_text('{"format": ')
   assert 'seed0.json' in refuse('report', f'--results={tmp_path}')
   storage.write(tmp_path / 'seed0.json', result())

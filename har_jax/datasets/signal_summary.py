@@ -96,5 +96,5 @@ def _rounded(values: np.ndarray) -> tuple[float, ...]:
   return tuple(np.round(values, 3).tolist())
 
 
-def _evenly(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
+def _evenly(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, '_some n 6']:
   return signals[:: max(len(signals) // _MAX_WINDOWS, 1)]

@@ -1,7 +1,6 @@
 """What a flag says reaches the function that the command is for."""
 
 import pathlib
-import types
 from typing import Any
 
 import pytest
@@ -72,14 +71,16 @@ def test_check_gives_all_to_the_check(monkeypatch, paths):
 
 
 def test_predict_gives_all_to_recognize(monkeypatch, paths):
-  recognizer, loaded = types.SimpleNamespace(adapter_=None), []
-  monkeypatch.setattr(Recognizer, 'load', lambda *places: loaded.append(places) or recognizer)
   flags = _flags(_READING | _ANSWERING | paths)
   given, named = _arrived(monkeypatch, timeline, 'recognize', 'predict', 'day.csv', *flags)
-  assert given == ('day.csv', recognizer)
-  assert loaded == [(paths['adapter'], paths['base'])]
+  assert given == ('day.csv', paths['adapter'])
   del named['tell']
   assert named == _READING | _ANSWERING | {'base': paths['base'], 'columns': {}}
+
+
+def test_recognize_loads_the_adapter_with_its_base(monkeypatch, paths):
+  given, _ = _arrived(monkeypatch, Recognizer, 'load', 'predict', 'day.csv', *_flags(paths))
+  assert given == (paths['adapter'], paths['base'])
 
 
 def test_adapt_gives_all_to_adapt_and_suggest(monkeypatch, paths):

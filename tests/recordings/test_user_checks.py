@@ -321,7 +321,7 @@ def test_a_calmer_part_without_labels_says_nothing_of_labels_after_it():
 @pytest.mark.parametrize(
   ('late_s', 'changes'),
   [
-    *((late_s, {}) for late_s in (0, 3, -3, 5)),
+    *((late_s, {}) for late_s in (0, 3, -3, 5, 7)),
     *((late_s, {'spans': FEW}) for late_s in (0, 30)),
     (40, {'spans': ONCE}),
     (0, {'spans': ()}),
@@ -350,6 +350,15 @@ def test_sensors_with_offsets_and_noise_of_their_own_are_no_copies():
     gyro=lambda v: np.float32([0, 0, 1]) + rng.normal(0, 0.01, v.shape).astype(np.float32),
   )
   assert not any('values of the accelerometer' in sentence for sentence in check(at_rest, DEFAULT_WINDOWING))
+
+
+def test_copies_in_one_of_two_recordings_are_no_wrong_columns():
+  base = _reading()
+  first = base.recordings[0]
+  copied = dataclasses.replace(first, gyro=first.acc)
+  for parts, count in (([copied], 1), ([copied, first], 0)):
+    sentences = check(dataclasses.replace(base, recordings=parts), DEFAULT_WINDOWING)
+    assert sum('values of the accelerometer' in sentence for sentence in sentences) == count
 
 
 def test_each_second_has_its_mean_and_the_deviation_of_all_axes():

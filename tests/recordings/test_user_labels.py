@@ -378,6 +378,8 @@ def test_a_few_times_before_a_clock_was_set_are_left_out_not_many(strays, left_o
 @pytest.mark.parametrize(('name', 'hours'), [('UTC-02:30', -2.5), ('+05:30', 5.5), ('GMT+1400', 14)])
 def test_an_offset_is_a_time_zone(name, hours):
   assert clocks.offset_s(name, 0) == hours * 3600
+  with pytest.raises(UserError, match=r"time_zone is 'UTC\+25:00'; give a name"):
+    clocks.zone('UTC+25:00')
 
 
 def test_times_of_day_go_on_after_midnight():

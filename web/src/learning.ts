@@ -9,6 +9,8 @@ import { learned } from './store';
 import * as view from './view';
 
 export class Learning {
+  private last: Promise<unknown> = Promise.resolve();
+
   /** `onNames` is called with all activities after each change. */
   constructor(
     private readonly recognizer: Recognizer,
@@ -33,9 +35,15 @@ export class Learning {
     if (!isLearned) view.notify(tooShort(activity, this.windowS + 2 * trimS));
   }
 
-  private async change(change: (learner: Learner) => boolean): Promise<boolean> {
+  /** One change after the other: the page may be reloaded as soon as one is shown, so that is stored. */
+  private change(change: (learner: Learner) => boolean): Promise<boolean> {
+    const next = this.last.then(() => this.make(change));
+    this.last = next.catch(() => undefined);
+    return next;
+  }
+
+  private async make(change: (learner: Learner) => boolean): Promise<boolean> {
     const isChanged = await this.recognizer.change(change);
-    // Stored before it is shown: the page may be reloaded at once.
     if (isChanged) await learned.keep(this.recognizer.learner.save()).catch(() => view.notify(NOT_STORED));
     this.show();
     return isChanged;

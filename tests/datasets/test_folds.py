@@ -80,6 +80,12 @@ def test_normalization_depends_on_the_train_part_or_on_all(folder, tmp_path):
   assert on_all[0].description.normalizer != on_all[1].description.normalizer
 
 
+def test_all_activities_are_classes_if_asked_for(folder):
+  fold = _fold(folder, classes='all').target_windows()
+  assert sorted(fold.classes) == ['eating_soup', 'sitting', 'walking']
+  assert len(set(np.concatenate(list(fold.indices.values())))) == 5 * 36
+
+
 def test_a_label_budget_changes_train_and_validation_labels_only(folder):
   full, thin = (_fold(folder, label_budget=budget).target_windows() for budget in ('0.7', '2/class'))
   assert np.bincount(thin.train['label']).tolist() == np.bincount(thin.validation['label']).tolist() == [2, 2]

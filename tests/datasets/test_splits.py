@@ -194,6 +194,8 @@ def test_held_out_windows_are_of_other_subjects_or_of_every_class():
     held_out, split = splits.hold_out_at_random(labels, too_few, 0.25, 0)
     assert split == 'window'
     assert np.bincount(labels[held_out]).tolist() == [6, 6, 6]
+  drawn = {int(subjects[splits.hold_out_at_random(labels, subjects, 0.1, seed)[0]][0]) for seed in range(20)}
+  assert drawn == {0, 1, 2, 3}
   # Only one subject has class 0, which must be trained whatever is drawn.
   rare = np.where(subjects == 2, 0, 1)
   for seed in range(8):
@@ -203,7 +205,8 @@ def test_held_out_windows_are_of_other_subjects_or_of_every_class():
   # Every class has one subject only, so none can be held out.
   assert splits.hold_out_at_random(subjects, subjects, 0.1, 0)[1] == 'window'
   # A class of four windows is too small to hold one out; of five, at most four are held out.
-  assert splits.hold_out_at_random(labels[:12], None, 0.1, 0)[1] == 'none'
+  for small in (labels[:12], np.r_[labels[:15], 0, 0, 3]):
+    assert splits.hold_out_at_random(small, None, 0.1, 0)[1] == 'none'
   held_out, _ = splits.hold_out_at_random(labels[:15], None, 0.99, 0)
   assert np.bincount(labels[:15][held_out]).tolist() == [4, 4, 4]
 
@@ -245,6 +248,12 @@ def _windows(*runs: tuple[str, int, float, int]) -> list[Window]:
       (('walk', 1, 0.0, 5), ('walk', 0, 0.0, 5), ('sit', 0, 10.0, 4), ('sit', 0, 10 + 5 * 1.28, 1)),
       [3, 4, 14],
       [2],
+    ),
+    # Windows overlap the last ones of the activity before, however many were held out earlier.
+    (
+      (('walk', 0, 0.0, 10), ('sit', 0, 12.8, 10), ('stand', 0, 25.6, 10)),
+      [8, 9, 18, 19, 28, 29],
+      [7, 10, 17, 20, 27],
     ),
     # An activity with few windows is trained, and not validated.
     ((('walk', 0, 0.0, 10), ('sit', 0, 20.0, 10), ('stand_to_sit', 0, 40.0, 1)), [8, 9, 18, 19], [7, 17]),

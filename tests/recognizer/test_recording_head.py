@@ -43,6 +43,19 @@ def fitted(features: np.ndarray, labels: np.ndarray) -> RecordingHead:
   return recording_head.fit(np.tile(features, (20, 1)), np.tile(labels, 20), CLASSES, seed=0)
 
 
+def test_features_of_other_devices_are_limited(head):
+  far = head.mean + 4 * head.scale * np.where(np.arange(len(head.mean)) % 2, 1, -1)
+  further = head.mean + 400 * (far - head.mean)
+  np.testing.assert_allclose(*(head.predict_proba(values[None]) for values in (far, further)), rtol=1e-6)
+
+
+def test_parts_across_gravity_are_those_of_pythagoras():
+  """By hand: gravity along z, and a device that turns at 4 about it and 3 about x."""
+  window = np.tile(np.float32([0, 0, 9.8, 3, 0, 4]), (1, 128, 1))
+  lengths = relative_features._relative_to_gravity(window)[0, 0]
+  np.testing.assert_allclose(lengths, [9.8, 9.8, 0, 5, 4, 3], atol=1e-5)
+
+
 @pytest.fixture
 def unseen() -> tuple[np.ndarray, np.ndarray]:
   """A recording, and probabilities of an encoder that knows walking from the rest, and nothing else."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import worn_device
 from official import OFFICIAL
 
 from har_jax.archives import ARCHIVES
@@ -15,6 +16,7 @@ from har_jax.config import Windowing
 from har_jax.datasets.prepare import prepare
 from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
+from har_jax.signal.cutting import Window
 from har_jax.signal.recording import Recording, Samples
 
 
@@ -118,3 +120,38 @@ def test_a_hundredth_of_the_time_in_another_unit_is_no_warning(seconds, warnings
     check._judge('acceleration', length_s, lambda _, unit=unit: unit)
   check.finish([])
   assert len(caplog.messages) == warnings
+
+
+@pytest.mark.parametrize(('seconds', 'warnings'), [(40.0, 0), (60.0, 1)])
+def test_a_doubt_about_most_of_the_time_is_a_warning(seconds, warnings, caplog):
+  check = UnitCheck('hapt', 50)
+  check._judge('acceleration', seconds, lambda findings: findings.warn('It is strange.') or 'm/s2')
+  check._judge('acceleration', 100.0 - seconds, lambda _: 'm/s2')
+  check.finish([])
+  assert caplog.messages == ['hapt: It is strange.'] * warnings
+
+
+SOUND, _ = worn_device.windows(0)
+SWAPPED = SOUND[..., [0, 1, 2, 4, 3, 5]]
+HALF = SOUND * np.float32([1, 1, 1, 0.5, 0.5, 0.5])
+AT_REST = 0 * SOUND + np.float32([0, 0, 9.8, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+  ('people', 'message'),
+  [
+    ((SOUND, SOUND, SWAPPED), ''),
+    ((SOUND, SWAPPED, SWAPPED), 'turns about other axes than the gyroscope says, for 2 of 3 people'),
+    ((SOUND, SOUND, HALF), ''),
+    ((SOUND, HALF, HALF), 'turns 2 times as fast as the gyroscope says, for 2 of 3 people'),
+    ((AT_REST, AT_REST, SWAPPED), 'turns about other axes than the gyroscope says, for 1 of 1 people'),
+  ],
+)
+def test_axes_and_factors_of_most_people_who_turn_are_a_warning(people, message, caplog):
+  windows = [
+    Window(signal, 'walking', str(number), number, 2.56 * place, 'waist')
+    for number, person in enumerate(people)
+    for place, signal in enumerate(person)
+  ]
+  UnitCheck('hapt', 50).finish(windows)
+  assert [message in text for text in caplog.messages] == [True] * bool(message)

@@ -98,7 +98,7 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
   scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels)
   recognizer.set_temperature(fitted, scores.tolist())
   if (means := recognizer.adapter_.card.class_means) is not None:
-    answers, inputs = recognizer.probabilities_and_inputs(X)
+    answers, inputs = recognizer.answer_with_inputs(X)
     if recognizer.class_logits is not None:
       answers = recording_adaptation.adapt_to_recording(answers, recognizer.class_logits)
     distances = prediction_sets.score_unknown(inputs, answers, np.array(means), [slice(0, len(inputs))])

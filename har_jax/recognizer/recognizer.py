@@ -254,9 +254,7 @@ class Recognizer(parameters.Parameters, Estimator):
     self.check_fitted()
     return self._softmax(self._outputs(self.adapter_.objective, X))
 
-  def probabilities_and_inputs(
-    self, X: ArrayLike
-  ) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f']]:
+  def answer_with_inputs(self, X: ArrayLike) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f']]:
     """`probabilities`, and the inputs of the output layer, in one pass. Not for a baseline."""
     objective = self.adapter_.objective
     outputs = self._outputs(objective.with_hidden, X)

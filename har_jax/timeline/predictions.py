@@ -87,7 +87,7 @@ def predict(
     while windows := list(itertools.islice(every, _CHUNK)):
       signals = np.stack([window.signal for window in windows])
       if refusal_rate:
-        answers, head_inputs = recognizer.probabilities_and_inputs(signals)
+        answers, head_inputs = recognizer.answer_with_inputs(signals)
         inputs.append(head_inputs.astype(np.float16))
       else:
         answers = recognizer.probabilities(signals)

@@ -164,7 +164,7 @@ def test_a_score_above_the_quantile_of_enough_others_is_refused(count, refused):
 
 
 def unknown_scores(recognizer, X):
-  answers, inputs = recognizer.probabilities_and_inputs(X)
+  answers, inputs = recognizer.answer_with_inputs(X)
   np.testing.assert_allclose(answers, recognizer.probabilities(X), atol=1e-5)
   means = np.array(recognizer.adapter_.card.class_means)
   adapted = adapt_to_recording(answers, recognizer.class_logits)

@@ -10,8 +10,6 @@ from user_files import EPOCH_S, START
 
 from har_jax import recordings
 from har_jax.errors import UserError
-from har_jax.recordings import clocks
-from har_jax.recordings.infer import Findings
 
 SPANS = [(2.0, 12.5, 'walk the dog'), (12.5, 30.0, 'sit'), (40.0, 55.0, 'walk the dog')]
 STARTS, STOPS = (np.array([span[i] for span in SPANS]) for i in (0, 1))
@@ -245,20 +243,6 @@ def test_an_ambiguous_day_and_month_is_decided_by_the_whole_column_or_refused(tm
     read('2026-05-04 08:15:30', '%d/%m/%Y')
 
 
-@pytest.mark.parametrize(
-  ('local', 'utc'),
-  [
-    ('2026-10-25T02:30', '2026-10-25T00:30'),  # twice in that night, first in summer time
-    ('2026-03-29T02:30', '2026-03-29T01:00'),  # skipped: clocks show 3:00 next
-    ('2026-10-25T03:30', '2026-10-25T02:30'),
-    ('NaT', 'NaT'),
-  ],
-)
-def test_a_time_that_a_change_of_clocks_repeats_is_the_first(local, utc):
-  ns, expected = (np.array([text], 'datetime64[ns]').astype(np.int64) for text in (local, utc))
-  assert clocks.to_utc(ns, 'Europe/Berlin') == expected
-
-
 def test_a_column_of_labels_gives_spans_and_empty_cells_none(tmp_path):
   cells = ['sit'] * 500 + [''] * 500 + ['42'] * 1000 + [' sit '] * 1000
   expected = [(0, 10, 'sit'), (20, 40, '42'), (40, 60, 'sit')]
@@ -337,64 +321,3 @@ def test_times_of_a_table_of_bouts_are_not_doubtful(tmp_path):
   path = _put(tmp_path, labels([4.0, 9.0], [9.0, 14.0], ['sit', 'run'], OWN_HEADER))
   reading = recordings.read(_recording(tmp_path, TIME_S + 3), labels=path)
   assert not [each for each in reading.warnings if 'labels.csv' in each]
-
-
-@pytest.mark.parametrize(
-  ('text', 'seconds'),
-  [
-    *(('12:30:00 AM', 1800), ('12:30:00 PM', 45_000), ('1:30:00 pm', 48_600), ('12:30 pm', 45_000)),
-    *(('12:30:00:5', 45_000.005), ('12:30:00:125', 45_000.125), ('12:30:00.5', 45_000.5)),
-    *(('5/28/2026 12:30:00 AM', 1800), ('5/28/2026 12:30:00 PM', 45_000), ('5/28/2026 1:30 PM', 48_600)),
-  ],
-)
-def test_noon_midnight_and_milliseconds(text, seconds):
-  (ns,) = clocks.parse(pd.Series([text]), 'time').orders.values()
-  assert ns[0] % (86_400 * 10**9) == round(seconds * 1e9)
-
-
-@pytest.mark.parametrize(
-  ('values', 'named'),
-  [
-    (20.0 * np.arange(500), 's'),  # its name is wrong
-    (1.78e9 + 20 * np.arange(500), ''),  # a count of seconds from 1970 would be 0.05 Hz
-    (np.r_[0, 1, 2, 20.0 * np.arange(1, 500)], ''),  # rows count by one, but only the first
-  ],
-)
-def test_numbers_have_the_unit_that_makes_the_rate_likely(values, named):
-  sampled = np.ones(len(values), bool)
-  time_s, clock, _ = clocks.count_numbers(values, sampled, named, '', 'time', Findings())
-  assert (clock.unit, clock.kind) == ('ms', 'relative')
-  assert np.diff(time_s)[-1] == pytest.approx(0.02)
-
-
-@pytest.mark.parametrize(('strays', 'left_out'), [(2, 2), (200, 0)])
-def test_a_few_times_before_a_clock_was_set_are_left_out_not_many(strays, left_out):
-  times = np.r_[np.arange(strays), 1.78e9 + 0.02 * np.arange(500)]
-  findings = Findings()
-  assert np.isnan(clocks._without_strays(times, findings)).sum() == left_out
-  assert len(findings.warnings) == bool(left_out)
-
-
-@pytest.mark.parametrize(('name', 'hours'), [('UTC-02:30', -2.5), ('+05:30', 5.5), ('GMT+1400', 14)])
-def test_an_offset_is_a_time_zone(name, hours):
-  assert clocks.offset_s(name, 0) == hours * 3600
-  with pytest.raises(UserError, match=r"time_zone is 'UTC\+25:00'; give a name"):
-    clocks.zone('UTC+25:00')
-
-
-def test_times_of_day_go_on_after_midnight():
-  ns = (np.array([86_390, 86_399, 1, 11]) * 10**9).astype(np.int64)
-  time_s, _ = clocks.count_dates(ns, 'day')
-  np.testing.assert_allclose(time_s, [0, 9, 11, 21])
-
-
-def test_seconds_and_clocks_begin_at_the_first_row_with_a_time():
-  times, seconds = np.r_[np.nan, EPOCH_S + TIME_S], np.r_[np.nan, TIME_S]
-  ns = np.r_[clocks.MISSING, ((EPOCH_S + TIME_S) * 1e9).round().astype(np.int64)]
-  sampled = np.ones(len(times), bool)
-  for time_s, clock, *_ in (
-    clocks.count_dates(ns, 'zoned'),
-    clocks.count_numbers(times, sampled, '', '', 'time', Findings()),
-  ):
-    np.testing.assert_allclose(time_s, seconds, atol=1e-6)
-    assert clock.origin_ns == EPOCH_S * 10**9

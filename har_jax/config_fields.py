@@ -105,6 +105,15 @@ def is_valid(field: dataclasses.Field[Any], value: Any) -> bool:
     return False
 
 
+def replace(config: Any, changes: Mapping[tuple[str, str], Any]) -> Any:
+  """The dataclass of dataclasses with other values. changes: by part and name."""
+  parts: dict[str, dict[str, Any]] = {}
+  for (part, name), value in changes.items():
+    parts.setdefault(part, {})[name] = value
+  replaced = {part: dataclasses.replace(getattr(config, part), **values) for part, values in parts.items()}
+  return dataclasses.replace(config, **replaced)
+
+
 def to_json(config: Any) -> dict[str, Any]:
   """A dataclass of hyperparameters, or of such dataclasses, as plain JSON values."""
   return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}

@@ -22,7 +22,7 @@ import study
 from absl import flags
 
 from har_jax.cli import command
-from har_jax.datasets.batches import concatenate
+from har_jax.datasets.batches import Batch, concatenate
 from har_jax.federated.federation import Federation
 from har_jax.federated.people import Archive, People, read
 from har_jax.federated.task import Task, load_task
@@ -123,12 +123,17 @@ def _references(federation: Federation, people: People) -> Iterator[dict[str, An
   """The rows of the base's own head, of each client alone, and of all clients' windows in one place."""
   task = load_task(federation, None)
   yield _reference_row('base head', task, people, [task.start] * len(people.clients), 0.0)
+
+  def fit(windows: Batch, *, seed: int, steps: int) -> Variables:
+    frozen = task.prepared.frozen
+    return task.training.run(task.start, frozen, windows, seed=seed, steps=steps, total=steps)[0]
+
   begun_s = time.monotonic()
-  alone = [task.fit_alone(person.train, seed=person.number, steps=_STEPS_ALONE) for person in people.clients]
+  alone = [fit(person.train, seed=person.number, steps=_STEPS_ALONE) for person in people.clients]
   yield _reference_row('alone', task, people, alone, time.monotonic() - begun_s)
   begun_s = time.monotonic()
   parts = [person.train for person in people.clients]
-  pooled = task.fit_alone(concatenate(parts), seed=federation.seed, steps=_STEPS_POOLED)
+  pooled = fit(concatenate(parts), seed=federation.seed, steps=_STEPS_POOLED)
   yield _reference_row('pooled', task, people, [pooled] * len(people.clients), time.monotonic() - begun_s)
 
 

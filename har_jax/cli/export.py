@@ -5,6 +5,8 @@ har-jax export my_adapter --format=onnx,stablehlo --precision=float32,int8
 har-jax export my_adapter --format=web --out=page
 """
 
+import itertools
+
 from har_jax.cli import command, user_files
 
 POSITIONAL = ('adapter',)
@@ -36,11 +38,8 @@ def main() -> dict[str, object]:
   command.check_choices('precision', _PRECISION.value, export.PRECISIONS)
   for name in _FORMAT.value:
     export.check_installed(name)  # now, not after the first export
-  folders = [
-    storage.place(_OUT.value) / f'{name}-{precision}'
-    for name in _FORMAT.value
-    for precision in _PRECISION.value
-  ]
+  pairs = list(itertools.product(_FORMAT.value, _PRECISION.value))
+  folders = [storage.place(_OUT.value) / '-'.join(pair) for pair in pairs]
   _check_out(*folders)
   adapter, base = _adapter()
   recognizer = recognition.load(adapter, base)
@@ -54,9 +53,7 @@ def main() -> dict[str, object]:
     if adapter is not None and adapter.endswith('.json'):  # a run's result file
       subjects = storage.read_record(storage.place(adapter), records.Result).data.subjects.test
     windows = compare.labeled_windows(place, recognizer.classes_.tolist(), recognizer.windowing, subjects)
-  made = [
-    export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
-  ]
+  made = [export.make(recognizer, *pair) for pair in pairs]
   rows = compare.measure(recognizer, made, windows)
   for folder, export_file, row in zip(folders, made, rows, strict=True):
     export.write(folder, export_file, measured=row)

@@ -85,7 +85,7 @@ def main() -> dict[str, object]:
     return {'runs': []}
   if _PHASE.value == 'personalize':
     labels = command.whole_numbers('personal_labels', _PERSONAL_LABELS.value)
-    return {'runs': _personalize(study, labels, options)}
+    return {'runs': _personalize(study, labels)}
   caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''
   total, rows = len(results), []
   for number, (path, result) in enumerate(experiments.run(study, options), start=1):
@@ -98,7 +98,7 @@ def main() -> dict[str, object]:
   return {'runs': rows}
 
 
-def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict[str, object]]:
+def _personalize(study: Any, labels: tuple[int, ...]) -> list[dict[str, object]]:
   import statistics
 
   import msgspec
@@ -110,7 +110,7 @@ def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict
     raise UserError(f'--personal_labels={min(labels)}: give 1 or more')
   rows = []
   for spec, number in itertools.product(study.runs, labels):
-    path, result = personalize(spec, number, options)
+    path, result = personalize(spec, number)
     before = [subject.before.macro_f1 for subject in result.by_subject.values()]
     after = [subject.after.macro_f1 for subject in result.by_subject.values()]
     gains = [100 * (later - first) for first, later in zip(before, after, strict=True)]

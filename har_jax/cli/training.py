@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from har_jax import config
+from har_jax import config, config_fields
 from har_jax.cli import command, jobs
 
 if TYPE_CHECKING:
@@ -82,20 +82,19 @@ def read_experiment(values: flags.FlagValues, datasets: Any = None) -> config.Ex
 
   With --dtype=auto it asks JAX for its device: call it after what has to come before JAX is used.
   """
-  parts: dict[str, dict[str, Any]] = {part: {} for part, _ in config.HYPERPARAMETERS.values()}
-  for name, (part, entry) in config.HYPERPARAMETERS.items():
-    if name in values and values[name].value is not None:
-      parts[part][entry] = command.entries(values[name].value)
-  if datasets is not None and not {'window_samples', 'rate_hz'} <= parts['model'].keys():
-    windowing = datasets.windowing
-    parts['model'] = {'window_samples': windowing.samples, 'rate_hz': windowing.rate_hz} | parts['model']
-  if parts['precision'].get('dtype', command.AUTO_DTYPE) == command.AUTO_DTYPE:
+  changes = {
+    field: command.entries(values[name].value)
+    for name, field in config.HYPERPARAMETERS.items()
+    if name in values and values[name].value is not None
+  }
+  of_windows = ('model', 'window_samples'), ('model', 'rate_hz')
+  if datasets is not None and not changes.keys() >= set(of_windows):
+    changes = dict(zip(of_windows, dataclasses.astuple(datasets.windowing), strict=True)) | changes
+  if changes.get(('precision', 'dtype'), command.AUTO_DTYPE) == command.AUTO_DTYPE:
     from har_jax import runtime
 
-    parts['precision']['dtype'] = runtime.fastest_dtype()
-  preset = config.PRESETS[str(values['preset'].value)]()
-  changed = {part: dataclasses.replace(getattr(preset, part), **entries) for part, entries in parts.items()}
-  return dataclasses.replace(preset, **changed)
+    changes['precision', 'dtype'] = runtime.fastest_dtype()
+  return config_fields.replace(config.PRESETS[str(values['preset'].value)](), changes)
 
 
 def _shown(default: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.datasets.datasets import Datasets
-from har_jax.signal import frames, gyro_agreement, still
+from har_jax.signal import frames, gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.summary import Gravity, SignalSummary
 
@@ -74,13 +74,9 @@ def _summary(
   means: Float[np.ndarray, 'm 3'],
   rate_hz: int,
 ) -> SignalSummary:
-  at_rest = signals[still.is_still(signals)][..., :3]
   return SignalSummary(
     tuple(gravity),
     round(float(np.median(np.linalg.norm(means, axis=1))), 3),
-    round(float(np.median(np.linalg.norm(at_rest, axis=-1))) / STANDARD_GRAVITY_M_S2, 3)
-    if len(at_rest)
-    else None,
     bool(signals[..., 3:].any()),
     _gyro_axes(gyro_agreement.check(_evenly(signals), rate_hz)),
   )

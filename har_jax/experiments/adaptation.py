@@ -20,7 +20,6 @@ from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
 from har_jax.train import loop, metrics, output_layer
-from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify, initial_shapes
 from har_jax.train.run import Run, Trained
@@ -77,13 +76,6 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     title=spec.title,
   )
   return PreparedRun(spec, objective, run, data)
-
-
-def load_trained(prepared: PreparedRun, step: int) -> Variables:
-  """All variables of a finished run, as they were after this step."""
-  run = prepared.run
-  checkpoints = Checkpoints(prepared.spec.folder / 'checkpoints')
-  return checkpoints.variables(step, run.trainable | run.statistics) | run.frozen
 
 
 def adapt_and_test(
@@ -187,7 +179,11 @@ def make_result(
     identity=spec.identity,
     test=metrics.measure(labels, predicted, len(data.classes)),
     selective=metrics.measure_selective(labels, probabilities),
-    test_by_subject=_by_subject(data, predicted),
+    test_by_subject={
+      str(subject): metrics.measure(labels[rows], predicted[rows], len(data.classes))
+      for subject in np.unique(data.test_subjects)
+      for rows in [data.test_subjects == subject]
+    },
     data=data.description,
     versions=runtime.versions(),
     device=runtime.device(),
@@ -200,12 +196,3 @@ def relative_to(folder: Place, result: Place) -> str:
   if storage.is_bucket(folder) or storage.is_bucket(result):
     return str(folder)
   return pathlib.Path(os.path.relpath(folder, result.parent)).as_posix()
-
-
-def _by_subject(data: TargetWindows, predicted: np.ndarray) -> dict[str, records.Measures]:
-  """The measures of each test subject."""
-  return {
-    str(subject): metrics.measure(data.test['label'][rows], predicted[rows], len(data.classes))
-    for subject in np.unique(data.test_subjects)
-    for rows in [data.test_subjects == subject]
-  }

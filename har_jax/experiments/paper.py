@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from har_jax import config
+from har_jax import config, config_fields
 from har_jax.baselines import BASELINES
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
@@ -93,7 +93,9 @@ class Paper:
     split, normalize = _PROTOCOLS[protocol]
     if self.experiment.model.stem:  # takes physical units under both
       normalize = 'none'
-    experiment = _with_flags(self.experiment, split=split, normalize=normalize, **flags)
+    flags |= {'split': split, 'normalize': normalize}
+    changes = {config.HYPERPARAMETERS[flag]: value for flag, value in flags.items()}
+    experiment = config_fields.replace(self.experiment, changes)
     folder, pretrained = 'base', self.out / 'pretrained'
     if experiment.lora != self.experiment.lora:
       folder = f'rank-{experiment.lora.rank}'
@@ -111,13 +113,3 @@ class Paper:
       pretrained_dir=pretrained,
       shard=self.shard,
     )
-
-
-def _with_flags(experiment: config.Experiment, **flags: Any) -> config.Experiment:
-  """The experiment with other hyperparameters, by their flags."""
-  changes: dict[str, dict[str, Any]] = {}
-  for name, value in flags.items():
-    part, entry = config.HYPERPARAMETERS[name]
-    changes.setdefault(part, {})[entry] = value
-  parts = {part: dataclasses.replace(getattr(experiment, part), **values) for part, values in changes.items()}
-  return dataclasses.replace(experiment, **parts)

@@ -15,13 +15,14 @@ from har_jax import records, runtime
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
-from har_jax.experiments.adaptation import PreparedRun, load_trained, prepare_run
+from har_jax.experiments.adaptation import prepare_run
 from har_jax.experiments.run_spec import RunSpec
-from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
+from har_jax.experiments.stages import TrainOptions, run_stages, stages_of
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.stream import head_update
 from har_jax.train import metrics
+from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 
 # Weight of the penalty on squared weights, against the sum of the windows' cross-entropies. Chosen on the
@@ -30,9 +31,7 @@ from har_jax.train.evaluation import predict
 _PENALTY = 10.0
 
 
-def personalize(
-  spec: RunSpec, labels: int, options: TrainOptions = DEFAULT
-) -> tuple[Place, records.Personalization]:
+def personalize(spec: RunSpec, labels: int) -> tuple[Place, records.Personalization]:
   """The result file and its content: for each test subject, measures on the same windows before and after.
 
   The first `labels` windows of each activity are for training, as a new user would record them. The next one
@@ -71,7 +70,11 @@ def personalize(
       f'{spec.target}: no test subject has windows of two activities left to test on; '
       'give fewer --personal_labels'
     )
-  hidden, logits = _outputs(prepared, run.step)
+  changed = prepared.run.trainable | prepared.run.statistics
+  trained = Checkpoints(spec.folder / 'checkpoints').variables(run.step, changed) | prepared.run.frozen
+  # The output layer's inputs on the test part, with a 1 for the bias, and its logits.
+  outputs = predict(prepared.objective.with_hidden, trained, data.test).astype(np.float64)
+  hidden, logits = np.split(outputs, [-prepared.objective.classes], axis=1)
   start_s = time.monotonic()
   by_subject = {
     name: _before_and_after(hidden, logits, data.test['label'], *part) for name, part in included.items()
@@ -86,13 +89,6 @@ def personalize(
   )
   job_lock.write(path, result)
   return path, result
-
-
-def _outputs(prepared: PreparedRun, step: int) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
-  """The output layer's inputs on the test part, with a 1 for the bias, and its logits."""
-  objective, variables = prepared.objective, load_trained(prepared, step)
-  outputs = predict(objective.with_hidden, variables, prepared.data.test).astype(np.float64)
-  return outputs[:, : -objective.classes], outputs[:, -objective.classes :]
 
 
 def _before_and_after(

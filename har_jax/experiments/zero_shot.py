@@ -24,7 +24,6 @@ from har_jax.experiments.fitting import measure_probabilities
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import seconds_of, stages_of
 from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
-from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -61,9 +60,11 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
     logits = predict(objective, base, getattr(data, part), tta_shifts=spec.experiment.protocol.tta_shifts)
     grouped = _group(scipy.special.softmax(logits, axis=1), activities)
     if head is not None:
-      signals = data.signals[data.indices[part]]
-      subjects, rate_hz = data.subjects[data.indices[part]], spec.experiment.model.rate_hz
-      grouped = _by_recording(grouped, signals, subjects, head, rate_hz)
+      signals, subjects = (values[data.indices[part]] for values in (data.signals, data.subjects))
+      for subject in np.unique(subjects):
+        rows = subjects == subject
+        described = relative_features.describe(signals[rows], spec.experiment.model.rate_hz)
+        grouped[rows] = head.combine(grouped[rows], described, _GROUPS)
     return _divide(grouped, data.classes)[is_answerable[part]]
 
   counts = {part: int(rows.sum()) for part, rows in is_answerable.items()}
@@ -86,22 +87,6 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
     bytes=records.Bytes(frozen=variables.bytes_held(base)),
     seconds={'training': 0.0} | seconds_of(stages),
   )
-
-
-def _by_recording(
-  grouped: Float[np.ndarray, 'w g'],
-  signals: np.ndarray,
-  subjects: np.ndarray,
-  head: RecordingHead,
-  rate_hz: int,
-) -> Float[np.ndarray, 'w g']:
-  combined = np.array(grouped)
-  for subject in np.unique(subjects):
-    indices = subjects == subject
-    combined[indices] = head.combine(
-      grouped[indices], relative_features.describe(signals[indices], rate_hz), _GROUPS
-    )
-  return combined
 
 
 def _group(probabilities: Float[np.ndarray, 'w s'], activities: Sequence[str]) -> Float[np.ndarray, 'w g']:

@@ -76,7 +76,7 @@ def measure(
       format=export.card.runtime,
       precision=export.card.precision,
       bytes=len(export.content),
-      **timing.summary(seconds[str(number)])._asdict(),
+      **timing.summary(seconds[str(number)]),
       device=device,
     )
     if windows is not None and expected is not None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,14 +31,7 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict
   return {name: np.array(times) for name, times in seconds.items()}
 
 
-class Summary(NamedTuple):
-  """Median and quartiles in milliseconds."""
-
-  ms: float
-  ms_quartiles: list[float]
-  repeats: int
-
-
-def summary(seconds: np.ndarray) -> Summary:
+def summary(seconds: np.ndarray) -> dict[str, Any]:
+  """Median and quartiles in milliseconds, and the number of calls."""
   low, median, high = (1e3 * np.quantile(seconds, [0.25, 0.5, 0.75])).tolist()
-  return Summary(median, [low, high], len(seconds))
+  return {'ms': median, 'ms_quartiles': [low, high], 'repeats': len(seconds)}

@@ -60,11 +60,6 @@ class Task:
       )
     return changed, float(losses.mean())
 
-  def fit_alone(self, windows: Batch, *, seed: int, steps: int) -> Variables:
-    """The variables of `start` after these steps on these windows, without a federation."""
-    frozen = self.prepared.frozen
-    return self.training.run(self.start, frozen, windows, seed=seed, steps=steps, total=steps)[0]
-
   def measure(self, variables: Variables, windows: Batch) -> Measures:
     """Measures of these variables of `start`."""
     predicted = predict(self.training.objective, self.prepared.frozen | variables, windows).argmax(axis=1)

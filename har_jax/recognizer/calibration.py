@@ -60,13 +60,11 @@ def shrink(temperature: float, windows: int) -> float:
 class Calibration:
   """The temperature, and what it changes on the windows that it was fitted to.
 
-  loss: mean negative log likelihood in nats, before and after.
   confidence: mean probability of the predicted class, before and after; it should come close to `accuracy`.
   """
 
   temperature: float
   windows: int
-  loss: tuple[float, float]
   confidence: tuple[float, float]
   accuracy: float
 
@@ -96,7 +94,7 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
   from scipy import special
 
   scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels)
-  recognizer.set_temperature(fitted, scores.tolist())
+  recognizer.adapter_ = recognizer.adapter_.with_card(temperature=fitted, set_scores=scores.tolist())
   if (means := recognizer.adapter_.card.class_means) is not None:
     answers, inputs = recognizer.answer_with_inputs(X)
     if recognizer.class_logits is not None:
@@ -105,12 +103,9 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
     recognizer.adapter_ = recognizer.adapter_.with_card(
       unknown_scores=prediction_sets.thin(distances).tolist()
     )
-  before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
-  indices = np.arange(len(labels))
-  return Calibration(
-    fitted,
-    len(labels),
-    (float(-before[indices, labels].mean()), float(-after[indices, labels].mean())),
-    (float(np.exp(before.max(axis=1)).mean()), float(np.exp(after.max(axis=1)).mean())),
-    float((logits.argmax(axis=1) == labels).mean()),
+  before, after = (
+    float(np.exp(special.log_softmax(logits / temperature, axis=1).max(axis=1)).mean())
+    for temperature in (1.0, fitted)
   )
+  accuracy = float((logits.argmax(axis=1) == labels).mean())
+  return Calibration(fitted, len(labels), (before, after), accuracy)

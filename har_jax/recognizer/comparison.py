@@ -1,7 +1,7 @@
 """An adapter and baselines on the same held-out windows.   w windows, n samples."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -118,11 +118,3 @@ def verdict(adapted: Score, baselines: Sequence[Score]) -> str:
     f'{first}\n{counts}\n'
     'Chance is unlikely, but neighboring windows are alike, and the test takes them as independent.'
   )
-
-
-def as_metrics(scores: Sequence[Score]) -> Mapping[str, dict[str, float]]:
-  """The figures of a comparison as a card holds them, by model."""
-  return {
-    one.model: {'macro_f1': one.macro_f1, 'accuracy': one.accuracy, 'seconds': round(one.seconds, 1)}
-    for one in scores
-  }

@@ -126,7 +126,12 @@ def check(
     finding.notes.append(f'The axes are {finding.frame}, as requested.')
   if len(signals) < FEWEST_WINDOWS:
     return finding
-  _check_units(finding, signals, may_change=frame != 'as_is')
+  for factor, seen in _units_seen(signals):
+    if frame != 'as_is':
+      finding.acc_factor = factor
+      finding.notes.append(f'{seen} It was converted.')
+    else:
+      finding.warnings.append(f'{seen} frame=auto converts it.')
   if finding.warnings:
     return finding  # in units that are not known, gravity says nothing
   if not _check_gravity(finding, expected, signals, may_refuse=frame != 'as_is'):
@@ -153,15 +158,6 @@ def _units_seen(signals: Float[np.ndarray, 'w n 6']) -> Iterator[tuple[float, st
         factor,
         f'Gravity is {median:.3g} g as read: acceleration is in {unit} and was taken for {taken_for}.',
       )
-
-
-def _check_units(finding: Finding, signals: Float[np.ndarray, 'w n 6'], *, may_change: bool) -> None:
-  for factor, seen in _units_seen(signals):
-    if may_change:
-      finding.acc_factor = factor
-      finding.notes.append(f'{seen} It was converted.')
-    else:
-      finding.warnings.append(f'{seen} frame=auto converts it.')
 
 
 def _check_gravity(

@@ -73,14 +73,3 @@ def with_adapter(base: files.Base | None, adapter: files.Adapter) -> Stored:
   training = {name: getattr(card.training, name) for name in parameters.IN_CARD}
   options |= {name: value for name, value in training.items() if value is not None}
   return Stored(base, adapter, None, options)
-
-
-def save(
-  folder: str | os.PathLike[str], base: files.Base | None, adapter: files.Adapter, *, overwrite: bool
-) -> None:
-  """Writes the adapter, and its base if one is given. Raises UserError as `Recognizer.save` does."""
-  place = storage.place(str(folder))
-  storage.refuse_used(place, overwrite=overwrite)
-  if base is not None and adapter.card.base is not None:
-    files.save_base(place, base.variables, base.card)
-  files.save_adapter(place, adapter)

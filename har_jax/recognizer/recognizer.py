@@ -5,7 +5,6 @@ w windows, n samples, y classes.
 
 import os
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -284,15 +283,6 @@ class Recognizer(parameters.Parameters, Estimator):
     """Temperature of `predict_proba`."""
     return self.adapter_.card.temperature
 
-  def set_temperature(self, temperature: float, set_scores: Sequence[float] | None = None) -> None:
-    """Replaces the temperature of `predict_proba`; `calibration.calibrate` does so.
-
-    set_scores: of prediction sets with this temperature. Those of another one do not hold any more.
-    """
-    self.check_fitted()
-    scores = None if set_scores is None else list(set_scores)
-    self.adapter_ = self.adapter_.with_card(temperature=temperature, set_scores=scores)
-
   @property
   def set_scores(self) -> list[float]:
     """Scores of prediction sets; none if it was not calibrated, or corrected since."""
@@ -335,7 +325,11 @@ class Recognizer(parameters.Parameters, Estimator):
     Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
     """
     self.check_fitted()
-    loading.save(folder, self.base_ if with_base else None, self.adapter_, overwrite=overwrite)
+    place = storage.place(str(folder))
+    storage.refuse_used(place, overwrite=overwrite)
+    if with_base and self.base_ is not None and self.adapter_.card.base is not None:
+      files.save_base(place, self.base_.variables, self.base_.card)
+    files.save_adapter(place, self.adapter_)
 
   def _answer_with(self, stored: loading.Stored) -> None:
     if stored.adapter is not None:

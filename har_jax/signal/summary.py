@@ -37,15 +37,13 @@ class Gravity:
 class SignalSummary:
   """What windows looked like.
 
-  `length_g`: median length of the windows' means. `at_rest_g`: of the windows without movement, if any.
-
+  `length_g`: median length of the windows' means.
   `gyro_axes`: how the gyroscope's axes agree with acceleration's (`gyro_agreement.check`); '' if unknown.
   `rates_hz`: of the accelerometer and the gyroscope as recorded, if known.
   """
 
   gravity: Annotated[tuple[Gravity, ...], Meta(min_length=1)]
   length_g: _Number
-  at_rest_g: _Number | None
   has_gyro: bool
   gyro_axes: str
   rates_hz: tuple[_Number, ...] = ()

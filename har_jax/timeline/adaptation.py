@@ -124,18 +124,13 @@ def adapt(
 
   Raises UserError, with what to do, if the recording, its labels or a parameter cannot be used.
   """
-  read_options: Any = {
-    name: value for name, value in options.items() if name in ReadingOptions.__annotations__
-  }
-  changed: Any = {name: value for name, value in options.items() if name not in read_options}
+  changed: dict[str, Any] = {**options}
+  read_options = {name: changed.pop(name) for name in ReadingOptions.__annotations__ if name in changed}
   pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)
   if pretrained.base is None:
     raise UserError(f'{base} was trained from scratch and has no base: give another folder')
   recognizer = Recognizer(
-    pretrained.base,
-    validation_fraction=validation_fraction,
-    verbose=progress,
-    **changed,
+    pretrained.base, validation_fraction=validation_fraction, verbose=progress, **changed
   )
   parameters.check(recognizer)  # a long recording takes minutes to read
   recognizer.set_params(alpha=2.0 * recognizer.rank)
@@ -172,7 +167,10 @@ def adapt(
   if held_out.any():
     calibration = calibrate(recognizer, signals[held_out], activities[held_out])
     compared = comparison.compare(recognizer, signals, activities, held_out, seconds)
-    recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(compared.scores)
+    recognizer.adapter_.card.metrics['comparison'] = {
+      one.model: {'macro_f1': one.macro_f1, 'accuracy': one.accuracy, 'seconds': round(one.seconds, 1)}
+      for one in compared.scores
+    }
     is_correct = compared.adapted.is_correct
   counts = _count(activities, held_out, is_correct)
   is_shared = np.isin(file_of_window[held_out], file_of_window[~held_out])

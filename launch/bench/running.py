@@ -50,7 +50,7 @@ def batch_sizes(words: Sequence[str]) -> list[int]:
 def summary(seconds: np.ndarray, reference: np.ndarray | None) -> dict[str, Any]:
   """A call's `timing.summary`; `ratio`: the median over turns of the ratio to the reference."""
   ratio = None if reference is None else float(np.median(seconds / reference))
-  return timing.summary(seconds)._asdict() | {'ratio': ratio}
+  return timing.summary(seconds) | {'ratio': ratio}
 
 
 def per_step(timed: Mapping[str, Any], fraction: float) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study_of, tmp_pat
   assert (result['collections'], result['starts_from'], result['step']) == (None, None, 0)
   assert [path.name for path in spec_of(study, 'forest').folder.iterdir()] == ['run.json']
   with pytest.raises(UserError, match='forest has no output layer to personalize'):
-    personalize(spec_of(study, 'forest'), 1, QUIET)
+    personalize(spec_of(study, 'forest'), 1)
   with pytest.raises(UserError, match='is of forest, which has no adapter'):
     files.load_run(tmp_path / _FOREST)
 

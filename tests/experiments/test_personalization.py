@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lodo_studies import ACTIVITIES, LORA, QUIET, spec_of
+from lodo_studies import ACTIVITIES, LORA, spec_of
 
 from har_jax import storage
 from har_jax.errors import UserError
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def test_each_test_subject_gets_an_output_layer(runs, study_of, out, tmp_path):
   study = study_of(out)
-  path, made = personalize(spec_of(study), 2, QUIET)
+  path, made = personalize(spec_of(study), 2)
   assert list(made.by_subject) == runs[LORA]['data']['subjects']['test']
   for subject in made.by_subject.values():
     # Of six windows an activity two are learned, one shares samples with them, three are left.
@@ -24,7 +24,7 @@ def test_each_test_subject_gets_an_output_layer(runs, study_of, out, tmp_path):
       assert np.sum(measured.confusion, axis=1).tolist() == [3, 3, 3]
     assert subject.before.accuracy <= subject.after.accuracy
   assert made.excluded == []
-  assert personalize(spec_of(study), 2, QUIET) == (path, made)
+  assert personalize(spec_of(study), 2) == (path, made)
   table = tmp_path / 'personalization.csv'
   for _ in range(2):  # the second time they are replaced
     frame.append_personalization(storage.place(str(out)), table, 'a commit')
@@ -41,10 +41,10 @@ def test_before_is_of_the_runs_layer_and_after_of_the_new_one():
 
 
 def test_results_with_another_penalty_are_refused(runs, study_of, out, monkeypatch):
-  personalize(spec_of(study_of(out)), 2, QUIET)
+  personalize(spec_of(study_of(out)), 2)
   monkeypatch.setattr(personalization, '_PENALTY', 1.0)
   with pytest.raises(UserError, match='personal_penalty'):
-    personalize(spec_of(study_of(out)), 2, QUIET)
+    personalize(spec_of(study_of(out)), 2)
 
 
 def test_personalization_needs_a_finished_subject_wise_run(study_of, tmp_path, out):

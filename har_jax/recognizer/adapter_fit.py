@@ -45,7 +45,7 @@ def fit(
   fitted = fit.run(unlabeled, tta_shifts=int(parameters.tta_shifts))
   card = {**fit.card(fitted, in_card(parameters)), **entries}
   adapter = files.make_adapter(base, fitted.variables, card)
-  return adapter, None if plan is None else plan.ended(fit)
+  return adapter, None if plan is None else plan.ended()
 
 
 def _fit_baseline(

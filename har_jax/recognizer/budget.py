@@ -66,12 +66,12 @@ class Plan:
   passed_over: tuple['Plan', ...] = ()
   actual: Cost | None = None
 
-  def ended(self, fit: Fit) -> 'Plan':
+  def ended(self) -> 'Plan':
     """The plan with what it has cost. Without a device that counts its bytes, memory is that predicted."""
     stats = jax.local_devices()[0].memory_stats() or {}
     memory_mb = stats.get('peak_bytes_in_use', 1e6 * self.predicted.memory_mb) / 1e6
     minutes = (time.monotonic() - self.begun_s) / 60
-    return dataclasses.replace(self, actual=Cost(memory_mb, minutes, fit.file_bytes() / 1e3))
+    return dataclasses.replace(self, actual=Cost(memory_mb, minutes, self.predicted.adapter_kb))
 
   def __str__(self) -> str:
     rank = '' if self.rank is None else f' of rank {self.rank}'

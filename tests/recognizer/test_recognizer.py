@@ -246,6 +246,7 @@ def test_sparse_windows_are_an_error():
     ({'learning_rate': '0.1'}, LABELS, None, "learning_rate is '0.1'; give a number"),
     ({'max_steps': 0}, LABELS, None, 'max_steps is 0'),
     ({'random_state': -1}, LABELS, None, 'random_state is -1; give a whole number'),
+    ({'random_state': 2**32}, LABELS, None, 'random_state is 4294967296; give a whole number'),
     ({'random_state': None}, LABELS, None, 'random_state is None; give a whole number'),
     ({'validation_fraction': 1.0}, LABELS, None, r'validation_fraction is 1\.0'),
     ({'rotation_std_deg': -1.0}, LABELS, None, 'rotation_std_deg is -1.0'),

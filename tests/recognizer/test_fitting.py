@@ -1,6 +1,7 @@
 """What a fit trains with, what it measures, and what its card says."""
 
 import itertools
+import types
 
 import made_people
 import numpy as np
@@ -97,3 +98,9 @@ def test_a_base_that_is_given_lends_its_model_to_training_from_scratch(base):
 def test_weights_of_a_pretrained_encoder_have_half_of_the_learning_rate(base):
   _, experiment = parameters.check(Recognizer(base, learning_rate=0.5))
   assert (experiment.finetune.learning_rate, experiment.finetune.encoder_learning_rate) == (0.5, 0.25)
+
+
+def test_continual_and_federated_training_set_alpha_and_seed(base):
+  settings = types.SimpleNamespace(method='lora', rank=3, learning_rate=0.1, batch=5, seed=7)
+  made = parameters.from_settings(settings, base, steps=9)
+  assert (made.rank, made.alpha, made.random_state, made.max_steps, made.batch) == (3, 6.0, 7, 9, 5)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
+from scipy import special
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
@@ -273,17 +274,23 @@ def test_the_package_exports_it_and_imports_nothing_heavy():
     _ = har_jax.Recogniser
 
 
-def test_windows_of_a_recording_are_answered_together(fitted):
+def test_windows_of_a_recording_are_answered_together(fitted, monkeypatch):
+  """By probabilities in which a recording's windows have all moved towards another class."""
   recordings = np.arange(len(SIGNALS)) % 2
-  together = fitted.predict_recordings(SIGNALS, recordings)
-  probabilities, class_logits = fitted.predict_proba(SIGNALS), fitted.class_logits
+  logits = 2.0 * np.eye(3)[np.unique(LABELS, return_inverse=True)[1]] + [1.9, 0.0, 0.0]
+  logits += 0.3 * np.random.default_rng(0).standard_normal(logits.shape)
+  probabilities, class_logits = special.softmax(logits, axis=1), 2.0 * np.eye(3)
+  monkeypatch.setattr(Recognizer, 'predict_proba', lambda self, X: probabilities)
+  monkeypatch.setattr(Recognizer, 'class_logits', class_logits)
   expected = np.empty_like(probabilities)
   for number in (0, 1):
     own = recordings == number
     expected[own] = recording_adaptation.adapt_to_recording(probabilities[own], class_logits)
+  together = fitted.predict_recordings(SIGNALS, recordings)
   np.testing.assert_array_equal(together, fitted.classes_[expected.argmax(axis=1)])
-  whole = recording_adaptation.adapt_to_recording(probabilities, class_logits)
-  np.testing.assert_array_equal(fitted.predict_recordings(SIGNALS), fitted.classes_[whole.argmax(axis=1)])
+  whole = recording_adaptation.adapt_to_recording(probabilities, class_logits).argmax(axis=1)
+  np.testing.assert_array_equal(fitted.predict_recordings(SIGNALS), fitted.classes_[whole])
+  assert (whole != probabilities.argmax(axis=1)).any()
   with pytest.raises(UserError, match='give one recording per window'):
     fitted.predict_recordings(SIGNALS, [0, 1])
 

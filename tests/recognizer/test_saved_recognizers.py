@@ -1,11 +1,12 @@
 """A recognizer that is saved and loaded gives the same answers; so does the bundled base."""
 
+import copy
 import dataclasses
 import pickle
 
 import numpy as np
 import pytest
-from labeled_windows import SIGNALS
+from labeled_windows import LABELS, SIGNALS
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -34,6 +35,11 @@ def test_saved_recognizers_predict_the_same(base, fitted, tmp_path):
   assert not hasattr(unfitted, 'classes_')
   with pytest.raises(UserError, match='has neither an adapter'):
     Recognizer.load(tmp_path)
+
+
+def test_what_answers_are_averaged_over_is_saved(fitted, tmp_path):
+  copy.copy(fitted).adapt(SIGNALS, LABELS, max_steps=1, tta_shifts=4).save(tmp_path)
+  assert Recognizer.load(tmp_path).tta_shifts == 4
 
 
 def test_a_folder_with_files_is_kept_and_one_that_is_not_there_is_named(fitted, tmp_path):

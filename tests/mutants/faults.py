@@ -20,6 +20,7 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
   **{ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
 }
 _CHECKS = ('strict',)  # arguments that only tell a mistake of the programmer
+_SYMMETRIC = ('max', 'min', 'np.maximum', 'np.minimum', 'np.array_equal')  # in their first two arguments
 # No behavior: messages, texts, types, and what runs for the type checker alone.
 _SKIPPED = (ast.JoinedStr, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)
 
@@ -119,7 +120,8 @@ def _replacements(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
     case ast.Call(args=args, keywords=keywords):
       for index in (n for n, keyword in enumerate(keywords) if keyword.arg not in _CHECKS):
         yield _with(node, keywords=keywords[:index] + keywords[index + 1 :])
-      if len(args) > 1 and not any(isinstance(arg, ast.Starred) for arg in args[:2]):
+      is_plain = not any(isinstance(arg, ast.Starred) for arg in args[:2])
+      if len(args) > 1 and is_plain and ast.unparse(node.func) not in _SYMMETRIC:
         yield _with(node, args=[args[1], args[0], *args[2:]])
     case ast.Name(id=name, ctx=ast.Load()) if name in names and len(names) > 1:
       others = [other for other in names if other != name]

@@ -22,13 +22,13 @@ def clipped(value: float, low: float = 0.0) -> float:
   """Between the limits."""
   if value > LIMIT and not low:
     raise ValueError(f'{value + 1} is too large')
-  return max(low, -value) + min(value, low, key='abs', strict=True)
+  return max(low, -value) + pow(value, low, key='abs', strict=True)
 
 
 __all__ = ['clipped']
 Kind = Literal['clipped']
 '''
-_LEAST = "min(value, low, key='abs', strict=True)"
+_POWER = "pow(value, low, key='abs', strict=True)"
 _CHANGES = [
   '3 → 4',
   '0.0 → 1.0',
@@ -38,13 +38,12 @@ _CHANGES = [
   'value → low',
   'not low → low',
   'low → value',
-  f'max(low, -value) + {_LEAST} → (max(low, -value) - {_LEAST})',
-  'max(low, -value) → max(-value, low)',
+  f'max(low, -value) + {_POWER} → (max(low, -value) - {_POWER})',
   'low → value',
   '-value → value',
   'value → low',
-  f'{_LEAST} → min(value, low, strict=True)',
-  f"{_LEAST} → min(low, value, key='abs', strict=True)",
+  f'{_POWER} → pow(value, low, strict=True)',
+  f"{_POWER} → pow(low, value, key='abs', strict=True)",
   'value → low',
   'low → value',
   "'abs' → 'abs_'",

@@ -28,7 +28,7 @@ def test_saved_recognizers_predict_the_same(base, fitted, tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), expected)
     assert loaded.predict(SIGNALS).tolist() == fitted.predict(SIGNALS).tolist()
   assert with_base.get_params() == fitted.get_params() | {'base': with_base.base}
-  with pytest.raises(UserError, match=base.checksum):
+  with pytest.raises(UserError, match=f'{base.checksum}; give it'):
     Recognizer.load(tmp_path / 'without_base')
   unfitted = Recognizer.load(tmp_path / 'base')
   assert unfitted.base.checksum == base.checksum

@@ -73,7 +73,7 @@ def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
   """Numbers the experiments of runs that are all networks, or all baselines."""
   fixed = [flag for flag in differing(runs) if flag not in (*free, *results.ADAPTERS)]
   settings = runs.assign(_all=0).groupby(['_all', *fixed], sort=False).ngroup()
-  adapters = runs.groupby([flag for flag in results.ADAPTERS if flag not in free], dropna=False).ngroup()
+  adapters = runs.groupby([flag for flag in results.ADAPTERS if flag not in free]).ngroup()
   adapters = adapters.where(runs['lora_rank'].notna(), np.nan)
   # A run without adapters joins those that its own experiment has most of.
   for family in ([settings, runs['experiment']], settings):

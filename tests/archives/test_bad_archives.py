@@ -112,7 +112,7 @@ TABLE: list[tuple[str, Fault, str]] = [
   ('ucihar', _text('total_acc_x_test.txt', lambda text: text.partition('\n')[0] + '\n'),
    r'differ in length: \[1, 10\]'),
   ('ucihar', _text('total_acc_x_test.txt', 'one two\n'), 'total_acc_x_test.txt is not a table'),
-  ('ucihar', _text('/y_train.txt', '1\n2\n'), "'labels': 2"),
+  ('ucihar', _text('/y_train.txt', '1\n2\n'), "'labels': 2, 'total_acc': 10, 'body_gyro': 10"),
   ('ucihar', _text('/y_train.txt', '7\n' * 10), r'labels \[7\]; 1 to 6'),
   ('liara', _text('iteration_1.csv', _only_header()), r'iteration_1\.csv has no rows'),
   ('liara', _renamed('shortWalking', 'Dance'),

@@ -32,6 +32,7 @@ def test_a_command_keeps_programs_in_the_users_cache_folder_and_leaves_the_envir
   with keep():
     assert os.environ['JAX_COMPILATION_CACHE_DIR'] == str(folder)
     assert int(os.environ['JAX_COMPILATION_CACHE_MAX_SIZE']) > 0
+    assert os.name == 'nt' or folder.stat().st_mode & 0o777 == 0o700  # programs are run: nobody else writes
   assert dict(os.environ) == before
 
 

@@ -101,7 +101,16 @@ def test_table_7_varies_the_label_budget_only(paper):
 def test_every_label_budget_has_the_baselines_and_the_rotation_has_none(paper):
   # No hyperparameter of training changes them.
   for table, has_them in (('7', True), ('pretraining', True), ('rotation', False), ('6', False)):
-    assert all(set(BASELINES).issubset(study.methods) == has_them for study in _plan(paper, table))
+    studies = _plan(paper, table)
+    assert {set(BASELINES).issubset(study.methods) for study in studies} == {has_them}
+
+
+def test_the_pretraining_table_compares_methods_under_few_labels(paper):
+  studies = _plan(paper, 'pretraining')
+  assert [study.experiment.protocol.label_budget for study in studies] == ['0.1', '10/class']
+  for study in studies:
+    assert (study.targets, study.experiment.protocol.split) == (paper.targets, 'subject')
+    assert {'lora', 'scratch'} <= set(study.methods)
 
 
 def test_the_rotation_table_changes_the_rotation_only(paper):

@@ -136,6 +136,16 @@ def test_robust_means_by_hand():
   assert len(aggregation.multi_krum(updates[1:], start)) == 4  # of so few, none may be malicious
 
 
+def test_multi_krum_sums_the_distances_to_the_nearest_clients_but_for_the_malicious():
+  """By definition. Of seven clients two may be malicious, so three neighbors count."""
+  values = np.array([0, 2.9, 3, 3.1, 6, 8, 8.1])
+  updates = [{'params/a': np.float32([value])} for value in values]
+  distances = np.sort((values[:, None] - values) ** 2, axis=1)
+  nearest = {count: sorted(np.argsort(distances[:, 1 : 1 + count].sum(axis=1))[:5]) for count in (2, 3, 4)}
+  assert nearest[2] != nearest[3] != nearest[4]
+  assert aggregation.multi_krum(updates, {'params/a': np.zeros(1, np.float32)}).tolist() == nearest[3]
+
+
 def test_with_differential_privacy_the_mean_is_of_changes_of_the_largest_norm():
   federation = Federation(_CLASSES, clip_norm=0.5, noise_multiplier=1e-6, equal_weights=True)
   start = {'params/a': np.float32([10, 20])}

@@ -9,10 +9,12 @@ import pytest
 from made_people import CLASSES, QUICK
 
 from har_jax import files
+from har_jax.datasets import batches as data_batches
 from har_jax.errors import UserError
 from har_jax.federated import people
 from har_jax.federated.federation import Federation
-from har_jax.federated.task import Task
+from har_jax.federated.task import Task, load_task
+from har_jax.recognizer.short_training import as_arrays
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _FLOWER = tomllib.loads((_ROOT / 'launch' / 'flower' / 'pyproject.toml').read_text())['tool']['flwr']['app']
@@ -20,6 +22,12 @@ _FLOWER = tomllib.loads((_ROOT / 'launch' / 'flower' / 'pyproject.toml').read_te
 
 def _task(base: pathlib.Path, **changed) -> Task:
   return Task(Federation(CLASSES, **{**QUICK, **changed}), files.load_base(base))
+
+
+def test_a_federation_without_a_base_takes_the_bundled_one():
+  task = load_task(Federation(('walking', 'sitting'), **QUICK), None)
+  assert task.training.base.checksum == files.bundled_base().checksum
+  assert task.federation.rank == QUICK['rank']
 
 
 def test_first_windows_are_for_training_and_later_ones_for_testing(windows):
@@ -32,6 +40,33 @@ def test_first_windows_are_for_training_and_later_ones_for_testing(windows):
     assert np.bincount(person.later['label']).tolist() == [7, 7, 7]  # one overlaps those to train on
     flat = [part['signal'].reshape(len(part['signal']), -1) for part in (person.train, person.later)]
     assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
+
+
+def test_the_rate_follows_its_schedule_over_all_rounds_and_draws_depend_on_the_seed(
+  windows, base, monkeypatch
+):
+  """A last step moves far less. With one order of windows, only dropout and augmentation differ by seed."""
+  training, person = (
+    _task(base).training,
+    people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients[0],
+  )
+  start, frozen = (
+    as_arrays(training.prepared.trainable | training.prepared.statistics),
+    training.prepared.frozen,
+  )
+  read = data_batches.training_batches
+  monkeypatch.setattr(
+    data_batches, 'training_batches', lambda arrays, **options: read(arrays, **options | {'seed': 0})
+  )
+
+  def run(seed: int, first: int) -> tuple[float, float]:
+    trained, losses = training.run(start, frozen, person.train, seed=seed, first=first, steps=1, total=20)
+    moved = [np.abs(trained[path] - start[path]).max() for path in training.prepared.trainable]
+    return max(moved), float(losses[0])
+
+  assert run(1, 19)[0] < 0.1 * run(1, 10)[0]
+  assert run(1, 10)[1] != run(2, 10)[1]
+  assert run(1, 10) == run(1, 10)
 
 
 def test_a_part_of_the_people_can_be_clients(windows):

@@ -75,6 +75,38 @@ def test_what_is_certain_is_corrected_and_what_is_not_is_warned_of(signals, fram
   assert (finding(signals) is signals) == is_as_is
 
 
+@pytest.mark.parametrize(
+  ('gain', 'positions', 'opposite', 'deviates', 'undecided'),
+  [
+    (-1.1, 1, False, False, False),
+    (-0.9, 1, False, False, True),
+    (0.9, 1, False, False, True),
+    (1.1, 1, True, True, True),
+    (1.4, 2, False, False, True),
+    (1.6, 2, True, True, True),
+  ],
+)
+def test_the_opposite_sign_must_fit_better_by_more_for_many_positions(
+  gain, positions, opposite, deviates, undecided
+):
+  gains = np.full(48, -5.0)
+  gains[[frame_check._AS_IS, frame_check._FLIP]] = 0, gain
+  directions = frame_check._Directions(gains, True, positions)
+  assert (directions.is_opposite, directions.deviates) == (opposite, deviates)
+  assert (directions.is_undecided, directions.is_certain) == (undecided, positions == 1)
+  assert directions.agrees == (gain < (0.6 if positions == 1 else 2))
+
+
+@pytest.mark.parametrize(('positions', 'limit'), [(1, 2.0), (2, 2.5)])
+def test_another_frame_must_fit_much_better(positions, limit):
+  gains = np.full(48, -5.0)
+  other = frame_check._index(np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]]))
+  for gain, deviates in ((limit - 0.1, False), (limit + 0.1, True)):
+    gains[[frame_check._AS_IS, other]] = 0, gain
+    directions = frame_check._Directions(gains, True, positions)
+    assert (directions.deviates, directions.is_opposite) == (deviates, False)
+
+
 def test_acceleration_without_gravity_is_refused():
   with pytest.raises(UserError, match=r'lacks gravity.*worthless.*frame=as_is'):
     _check(LINEAR)

@@ -302,6 +302,22 @@ def test_a_better_baseline_is_named_with_what_it_wins_and_whether_it_may_be_chan
   assert other.startswith('rocket and forest, the best other baseline, differ by no more')
 
 
+@pytest.mark.parametrize(('windows', 'is_chance'), [(5, True), (6, False)])
+def test_a_p_of_one_in_twenty_is_the_limit(windows, is_chance):
+  forest = score('forest', _TRUE, _wrong_on(), 1.0)
+  sentence = verdict(score('lora', _TRUE, _wrong_on(*range(windows)), 9.0), [forest])
+  assert ('differ by no more than chance' in sentence) == is_chance  # p = .0625 and .031
+
+
+def test_neither_is_better_where_macro_f1_and_the_windows_disagree():
+  true = np.array(['sit'] * 40 + ['walk'] * 4)
+  adapted, forest = np.where(true == 'walk', 'sit', true), np.where(np.arange(44) < 16, 'run', true)
+  sentence = verdict(score('lora', true, adapted, 9.0), [score('forest', true, forest, 1.0)])
+  assert 'forest alone is right on 4, lora alone on 16' in sentence
+  assert 'p = 0.012' in sentence
+  assert sentence.startswith('lora and forest, the best baseline, differ by no more than chance may explain.')
+
+
 def test_a_worse_or_equal_baseline_is_said_so():
   best = score('lora', _TRUE, _wrong_on(), 9.0)
   worse = score('forest', _TRUE, _wrong_on(*range(8)), 1.0)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from har_jax import files
 from har_jax.errors import UserError
+from har_jax.recognizer import loading
 from har_jax.recognizer.recognizer import Recognizer
 
 
@@ -40,6 +41,11 @@ def test_saved_recognizers_predict_the_same(base, fitted, tmp_path):
 def test_what_answers_are_averaged_over_is_saved(fitted, tmp_path):
   copy.copy(fitted).adapt(SIGNALS, LABELS, max_steps=1, tta_shifts=4).save(tmp_path)
   assert Recognizer.load(tmp_path).tta_shifts == 4
+
+
+def test_a_base_that_an_adapter_does_not_need_is_not_saved(base, fitted, tmp_path):
+  loading.save(tmp_path, base, fitted.adapter_.with_card(base=None), overwrite=False)
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['adapter.json', 'adapter.safetensors']
 
 
 def test_a_folder_with_files_is_kept_and_one_that_is_not_there_is_named(fitted, tmp_path):

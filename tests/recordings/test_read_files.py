@@ -12,7 +12,8 @@ from user_files import ACC, DEGREES, EPOCH_S, FRAME, GYRO, START
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.recordings import columns, windows
+from har_jax.errors import UserError
+from har_jax.recordings import columns, files, windows
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 TIME_S, ACC_M_S2, GYRO_RAD_S = user_files.signal()
@@ -333,3 +334,16 @@ def test_unlabeled_windows_cover_all_and_do_not_depend_on_slices(tmp_path, monke
   assert [window.start_s for window in sliced] == pytest.approx([window.start_s for window in whole])
   for one, other in zip(whole, sliced, strict=True):
     np.testing.assert_array_equal(one.signal, other.signal)
+
+
+def test_a_file_is_read_alone_where_its_folder_cannot_be_listed(tmp_path, monkeypatch):
+  def refuse(folder):
+    raise UserError(f'{folder} cannot be listed')
+
+  monkeypatch.setattr(files, 'list_folder', refuse)
+  alone = files.list_siblings(tmp_path / 'day.csv')
+  assert (alone.name, alone.single.path, alone.by_name) == (
+    'day',
+    tmp_path / 'day.csv',
+    {'day.csv': alone.single},
+  )

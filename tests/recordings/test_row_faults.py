@@ -6,6 +6,11 @@ import pytest
 from har_jax.recordings import infer, row_faults
 
 
+def test_time_that_stands_still_does_not_fall():
+  run = np.arange(2000.0)
+  assert row_faults.falls(np.r_[run, 1999.0, run]).tolist() == [2001]
+
+
 @pytest.mark.parametrize(('rows', 'is_left_out'), [(6, True), (5, False)])
 def test_one_number_on_all_axes_is_filler_if_more_than_a_few_rows_have_it(rows, is_left_out):
   acc = np.random.default_rng(0).normal([0, 0, 9.81], 1, (2500, 3)).astype(np.float32)

@@ -137,6 +137,7 @@ def test_names_of_different_activities_are_left_alone():
   names = (*recording.ACTIVITIES, 'jogging', 'walking 1', 'walking 2', 'laufen', 'arm a', 'arm b')
   assert language.find_duplicates(names) == []
   assert language.find_duplicates(['walkng', 'sit', 'Gehen', 'walking']) == [['Gehen', 'walking', 'walkng']]
+  assert language.find_duplicates(['walking', 'walkign', 'awlking']) == [['awlking', 'walkign', 'walking']]
 
 
 def test_a_check_names_its_recording():

@@ -10,6 +10,7 @@ from in_process import succeed
 
 import har_jax
 from har_jax.errors import UserError
+from har_jax.timeline import picture
 
 COLUMNS = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
 SIDES = np.concatenate([np.eye(3), -np.eye(3)]) * 9.80665
@@ -47,6 +48,18 @@ def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   np.testing.assert_allclose(day.sensors[['rate_hz', 'slowest_hz', 'fastest_hz']].to_numpy(), 50, rtol=0.003)
   slower = har_jax.check(_frame(WALK).iloc[np.r_[:1500, 1500:3000:2]]).sensors  # after half a minute
   np.testing.assert_allclose(slower[['slowest_hz', 'fastest_hz']].to_numpy(), [[25, 50]] * 2, rtol=0.003)
+
+
+def test_the_picture_has_the_legend_colors_and_a_break_at_gaps_of_more_than_three_steps():
+  time_s = np.cumsum([0, 2, 2, 2, 2, 60 + 2, 2, 2]) * 60.0
+  table = pd.DataFrame({name: np.arange(8.0) for name in ('x', 'y', 'z', 'movement')})
+  table = table.assign(file='a', time_s=time_s, is_worn=True)
+  lines = picture.QualityPicture(table).draw().axes[0].lines
+  assert [line.get_color() for line in lines] == [*picture.COLORS[4:8]]
+  assert np.flatnonzero(np.isnan(lines[0].get_xdata())).tolist() == [5]
+  table['time_s'] = np.cumsum([0, 2, 2, 2, 2, 3.5 * 2, 2, 2]) * 60.0
+  drawn = picture.QualityPicture(table).draw().axes[0].lines[0].get_xdata()
+  assert np.flatnonzero(np.isnan(drawn)).tolist() == [5]
 
 
 def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path):

@@ -146,7 +146,8 @@ def test_a_stream_answers_as_the_windows_alone(grown):
 
 
 def test_recordings_are_adapted_to_and_recognized_with_it(base, recording, tmp_path):
-  adapted = har_jax.adapt(recording, base=base, method='forest')
+  adapted = har_jax.adapt(recording, base=base, method='forest', progress=True)
+  assert adapted.recognizer.verbose
   assert adapted.scores.index.tolist() == ['forest', 'rocket']
   adapted.save(tmp_path)
   answers, loaded = (
@@ -175,6 +176,7 @@ def test_a_parameter_is_checked_before_the_recording_is_read(base, tmp_path):
 
 def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(base, recording):
   adapted = har_jax.adapt(recording, base=base, method='forest', validation_fraction=0)
+  assert not adapted.recognizer.verbose
   assert not adapted.are_files_apart
   with pytest.raises(UserError, match='leave base out'):
     har_jax.recognize(recording, adapted, base='runs/base')

@@ -63,7 +63,7 @@ def test_a_clone_has_the_parameters_and_is_not_fitted(fitted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['full', 'qpartial', 'prompt'])
+@pytest.mark.parametrize('name', ['adalora', 'qpartial', 'prompt'])
 def test_every_method_adapts(fitted, name):
   adapted = fitted.adapt(SIGNALS, LABELS, method=name, max_steps=3)
   assert adapted.adapter_.card.method == name

@@ -168,7 +168,7 @@ def private_mean(
   for client in clients:
     distance = np.sqrt(sum(np.square(client[path] - start[path], dtype=np.float64).sum() for path in start))
     for path in start:
-      change[path] += (client[path] - start[path]) * min(1.0, norm / max(distance, 1e-12)) / len(clients)
+      change[path] += (client[path] - start[path]) * min(1.0, norm / max(distance, _TINY)) / len(clients)
   deviation = noise_multiplier * norm / len(clients)
   noisy = {path: start[path] + change[path] + rng.normal(0, deviation, change[path].shape) for path in start}
   return {

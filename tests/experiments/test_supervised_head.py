@@ -86,6 +86,12 @@ def test_the_head_answers_with_a_temperature_that_its_sets_have(general):
   groups = np.where(activities == 'kicking', 'unknown', activities)[activities != 'typing']
   grouped = probabilities[activities != 'typing'][groups[:, None] == recognizer.classes_]
   np.testing.assert_allclose(general.card.set_scores, np.sort(1 - grouped), atol=1e-3)
+  # Windows of training: the validation windows are some of them.
+  train = windows(np.arange(120) % 4)
+  logits = plain._outputs(plain.adapter_.objective, train['signal'] * np.float32([9.80665] * 3 + [1] * 3))
+  names = np.array(['unknown', 'standing', '', 'walking'])[train['label']]
+  means = [logits[names == name].mean(axis=0) for name in general.classes]
+  np.testing.assert_allclose(general.card.class_logits, means, atol=2e-2)
 
 
 def test_a_rare_class_weighs_as_much_as_a_frequent_one():

@@ -81,6 +81,7 @@ def test_what_is_certain_is_corrected_and_what_is_not_is_warned_of(signals, fram
     (-1.1, 1, False, False, False),
     (-0.9, 1, False, False, True),
     (0.9, 1, False, False, True),
+    (0.5, 1, False, False, True),
     (1.1, 1, True, True, True),
     (1.4, 2, False, False, True),
     (1.6, 2, True, True, True),

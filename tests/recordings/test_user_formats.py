@@ -124,6 +124,8 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     ANDROID | {'Metadata.csv': str(ANDROID['Metadata.csv']).replace('android', 'ipados')},
     {'arrays': SAME, 'warnings': ['no Metadata with the platform']},
   ),
+  'Sensor Logger of an iPhone': (PHONE, {'arrays': SAME, 'notes': ['signs are opposite to ours']}),
+  'Sensor Logger of Android': (ANDROID, {'arrays': SAME, 'notes': ['its signs are ours']}),
   'annotations without text': (
     ANDROID | {'Annotation.csv': annotated((2, 'walk'), (7, ''), (12, 'sit; read'))},
     {'spans': [(2, 7, 'walk'), (12, 24, 'sit; read')], 'time_zone': 'Europe/Berlin'},

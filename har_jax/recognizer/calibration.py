@@ -6,6 +6,7 @@ Source: Guo et al., arXiv:1706.04599, section 4.2.
 """
 
 import dataclasses
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -69,13 +70,15 @@ class Calibration:
   accuracy: float
 
 
-def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibration:
+def calibrate(
+  recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike, recordings: ArrayLike | None = None
+) -> Calibration:
   """Fits temperature and prediction sets of the adapter to windows outside the training set.
 
   `predict_proba` and `predict_set` use them from then on, and `save` keeps them. Predicted labels do not
   change. The temperature of few windows is shrunk towards 1. The sets' scores are of the windows that the
   temperature was fitted to; one number fitted to them hardly moves the coverage.
-  Refusals of a recording's windows take X as one recording, in the order of its windows.
+  recordings: the recording of each window; None: all are of one. Refusals take its windows together, in order.
   Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.
   """
   probabilities = recognizer.predict_proba(X)
@@ -86,6 +89,8 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
     raise UserError(
       f'not a class of the recognizer: {", ".join(unknown)}; it has {", ".join(map(str, classes))}'
     )
+  recording_of_window = np.zeros(len(names)) if recordings is None else recordings
+  recording_of_window = validation.one_per_window(recording_of_window, len(names), 'recording')
   labels = np.array([index_of[name] for name in names], np.int64)
   # The logits up to a constant per window, which no probability depends on.
   logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
@@ -97,9 +102,11 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
   recognizer.adapter_ = recognizer.adapter_.with_card(temperature=fitted, set_scores=scores.tolist())
   if (means := recognizer.adapter_.card.class_means) is not None:
     answers, inputs = recognizer.answer_with_inputs(X)
-    if recognizer.class_logits is not None:
-      answers = recording_adaptation.adapt_to_recording(answers, recognizer.class_logits)
-    distances = prediction_sets.score_unknown(inputs, answers, np.array(means), [slice(0, len(inputs))])
+    answers = recording_adaptation.adapt_to_recordings(answers, recognizer.class_logits, recording_of_window)
+    is_next = recording_of_window[1:] != recording_of_window[:-1]
+    bounds = [0, *(np.flatnonzero(is_next) + 1).tolist(), len(names)]
+    parts = [slice(*pair) for pair in itertools.pairwise(bounds)]
+    distances = prediction_sets.score_unknown(inputs, answers, np.array(means), parts)
     recognizer.adapter_ = recognizer.adapter_.with_card(
       unknown_scores=prediction_sets.thin(distances).tolist()
     )

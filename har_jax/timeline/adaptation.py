@@ -149,7 +149,8 @@ def adapt(
   dropped[OVERLAPPING] = int(overlapping.sum())
   signals = np.stack([window.signal for window in windows])[~overlapping]
   activities = np.array([window.activity for window in windows])[~overlapping]
-  file_of_window = np.array(reading.files)[[window.recording for window in windows]][~overlapping]
+  recording_of_window = np.array([window.recording for window in windows])[~overlapping]
+  file_of_window = np.array(reading.files)[recording_of_window]
   held_out = held_out[~overlapping]
   unlabeled = recordings.unlabeled_windows(reading, pretrained.windowing) if use_unlabeled else []
   start_s = time.monotonic()
@@ -165,7 +166,8 @@ def adapt(
     recognizer.adapter_ = recognizer.adapter_.with_card(signals=summary)
   compared, calibration, is_correct = None, None, np.zeros(0, bool)
   if held_out.any():
-    calibration = calibrate(recognizer, signals[held_out], activities[held_out])
+    parts = (part[held_out] for part in (signals, activities, recording_of_window))
+    calibration = calibrate(recognizer, *parts)
     compared = comparison.compare(recognizer, signals, activities, held_out, seconds)
     recognizer.adapter_.card.metrics['comparison'] = {
       one.model: {'macro_f1': one.macro_f1, 'accuracy': one.accuracy, 'seconds': round(one.seconds, 1)}

@@ -185,6 +185,19 @@ def test_calibration_keeps_the_scores_of_its_windows_as_of_one_recording(fitted,
   assert Recognizer.load(tmp_path).unknown_scores == calibrated.unknown_scores
 
 
+def test_each_recording_is_calibrated_by_itself(fitted):
+  both, scores = copy.copy(fitted), []
+  halves = np.split(np.arange(len(SIGNALS)), 2)
+  for half in halves:
+    alone = copy.copy(fitted)
+    calibrate(alone, SIGNALS, LABELS)  # the same temperature
+    scores.append(unknown_scores(alone, SIGNALS[half]))
+  calibrate(both, SIGNALS, LABELS, np.repeat(['a', 'b'], len(halves[0])))
+  np.testing.assert_allclose(both.unknown_scores, np.sort(np.concatenate(scores)), rtol=1e-5)
+  with pytest.raises(UserError, match=r'the recordings are \[2\] for 72 windows'):
+    calibrate(both, SIGNALS, LABELS, ['a', 'b'])
+
+
 # --- temperature scaling
 
 

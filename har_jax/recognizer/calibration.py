@@ -78,7 +78,7 @@ def calibrate(
   `predict_proba` and `predict_set` use them from then on, and `save` keeps them. Predicted labels do not
   change. The temperature of few windows is shrunk towards 1. The sets' scores are of the windows that the
   temperature was fitted to; one number fitted to them hardly moves the coverage.
-  recordings: the recording of each window; None: all are of one. Refusals take its windows together, in order.
+  recordings: the recording of each window; None: all are of one. Refusals take its windows together.
   Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.
   """
   probabilities = recognizer.predict_proba(X)

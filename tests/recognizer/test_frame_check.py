@@ -15,7 +15,7 @@ from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.frame_check import FrameWarning
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.signal import frames
+from har_jax.signal import frames, gyro_agreement
 from har_jax.signal.recording import Samples
 from har_jax.signal.summary import SignalSummary
 from har_jax.stream.stream import Stream
@@ -37,6 +37,7 @@ ONE_SENSOR = (  # axes as measured, and those that put them right by gyroscope a
   ('x,y,z,-x,-y,-z', 'x,y,z,-x,-y,-z'),
   ('x,y,z,z,x,y', 'x,y,z,y,z,x'),
   ('y,x,z,x,y,z', 'y,x,z,x,y,z'),
+  ('z,x,y,x,y,z', 'y,z,x,x,y,z'),
   ('-x,-y,-z,-x,-y,-z', '-x,-y,-z,-x,-y,-z'),
 )
 
@@ -106,6 +107,23 @@ def test_another_frame_must_fit_much_better(positions, limit):
     gains[[frame_check._AS_IS, other]] = 0, gain
     directions = frame_check._Directions(gains, True, positions)
     assert (directions.deviates, directions.is_opposite) == (deviates, False)
+
+
+def test_directions_are_of_windows_from_all_of_the_recording():
+  many = np.concatenate([np.repeat(SIGNALS, 20, axis=0), np.repeat(frames.FLIP(SIGNALS), 20, axis=0)])
+  assert len(many) > 2 * frame_check._MOST_COMPARED
+  gains = [
+    frame_check._Directions.from_signals(SUMMARY, signals).gain for signals in (many, frames.FLIP(SIGNALS))
+  ]
+  mixed, opposite = (gain[frame_check._FLIP] for gain in gains)
+  assert opposite > 1
+  assert abs(mixed) < 0.3 * opposite
+
+
+@pytest.mark.parametrize(('late_s', 'words'), [(0.42, '0.4 s late'), (-1.3, '1.3 s early')])
+def test_a_gyroscope_at_another_time_is_named(monkeypatch, late_s, words):
+  monkeypatch.setattr(gyro_agreement, 'check', lambda *args: gyro_agreement.Agreement(late_s=late_s))
+  assert f'The gyroscope is {words}' in ' '.join(_check(SIGNALS).warnings)
 
 
 def test_acceleration_without_gravity_is_refused():

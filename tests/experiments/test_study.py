@@ -56,7 +56,7 @@ def test_an_archive_is_no_source_of_an_excerpt_of_it(names, study_of, windows, t
   for original, name in zip(('alpha', 'beta'), names, strict=True):
     shutil.copytree(windows / original, tmp_path / name)
   for target in names:
-    with pytest.raises(UserError, match=f'no sources to pretrain on for {target}'):
+    with pytest.raises(UserError, match=f'no sources to pretrain on for {target}: {tmp_path} holds'):
       study_of(tmp_path, windows=tmp_path, targets=(target,))
 
 

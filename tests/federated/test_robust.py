@@ -135,6 +135,8 @@ def test_robust_means_by_hand():
     assert made['params/a'].dtype == np.float32
     alone = aggregation.aggregate(updates[:1], [1], start, federation, np.random.default_rng(0))
     np.testing.assert_allclose(alone['params/a'], [1, -1])
+    pair = aggregation.aggregate(updates[:2], [1, 1], start, federation, np.random.default_rng(0))
+    np.testing.assert_allclose(pair['params/a'], [1.5, -1.5])
   assert len(aggregation.multi_krum(updates[1:], start)) == 4  # of so few, none may be malicious
 
 

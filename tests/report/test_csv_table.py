@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from har_jax.errors import UserError
-from har_jax.report import csv_table
+from har_jax.report import csv_table, markdown
 
 _FRAME = pd.DataFrame(
   {
@@ -49,3 +49,12 @@ def test_a_cell_that_is_no_number_is_refused(tmp_path):
 def test_the_checksums_of_an_older_table_are_left_out(tmp_path):
   (tmp_path / 'a.csv').write_text('name,sum_163122ee\na,22dd8dfe\n')
   assert csv_table.read(tmp_path / 'a.csv').to_dict('records') == [{'name': 'a'}]
+
+
+def test_what_is_missing_is_a_dash_in_tables_and_groups_of_it_are_rows():
+  made = markdown.rows(
+    _FRAME.iloc[1:3], ['name', 'rank'], {'runs': lambda part: str(len(part)), 'published': str}
+  )
+  assert made.drop(columns='published').to_numpy().tolist() == [["it's", '–', '1'], ['–', '3', '1']]
+  absent = markdown.rows(_FRAME, ['name'], {'published': lambda part: markdown.NONE})
+  assert absent.columns.tolist() == ['name']

@@ -150,6 +150,15 @@ def test_names_of_activities_are_words():
   assert not [name for name in ACTIVITIES if len(name) < 5]
 
 
+def test_positions_have_the_names_that_flags_and_cards_have():
+  assert {name for archive in ARCHIVES.values() for name in archive.positions} == {
+    *('waist', 'pocket', 'chest', 'wrist', 'torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg'),
+    *('forearm', 'head', 'shin', 'thigh', 'upperarm', 'hand', 'ankle'),
+  }
+  first = {'pdiot': 'pocket', 'weda_fall': 'wrist', 'sp_sw_har': 'pocket', 'liara': 'wrist', 'hapt': 'waist'}
+  assert {name: ARCHIVES[name].positions[0] for name in first} == first
+
+
 @pytest.mark.parametrize('name', [name for name in ARCHIVES if name not in _WITH_FILES])
 def test_an_archive_of_the_package_has_units_labels_and_finite_values(name):
   archive = ARCHIVES[name]

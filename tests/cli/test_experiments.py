@@ -6,6 +6,7 @@ import re
 import signal
 from typing import Any
 
+import numpy as np
 import processes
 import pytest
 import tiny_flags
@@ -44,8 +45,13 @@ def test_personalization_writes_one_file_per_label_count(study, finished):
   flags = ('--methods=full', f'--out={finished}', '--phase=personalize', '--personal_labels=2')
   out = _run('lodo', *study, *flags)
   path, _, figures = out.partition(': ')
-  assert json.loads(pathlib.Path(path).read_text())['by_subject']
-  assert 'subjects, macro-F1 ' in figures
+  subjects = json.loads(pathlib.Path(path).read_text())['by_subject'].values()
+  before, after = (np.array([each[name]['macro_f1'] for each in subjects]) for name in ('before', 'after'))
+  gains = 100 * (after - before)
+  assert figures.startswith(
+    f'{len(gains)} subjects, macro-F1 {before.mean():.3f} before, {after.mean():.3f} after '
+    f'({gains.mean():+.1f} ± {gains.std(ddof=1):.1f} points'
+  )
   assert '--personal_labels=0' in refuse('lodo', *study, *flags, '--personal_labels=0')
 
 

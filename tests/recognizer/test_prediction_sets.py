@@ -239,6 +239,9 @@ def test_confidence_is_before_and_after_and_accuracy_of_all_windows(fitted):
     assert calibration.confidence[index] == pytest.approx(probabilities.max(axis=1).mean(), rel=1e-6)
   assert calibration.accuracy == (before.argmax(axis=1) == true).mean()
   assert 0.5 < calibration.accuracy < 1
+  logits = np.log(before) * fitted.temperature
+  expected = shrink(fit_temperature(logits, true), len(true))
+  assert calibration.temperature == pytest.approx(expected, rel=1e-3) != pytest.approx(1, rel=0.05)
   assert calibration.windows == len(_LABELS)
 
 

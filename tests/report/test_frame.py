@@ -216,6 +216,16 @@ def test_a_table_that_is_older_than_a_hyperparameter_has_its_default(tmp_path):
   subprocess.run(command, check=True)
 
 
+def test_adapters_alone_have_the_default_of_a_hyperparameter_of_adapters(result, tmp_path):
+  path = tmp_path / 'runs.csv'
+  frame.to_csv(runs([result(method='lora', lora_rank=8), result(method='full')]), path)
+  table = pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns='lora_start')
+  table.to_csv(path, index=False)
+  older = frame.read_csv(path).set_index('method')['lora_start']
+  assert older['lora'] == config.Lora().start
+  assert pd.isna(older['full'])
+
+
 def test_results_of_another_schema_version_are_refused(result, tmp_path):
   write(tmp_path, [result() | {'format': 'har_jax result 1'}])
   with pytest.raises(UserError, match=r'seed0.json has schema version 1, not 3; .* run it again'):

@@ -124,7 +124,10 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     ANDROID | {'Metadata.csv': str(ANDROID['Metadata.csv']).replace('android', 'ipados')},
     {'arrays': SAME, 'warnings': ['no Metadata with the platform']},
   ),
-  'Sensor Logger of an iPhone': (PHONE, {'arrays': SAME, 'notes': [', without standardized frames: its signs are opposite to ours']}),
+  'Sensor Logger of an iPhone': (
+    PHONE,
+    {'arrays': SAME, 'notes': [', without standardized frames: its signs are opposite to ours']},
+  ),
   'Sensor Logger of an iPhone, standardized': (
     exports.sensor_logger_files(ONE, 'ios', standardized=True),
     {'notes': [', with standardized frames: its signs are ours']},

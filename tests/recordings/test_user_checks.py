@@ -95,6 +95,8 @@ DUPLICATES = (
     ({'gyro': lambda v: np.c_[_held(0, 1500)(v[:, :1]), (0.1 * v[:, 1:]).round(1)]}, []),
     ({'gyro': _with_spike}, ['half of the variance of the gyroscope is in 1 of 3,000 samples']),
     ({'acc': lambda v: v - GRAVITY}, ['linear acceleration']),
+    ({'acc': lambda v: (v - GRAVITY) * np.float32(4)}, ['linear acceleration']),
+    ({'acc': lambda v: v * np.float32(0.3)}, ['linear acceleration']),
     ({'acc': lambda v: v * np.float32(1.5)}, ['14.8, 50% above it']),
     ({'acc': _in_part(lambda v: v / np.float32(9.81))}, ['17.9 s acceleration is 1.02 m/s²']),
     ({'acc': _in_part(lambda v: v - GRAVITY)}, ['For 17.9 s acceleration is 1.99 m/s²']),

@@ -47,6 +47,17 @@ def test_a_correction_changes_the_answer_for_such_windows_and_no_other(stream):
   assert _answers(corrected.push(day)) == [*('lying', 'still', 'still') * 6]
 
 
+@pytest.mark.parametrize(('seconds', 'windows'), [(2.56, 1), (5.11, 1), (5.12, 2), (7.7, 3), (100.0, 24)])
+def test_a_correction_is_of_windows_that_lie_within_its_seconds(seconds, windows):
+  chain = Chain(5.0, _HOP_S, _HOP_S)
+  filtered = CorrectedFilter(chain, 3, 2)
+  for number in range(40):
+    filtered.update(number * _HOP_S, np.ones(3), np.zeros(2), 1.0)
+  filtered.correct(1, 'walking', seconds)
+  stops_s = sorted(window.stop_s for window in filtered._layers[-1].corrected)
+  np.testing.assert_allclose(stops_s, (40 - np.arange(windows)[::-1]) * _HOP_S)
+
+
 def test_the_next_prediction_starts_from_the_corrected_activity(fitted):
   plain, corrected = (Stream(fitted, hop_s=_HOP_S, mean_bout_s=1000.0) for _ in range(2))
   for each in (plain, corrected):

@@ -40,6 +40,10 @@ print(sorted(loaded.intersection({_HEAVY})))
   assert lines[-1] == '[]'
 
 
+def test_paper_runs_both_splits_and_so_has_no_flag_for_one():
+  assert ['split' in main.load(name).FLAGS for name in ('lodo', 'paper')] == [True, False]
+
+
 def test_the_help_of_lodo_lists_every_method():
   text = command.flag_text(main.load('lodo').FLAGS['methods'])
   named = re.findall('[a-z0-9_]+(?=[,;]|$)', text.partition(' (default:')[0])

@@ -10,18 +10,20 @@ import jax
 import pytest
 from form import Format, Read
 
+from har_jax.baselines import forest
 from har_jax.errors import UserError
 
 # A few in `make test`; `make fuzz` reads more, from another first seed each night.
 _FIRST = int(os.environ.get('HAR_FUZZ_FIRST', 0))
-_SEEDS = range(_FIRST, _FIRST + int(os.environ.get('HAR_FUZZ_CASES', 300)) // len(formats.FORMATS))
+_SEEDS = range(_FIRST, _FIRST + int(os.environ.get('HAR_FUZZ_CASES', 200)) // len(formats.FORMATS))
 # Orbax names its files at random, and reads one in seven: a few cases may reach none of those.
 _MORE = 300
 
 
 @pytest.fixture(autouse=True)
-def _no_programs_on_disk():
-  """They would be writes outside of a case's folder."""
+def _no_programs_on_disk(monkeypatch):
+  """They would be writes outside of a case's folder. A forest is fitted in each case."""
+  monkeypatch.setattr(forest, '_TREES', 5)
   jax.config.update('jax_enable_compilation_cache', False)
   yield
   jax.config.update('jax_enable_compilation_cache', True)

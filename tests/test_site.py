@@ -17,8 +17,8 @@ from har_jax.report import frame
 from mkdocs.__main__ import cli
 read = frame.read_csv
 frame.read_csv = lambda path: read(path).query(
-  'target in ("hapt", "wisdm") and method in ("lora", "full", "scratch", "forest", "qlora") and '
-  'experiment.str.contains("^(?:recommended|paper/(?:base|rank|rotation)|supervised|self|tta|continued)")'
+  'target in ("hapt", "wisdm") and method in ("lora", "full", "scratch", "forest") and seed < 2 and '
+  'experiment.str.contains("^(?:recommended|paper/(?:base|rank-8|rank-64|rotation)|supervised|tta)$")'
 )
 cli()
 """

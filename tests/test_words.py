@@ -1,6 +1,7 @@
 """The project uses the words of the field, and no coined ones, for what it names."""
 
 import ast
+import functools
 import pathlib
 import re
 import tokenize
@@ -91,34 +92,41 @@ def texts() -> dict[str, str]:
 
 def _find_lines(pattern: str, texts: dict[str, str]) -> list[str]:
   """File and line of each match."""
-  lines = [
-    (f'{file}:{number}', line)
+  return [
+    f'{file}:{text.count(chr(10), 0, match.start()) + 1}'
     for file, text in texts.items()
-    for number, line in enumerate(text.splitlines(), start=1)
+    for match in re.finditer(pattern, text)
   ]
-  return [where for where, line in lines if re.search(pattern, line)]
 
 
 def _code() -> list[pathlib.Path]:
   return sorted(path for pattern in _CODE for path in _ROOT.glob(pattern))
 
 
-def _definitions() -> Iterator[tuple[str, ast.Module | ast.ClassDef | ast.FunctionDef]]:
-  """File and line, and the node of each module, class and function."""
-  for path in _code():
-    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-      if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-        yield f'{path.relative_to(_ROOT)}:{getattr(node, "lineno", 1)}', node
+@functools.cache
+def _nodes() -> list[tuple[str, ast.AST]]:
+  """File and line, and each node of the code."""
+  trees = ((path, ast.parse(path.read_text(encoding='utf-8'))) for path in _code())
+  return [
+    (f'{path.relative_to(_ROOT)}:{getattr(node, "lineno", 1)}', node)
+    for path, tree in trees
+    for node in ast.walk(tree)
+  ]
+
+
+def _docstrings() -> list[tuple[str, str]]:
+  kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+  return [(where, ast.get_docstring(node) or '') for where, node in _nodes() if isinstance(node, kinds)]
 
 
 def test_a_docstring_begins_with_a_subject_or_a_verb():
-  docstrings = {where: ast.get_docstring(node) or '' for where, node in _definitions()}
+  docstrings = _docstrings()
   assert len(docstrings) > 1000
-  assert [f'{where}: {text[:60]}' for where, text in docstrings.items() if _FRAGMENT.match(text)] == []
+  assert [f'{where}: {text[:60]}' for where, text in docstrings if _FRAGMENT.match(text)] == []
 
 
 def test_no_function_is_named_after_what_it_is_of():
-  functions = {where: node.name for where, node in _definitions() if isinstance(node, ast.FunctionDef)}
+  functions = {where: node.name for where, node in _nodes() if isinstance(node, ast.FunctionDef)}
   assert [f'{where}: {name}' for where, name in functions.items() if re.match('_?of(_|$)', name)] == []
 
 
@@ -146,14 +154,11 @@ def _help_texts() -> Iterator[tuple[str, str]]:
 
 def _messages() -> Iterator[tuple[str, str]]:
   """File and line, and the text of each error and warning; a value in it is one word."""
-  for path in _code():
-    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-      if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(('Error', '.warning')):
-        parts = getattr(node.args[0], 'values', [node.args[0]])
-        text = ''.join(
-          str(getattr(part, 'value', '')) if isinstance(part, ast.Constant) else 'X' for part in parts
-        )
-        yield f'{path.relative_to(_ROOT)}:{node.lineno}', text
+  for where, node in _nodes():
+    if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(('Error', '.warning')):
+      parts = getattr(node.args[0], 'values', [node.args[0]])
+      texts = (str(part.value) if isinstance(part, ast.Constant) else 'X' for part in parts)
+      yield where, ''.join(texts)
 
 
 def _pages() -> Iterator[tuple[str, str]]:
@@ -164,11 +169,10 @@ def _pages() -> Iterator[tuple[str, str]]:
 
 
 def test_a_sentence_has_25_words_or_fewer():
-  docstrings = [(where, ast.get_docstring(node) or '') for where, node in _definitions()]
   comments = [entry for path in _code() for entry in _comments(path)]
   long = [
     f'{where}: {sentence}'
-    for where, text in [*docstrings, *comments, *_help_texts(), *_messages(), *_pages()]
+    for where, text in [*_docstrings(), *comments, *_help_texts(), *_messages(), *_pages()]
     for paragraph in re.split(r'\n\s*\n|\n(?=.*\S {2,}\S)|\n(?=Parameters|Attributes|Examples| *>>>)', text)
     for sentence in re.split(r'[.!?;:]\s', paragraph)
     if len(re.findall(r'[^\s(]*\w\S*', sentence)) > 25

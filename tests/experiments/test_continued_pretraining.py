@@ -24,14 +24,16 @@ from lodo_studies import (
 
 from har_jax import experiments, storage
 from har_jax.datasets import windows as store
-from har_jax.datasets.datasets import Datasets
-from har_jax.datasets.folds import Fold, Sources
+from har_jax.datasets.folds import Sources
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.adaptation import prepare_run
+from har_jax.experiments.stages import stages_of
 
 pytestmark = pytest.mark.slow
 
 _CONTINUED = {'continued_pretraining_steps': 3}
+_SUPERVISED = {'supervised_pretraining_steps': 4}
+_STAGES = ('continued', 'supervised')
 
 
 def test_continued_pretraining_runs_once_per_seed_on_the_training_part(runs, study_of, out, tmp_path):
@@ -56,17 +58,48 @@ def test_continued_pretraining_runs_once_per_seed_on_the_training_part(runs, stu
   assert len({leaves[kernel].tobytes() for leaves in (base, *started)}) == 3
 
 
-def test_stages_on_the_target_see_no_label_and_no_test_subject(runs, study_of, windows, out, tmp_path):
-  expected = pretrained(study_of(tmp_path / 'out', protocol=_CONTINUED, pretrained_dir=out))
-  tested = set(runs[LORA]['data']['subjects']['test'])
-  altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
-  leaves = pretrained(
-    study_of(tmp_path / 'altered', windows=altered, protocol=_CONTINUED, pretrained_dir=out)
-  )
-  assert_equal(leaves, expected)
-  protocol = study_of(out).experiment.protocol
-  learned, measured_by = Fold(Datasets.open(windows), 'alpha', (), protocol, 0).unlabeled_windows()
-  assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
+def _seen(study: experiments.Study) -> dict[str, dict[str, np.ndarray]]:
+  """What each stage learns from and is measured by."""
+  return {
+    stage.name: {
+      f'{part} {name}': values for part, batch in enumerate(stage.windows()) for name, values in batch.items()
+    }
+    for stage in stages_of(spec_of(study))
+  }
+
+
+@pytest.mark.parametrize(
+  ('name', 'altered', 'stages'),
+  [
+    ('alpha', 'signals of people who are tested on', set()),
+    ('alpha', 'signals', {'continued'}),
+    ('alpha', 'labels', set()),
+    ('beta', 'signals', {'pretraining', 'supervised'}),
+    ('beta', 'labels', {'supervised'}),
+  ],
+)
+def test_of_the_target_a_stage_sees_windows_to_train_on_and_no_label(
+  study_of, windows, tmp_path, name, altered, stages
+):
+  tested = set(target_of(study_of(tmp_path)).description.subjects.test)
+  everyone = {f'{name}-{number}' for number in range(SUBJECTS)}
+  others = {'labels': set()}.get(altered, everyone if altered == 'signals' else tested)
+  copied = with_altered(windows, tmp_path / 'windows', name, others)
+  if altered == 'labels':
+    old = store.load(copied / name)
+    activity, shown = np.array(old.activity), old.activity < len(ACTIVITIES)  # others are left out
+    activity[shown] = np.random.default_rng(0).permutation(activity[shown])
+    store.save(dataclasses.replace(old, activity=activity), copied / name)
+  every = _CONTINUED | _SUPERVISED
+  before, after = (_seen(study_of(tmp_path, windows=folder, protocol=every)) for folder in (windows, copied))
+  assert list(before) == ['pretraining', 'continued', 'supervised']
+  assert list(before['continued']) == ['0 signal', '0 origin', '1 signal']
+  moved = {
+    stage
+    for stage, arrays in before.items()
+    if not all(np.array_equal(after[stage][part], values) for part, values in arrays.items())
+  }
+  assert moved == stages
 
 
 def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(runs, study_of, out, tmp_path):
@@ -77,10 +110,6 @@ def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(runs, study_of, o
   assert [path.parent.name for path in paths] == ['pretrain', 'seed0']
   (result,) = run(study).values()
   assert result['identity']['experiment']['protocol']['continued_pretraining_steps'] == 3
-
-
-_SUPERVISED = {'supervised_pretraining_steps': 4}
-_STAGES = ('continued', 'supervised')
 
 
 def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(runs, study_of, out, tmp_path):
@@ -98,24 +127,6 @@ def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(runs, study_
   }
   (seconds,) = {result['seconds']['supervised'] for result in made}
   assert seconds == storage.read(tmp_path / 'own/alpha/supervised/pretrained.json')['seconds']
-
-
-def test_supervised_pretraining_depends_on_source_labels_only(runs, study_of, windows, out, tmp_path):
-  folder = own_pretraining(out, tmp_path / 'own')
-  expected = pretrained(study_of(tmp_path / 'out', protocol=_SUPERVISED, pretrained_dir=folder))
-  for name, moves in (('alpha', False), ('beta', True)):
-    shutil.copytree(windows, tmp_path / name)
-    old = store.load(tmp_path / name / name)
-    shuffled = np.random.default_rng(0).permutation(old.activity)
-    store.save(dataclasses.replace(old, activity=shuffled), tmp_path / name / name)
-    altered = study_of(
-      tmp_path / f'out-{name}',
-      windows=tmp_path / name,
-      protocol=_SUPERVISED,
-      pretrained_dir=own_pretraining(out, tmp_path / f'own-{name}', tmp_path / name),
-    )
-    leaves = pretrained(altered)
-    assert any(not np.array_equal(leaves[path], leaf) for path, leaf in expected.items()) is moves, name
 
 
 def test_stages_run_in_order_and_are_shared(runs, study_of, out, tmp_path):

@@ -37,10 +37,10 @@ def test_a_pretraining_without_checkpoints_is_trained_again(runs, study_of, out,
   assert run(study_of(tmp_path, methods=('probe',)))[name]['test'] == runs[name]['test']
 
 
-def test_test_windows_affect_neither_training_nor_model_choice(runs, study_of, windows, tmp_path):
+def test_test_windows_affect_neither_training_nor_model_choice(runs, study_of, windows, out, tmp_path):
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
-  result = run(study_of(tmp_path / 'out', windows=altered))[LORA]
+  result = run(study_of(tmp_path / 'out', windows=altered, pretrained_dir=out))[LORA]
   assert without_seconds(result)['validation'] == without_seconds(runs[LORA])['validation']
   assert result['data']['normalizer'] == runs[LORA]['data']['normalizer']
   assert result['step'] == runs[LORA]['step']

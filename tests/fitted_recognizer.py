@@ -1,13 +1,39 @@
 """One base and one fitted recognizer for the tests of a folder. Tests that change it copy it first."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 
-from har_jax import config_fields, files
+from har_jax import config, config_fields, files
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
+
+_TRAINING = dataclasses.replace(
+  config.Experiment().finetune, circular_shift=False, amplitude_std=0.0, time_warp_std=0.0
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plain(config.Experiment):
+  """Without augmentation, which tests/train covers: it takes as long to compile as the rest of a step."""
+
+  finetune: config.Training = _TRAINING
+
+
+@contextlib.contextmanager
+def _without_augmentation() -> Iterator[None]:
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(config, 'Experiment', _Plain)
+    yield
+
+
+@pytest.fixture(scope='module', autouse=True)
+def plain() -> Iterator[None]:
+  with _without_augmentation():
+    yield
 
 
 @pytest.fixture(scope='session')
@@ -32,4 +58,5 @@ def unfitted(base) -> Recognizer:
 
 @pytest.fixture(scope='session')
 def fitted(unfitted) -> Recognizer:
-  return unfitted.adapt(SIGNALS, LABELS, SUBJECTS)
+  with _without_augmentation():
+    return unfitted.adapt(SIGNALS, LABELS, SUBJECTS)

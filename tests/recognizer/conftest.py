@@ -1,3 +1,3 @@
 """The base and the fitted recognizer of this folder's tests."""
 
-from fitted_recognizer import base, fitted, unfitted  # noqa: F401
+from fitted_recognizer import base, fitted, plain, unfitted  # noqa: F401

@@ -129,7 +129,8 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted):
 def test_a_base_with_a_stem_takes_physical_units(tiny, drawn, tmp_path):
   model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16), pooling='statistics')
   base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
-  adapted = Recognizer(base, method='qlora', rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
+  unfitted = Recognizer(base, method='qlora', rank=4, max_steps=2, batch=16, rotation_std_deg=0.0)
+  adapted = unfitted.fit(SIGNALS, LABELS, SUBJECTS)
   assert adapted.adapter_.card.normalizer == records.Normalizer([0.0, 0.0], [9.80665, 1.0])
   assert 'lora/encoder/embed/down_0/a' in adapted.adapter_.variables
   adapted.save(tmp_path)
@@ -150,7 +151,8 @@ def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(tmp_pa
   monkeypatch.setattr(config, 'Experiment', functools.partial(config.Experiment, model=smaller))
   without_gyro = SIGNALS.copy()
   without_gyro[..., 3:] = 0
-  fitted = Recognizer(method='scratch', max_steps=20, batch=16).fit(without_gyro, LABELS, SUBJECTS)
+  unfitted = Recognizer(method='scratch', max_steps=20, batch=16, rotation_std_deg=0.0)
+  fitted = unfitted.fit(without_gyro, LABELS, SUBJECTS)
   card = fitted.adapter_.card
   assert card.model == methods.with_linear_head(config.Experiment().model)
   assert card.normalizer.deviation[0] == 9.80665

@@ -203,9 +203,9 @@ def test_gravity_of_a_real_archive_turns_as_the_gyroscope_says(
   recordings, dropped = real_recordings(name, position)
   begins = [recording.spans[0].activity for recording in recordings]
   chosen = [one for one, begin in zip(recordings, begins, strict=True) if turning in ('', begin)]
-  some = chosen[:: -(-len(chosen) // 200)]
+  some = chosen[:: -(-len(chosen) // 60)]
   cut = cut_pieces.cut_all(some, dropped, majority_label=ARCHIVES[name].majority_label)
-  signals = np.stack([window.signal for window in cut[:: -(-len(cut) // 2000)]])
+  signals = np.stack([window.signal for window in cut[:: -(-len(cut) // 600)]])
   assert gyro_agreement.check(signals, 50) == gyro_agreement.Agreement(is_known=True)
   norms = [
     np.linalg.norm(one.acc.values, axis=1).mean() for one in recordings if one.spans[0].activity == calm

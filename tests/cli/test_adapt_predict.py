@@ -210,6 +210,7 @@ def test_a_recording_is_predicted_without_an_adapter(folder, tmp_path):
   first, *_, last = re.findall(r'recognizing: [^\r\n]+', err)
   assert ('compiling' in first, 'compiling' in last) == (True, False)
   assert 'the bundled base recognizes walking, running, upstairs' in out
+  assert 'on people held out from its datasets' in out
   summary = _summary(tmp_path / 'day')
   assert summary['adapter']['method'] == 'probe'
   assert sum(summary['minutes'].values()) > 0.9 * summary['recorded_minutes']
@@ -290,6 +291,7 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'], 'none.csv'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--unknown_below=60'], '60.0'),
     ('predict', ['--recording={}/none.csv', '--adapter={}/adapter'], 'none.csv'),
+    ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--frame=iphone'], "'iphone'"),
     ('export', ['--adapter={}/base'], 'base without a head'),
     ('export', ['--adapter={}/adapter', '--format=caffe'], '--format=caffe'),
     ('export', ['--adapter={}/adapter', '--precision=int4'], '--precision=int4'),

@@ -7,7 +7,6 @@ from in_process import succeed
 
 import har_jax
 from har_jax import files
-from har_jax.errors import UserError
 from har_jax.timeline import OVERLAPPING
 
 pytestmark = pytest.mark.slow
@@ -68,17 +67,6 @@ def test_an_activity_that_was_never_learned_is_unknown_if_refusals_are_asked_for
   assert 'unknown' not in set(few.bouts['activity'])
 
 
-def test_a_dataframe_is_answered_as_its_file(folder, adapted):
-  frame = pd.read_csv(folder / 'day.csv')
-  by_file = har_jax.recognize(folder / 'day.csv', folder / 'adapter')
-  by_frame = har_jax.recognize(frame, folder / 'adapter')
-  pd.testing.assert_frame_equal(by_frame.windows, by_file.windows)
-  pd.testing.assert_frame_equal(by_frame.bouts, by_file.bouts)
-  frame.index = pd.to_datetime(frame.pop('time_ms'), unit='ms', utc=True)
-  by_index = har_jax.recognize(frame, folder / 'adapter')
-  pd.testing.assert_frame_equal(by_index.bouts, by_file.bouts)
-
-
 def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_path, capfd):
   made = har_jax.adapt(
     pd.read_csv(folder / 'my.csv'),
@@ -123,12 +111,3 @@ def test_a_check_and_suggestions_are_those_of_the_commands(folder, adapted, tmp_
 
 def _names(folder):
   return sorted(path.name for path in folder.iterdir())
-
-
-def test_what_cannot_be_used_is_named(folder):
-  with pytest.raises(UserError, match='base without a head'):
-    har_jax.recognize(folder / 'day.csv', folder / 'base')
-  with pytest.raises(UserError, match='validation_fraction is 1'):
-    har_jax.adapt(folder / 'my.csv', validation_fraction=1)
-  with pytest.raises(UserError, match='no row'):
-    har_jax.recognize(pd.DataFrame({'time': [], 'ax': []}), folder / 'adapter')

@@ -214,6 +214,10 @@ def test_http_needs_an_explicit_yes_and_a_redirection_to_it_too(web, tmp_path):
     download._Redirects(False).redirect_request(request, None, 302, '', {}, 'http://example.org/a.zip')
   with pytest.raises(UserError, match='neither https nor http'):
     download._Redirects(True).redirect_request(request, None, 302, '', {}, 'ftp://example.org/a.zip')
+  followed = download._Redirects(True).redirect_request(
+    request, None, 302, '', {}, 'http://example.org/b.zip'
+  )
+  assert followed.full_url == 'http://example.org/b.zip'
   assert web.ranges == []
   assert list(tmp_path.iterdir()) == []
 

@@ -45,8 +45,9 @@ def test_an_export_gives_the_probabilities_of_the_recognizer(recognizer, export_
   _skip_unless_installed(name)
   expected = recognizer.predict_proba(signals)
   assert np.ptp(expected, axis=0).min() > 3 * export_cases.BOUND[precision]  # or a constant would pass
-  exported = _one_by_one(export_of(name, precision), signals)
-  assert exported.dtype == np.float32
+  made = export_of(name, precision)
+  exported = _one_by_one(made, signals)
+  assert exported.dtype == np.dtype(made.card.output.dtype) == np.float32
   np.testing.assert_allclose(exported.sum(axis=1), 1.0, atol=1e-5)
   np.testing.assert_allclose(exported, expected, atol=export_cases.BOUND[precision])
 
@@ -115,6 +116,7 @@ def test_norms_are_exported_with_the_epsilons_of_the_model():
   (epsilon,) = (each.f for each in graph.nodes[0].attribute if each.name == 'epsilon')
   (kernel,) = (onnx.numpy_helper.to_array(each) for each in graph.constants if each.name == 'norm/kernel')
   assert epsilon == pytest.approx(1e-6)  # those of Flax
+  assert all(node.name for node in graph.nodes)  # programs report times and errors by them
   assert kernel == pytest.approx(2 / 1e-5**0.5)
 
 

@@ -140,6 +140,14 @@ def test_robust_means_by_hand():
   assert len(aggregation.multi_krum(updates[1:], start)) == 4  # of so few, none may be malicious
 
 
+def test_changes_are_cut_before_a_robust_mean_too():
+  updates = [{'params/a': np.float32([value])} for value in (1, 2, 3, 4, 100)]
+  start = {'params/a': np.zeros(1, np.float32)}
+  federation = Federation(_CLASSES, robust='trimmed_mean', most_norm=1.0)  # times the median change, 3
+  made = aggregation.aggregate(updates, [1] * 5, start, federation, np.random.default_rng(0))
+  np.testing.assert_allclose(made['params/a'], (2 + 3 + 3) / 3, rtol=1e-6)
+
+
 def test_multi_krum_sums_the_distances_to_the_nearest_clients_but_for_the_malicious():
   """By definition. Of seven clients two may be malicious, so three neighbors count."""
   values = np.array([0, 2.9, 3, 3.1, 6, 8, 8.1])

@@ -204,3 +204,16 @@ def test_every_method_over_four_bits_packs_what_it_does_not_train(tiny):
       kernels = {path for path in shapes if packing.is_packed(path)}
       assert kernels == trained_paths.select(name, kernels), name
       assert any(path.startswith('nf4/') for path in shapes), name
+
+
+def test_the_first_layer_of_an_adapter_is_normal_up_to_two_deviations(base):
+  leaves = [
+    leaf
+    for path, leaf in _adapted(base, 'adapter').items()
+    if path.startswith('adapter/') and path.endswith('/down')
+  ]
+  drawn = np.concatenate([np.ravel(leaf) for leaf in leaves]) / 0.01
+  assert len(drawn) > 500
+  assert -2 <= drawn.min() < -1.9
+  assert 1.9 < drawn.max() <= 2
+  assert drawn.std() == pytest.approx(0.88, abs=0.06)  # of a normal number between -2 and 2

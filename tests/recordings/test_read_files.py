@@ -173,6 +173,13 @@ APP_ROWS = [
       notes=['Time is read from time; timestamp could be it']),
   # 0.9 s a sample: a gap is 2.7 s.
   row('a slow clock', at(TIME_S * 45).head(60), {'time_unit': 's'}, offsets_s=[0.0]),
+  row('labels of all rows', FRAME.assign(label='walk'), spans=[(0, 20, 'walk')],
+      notes=['1 labeled spans from the column of labels.']),
+  row('dates without a name, next to a clock',
+      FRAME.rename(columns={'time': 'clock'}).assign(
+        recorded=pd.date_range('2026-01-01', periods=1000, freq='h')
+      ),
+      same=True, notes=['Time is read from clock; recorded could be it']),
   row('a gap, within a label', at(TIME_S + 3 * (TIME_S >= 8)).assign(label=WALKS), files=2 * ['day'],
       offsets_s=pytest.approx([0, 11]), spans=[(0, 8, 'walk'), (0, 4, 'walk'), (4, 12, 'run')],
       arrays={'time_s': (np.r_[TIME_S[:400], TIME_S[:600]], 1e-5)},

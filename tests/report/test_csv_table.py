@@ -58,3 +58,15 @@ def test_what_is_missing_is_a_dash_in_tables_and_groups_of_it_are_rows():
   assert made.drop(columns='published').to_numpy().tolist() == [["it's", '–', '1'], ['–', '3', '1']]
   absent = markdown.rows(_FRAME, ['name'], {'published': lambda part: markdown.NONE})
   assert absent.columns.tolist() == ['name']
+
+
+def test_means_of_targets_stand_in_the_order_of_the_runs():
+  table = pd.DataFrame(
+    {
+      'method': ['lora', 'lora', 'full', 'full', 'bitfit'],
+      'target': [*'abab', 'a'],
+      'macro_f1': [0.2, 0.4, 0.5, 0.7, 1.0],
+    }
+  )
+  made = markdown.mean_rows(table, ['method'], {'macro-F1': ('macro_f1', '.1f')})
+  assert made[['method', 'macro-F1']].to_numpy().tolist() == [['lora', '0.3'], ['full', '0.6']]

@@ -17,6 +17,7 @@ import tiny_flags
 from in_process import refuse, run_in_process, succeed
 
 from har_jax import files, timeline
+from har_jax.cli import predict
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import read as read_recording
@@ -38,6 +39,24 @@ def _predict(folder: pathlib.Path, out: pathlib.Path, *flags: str, recording: st
 def predicted(folder, adapted) -> tuple[str, str]:
   """What `har-jax predict` prints while it makes the folder `day`."""
   return _predict(folder, folder / 'day', '--not_worn_min=1.5', '--unknown_below=0.4')
+
+
+@pytest.mark.parametrize(
+  ('compared', 'words'), [(True, 'was compared with the walking'), (False, 'Hardly any walking'), (None, '')]
+)
+def test_it_says_whether_windows_were_compared_with_walking(capsys, compared, words):
+  summary = {
+    'recorded_minutes': 2.0, 'bouts': 1, 'rules': 'as they are', 'movement': {}, 'days': [],
+    'compared_with_walking': compared,
+  }  # fmt: skip
+  minutes = pd.DataFrame({'minutes': {'walking': 2.0}})
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr('har_jax.timeline.movement.sentences', lambda movement: [])
+    predict._print_summary(types.SimpleNamespace(summary=summary, minutes=minutes))
+  out = capsys.readouterr().out
+  assert '1 bout: as they are.' in out
+  assert ('walking in this recording' in out, 'Hardly any' in out) == (compared is True, compared is False)
+  assert words in out
 
 
 # --- adapt

@@ -195,6 +195,9 @@ REFUSED = [
   ),
   (EPOCH_S + TIME_S, labels(*(_moments(seconds + 7200, '%Y-%m-%dT%H:%M:%SZ') for seconds in (STARTS, STOPS))),
    'by exactly 2 h back they would fit: correct their times or their time zone'),
+  (EPOCH_S + TIME_S,
+   labels(*(_moments(np.array([seconds + 7200.0]), '%Y-%m-%dT%H:%M:%SZ') for seconds in (0, 10)), ['sit']),
+   'by exactly 2 h back they would fit'),  # from the first sample on
   (EPOCH_S + TIME_S, FAR, 'shifted by exactly 5.5 h back .*=UTC\\+05:30'),
   (EPOCH_S + TIME_S, WEST, 'shifted by exactly 2.5 h forth .*=UTC-02:30'),
   *((EPOCH_S + TIME_S, far, '^(?!.*shifted)') for far in FARTHER),  # no zone is so far

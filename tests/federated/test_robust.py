@@ -140,6 +140,23 @@ def test_robust_means_by_hand():
   assert len(aggregation.multi_krum(updates[1:], start)) == 4  # of so few, none may be malicious
 
 
+def test_of_an_even_number_of_clients_the_lower_median_is_the_bound():
+  start = {'params/a': np.zeros(1, np.float32)}
+  clipped = aggregation.clip([{'params/a': np.float32([value])} for value in (1, -2, 3, 100)], start, 1.0)
+  np.testing.assert_allclose([update['params/a'][0] for update in clipped], [1, -2, 2, 2], rtol=1e-6)
+
+
+def test_multi_krum_compares_changes_of_each_collection_in_its_own_unit():
+  # Weights of the last client are far from the others', next to statistics that all move much further.
+  statistics, weights = (100, 160, 220, 280, 190), (1.0, 1.1, 0.9, 1.0, -9.0)
+  updates = [
+    {'batch_stats/norm/mean': np.float32([moved]), 'params/a': np.float32([weight])}
+    for moved, weight in zip(statistics, weights, strict=True)
+  ]
+  start = {path: np.zeros(1, np.float32) for path in updates[0]}
+  assert aggregation.multi_krum(updates, start).tolist() == [0, 1, 2, 3]
+
+
 def test_changes_are_cut_before_a_robust_mean_too():
   updates = [{'params/a': np.float32([value])} for value in (1, 2, 3, 4, 100)]
   start = {'params/a': np.zeros(1, np.float32)}

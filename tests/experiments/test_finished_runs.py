@@ -1,5 +1,6 @@
 """Finished runs, read as bases and adapters."""
 
+import json
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from har_jax import files, storage
 from har_jax.errors import UserError
 from har_jax.recognizer import parameters
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 
 pytestmark = pytest.mark.slow
@@ -71,6 +73,20 @@ def test_a_run_is_read_with_its_test_time_augmentation(study_of, out, runs, tmp_
   _, adapter = files.load_run(tmp_path / name, base)
   assert adapter.card.training.tta_shifts == Recognizer.load(tmp_path / name, base).tta_shifts == 4
   assert Recognizer.load(out / LORA, base).tta_shifts == 1
+
+
+def test_a_run_is_read_by_its_own_seed_and_step_and_from_scratch_without_a_base(out, monkeypatch, tmp_path):
+  base = files.load_base(out / 'alpha' / 'pretrain')
+  assert files.load_run(out / LORA.replace('lora', 'scratch'), base)[0] is None
+  copied = shutil.copytree((out / LORA).parent, tmp_path / 'run')
+  entries = json.loads((copied / 'seed0.json').read_text())
+  entries['identity']['seed'], entries['step'] = 7, entries['validation'][0]['step']
+  (copied / 'seed0.json').write_text(json.dumps(entries))
+  used, prepare = [], files.runs.prepare
+  monkeypatch.setattr(files.runs, 'prepare', lambda *args: used.append(args[-1]) or prepare(*args))
+  monkeypatch.setattr(Checkpoints, 'variables', lambda self, step, like: used.append(step) or like)
+  files.load_run(copied / 'seed0.json', base)
+  assert used == [7, 3]  # of six steps
 
 
 def test_a_file_that_is_no_result_is_refused(out):

@@ -111,11 +111,20 @@ def test_stopped_self_training_resumes_to_the_same_numbers(self_trained, study_o
   assert_equal(_weights(stopped, _FULL), _weights(study, _FULL))
 
 
-def test_seeds_trained_together_have_their_own_teachers(self_trained, study_of, out, tmp_path):
+def test_seeds_trained_together_have_their_own_teachers(self_trained, study_of, out, tmp_path, monkeypatch):
   study, _ = self_trained
+  seeds: list[tuple[str, int]] = []
+  for name in ('pseudo_labeled', 'filter_by_teacher'):
+    draw = getattr(balancing, name)
+    monkeypatch.setattr(
+      balancing,
+      name,
+      lambda *args, seed, name=name, draw=draw: seeds.append((name, seed)) or draw(*args, seed=seed),
+    )
   asked = {'protocol': _FEW, 'pretrained_dir': out, 'methods': ('full',), 'seeds': (0, 1), 'batch_runs': 2}
   made = run(study_of(tmp_path, **asked))
   assert [result['batch_runs'] for result in made.values()] == [2, 2]
+  assert seeds == [(name, seed) for seed in (0, 1) for name in ('pseudo_labeled', 'filter_by_teacher')]
   folder = _FULL.removesuffix('.json')
   for each in (folder, f'{folder}/teacher1'):
     alone, together = _losses(study.out / each), _losses(tmp_path / each)

@@ -22,6 +22,14 @@ from har_jax.train.objective import Classify
 _rounded = jax.jit(lambda kernel: nf4.dequantize(nf4.quantize(kernel)))
 
 
+def test_an_array_in_the_order_of_fortran_keeps_its_values(tmp_path):
+  kernel = np.asfortranarray(np.arange(6.0, dtype=np.float32).reshape(2, 3))
+  content = safetensors_io.to_bytes({'kernel': kernel, 'scale': np.float32(2)})
+  read = safetensors_io.from_bytes(tmp_path / 'a.safetensors', content)
+  np.testing.assert_array_equal(read['kernel'], kernel)
+  assert read['scale'].shape == ()
+
+
 def test_a_saved_base_is_loaded_bit_for_bit(whole, base_card, tiny, tmp_path):
   saved = files.save_base(tmp_path / 'new' / 'base', whole, base_card)
   loaded = files.load_base(str(tmp_path / 'new' / 'base'))

@@ -25,7 +25,13 @@ from har_jax.files import safetensors_io
 def test_pefts_layout_comes_back_bit_for_bit(base, adapter_of, name, targets, tmp_path):
   adapter = adapter_of(name, lora=config.Lora(4, 6.5, targets))
   files.write_peft(tmp_path, adapter)
-  assert json.loads((tmp_path / 'adapter_config.json').read_text()).get('bias', 'none') == 'none'
+  peft_config = json.loads((tmp_path / 'adapter_config.json').read_text())
+  assert peft_config.get('bias', 'none') == 'none'
+  if targets != LORA.targets:  # for peft, `embed` would be any module whose name ends so
+    parts = ('key', 'output', 'query', 'value')
+    assert peft_config['target_modules'] == [f'blocks.{n}.{part}' for n in (0, 1) for part in parts] + [
+      'embed'
+    ]
   again = files.read_peft(tmp_path, base)
   assert_equal(again.variables, adapter.variables)
   assert again.card == adapter.card

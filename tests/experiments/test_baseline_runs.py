@@ -88,6 +88,7 @@ def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study_of, t
 
 def test_seeds_of_a_batch_are_fitted_one_by_one(study_of, tmp_path, spy):
   results = run(study_of(tmp_path, methods=('forest',), seeds=(0, 1), batch_runs=2))
+  assert spy.last.seen['random_state'] == 1
   assert [result['identity']['seed'] for result in results.values()] == [0, 1]
   assert {result['batch_runs'] for result in results.values()} == {1}
 

@@ -85,17 +85,27 @@ def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of
 def test_its_encoder_answers_both_parts_with_the_shifts_of_the_protocol(
   made, runs, study_of, out, monkeypatch
 ):
-  shifts = []
+  shifts, logits, answers, average = [], [], [], fitting.average
 
   def spied(*arguments, tta_shifts: int = 1) -> np.ndarray:
     shifts.append(tta_shifts)
-    return predict(*arguments, tta_shifts=tta_shifts)
+    logits.append(predict(*arguments, tta_shifts=tta_shifts))
+    return logits[-1]
+
+  def averaged(members, weights):
+    answers.append(members['encoder'])
+    return average(members, weights)
+
+  monkeypatch.setattr(fitting, 'average', averaged)
 
   monkeypatch.setattr(fitting, 'predict', spied)
   monkeypatch.setattr(fitting, 'BASELINES', {'forest': fitting.BASELINES['forest']})
   monkeypatch.setattr(fitting._Fits, 'seconds', property(lambda _: 9000.0, lambda *_: None), raising=False)
   result = fitting.combine_and_test(spec_of(study_of(out, protocol={'tta_shifts': 3}), 'ensemble'), QUIET)
   assert shifts == [3, 3, 3]  # validation to fit and to measure, test
+  softened = special.softmax(logits[-1].astype(np.float64) / result.ensemble.encoder_temperature, axis=1)
+  np.testing.assert_allclose(answers[-1], softened, rtol=1e-6)
+  assert abs(result.ensemble.encoder_temperature - 1) > 0.01
   assert result.seconds['training'] == pytest.approx(9000 + runs[LORA]['seconds']['training'])
 
 

@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from har_jax import files, storage
 from har_jax.errors import UserError
+from har_jax.experiments import stages
 from har_jax.recognizer import parameters
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.checkpoint import Checkpoints
@@ -46,6 +47,8 @@ def test_the_adapter_of_a_run_predicts_its_result(study_of, out, runs, name):
   data = target_of(study)
   assert confusion_of(base, adapter, data) == result['test']['confusion']
   assert list(adapter.card.classes) == result['data']['classes']
+  by_subject = [measures['confusion'] for measures in result['test_by_subject'].values()]
+  assert np.sum(by_subject, axis=0).tolist() == result['test']['confusion']  # of all classes
   assert adapter.card.signals is not None
   assert {gravity.activity: gravity.windows for gravity in adapter.card.signals.gravity} == dict(
     zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
@@ -65,6 +68,21 @@ def test_a_run_is_read_with_the_stage_it_started_from(study_of, out, runs, asked
   assert {source.archive for source in base.card.sources} == {'alpha', 'beta', 'gamma'}
   assert bool(base.classes) == bool(asked)
   assert confusion_of(base, adapter, target_of(study)) == result['test']['confusion']
+
+
+def test_a_stage_starts_from_the_encoder_of_the_stage_before_it(study_of, out, tmp_path, monkeypatch):
+  study = study_of(tmp_path, protocol={'supervised_pretraining_steps': 2}, pretrained_dir=out)
+  started = []
+
+  def train(objective, runs, **options):
+    started.extend(runs)
+    raise UserError('that is all')
+
+  monkeypatch.setattr(stages, 'train', train)
+  with pytest.raises(UserError, match='that is all'):
+    pretrained(study)
+  encoder = files.load_base(out / 'alpha' / 'pretrain').encoder
+  assert_equal({path: leaf for path, leaf in started[0].trainable.items() if path in encoder}, encoder)
 
 
 def test_a_run_is_read_with_its_test_time_augmentation(study_of, out, runs, tmp_path):

@@ -118,6 +118,27 @@ def test_an_identity_holds_the_sum_of_the_windows(study_of, windows, tmp_path):
   assert msgspec.structs.replace(after['beta'], sum=before['beta'].sum) == before['beta']
 
 
+def test_stages_on_the_target_have_the_seed_of_the_run_and_others_none(study_of, tmp_path):
+  asked = {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 2}
+  after = study_of(tmp_path, protocol=asked, seeds=(3,))
+  assert [stage.seed for stage in stages_of(spec_of(after, seed=3))] == [0, 3, 3]
+  alone = study_of(tmp_path, protocol={'supervised_pretraining_steps': 2}, seeds=(3,))
+  assert [stage.seed for stage in stages_of(spec_of(alone, seed=3))] == [0, 0]
+
+
+@pytest.mark.parametrize(
+  ('normalize', 'of_sources'), [('none', 'none'), ('train', 'train'), ('dataset', 'train')]
+)
+def test_sources_are_normalized_by_their_training_parts_whatever_the_target_is(
+  study_of, experiment, tmp_path, normalize, of_sources
+):
+  stem = (8,) * 5 if normalize == 'none' else ()
+  model = dataclasses.replace(experiment.model, stem=stem, log_std=not stem)
+  protocol = dataclasses.replace(experiment.protocol, normalize=normalize)
+  study = study_of(tmp_path, experiment=dataclasses.replace(experiment, model=model, protocol=protocol))
+  assert stages_of(spec_of(study))[0].identity.normalize == of_sources
+
+
 def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(study_of, windows, tmp_path):
   copied = with_altered(windows, tmp_path / 'altered', 'beta', set())
   stages = stages_of(spec_of(study_of(tmp_path / 'out', windows=copied)))
@@ -126,3 +147,18 @@ def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(study_o
   with pytest.raises(UserError, match='the windows of beta'):
     run_stages(stages, QUIET)
   assert not stages[0].path.exists()
+
+
+def test_a_stage_on_windows_that_change_while_they_are_read_is_refused(study_of, windows, tmp_path):
+  copied = with_altered(windows, tmp_path / 'altered', 'beta', set())
+  (stage,) = stages_of(spec_of(study_of(tmp_path / 'out', windows=copied)))
+
+  def read():
+    read_windows = stage.windows()
+    beta = store.load(copied / 'beta')
+    store.save(dataclasses.replace(beta, signals=beta.signals + 1), copied / 'beta')
+    return read_windows
+
+  with pytest.raises(UserError, match=r'the windows of beta .* have changed while they were in use'):
+    run_stages([dataclasses.replace(stage, windows=read)], QUIET)
+  assert not stage.path.exists()

@@ -214,7 +214,5 @@ class Classifier(nn.Module):
     """Logits. `counts` is False for padding, which BatchNorm leaves out."""
     return self.head(features, training=training, counts=counts)
 
-  def __call__(
-    self, signal: Float[Array, 'b n c'], *, training: bool = False, counts: Bool[Array, 'b'] | None = None
-  ) -> Float[Array, 'b y']:
-    return self.classify(self.features(signal), training=training, counts=counts)
+  def __call__(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
+    return self.classify(self.features(signal), training=False)

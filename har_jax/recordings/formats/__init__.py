@@ -66,7 +66,7 @@ def read_labels(path: 'pathlib.Path | pd.DataFrame') -> Labels:
     raise UserError(f'{path} is none of {", ".join(opening.SUFFIXES)}: write the labels as CSV')
   table = open_table(file)
   is_annotation = set(table.names) >= sensor_logger.ANNOTATION_COLUMNS
-  annotated = sensor_logger.read_annotations(file) if is_annotation else None
+  annotated = sensor_logger.make_labels(opening.rows(file), path.parent) if is_annotation else None
   return labels.read_labels(table) if annotated is None else annotated
 
 

@@ -86,7 +86,7 @@ def _export(
     name,
     sensors,
     APP,
-    labels=_labels(annotations, path),
+    labels=make_labels(annotations, path),
     time_zone=metadata.get('recording timezone', ''),
     has_sure_signs=platform in _PLATFORMS,
     notes=tuple(notes),
@@ -133,13 +133,11 @@ def _wrist(table: Table, is_flipped: bool) -> Table:
   return dataclasses.replace(table, axes=axes, time=table.index('time'))
 
 
-def read_annotations(file: File) -> Labels | None:
-  """The labels in the app's Annotation.csv, for a recording of another app; None if it has no text."""
-  return _labels(rows(file), file.path.parent)
+def make_labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:
+  """The labels of Annotation.csv's rows, in the folder `path`; None if they have no text.
 
-
-def _labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:
-  """Each annotation is a moment: its activity begins there and ends at the next; one without text is none."""
+  Each annotation is a moment: its activity begins there and ends at the next; one without text is none.
+  """
   with border(path, 'CSV file'):
     moments = sorted((int(float(row['time'])), printable(row.get('text', ''))) for row in annotations)
   if not any(text for _, text in moments):

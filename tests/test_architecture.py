@@ -81,6 +81,11 @@ def test_methods_need_no_model():
   assert not [entry for entry in inside if entry[2].startswith('har_jax.model')]
 
 
+def test_scikit_learn_is_imported_where_it_is_used():  # which takes a second
+  nodes = [node for path in _FILES for node in _nodes(path) if isinstance(node, ast.Import | ast.ImportFrom)]
+  assert not [node for node in nodes if node.col_offset == 0 and 'sklearn' in ast.unparse(node)]
+
+
 def _reads(path: pathlib.Path) -> Iterator[tuple[str, str]]:
   """(holder, name) of every attribute read: ('protocol', 'split') of spec.experiment.protocol.split."""
   for node in _nodes(path):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import scipy.special
+import scipy  # loads scipy.special when it is used
 from jaxtyping import Float
 
 from har_jax import methods, records, runtime, storage, variables

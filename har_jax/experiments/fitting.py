@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy  # loads scipy.special when it is used
 import tqdm
 from jaxtyping import Float, Int
 from msgspec.structs import replace

@@ -11,11 +11,8 @@ from collections.abc import Iterator, Sequence
 import jax.numpy as jnp
 import msgspec
 import numpy as np
-import sklearn.linear_model
-import sklearn.pipeline
-import sklearn.preprocessing
+import scipy  # loads scipy.special when it is used
 from jaxtyping import Float, Int
-from scipy import special
 
 from har_jax import methods
 from har_jax.baselines import relative_features
@@ -78,7 +75,8 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   is_known = np.isin(true, present)
   answers, true_index = held_out[is_known] @ kernel + bias, np.searchsorted(present, true[is_known])
   measured = metrics.measure(true_index, answers.argmax(axis=1), len(present))
-  scores = prediction_sets.fit_scores(special.softmax(answers / _TEMPERATURE, axis=1), true_index).tolist()
+  probabilities = scipy.special.softmax(answers / _TEMPERATURE, axis=1)
+  scores = prediction_sets.fit_scores(probabilities, true_index).tolist()
   output = methods.output_layer(base.variables)
   leaves = {
     f'{output}/kernel': base.variables[f'{output}/kernel'] @ kernel,
@@ -113,9 +111,13 @@ def _fit(
   logits: Float[np.ndarray, 'w s'], labels: Int[np.ndarray, 'w']
 ) -> tuple[Float[np.ndarray, 's y'], Float[np.ndarray, 'y']]:
   """Weights and biases of multinomial logistic regression on the logits; classes weigh equally."""
-  scaler = sklearn.preprocessing.StandardScaler()
-  regression = sklearn.linear_model.LogisticRegression(class_weight='balanced', max_iter=1000)
-  sklearn.pipeline.make_pipeline(scaler, regression).fit(logits, labels)
+  from sklearn.linear_model import LogisticRegression  # late: importing it takes a second
+  from sklearn.pipeline import make_pipeline
+  from sklearn.preprocessing import StandardScaler
+
+  scaler = StandardScaler()
+  regression = LogisticRegression(class_weight='balanced', max_iter=1000)
+  make_pipeline(scaler, regression).fit(logits, labels)
   coefficients, intercept = regression.coef_, regression.intercept_
   if len(coefficients) == 1:  # two classes have one row
     coefficients, intercept = (np.concatenate([-half, half]) for half in (coefficients / 2, intercept / 2))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-import scipy.special
+import scipy  # loads scipy.special when it is used
 from jaxtyping import Float
 
 from har_jax import records, variables

@@ -1,5 +1,7 @@
 """An output layer for each test subject of finished runs."""
 
+import shutil
+
 import numpy as np
 import pytest
 from lodo_studies import ACTIVITIES, LORA, spec_of
@@ -38,6 +40,28 @@ def test_before_is_of_the_runs_layer_and_after_of_the_new_one():
   always_first = np.tile([1.0, 0.0], (20, 1))
   made = personalization._before_and_after(hidden, always_first, labels, np.arange(12), np.arange(12, 20))
   assert (made.before.accuracy, made.after.accuracy) == (0.5, 1.0)
+
+
+def test_the_penalty_and_who_is_left_out_are_in_the_result(runs, study_of, out, monkeypatch, tmp_path):
+  copied = shutil.copytree(out, tmp_path / 'copied', ignore=shutil.ignore_patterns('personal'))
+  penalties, fit, split = [], personalization.head_update.fit, personalization.splits.split_first
+
+  def fitted(*arguments, penalty):
+    penalties.append(penalty)
+    return fit(*arguments, penalty=penalty)
+
+  monkeypatch.setattr(personalization.head_update, 'fit', fitted)
+  is_first = iter([True])
+
+  def few(labels, person, count):
+    train, later = split(labels, person, count)
+    return train, later[:1] if next(is_first, False) else later  # windows of one activity are left
+
+  monkeypatch.setattr(personalization.splits, 'split_first', few)
+  _, made = personalize(spec_of(study_of(copied)), 2)
+  assert set(penalties) == {made.identity.personal_penalty} == {10.0}
+  tested = runs[LORA]['data']['subjects']['test']
+  assert (made.excluded, list(made.by_subject)) == (tested[:1], tested[1:])
 
 
 def test_results_with_another_penalty_are_refused(runs, study_of, out, monkeypatch):

@@ -54,6 +54,11 @@ def test_a_method_without_ranks_stays_where_a_sweep_over_ranks_is_left_out(resul
   assert set(others['lora_rank'].dropna()) == {8}
 
 
+def test_two_ranks_are_no_sweep(result):
+  pair = runs([result(method='lora', lora_rank=rank) for rank in (8, 16)])
+  assert set(groups.without_sweeps(pair)['lora_rank']) == {8, 16}
+
+
 def test_published_ranks_are_of_one_target_alone(result):
   results = [result(method='lora', lora_rank=rank) for rank in (8, 64)]
   assert 'published s' not in one(sweeps.table6(runs(results))).table

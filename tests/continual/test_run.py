@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import types
+from typing import Any
 
 import made_people
 import msgspec
@@ -162,6 +163,30 @@ def test_datasets_and_positions_are_domains(windows):
     domains.stream_datasets(Datasets.open(windows), ['made', 'placed'], labels=12, seed=0)
 
 
+def test_people_come_in_an_order_that_the_seed_draws_and_no_more_than_asked(windows):
+  datasets = Datasets.open(windows)
+  for seed in (0, 5):
+    stream = domains.stream_people(datasets, 'made', labels=4, seed=seed)
+    names = sorted((domain.name for domain in stream.domains), key=lambda name: int(name[1:]))
+    order = np.random.default_rng([seed, 3]).permutation(len(names))
+    assert [domain.name for domain in stream.domains] == [names[index] for index in order]
+  few = domains.stream_datasets(datasets, ['made', 'placed'], labels=2, seed=0, most=3)
+  assert all(np.bincount(domain.train['label']).tolist() == [6] * 3 for domain in few.domains)
+
+
+def test_a_domain_of_one_activity_is_left_out():
+  def domain(name: str, *labels: int) -> domains.Domain:
+    batch = {'label': np.array(labels)}
+    return domains.Domain(name, batch, batch)
+
+  given = [domain('a', 0, 1), domain('b', 1, 1), domain('c', 0, 1)]
+  unseen = [{'label': np.array([0])}]
+  made = domains._make_stream(given, unseen, ('walking', 'sitting'))
+  assert [each.name for each in made.domains] == ['a', 'c']
+  with pytest.raises(UserError, match='1 of 2 domains'):
+    domains._make_stream(given[:2], unseen, ('walking', 'sitting'))
+
+
 @pytest.mark.parametrize('seed', range(4))
 def test_unseen_people_are_in_no_domain_of_another_position(tmp_path, seed):
   made_people.save_windows(tmp_path / 'placed', ('waist', 'wrist'), lacking=('p0', 'p1'))
@@ -180,6 +205,9 @@ def test_datasets_of_the_same_people_are_refused(tmp_path):
     made_people.save_windows(tmp_path / name)
   with pytest.raises(UserError, match='hapt and ucihar have the same people'):
     domains.stream_datasets(Datasets.open(tmp_path), ['hapt', 'ucihar'], labels=2, seed=0)
+  some: Any = {'a': types.SimpleNamespace(people={'x', 'y'}), 'b': types.SimpleNamespace(people={'y', 'z'})}
+  with pytest.raises(UserError, match='a and b have the same people'):
+    domains._check_people(some, ['a/waist', 'b'])
 
 
 @pytest.mark.parametrize(

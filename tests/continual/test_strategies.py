@@ -52,6 +52,19 @@ def trainings(learner, monkeypatch) -> list[dict[str, Any]]:
   return asked
 
 
+def test_each_domain_draws_by_its_own_seed(learner, stream, monkeypatch):
+  seeds = []
+
+  def run(variables, frozen, windows, *, seed, **steps):
+    seeds.append(seed)
+    return variables, np.zeros(1)
+
+  monkeypatch.setattr(learner.training, 'run', run)
+  for number in (0, 1, 1):
+    learner.train(learner.start, stream.domains[number].train, number)
+  assert seeds[1] == seeds[2] != seeds[0]
+
+
 def test_joint_trains_once_on_all_windows_for_the_steps_of_all_domains(learner, stream, quick, trainings):
   state: State = {}
   for number in range(3):

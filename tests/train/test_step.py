@@ -123,3 +123,21 @@ def test_what_changes_a_loss_is_off_by_default(tiny, drawn):
     if isinstance(objective, Classify):
       expected = -special.log_softmax(expected, axis=1)[np.arange(6), batch['label']]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_padding_has_no_part_in_the_running_statistics(tiny, drawn):
+  objective = Classify(dataclasses.replace(tiny, depth=1, dropout=0.0), 3)
+  variables, rng = drawn(objective.init), np.random.default_rng(0)
+  batch = {
+    'signal': jnp.asarray(rng.standard_normal((6, 128, 6)), jnp.float32),
+    'label': jnp.arange(6, dtype=jnp.int32) % 3,
+    'weight': jnp.float32([1, 1, 1, 1, 0, 0]),
+  }
+  key, training = jax.random.key(0), config.Training()
+  padded, statistics = objective.losses(variables, batch, key, training)
+  others = batch | {'signal': batch['signal'].at[4:].multiply(100)}
+  other, of_others = objective.losses(variables, others, key, training)
+  assert statistics
+  for path, leaf in statistics.items():
+    np.testing.assert_array_equal(leaf, of_others[path])
+  np.testing.assert_array_equal(padded[:4], other[:4])

@@ -42,7 +42,7 @@ class Line(Reconstruct):
     return losses, {'batch_stats/mean': 0.9 * mean + 0.1 * jnp.mean(batch['signal'])}
 
   def predict(self, variables: Variables, batch: dict, key: Array) -> Array:
-    return batch['signal'] @ variables['params/head/kernel']
+    return batch['signal'] @ (variables['params/head/kernel'] * variables['params/frozen/value'])
 
   def score(self, predictions: np.ndarray, windows: dict) -> dict[str, float]:
     error = float(np.mean(np.square(predictions - windows['label'])))

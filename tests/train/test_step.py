@@ -141,3 +141,14 @@ def test_padding_has_no_part_in_the_running_statistics(tiny, drawn):
   for path, leaf in statistics.items():
     np.testing.assert_array_equal(leaf, of_others[path])
   np.testing.assert_array_equal(padded[:4], other[:4])
+
+
+def test_dropout_is_drawn_by_the_key(tiny, drawn):
+  objective = Classify(dataclasses.replace(tiny, depth=1, dropout=0.5), 3)
+  variables, ones = drawn(objective.init), jnp.ones(4)
+  batch = {'signal': jnp.ones((4, 128, 6)), 'label': jnp.arange(4) % 3, 'weight': ones}
+  first, same, other = (
+    objective.losses(variables, batch, jax.random.key(seed), config.Training())[0] for seed in (0, 0, 1)
+  )
+  np.testing.assert_array_equal(first, same)
+  assert not np.allclose(first, other)

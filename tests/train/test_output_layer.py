@@ -85,3 +85,22 @@ def test_a_fitted_run_is_resumed_and_stops_when_told(case, tmp_path, monkeypatch
   again = train()
   for path, leaf in first.variables.items():
     np.testing.assert_array_equal(again.variables[path], leaf)
+
+
+def test_the_statistics_are_at_the_rate_of_the_model(model, drawn):
+  slow = dataclasses.replace(model, rate_hz=25)
+  signal = np.random.default_rng(0).normal(0, 1, (4, slow.window_samples, 6)).astype(np.float32)
+  objective = Classify(slow, 2)
+  features = _features(objective, dict(drawn(objective.init)), {'signal': signal})
+  physical = signal * np.float32([9.80665] * 3 + [1] * 3)
+  expected = statistics.window_statistics(physical, 25)
+  np.testing.assert_allclose(features[:, -expected.shape[1] :], expected, rtol=1e-3, atol=1e-3)
+  assert not np.allclose(expected, statistics.window_statistics(physical, 50), atol=0.1)
+
+
+def test_an_input_that_is_constant_in_training_never_counts():
+  features = np.random.default_rng(0).normal(size=(20, 5))
+  features[:, 2] = 7
+  mean, scale = output_layer.standardization(features, (3, 2))
+  assert scale[2] == 0 < scale[[0, 1, 3, 4]].min()
+  np.testing.assert_allclose(mean, features.mean(axis=0))

@@ -182,3 +182,23 @@ def test_each_stream_attends_to_one_half_of_the_width(drawn):
     (attended,) = captured['intermediates'][name]['__call__']
     alone = _apply(Attention(num_heads=1), {'params': variables['params'][name]}, half)
     np.testing.assert_array_equal(attended, alone)
+
+
+def test_the_gradient_of_dora_takes_the_length_of_columns_as_constant():
+  variables, x = (
+    _dense_variables() | _pair() | {'dora': {'magnitude': _normal(4, seed=5)}},
+    _normal(3, 6, seed=4),
+  )
+  kernel, bias = variables['params']['kernel'], variables['params']['bias']
+  lengths = jnp.linalg.norm(kernel + 0.5 * variables['lora']['a'] @ variables['lora']['b'], axis=0)
+
+  def by_hand(lora: dict) -> jax.Array:
+    y = x @ (kernel + 0.5 * lora['a'] @ lora['b']) * (variables['dora']['magnitude'] / lengths)[None]
+    return jnp.sum(jnp.sin(y + bias[None]))
+
+  def loss(lora: dict) -> jax.Array:
+    return jnp.sum(jnp.sin(Dense(4).apply(variables | {'lora': lora}, x)))
+
+  found, expected = (jax.jit(jax.grad(function))(variables['lora']) for function in (loss, by_hand))
+  for name in 'ab':
+    np.testing.assert_allclose(found[name], expected[name], atol=1e-4)

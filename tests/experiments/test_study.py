@@ -162,3 +162,9 @@ def test_a_stage_on_windows_that_change_while_they_are_read_is_refused(study_of,
   with pytest.raises(UserError, match=r'the windows of beta .* have changed while they were in use'):
     run_stages([dataclasses.replace(stage, windows=read)], QUIET)
   assert not stage.path.exists()
+
+
+def test_sources_are_those_asked_for_or_all_others(study_of, tmp_path):
+  assert study_of(tmp_path).sources_of('alpha') == ('beta', 'gamma')
+  asked = study_of(tmp_path, sources=('beta',))
+  assert asked.sources_of('alpha') == ('beta',) == asked.runs[0].fold.source_names

@@ -217,3 +217,43 @@ def test_the_first_layer_of_an_adapter_is_normal_up_to_two_deviations(base):
   assert -2 <= drawn.min() < -1.9
   assert 1.9 < drawn.max() <= 2
   assert drawn.std() == pytest.approx(0.88, abs=0.06)  # of a normal number between -2 and 2
+
+
+def test_tokens_of_prompts_are_as_small_as_positions(base):
+  tokens = np.concatenate(
+    [np.ravel(leaf) for path, leaf in _adapted(base, 'prompt').items() if path.startswith('prompt/')]
+  )
+  assert tokens.std() == pytest.approx(0.02, rel=0.15)
+  assert abs(tokens.mean()) < 0.005
+
+
+def test_the_shared_pair_of_vera_is_as_large_as_the_largest_layer(base):
+  adapted = _adapted(base, 'vera')  # of layers with 24 inputs and 48 outputs, and the reverse
+  rank = config.Methods().vera_rank
+  assert adapted['vera_shared/encoder/a'].shape == (48, rank)
+  assert adapted['vera_shared/encoder/b'].shape == (rank, 48)
+
+
+def test_adapters_are_drawn_by_another_key_than_heads(base):
+  method, settings = methods.METHODS['lora'], methods.Settings(config.Lora(rank=4, targets=('up',)))
+  prepared = methods.prepare(lambda _: dict(base), method, settings, 3)
+  _, adapter_key = jax.random.split(jax.random.key(3))
+  expected = method.adapt(dict(base), settings, adapter_key)[f'lora/{_UP}/a']
+  np.testing.assert_array_equal(prepared.trainable[f'lora/{_UP}/a'], expected)
+
+
+def test_adalora_scores_entries_by_sensitivity_times_uncertainty(base, monkeypatch):
+  method, settings = methods.METHODS['adalora'], methods.Settings(config.Lora(rank=2, targets=('up',)))
+  trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable
+  transform = optimizer.build(config.Training(), pretrained=True, wrap=methods.Wrapped(method, settings))
+  scored, scores = [], adalora._scores
+  monkeypatch.setattr(adalora, '_scores', lambda importance: scored.append(importance) or scores(importance))
+  gradients = {
+    path: jnp.cos(jnp.arange(leaf.size, dtype=jnp.float32)).reshape(leaf.shape)
+    for path, leaf in trainable.items()
+  }
+  _, state = transform.update(
+    gradients, transform.init(trainable), trainable, step=jnp.int32(0), total_steps=jnp.int32(20)
+  )
+  for path, leaf in scored[0].items():
+    np.testing.assert_allclose(leaf, state.sensitivity[path] * state.uncertainty[path], rtol=1e-6)

@@ -102,7 +102,9 @@ def test_sets_are_dropped_with_another_head(fitted):
   calibrate(recognizer, SIGNALS, LABELS)
   features = head_update.methods.output_layer(recognizer.variables_) + '/kernel'
   added = np.zeros((recognizer.variables_[features].shape[0] + 1, 3))
-  assert head_update.add(recognizer, added).set_scores == []
+  corrected = head_update.add(recognizer, added)
+  assert (corrected.set_scores, corrected.unknown_scores) == ([], [])
+  assert recognizer.unknown_scores
 
 
 @pytest.mark.parametrize('scores', [[0.2, 0.1], [0.5, 1.5], [-0.1], [math.nan], ['0.1'], [0.5] * 1001])

@@ -9,9 +9,11 @@ import pytest
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
+from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.signal.recording import Recording, Samples
+from har_jax.stream import stream as streams
 from har_jax.stream.stream import Stream
 from har_jax.timeline.bouts import Chain
 
@@ -199,3 +201,50 @@ def test_arguments_out_of_range_are_errors(recognizer):
     Stream(recognizer, hop_s=0.001)
   with pytest.raises(UserError, match=r'mean_bout_s is -1'):
     Stream(recognizer, mean_bout_s=-1)
+
+
+def test_hops_are_rounded_to_samples(recognizer):
+  starts_s = [each.time_s for each in Stream(recognizer, hop_s=0.333).push(_signal(400))]
+  np.testing.assert_allclose(np.diff(starts_s), 0.34)
+
+
+def test_a_hop_longer_than_what_is_kept_goes_on_from_one_call_to_the_next(recognizer):
+  stream, signal = Stream(recognizer, hop_s=10), _signal(1200)
+  starts_s = [each.time_s for begin in range(0, 1200, 50) for each in stream.push(signal[begin : begin + 50])]
+  np.testing.assert_allclose(starts_s, [0, 10, 20])
+
+
+def test_samples_without_times_come_at_the_rate_that_is_given(recognizer):
+  signal, time_s = _at(np.arange(300) / 25), np.arange(300) / 25
+  timed, untimed = (Stream(recognizer, mean_bout_s=0) for _ in range(2))
+  assert untimed.push(signal, rate_hz=25) == timed.push(signal, time_s)
+
+
+def test_a_sample_with_one_missing_number_is_missing(recognizer):
+  signal, time_s = _signal(400), np.arange(400) / 50
+  lacking = np.arange(400) % 7 == 3
+  with_nan = signal.copy()
+  with_nan[lacking, 4] = np.nan
+  found = Stream(recognizer, mean_bout_s=0).push(with_nan, time_s)
+  assert found == Stream(recognizer, mean_bout_s=0).push(signal[~lacking], time_s[~lacking])
+  assert len(found) == 5
+
+
+def test_it_adapts_to_a_bounded_number_of_windows(fitted, monkeypatch):
+  monkeypatch.setattr(streams, '_ADAPTED_TO', 3)
+  stream = Stream(fitted)
+  stream.push(_signal(1000))
+  assert len(stream._logits) == 3
+
+
+def test_the_frame_is_checked_on_all_windows_so_far(recognizer, monkeypatch):
+  monkeypatch.setattr(streams, '_CHECKED_AT', (3, 25))
+  seen, check = [], frame_check.check
+
+  def counted(expected, signals, frame, rate_hz):
+    seen.append(len(signals))
+    return check(expected, signals, frame, rate_hz)
+
+  monkeypatch.setattr(frame_check, 'check', counted)
+  Stream(recognizer).push(_signal(2000))
+  assert seen == [0, 3, 25]

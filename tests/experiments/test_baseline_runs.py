@@ -10,6 +10,7 @@ from lodo_studies import QUIET, as_record, run, spec_of, target_of, with_altered
 
 from har_jax import baselines, config, experiments, files, results
 from har_jax.baselines import BASELINES
+from har_jax.datasets import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.personalization import personalize
 
@@ -84,6 +85,21 @@ def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study_of, t
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', {*held_out.test, *held_out.validation})
   run(study_of(tmp_path / 'other', methods=('forest',), windows=altered))
   np.testing.assert_array_equal(spy.last.seen['windows'], first)
+
+
+def test_windows_that_change_during_a_run_give_no_result(study_of, tmp_path, windows, spy, monkeypatch):
+  copied = with_altered(windows, tmp_path / 'windows', 'alpha', set())
+  study, fit = study_of(tmp_path / 'out', methods=('forest',), windows=copied), spy.fit
+
+  def fit_and_alter(self, X, y):
+    alpha = store.load(copied / 'alpha')
+    store.save(dataclasses.replace(alpha, signals=alpha.signals + 1), copied / 'alpha')
+    return fit(self, X, y)
+
+  monkeypatch.setattr(spy, 'fit', fit_and_alter)
+  with pytest.raises(UserError, match=r'the windows of alpha .* have changed while they were in use'):
+    run(study)
+  assert not (tmp_path / 'out' / _FOREST).exists()
 
 
 def test_seeds_of_a_batch_are_fitted_one_by_one(study_of, tmp_path, spy):

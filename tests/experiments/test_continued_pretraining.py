@@ -106,7 +106,8 @@ def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(runs, study_of, o
   study = study_of(tmp_path, protocol=_CONTINUED, pretrained_dir=out)
   with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
     list(experiments.run(study, ADAPT_ONLY))
-  paths = [path for path, _ in experiments.pretrain(study, QUIET)]
+  twice = dataclasses.replace(study, methods=('lora', 'full'))
+  paths = [path for path, _ in experiments.pretrain(twice, QUIET)]  # each stage once
   assert [path.parent.name for path in paths] == ['pretrain', 'seed0']
   (result,) = run(study).values()
   assert result['identity']['experiment']['protocol']['continued_pretraining_steps'] == 3

@@ -109,6 +109,19 @@ def test_a_head_of_sources_is_fitted_to_features_relative_to_each_persons_walkin
   assert (np.abs(sitting[:, :-1].mean(axis=0)) > 0.1).any()
 
 
+def test_a_class_of_a_source_weighs_as_the_root_of_its_windows(tmp_path, monkeypatch):
+  made_people.save_windows(tmp_path / 'made')
+  sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol(validation_fraction=0.2))
+  labels = np.repeat([0, 1], [900, 100])
+  monkeypatch.setattr(
+    supervised_head, '_read_recordings', lambda *_: iter([(np.zeros((1000, 3), np.float32), labels)])
+  )
+  drawn: list[np.ndarray] = []
+  monkeypatch.setattr(recording_head, 'fit', lambda features, labels, classes, seed: drawn.append(labels))
+  supervised_head.fit_recording_head(sources, seed=0)
+  assert drawn[0].mean() == pytest.approx(10 / (30 + 10), abs=0.02)
+
+
 def test_windows_that_do_not_move_are_no_walking():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
   assert relative_features.describe(windows, 50).relative_to(labels == STANDING) is None

@@ -49,6 +49,8 @@ def test_the_seed_draws_the_windows_that_are_stored():
   )
   np.testing.assert_array_equal(first, again)
   assert not np.array_equal(first, other)
+  next_domain = memory.store({}, _windows([0] * 20, 0), 1, most_bytes=most, seed=0)['signal']
+  assert not np.array_equal(first, next_domain)
 
 
 def test_a_stored_window_is_as_good_as_float16():

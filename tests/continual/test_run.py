@@ -67,11 +67,14 @@ def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, qui
 @pytest.mark.slow
 def test_the_adapter_predicts_as_the_run_did(learner, stream, quick, tmp_path):
   settings = dataclasses.replace(quick, strategy='sequential')
-  run.run(settings, learner, tmp_path)
+  card = run.run(settings, learner, tmp_path)
+  assert card.seconds == sum(entry.seconds for entry in card.history)
   recognizer = Recognizer.load(tmp_path)
   assert list(recognizer.classes_) == list(stream.classes)
   state = safetensors_io.from_bytes(tmp_path, (tmp_path / 'continual.safetensors').read_bytes())
   wanted = learner.logits(part(state, 'model'), stream.unseen)
+  right = metrics.accuracy_score(stream.unseen['label'], wanted.argmax(axis=1))
+  assert card.unseen.accuracy == pytest.approx(right, abs=0.02)
   signals = stream.unseen['signal'] * np.repeat([9.80665, 1.0], 3).astype(np.float32)
   assert (recognizer.predict(signals) == np.array(stream.classes)[wanted.argmax(axis=1)]).mean() > 0.98
 

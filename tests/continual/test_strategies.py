@@ -65,6 +65,16 @@ def test_each_domain_draws_by_its_own_seed(learner, stream, monkeypatch):
   assert seeds[1] == seeds[2] != seeds[0]
 
 
+def test_replay_keeps_windows_of_all_domains_so_far(learner, stream, quick, trainings):
+  state: State = {}
+  for number in range(3):
+    state = strategies.STRATEGIES['replay'](learner, state, number, quick)
+    assert set(part(state, 'replay')['domain'].tolist()) == set(range(number + 1))
+  new = [len(domain.train['label']) for domain in stream.domains]
+  assert trainings[0]['windows'] == new[0]
+  assert all(asked['windows'] > count for asked, count in zip(trainings[1:], new[1:], strict=True))
+
+
 def test_joint_trains_once_on_all_windows_for_the_steps_of_all_domains(learner, stream, quick, trainings):
   state: State = {}
   for number in range(3):

@@ -2,13 +2,14 @@
 
 import dataclasses
 import pathlib
+import types
 from typing import Any
 
 import msgspec
 import pytest
 
 from har_jax import config, records, storage
-from har_jax.errors import UserError
+from har_jax.errors import Stopped, UserError
 from har_jax.experiments import job_lock
 
 _WINDOWS = {'alpha': records.IdentifiedWindows(checksum='aa', position='waist', windows=9, sum='bb')}
@@ -65,3 +66,24 @@ def test_a_stage_does_not_depend_on_the_head_of_the_model():
   assert records.Encoder.part(model) == records.Encoder.part(other)
   assert records.Encoder.part(other).with_head.head == config.Model().head
   assert {'head', 'dropout'}.isdisjoint(msgspec.to_builtins(records.Encoder.part(model)))
+
+
+def test_a_job_that_waits_says_so_once_a_minute(tmp_path, monkeypatch, capsys):
+  now, polls = [0.0], []
+  monkeypatch.setattr(job_lock.time, 'monotonic', lambda: now[0])
+
+  def sleep(seconds: float) -> None:
+    now[0] += 20
+    polls.append(seconds)
+
+  monkeypatch.setattr(job_lock.time, 'sleep', sleep)
+  monkeypatch.setattr(
+    job_lock.locks,
+    'lock',
+    lambda folder: types.SimpleNamespace(take=lambda: False, holder=lambda: 'process 7'),
+  )
+  waiting = job_lock.exclusive(tmp_path, _IDENTITY, title='alpha', stop=lambda: len(polls) == 7)
+  with pytest.raises(Stopped, match='alpha: stopped while another job is running it'), waiting:
+    pytest.fail('taken')
+  lines = capsys.readouterr().err.splitlines()
+  assert lines == [f'alpha: process 7 is running it; waiting for {minutes} min' for minutes in (0, 1, 2)]

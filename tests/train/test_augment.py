@@ -112,6 +112,17 @@ def test_each_training_step_draws_a_new_augmentation_if_configured(fields):
   assert len(set(losses)) > 5 if fields else losses == [1.0] * 8
 
 
+def test_each_transform_draws_by_a_key_of_its_own_and_has_its_strength():
+  windows, origin = jnp.asarray(_windows()[:8]), jnp.zeros((8, 2))
+  training = config.Training(time_warp_std=0.1, rotation_std_deg=10.0, device_errors=2.0)
+  _, made = augment.augment({'signal': windows, 'origin': origin}, jax.random.key(5), training)
+  key, warp_key = jax.random.split(jax.random.key(5))
+  key, rotation_key = jax.random.split(key)
+  _, device_key = jax.random.split(key)
+  expected = augment.rotate(augment.warp_time(windows, origin, warp_key, 0.1), origin, rotation_key, 10.0)
+  np.testing.assert_allclose(made['signal'], augment.vary_device(expected, device_key, 2.0), atol=1e-5)
+
+
 def test_a_training_step_rotates_about_the_origin_of_the_window():
   origin = (3.0, -2.0)  # a window equal to its origin is a device that measures zero: it has no direction
   signal = np.tile(np.repeat(np.float32(origin), 3), (1, 128, 1))

@@ -17,8 +17,8 @@ from har_jax.variables import Variables
 @pytest.mark.parametrize('size', [1, 256, 257, 600])
 def test_predictions_are_in_the_order_of_the_windows(size):
   windows = windows_of(2, size)
-  kernel = jnp.asarray(np.float32([1, -2, 3]))
-  predicted = predict(Line(), {'params/head/kernel': kernel}, windows)
+  variables = {'params/head/kernel': jnp.float32([1, -2, 3]), 'params/frozen/value': jnp.float32(1)}
+  predicted = predict(Line(), variables, windows)
   np.testing.assert_allclose(predicted, windows['label'], atol=1e-5)
 
 

@@ -346,5 +346,4 @@ def _hyperparameters(experiment: type) -> dict[str, tuple[str, str]]:
 # Flag → part and name of each hyperparameter: 'model_width' → ('model', 'width').
 HYPERPARAMETERS = _hyperparameters(Experiment)
 
-
 PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Experiment.paper}

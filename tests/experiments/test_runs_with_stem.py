@@ -112,6 +112,7 @@ def test_a_recording_head_answers_for_the_test_subjects(made, study, monkeypatch
   results = run(dataclasses.replace(study, methods=('zero_shot', 'zero_shot_recording'))).values()
   alone, combined = results
   assert combined['parameters']['total'] > alone['parameters']['total']
+  assert (alone['seconds']['training'], combined['seconds']['training']) == (0, 0)
   assert combined['test']['confusion'] != alone['test']['confusion']
   assert np.sum(combined['test']['confusion']) == np.sum(alone['test']['confusion'])
   subjects = combined['data']['subjects']

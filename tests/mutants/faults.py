@@ -20,7 +20,8 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
   **{ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
 }
 _CHECKS = ('strict',)  # arguments that only tell a mistake of the programmer
-_SYMMETRIC = ('max', 'min', 'np.maximum', 'np.minimum', 'np.array_equal')  # in their first two arguments
+# In their first two arguments.
+_SYMMETRIC = ('max', 'min', 'np.maximum', 'np.minimum', 'jnp.maximum', 'jnp.minimum', 'np.array_equal')
 # No behavior: messages, texts, types, and what runs for the type checker alone.
 _SKIPPED = (ast.JoinedStr, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)
 

@@ -75,6 +75,8 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(study_of, t
   assert seen['predicted'] == [result['data']['windows'][part] for part in ('validation', 'test')]
   assert result['parameters'] == {'trainable': 10, 'total': 10}
   assert results.row(as_record(result), 'a')['trainable_bytes'] == 6 * 4 + 4 * 8
+  (validated,) = result['validation']  # by a spy that answers the first class alone
+  assert validated['accuracy'] == pytest.approx((data.validation['label'] == 0).mean())
 
 
 def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study_of, tmp_path, windows, spy):

@@ -27,6 +27,7 @@ def test_pefts_layout_comes_back_bit_for_bit(base, adapter_of, name, targets, tm
   files.write_peft(tmp_path, adapter)
   peft_config = json.loads((tmp_path / 'adapter_config.json').read_text())
   assert peft_config.get('bias', 'none') == 'none'
+  assert peft_config['peft_type'] == {'dora': 'LORA', 'qlora': 'LORA'}.get(name, name.upper())
   if targets != LORA.targets:  # for peft, `embed` would be any module whose name ends so
     parts = ('key', 'output', 'query', 'value')
     assert peft_config['target_modules'] == [f'blocks.{n}.{part}' for n in (0, 1) for part in parts] + [

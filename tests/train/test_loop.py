@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import types
 from typing import Any
 
 import jax.numpy as jnp
@@ -245,3 +246,8 @@ def test_frozen_variables_equal_in_all_runs_are_stored_once():
   )
   assert per_run_paths == {'b'}
   assert {path: leaf.shape for path, leaf in stacked.items()} == {'a': (3,), 'b': (2, 2)}
+
+
+def test_the_seconds_of_a_run_begin_at_zero(monkeypatch):
+  monkeypatch.setattr('har_jax.train.run.time', types.SimpleNamespace(monotonic=lambda: 5.0))
+  assert train_line(None).seconds == 0

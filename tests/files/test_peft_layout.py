@@ -69,6 +69,8 @@ def test_pefts_vectors_are_matrices_of_one_row_or_column(adapter_of, tmp_path):
     files.write_peft(tmp_path / name, adapter_of(name))
     tensors = safetensors.numpy.load_file(tmp_path / name / 'adapter_model.safetensors')
     assert {key: tensors[key].shape for key in shapes} == shapes
+  ranks = json.loads((tmp_path / 'adalora' / 'adapter_config.json').read_text())
+  assert [ranks[name] for name in ('r', 'init_r', 'target_r')] == [6, 6, 4]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from har_jax.signal import frames, segments
-from har_jax.signal.gyro_agreement import rotations
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
+from har_jax.signal.rotations import matrices
 
 _NOISE = (0.05, 0.1)  # least that a sample deviates from the line through those before it: g, rad/s
 _LEAST_JUMP_G, _LEAST_RATIO = 0.3, 2.0  # of acceleration; to those of the second before and after
@@ -195,7 +195,7 @@ def _gravity_g(recording: Recording, boundary_s: float, sign: int) -> Float[np.n
     return None
   rates = np.stack([np.interp(acc_lags_s, gyro_lags_s, axis) for axis in gyro.T], axis=1)
   rates = (rates + np.concatenate([rates[:1], rates[:-1]])) / 2
-  turns = rotations(sign * rates * np.diff(acc_lags_s, prepend=0.0)[:, None])
+  turns = matrices(sign * rates * np.diff(acc_lags_s, prepend=0.0)[:, None])
   to_boundary = np.stack(list(itertools.accumulate(turns, np.matmul)))
   return np.einsum('nij,nj->i', to_boundary, acc) / len(acc) / STANDARD_GRAVITY_M_S2
 

@@ -1,6 +1,6 @@
 """Agreement of gravity's rotation with the gyroscope: d(acceleration)/dt = acceleration × angular velocity.
 
-w windows, n samples, c candidates, h hypotheses, t blocks of a window.
+w windows, n samples, c candidates, f factors, g gyroscopes, l lags, s and t blocks of a window.
 In the frame at a window's start, gravity is constant. So the gyroscope is integrated over the window, and
 acceleration is rotated back by it. Then both halves of the window must have the same mean: the body's own
 acceleration averages out over a stride. What remains is the misfit of a window, and its logarithm tells how
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax.signal import frames
+from har_jax.signal import frames, rotations
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 _BLOCK_S = 0.08  # at 12.5 Hz the integral of a swing is still exact to a few degrees
@@ -46,7 +46,11 @@ _SMALL_SCALE = 1.7  # PDIoT's Respeck reports half
 _PART_GAIN = 0.35  # before and after a change, for either
 _BY_CHANCE, _SURELY = 3.0, 4.0  # standard errors of a mean gain; the latter of swings
 _FACTORS = np.exp2(np.arange(-12, 13) / 4)
-_LAGS = np.arange(-6, 7)  # blocks: half a second
+_MOST_LAG = 6  # blocks: half a second
+_ROTATIONS = frames.signed_permutations()
+_ROTATIONS = _ROTATIONS[np.linalg.det(_ROTATIONS) > 0]
+_CANDIDATES = np.concatenate([_ROTATIONS, -_ROTATIONS])
+_SENSES = np.array([1.0, -1.0])[:, None, None, None]
 
 
 class _Blocks(NamedTuple):
@@ -108,18 +112,17 @@ def check(
   else:
     turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
     blocks = blocks.only(_largest(np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN)) * calm))
-  candidates = frames.signed_permutations()
-  (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
+  (usual,) = np.flatnonzero((expected == _CANDIDATES).all(axis=(1, 2)))
   if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
     agreement, factor, is_moving = Agreement(), None, False
   else:
-    logs = _log_misfits(blocks, candidates)
+    logs = _log_misfits(blocks)
     gains = logs[usual] - logs
-    agreement = _compare_axes(gains, candidates, int(usual))
+    agreement = _compare_axes(gains, int(usual))
     if agreement.gyro is not None and not agreement.is_unique:
       # One that reports too little explains little of gravity's rotation, whatever its axes.
-      logs = _log_misfits(blocks._replace(gyro=_SMALL_SCALE * blocks.gyro), candidates)
-      larger = _compare_axes(logs[usual] - logs, candidates, int(usual))
+      logs = _log_misfits(blocks._replace(gyro=_SMALL_SCALE * blocks.gyro))
+      larger = _compare_axes(logs[usual] - logs, int(usual))
       agreement = larger if larger.is_unique else agreement
     factor_gain, factor = 0.0, None
   if is_moving:
@@ -127,7 +130,7 @@ def check(
       return Agreement(changes=True)
     factor_gain, factor = _find_factor(blocks._replace(gyro=blocks.gyro @ expected.T))
   if not agreement.is_known:
-    agreement = _compare_axes_in_swings(swings, candidates, int(usual))
+    agreement = _compare_axes_in_swings(swings, int(usual))
   others = [factor * expected] if factor else []
   others += [] if agreement.gyro is None else [agreement.gyro]
   if (late_s := _find_delay(swings, expected, others)) is not None:
@@ -137,14 +140,15 @@ def check(
   return Agreement(factor=factor)
 
 
-def _compare_axes_in_swings(swings: _Blocks, candidates: Float[np.ndarray, 'c 3 3'], usual: int) -> Agreement:
+def _compare_axes_in_swings(swings: _Blocks, usual: int) -> Agreement:
   """Other axes that fit swings better, which are not unique."""
   if len(swings.acc) < _FEWEST_WINDOWS:
     return Agreement()
-  logs = _log_swing_misfits(swings, candidates)
+  logs = _log_swing_misfits(swings.acc, _SENSES * swings.gyro, swings.step_s, _ROTATIONS)
+  logs = logs.reshape(len(_CANDIDATES), -1)
   gains = logs[usual] - logs
   best = int(gains.mean(axis=1).argmax())
-  return Agreement(candidates[best], True) if _exceeds(gains[best], _SWING_GAIN, _SURELY) else Agreement()
+  return Agreement(_CANDIDATES[best], True) if _exceeds(gains[best], _SWING_GAIN, _SURELY) else Agreement()
 
 
 def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
@@ -152,7 +156,7 @@ def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
   samples = signals.shape[1]
   size = min(max(round(_BLOCK_S * rate_hz), 1), samples // 2)
   whole = signals[:, : samples // (2 * size) * 2 * size]
-  blocks = whole.reshape(len(whole), -1, size, 6).mean(axis=2, dtype=np.float64)
+  blocks = sum(np.moveaxis(whole.reshape(len(whole), -1, size, 6).astype(np.float64), 2, 0)) / size
   acc, gyro = blocks[..., :3] / STANDARD_GRAVITY_M_S2, blocks[..., 3:]
   return _Blocks(acc, gyro, _between_halves(acc), np.linalg.norm(acc, axis=2).std(axis=1), size / rate_hz)
 
@@ -173,13 +177,11 @@ def _exceeds(gains: Float[np.ndarray, 'w'], least: float, errors: float = _BY_CH
   return bool(mean > least and mean > errors * gains.std() / len(gains) ** 0.5)
 
 
-def _compare_axes(
-  gains: Float[np.ndarray, 'c w'], candidates: Float[np.ndarray, 'c 3 3'], usual: int
-) -> Agreement:
+def _compare_axes(gains: Float[np.ndarray, 'c w'], usual: int) -> Agreement:
   best, second = np.argsort(-gains.mean(axis=1))[:2]
   if _exceeds(gains[best], _AXES_GAIN):
     is_unique = bool((gains[best] - gains[second]).mean() > _UNIQUE_GAIN)
-    return Agreement(candidates[best], True, is_unique)
+    return Agreement(_CANDIDATES[best], True, is_unique)
   is_known = best == usual and _exceeds(-gains[second], _UNIQUE_GAIN)
   return Agreement(is_known=bool(is_known))
 
@@ -198,9 +200,7 @@ def _find_change(gains: Float[np.ndarray, 'c w']) -> bool:
 
 def _find_factor(blocks: _Blocks) -> tuple[float, float | None]:
   """Mean gain, and by how much faster gravity turns; 0 and None if it turns as the gyroscope says."""
-  identity = np.eye(3)[None]
-  scaled = (blocks._replace(gyro=ratio * blocks.gyro) for ratio in _FACTORS)
-  logs = np.concatenate([_log_misfits(part, identity) for part in scaled])
+  logs = _log_factor_misfits(blocks)
   mean, usual = logs.mean(axis=1), len(_FACTORS) // 2
   best = int(mean.argmin())
   is_better = _exceeds(logs[usual] - logs[best], _LARGER_GAIN if best > usual else _SMALLER_GAIN)
@@ -221,98 +221,116 @@ def _find_delay(
 
   blocks: of swings.
   """
-  size = blocks.acc.shape[1] - 2 * _LAGS[-1]
-  if size < 2 or len(blocks.acc) < _FEWEST_WINDOWS:
+  acc, gyro = blocks.acc[:, _MOST_LAG:-_MOST_LAG], blocks.gyro @ expected.T
+  if acc.shape[1] < 2 or len(acc) < _FEWEST_WINDOWS:
     return None
-
-  def misfits(lag: int, matrix: Float[np.ndarray, '3 3']) -> Float[np.ndarray, 'w']:
-    first = _LAGS[-1] + lag
-    acc = blocks.acc[:, _LAGS[-1] : _LAGS[-1] + size]
-    gyro = blocks.gyro[:, first : first + size] @ matrix.T
-    return _log_swing_misfits(blocks._replace(acc=acc, gyro=gyro), np.eye(3)[None])[0]
-
-  logs = np.array([misfits(lag, expected) for lag in _LAGS.tolist()])
+  logs = _log_swing_misfits(acc, gyro[None], blocks.step_s, np.eye(3)[None])[:, 0, 0]
   best = int(logs.mean(axis=1).argmin())
-  late_s = float(_LAGS[best] * blocks.step_s)
-  is_edge = best in (0, len(_LAGS) - 1)  # and no minimum
-  gains = logs[len(_LAGS) // 2] - logs[best]
+  late_s = (best - _MOST_LAG) * blocks.step_s
+  is_edge = best in (0, 2 * _MOST_LAG)  # and no minimum
+  gains = logs[_MOST_LAG] - logs[best]
   if is_edge or abs(late_s) < _LEAST_LATE_S or not _exceeds(gains, _LATE_GAIN, _SURELY):
     return None
-  return None if any(misfits(0, other).mean() < logs[best].mean() for other in others) else late_s
+  in_time = (blocks.gyro[None, :, _MOST_LAG:-_MOST_LAG] @ other.T for other in others)
+  of_others = (_log_swing_misfits(acc, gyro, blocks.step_s, np.eye(3)[None]) for gyro in in_time)
+  return None if any(misfits.mean() < logs[best].mean() for misfits in of_others) else late_s
 
 
-def _log_swing_misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:
+def _log_swing_misfits(
+  acc: Float[np.ndarray, 'w t 3'],
+  gyro: Float[np.ndarray, 'g w s 3'],
+  step_s: float,
+  turns: Float[np.ndarray, 'c 3 3'],
+) -> Float[np.ndarray, 'l g c w']:
   """Log of the mean square, in g², that constant gravity and one lever arm for all windows leave.
 
-  Rotations as in `_log_misfits`.
+  gyro: of as many blocks, or of more: then it begins at each lag that leaves none of `acc` without it.
+  turns: of acceleration, as in `_log_misfits`.
   """
-  signs = np.linalg.det(candidates).round()
-  misfits = np.empty((len(candidates), len(blocks.acc)))
-  changes = np.gradient(blocks.gyro, blocks.step_s, axis=1)
-  # The matrix of a cross product has rows unit vector × angular velocity: its product with r is ω × r.
-  spin, change = (np.cross(np.eye(3), part[..., None, :]) for part in (blocks.gyro, changes))
-  for sign in np.unique(signs):
-    back = _rotations_to_start(sign * blocks.gyro, blocks.step_s)
-    arms = _centered(back @ (sign * change + spin @ spin))
-    products = np.einsum('wtik,wtil->wkl', arms, arms)
-    for number in np.flatnonzero(signs == sign):
-      turned = blocks.acc @ (sign * candidates[number])
-      seen = _centered(np.einsum('wtij,wtj->wti', back, turned))
-      misfits[number] = _leave(seen, products, np.einsum('wtik,wti->wk', arms, seen))
-  return np.log(misfits + _FLOOR_G2)
+  count = acc.shape[1]
+  spin = rotations.cross(gyro)
+  # A window may be rotated to any of its moments, so one integral does for all lags.
+  gyro, pulls, from_start = (
+    np.moveaxis(np.lib.stride_tricks.sliding_window_view(part, count, axis=2), (2, -1), (0, 3))
+    for part in (gyro, spin @ spin, _rotations_from_start(gyro, step_s))
+  )
+  arms = rotations.cross(np.gradient(gyro, step_s, axis=3)) + pulls
+  # Products of deviations from a window's mean follow from means, which need no rotation for each turn.
+  flat, into = (part.reshape(*part.shape[:3], -1, 3) for part in (arms, from_start))
+  mean = flat.swapaxes(3, 4) @ into / count
+  products = flat.swapaxes(3, 4) @ flat / count - mean @ mean.swapaxes(3, 4)
+  gravity = _turned_mean(from_start, acc, turns)
+  along = np.moveaxis(_turned_mean(arms, acc, turns) - mean @ gravity, -1, 2)
+  squares = np.square(acc).sum(axis=(1, 2)) / count - np.square(gravity).sum(axis=3).swapaxes(2, 3)
+  left, products = squares, products.reshape(*products.shape[:2], 1, -1, 9)
+  for _ in range(_FITS):  # of the best arm: windows count by what is left in them
+    weights = 1 / (left + _FITTED_G2)[..., None, :]
+    total = (weights @ products).reshape(*left.shape[:3], 3, 3)
+    ridge = (1e-3 * np.trace(total, axis1=3, axis2=4) + 1e-9)[..., None, None] * np.eye(3)
+    arm = np.linalg.solve(total + ridge, (weights @ along).swapaxes(3, 4))
+    of_arm = products @ (arm @ arm.swapaxes(3, 4)).reshape(*left.shape[:3], 9, 1)
+    left = np.maximum(squares + (of_arm - 2 * along @ arm)[..., 0], 0)
+  return np.log(left + _FLOOR_G2)
 
 
-def _centered(values: Float[np.ndarray, 'w t *shape']) -> Float[np.ndarray, 'w t *shape']:
-  return values - values.mean(axis=1, keepdims=True)
-
-
-def _leave(
-  seen: Float[np.ndarray, 'w t 3'], products: Float[np.ndarray, 'w 3 3'], along: Float[np.ndarray, 'w 3']
-) -> Float[np.ndarray, 'w']:
-  """Mean square that the best arm leaves; windows count by what is left in them.
-
-  products: of the arm's effects; along: those with what is seen.
-  """
-  squares = np.square(seen).sum(axis=(1, 2))
-  left = squares
-  for _ in range(_FITS):
-    weights = 1 / (left / seen.shape[1] + _FITTED_G2)
-    total = np.einsum('wkl,w->kl', products, weights)
-    ridge = (1e-3 * np.trace(total) + 1e-9) * np.eye(3)
-    arm = np.linalg.solve(total + ridge, weights @ along)
-    left = np.maximum(squares - 2 * along @ arm + np.einsum('wkl,k,l->w', products, arm, arm), 0)
-  return left / seen.shape[1]
-
-
-def _log_misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:
+def _log_misfits(blocks: _Blocks) -> Float[np.ndarray, 'c w']:
   """Log of the squared distance, in g², of the means of both halves, each block rotated back to the start.
 
   A rotation R of angular velocity rotates back by R B Rᵀ where the sensor rotates back by B. So two
   integrals do for all candidates: of the gyroscope, and of its opposite for mirror images.
   """
-  signs = np.linalg.det(candidates).round()
-  misfits = np.empty((len(candidates), len(blocks.acc)))
-  for sign in np.unique(signs):
-    back = _rotations_to_start(sign * blocks.gyro, blocks.step_s)
-    products = np.einsum('wtij,wtk->wtijk', back, blocks.acc)
-    products = products.reshape(len(products), 2, -1, 3, 3, 3).mean(axis=2)
-    rotations = sign * candidates[signs == sign]
-    distances = np.einsum('wijk,ckj->cwi', products[:, 1] - products[:, 0], rotations)
-    misfits[signs == sign] = np.square(distances).sum(axis=2)
-  return np.log(misfits + np.square(_NOISE_G) + np.square(_OF_BODY * blocks.body))
+  from_start = _rotations_from_start(_SENSES * blocks.gyro, blocks.step_s)
+  apart = _turned_mean(from_start, _halves(blocks.acc), _ROTATIONS)
+  return _log_lengths(apart, blocks.body).reshape(len(_CANDIDATES), -1)
 
 
-def _rotations_to_start(gyro: Float[np.ndarray, 'w t 3'], step_s: float) -> Float[np.ndarray, 'w t 3 3']:
-  """Rotations from each block's frame to the frame at the window's start."""
-  steps = rotations((gyro[:, 1:] + gyro[:, :-1]) / 2 * step_s)
-  back = np.broadcast_to(np.eye(3), (*gyro.shape[:2], 3, 3)).copy()
-  for block in range(1, gyro.shape[1]):
-    back[:, block] = back[:, block - 1] @ steps[:, block - 1]
-  return back
+def _log_factor_misfits(blocks: _Blocks) -> Float[np.ndarray, 'f w']:
+  """The logs of `_log_misfits` for multiples of the gyroscope, which rotate about the same axes."""
+  angles, crosses = rotations.angles_and_crosses(_steps(blocks.gyro, blocks.step_s))
+  sines, cosines = (function(angles[..., 0] * _FACTORS)[..., None, :] for function in (np.sin, np.cos))
+  halves = _halves(blocks.acc)[..., None]
+  apart = halves[:, -1] + np.zeros(len(_FACTORS))
+  for block in reversed(range(angles.shape[1])):  # the sum from this block on, in its frame
+    across = crosses[:, block] @ apart
+    apart = apart + sines[:, block] * across + (1 - cosines[:, block]) * (crosses[:, block] @ across)
+    apart += halves[:, block]
+  return _log_lengths(apart / halves.shape[1], blocks.body)
 
 
-def rotations(angles: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3 3']:
-  """Rotation matrices of rotation vectors, in radians: Rodrigues' formula."""
-  length = np.maximum(np.linalg.norm(angles, axis=-1), 1e-9)[..., None, None]
-  cross = np.cross(np.eye(3), angles[..., None, :] / length)  # row i: unit vector i × axis
-  return np.eye(3) + np.sin(length) * cross + (1 - np.cos(length)) * (cross @ cross)
+def _halves(acc: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w t 3']:
+  """Blocks whose mean is the second half's mean less that of the first."""
+  return np.repeat([-2.0, 2.0], acc.shape[1] // 2)[:, None] * acc
+
+
+def _log_lengths(
+  apart: Float[np.ndarray, '*g w 3 c'], body: Float[np.ndarray, 'w']
+) -> Float[np.ndarray, '*g c w']:
+  squares = np.square(apart).sum(axis=-2).swapaxes(-1, -2)
+  return np.log(squares + np.square(_NOISE_G) + np.square(_OF_BODY * body))
+
+
+def _turned_mean(
+  matrices: Float[np.ndarray, '*g w t 3 3'],
+  acc: Float[np.ndarray, 'w t 3'],
+  turns: Float[np.ndarray, 'c 3 3'],
+) -> Float[np.ndarray, '*g w 3 c']:
+  """Means over blocks of a transposed matrix times each turn of acceleration, which is acc @ turn."""
+  means = matrices.reshape(*matrices.shape[:-2], 9).swapaxes(-1, -2) @ acc / acc.shape[1]
+  means = means.reshape(*means.shape[:-2], 3, 3, 3).swapaxes(-3, -2)
+  return means.reshape(*means.shape[:-2], 9) @ turns.swapaxes(1, 2).reshape(-1, 9).T
+
+
+def _rotations_from_start(
+  gyro: Float[np.ndarray, 'g w t 3'], step_s: float
+) -> Float[np.ndarray, 'g w t 3 3']:
+  """Rotations from the frame at the window's start to each block's frame."""
+  steps = rotations.matrices(-_steps(gyro, step_s))
+  matrices = np.broadcast_to(np.eye(3), (*gyro.shape, 3)).copy()
+  for block in range(steps.shape[2]):
+    matrices[:, :, block + 1] = steps[:, :, block] @ matrices[:, :, block]
+  return matrices
+
+
+def _steps(gyro: Float[np.ndarray, '*g t 3'], step_s: float) -> Float[np.ndarray, '*g s 3']:
+  """Rotation vectors from each block to the next."""
+  return (gyro[..., 1:, :] + gyro[..., :-1, :]) / 2 * step_s

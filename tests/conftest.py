@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import array_checks  # noqa: F401 before the package is imported
+import array_checks  # before the package is imported
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +21,7 @@ from memory_bucket import bucket, place  # noqa: F401
 
 from har_jax import methods
 from har_jax.config import Model
+from har_jax.train.objective import Objective, initial_shapes
 
 # By the time that they take in `make test`.
 _LONGEST = (
@@ -30,6 +31,7 @@ _LONGEST = (
 _PROGRAMS_BYTES = 2 << 30
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
 
+pytest_runtest_protocol = array_checks.pytest_runtest_protocol
 jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up with the wrong axis fails
 gc.disable()  # while modules are imported
 
@@ -174,7 +176,9 @@ def drawn() -> Callable[[Callable[[jax.Array], Any]], Any]:
 
   def draw(init: Callable[[jax.Array], Any]) -> Any:
     rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(init, jax.random.key(0))
+    objective = getattr(init, '__self__', None)
+    known = isinstance(objective, Objective)
+    shapes = initial_shapes(objective) if known else jax.eval_shape(init, jax.random.key(0))
     # Near one for scales and variances, and small for everything else.
     return jax.tree_util.tree_map_with_path(
       lambda path, leaf: jnp.asarray(

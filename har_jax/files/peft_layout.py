@@ -22,6 +22,7 @@ from har_jax.files.adapter import Adapter, check_base, expected_shapes, make_ada
 from har_jax.files.base import Base
 from har_jax.methods import METHODS, MODEL_COLLECTIONS, PeftLayout, in_head
 from har_jax.storage import Place
+from har_jax.train.objective import initial_shapes
 from har_jax.variables import Variables, collection
 
 _PREFIX = 'base_model.model.'
@@ -137,7 +138,7 @@ def _rebuilt(adapter: Adapter, layout: PeftLayout) -> Variables:
   wanted = {name.partition('/')[0] for name in layout.keys}.intersection(adapter.method.rebuilt)
   if not wanted:
     return {}
-  plain = jax.eval_shape(adapter.objective.init, jax.random.key(0))
+  plain = initial_shapes(adapter.objective)
   zeros = {path: np.zeros(leaf.shape, np.float32) for path, leaf in plain.items()}
   adapted = adapter.method.adapt(zeros, adapter.settings, jax.random.key(0))
   return {path: leaf for path, leaf in adapted.items() if collection(path) in wanted}

@@ -5,7 +5,6 @@ import itertools
 import json
 import pathlib
 
-import jax
 import numpy as np
 import pytest
 from lodo_studies import QUIET, assert_equal, run, with_altered, without_seconds
@@ -14,7 +13,7 @@ from har_jax import experiments, storage
 from har_jax.datasets import balancing
 from har_jax.errors import Stopped
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.objective import Classify
+from har_jax.train.objective import Classify, initial_shapes
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +51,7 @@ def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:
   path = study.out / name
   entries = storage.read(path)
   objective = Classify(study.experiment.model, len(entries['data']['classes']), study.experiment.precision)
-  shapes = jax.eval_shape(objective.init, jax.random.key(0))
+  shapes = initial_shapes(objective)
   variables = Checkpoints(path.with_suffix('') / 'checkpoints').variables(entries['step'], shapes)
   return {path: np.asarray(leaf) for path, leaf in variables.items()}
 

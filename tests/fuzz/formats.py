@@ -34,7 +34,7 @@ from har_jax.report import frame, markdown, tables
 from har_jax.signal import cutting
 from har_jax.train import optimizer
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.objective import Classify
+from har_jax.train.objective import Classify, initial_shapes
 from har_jax.train.step import State, start
 
 # --- archives and own datasets
@@ -115,7 +115,7 @@ def _drawn(classes: int) -> dict[str, np.ndarray]:
   rng = np.random.default_rng(3)
   return {
     path: np.asarray(0.3 * rng.standard_normal(leaf.shape) + path.endswith(('scale', 'var')), leaf.dtype)
-    for path, leaf in jax.eval_shape(Classify(_MODEL, classes).init, jax.random.key(0)).items()
+    for path, leaf in initial_shapes(Classify(_MODEL, classes)).items()
   }
 
 

@@ -17,7 +17,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.methods import unpack
 from har_jax.train import optimizer
-from har_jax.train.objective import Classify
+from har_jax.train.objective import Classify, initial_shapes
 from har_jax.train.step import start, training_step
 from har_jax.variables import Variables
 
@@ -318,7 +318,7 @@ def _at_full_size(preset: str) -> tuple[Classify, dict[str, jax.ShapeDtypeStruct
   """A preset's objective, and the shapes of its variables: to trace `init` takes as long as a step."""
   model = dataclasses.replace(config.PRESETS[preset]().model, depth=1)  # blocks differ in their names only
   objective = Classify(model, 6)
-  return objective, jax.eval_shape(objective.init, jax.random.key(0))
+  return objective, initial_shapes(objective)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from har_jax.methods import METHODS, Settings, prepare
 from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error
 from har_jax.model.tokens import patches
 from har_jax.model.transformer import Encoder, Head
-from har_jax.train.objective import Classify, Reconstruct
+from har_jax.train.objective import Classify, Reconstruct, initial_shapes
 
 _TRAINING = config.Training()
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
@@ -261,7 +261,7 @@ def test_pooled_statistics_have_finite_gradients(tiny):
 
 @functools.cache
 def _shapes(objective: Classify) -> variables.Variables:
-  return jax.eval_shape(objective.init, jax.random.key(0))
+  return initial_shapes(objective)
 
 
 def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[int, int]:
@@ -308,7 +308,7 @@ def test_the_base_configuration_has_these_counts(method, trainable, total):
 
 
 def test_the_paper_decoder_mirrors_the_encoder():
-  shapes = jax.eval_shape(Reconstruct(config.Experiment.paper().model).init, jax.random.key(0))
+  shapes = initial_shapes(Reconstruct(config.Experiment.paper().model))
   block = {path.split('/', 3)[3]: leaf.shape for path, leaf in shapes.items() if '/encoder/block_5/' in path}
   mirrored = {
     path.split('/', 3)[3]: leaf.shape for path, leaf in shapes.items() if '/decoder/block_5/' in path

@@ -22,7 +22,7 @@ from har_jax.errors import Stopped, UserError
 from har_jax.methods import METHODS, Prepared, Settings, prepare
 from har_jax.train import evaluation, loop, mesh, optimizer
 from har_jax.train.loop import Run, train
-from har_jax.train.objective import Classify, Objective, Reconstruct
+from har_jax.train.objective import Classify, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def _prepared(name: str) -> tuple[Objective, Prepared]:
 def _initial(objective: Objective) -> Variables:
   """Random variables with the shapes of `init`, whose compilation takes seconds."""
   rng = np.random.default_rng(0)
-  shapes = jax.eval_shape(objective.init, jax.random.key(0))
+  shapes = initial_shapes(objective)
   return {
     path: jnp.asarray(0.2 * rng.standard_normal(leaf.shape) + path.endswith(('scale', 'var')), leaf.dtype)
     for path, leaf in shapes.items()

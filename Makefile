@@ -8,6 +8,7 @@
 # make fuzz CASES=10000              damaged files of every format; a few of these cases are in `make test`
 # make kills KILLS=100               commands killed or interrupted at random moments, and run again
 # make mutants SAMPLE=400            faults put into the package one at a time; lists those that no test sees
+# make web-mutants SAMPLE=400        the same for the page, by Stryker
 # make bench                         training steps against the committed reference; fails where one is slower
 # make docs                          the documentation as a site, in site/
 # make dist                          wheel and sdist, checked, in dist/
@@ -21,6 +22,7 @@ KILLS ?= 100
 SAMPLE ?= 400
 SEED ?= 0
 FAULTY ?= har_jax
+MUTATE ?= src/**/*.ts
 AGAIN ?=
 TESTS ?=
 FIRST ?= 0
@@ -51,7 +53,7 @@ export NEXT
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env web web-test test check fuzz kills mutants bench style lint docs dist release clean
+.PHONY: lodo pretrained export-env web web-test test check fuzz kills mutants web-mutants bench style lint docs dist release clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -101,6 +103,11 @@ kills: .venv/ready-dev
 
 mutants: .venv/ready-dev
 	$(BIN)/python tests/mutants/mutants.py --sample=$(SAMPLE) --seed=$(SEED) --tests="$(TESTS)" $(AGAIN) $(FAULTY)
+
+# The tests run in a copy of web/, from which no path leads to the environment.
+web-mutants: web/node_modules/.package-lock.json .venv/ready-dev
+	cd web && SAMPLE=$(SAMPLE) SEED=$(SEED) PYTHON="$(CURDIR)/$(BIN)/python" \
+	  npx stryker run tests/mutants.js --mutate='$(MUTATE)'
 
 # On one core, as the reference. After a change of speed that is meant: cp runs/bench/ratios.json results/bench_reference.json
 bench: .venv/ready

@@ -6,6 +6,7 @@ import process from 'node:process';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { inject } from 'vitest';
 import { chromium } from './chromium.js';
+import { addReached, putFaultInto } from './fault';
 import type { Case } from './setup';
 
 export interface Motion {
@@ -55,6 +56,7 @@ export class Phone {
     await page.setViewport({ width: 390, height: 844 });
     if (userAgent) await page.setUserAgent({ userAgent });
     if (before) await page.evaluateOnNewDocument(before);
+    await putFaultInto(page);
     const phone = new Phone(page, name);
     await phone.allowDownloads();
     await page.goto(inject('address'));
@@ -128,7 +130,7 @@ export class Phone {
       try {
         return readFileSync(file, 'utf8');
       } catch (error) {
-        if (attempt > 100) throw error;
+        if (attempt > 400) throw error;
         await new Promise((done) => setTimeout(done, 50));
       }
     }
@@ -141,6 +143,7 @@ export class Phone {
   }
 
   async close(): Promise<void> {
+    await addReached(this.page);
     await this.page.browserContext().close();
   }
 }

@@ -22,7 +22,7 @@ from har_jax.datasets import signal_summary
 from har_jax.export import web
 from har_jax.recognizer import frame_check, prediction_sets, recording_adaptation
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.signal import frames
+from har_jax.signal import frames, recording, steps
 from har_jax.signal.summary import SignalSummary
 from har_jax.stream import head_update
 from har_jax.stream.corrections import REPLAYED, CorrectedFilter
@@ -212,6 +212,22 @@ def _steps() -> dict:
   return {'samples': samples.tolist(), 'bouts': bouts, 'movement': answers.summary['movement']}
 
 
+def _gaits() -> list[dict]:
+  """What Python counts in made-up gait at several rates: drifting and noisy, noise alone, and too short."""
+  rng, found = np.random.default_rng(5), []
+  pieces = ((32, 20.0, 1.0), (50, 9.0, 1.0), (100, 7.0, 1.0), (50, 12.0, 0.0), (50, 1.58, 1.0))
+  for rate_hz, seconds, loud in pieces:
+    time_s = np.arange(0, seconds, 1 / rate_hz)
+    stride = 2 * np.pi * time_s / (1.1 + 0.01 * time_s)
+    gait = 2 * np.sin(2 * stride) + 0.8 * np.sin(stride) + np.sin(7 * stride) + 0.3 * time_s
+    lengths = np.round(9.8 + loud * gait + rng.standard_normal(len(time_s)), 4)
+    acc = recording.Samples(time_s, np.stack([lengths, 0 * lengths, 0 * lengths], axis=1).astype(np.float32))
+    count, cadence = steps.count_steps(acc, (0.8, 1.6))
+    piece = {'rate_hz': rate_hz, 'lengths': lengths.tolist(), 'steps': count}
+    found.append(piece | {'cadence': None if np.isnan(cadence) else cadence})
+  return found
+
+
 def _trained() -> tuple[SignalSummary, np.ndarray]:
   """What the exported card says of the training recordings, a made-up walk and rest; and 20 such windows."""
   samples = _samples(np.arange(0, _SECONDS, 1 / 50)).astype(np.float32)
@@ -249,7 +265,7 @@ def main(folder: pathlib.Path) -> None:
   found = _frames(summary, windows) | {'signals': msgspec.to_builtins(summary)}
   expected = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
   expected |= {'corrections': _corrections(), 'recording': _recordings(), 'adapters': _adapters(folder)}
-  expected['steps'] = _steps()
+  expected |= {'steps': _steps(), 'gaits': _gaits()}
   text = json.dumps(expected | {'unknown_below': _UNKNOWN_BELOW})
   (folder / 'expected.json').write_text(text, encoding='utf-8')
 

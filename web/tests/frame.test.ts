@@ -41,7 +41,7 @@ test('acceleration without gravity contradicts a model that had it, and the reve
   const linear = (value: number, index: number): number => (index % 6 < 3 ? value / 100 : value);
   expect(found(linear)).toBe('lacks_gravity');
   expect(found(linear, null)).toBe('lacks_gravity');
-  expect(found((value) => value, { ...signals, length_g: 0.1 })).toBe('has_gravity');
+  expect(found((value) => value, { ...signals, length_g: 0.5 })).toBe('has_gravity');
 });
 
 test('sensors are slow below half of the training rate, and only below 40 Hz', () => {

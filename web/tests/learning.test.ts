@@ -1,5 +1,6 @@
 /** Corrections, the adapter made of them, and what a whole recording tells: the same numbers as in Python. */
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, inject, test } from 'vitest';
@@ -138,14 +139,49 @@ test.each(Object.keys(adapters))('the adapter has the leaves of Python: %s', asy
   expect((JSON.parse(String(again['adapter.json'])) as AdapterCard).checksum).toBe(made.checksum);
 });
 
-test('an output layer that is changed otherwise is refused', async () => {
-  const leaf = { dtype: 'F32', shape: [0], data_offsets: [0, 0] };
-  const header = JSON.stringify({ 'dora/head/dense_0/scale': leaf });
-  const bytes = new TextEncoder().encode(`        ${header}`);
+/** A file of safetensors: leaves in this order, of bytes that count from 0. */
+function stored(leaves: [path: string, dtype: string, shape: number[], size: number][]): ArrayBuffer {
+  let stop = 0;
+  const entries = leaves.map(([path, dtype, shape, size]) => {
+    const data_offsets = [stop, (stop += size)];
+    return [path, { dtype, shape, data_offsets }];
+  });
+  const header = JSON.stringify({ __metadata__: { format: 'x' }, ...Object.fromEntries(entries) });
+  const bytes = new TextEncoder().encode(`        ${header}${'\0'.repeat(stop)}`);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true);
-  const card = { model: { head: [] } } as unknown as AdapterCard;
-  const learned = withLearned(card, bytes.buffer, { added: [[0]], created: [], corrections: 1 });
-  await expect(learned).rejects.toThrow('it has dora/head/dense_0/scale');
+  for (let i = 0; i < stop; i++) bytes[bytes.length - stop + i] = i;
+  return bytes.buffer;
+}
+
+const LINEAR = { classes: [], model: { head: [] }, corrections: 0 } as unknown as AdapterCard;
+const NOTHING = { added: [[0]], created: [], corrections: 0 };
+
+test.each([
+  ['dora/head/dense_0/scale', 'F32'],
+  ['params/head/dense_0/bias', 'F16'],
+  ['params/head/dense_0/scale', 'F32'],
+])('an output layer with %s of %s is refused', async (path, dtype) => {
+  const learned = withLearned(LINEAR, stored([[path, dtype, [0], 0]]), NOTHING);
+  await expect(learned).rejects.toThrow(`it has ${path}`);
+});
+
+test('leaves are summed by name, and stored with the widest first', async () => {
+  const packed = ['nf4/a/codes', 'U8', [3], 3] as [string, string, number[], number];
+  const wide = ['params/b/kernel', 'F32', [1, 2], 8] as [string, string, number[], number];
+  const half = ['params/a/kernel', 'BF16', [1], 2] as [string, string, number[], number];
+  const files = await withLearned(LINEAR, stored([packed, wide, half]), NOTHING);
+  const sum = createHash('sha256');
+  sum.update('nf4/a/codes uint8[3]\n').update(Uint8Array.of(0, 1, 2));
+  sum.update('params/a/kernel bfloat16[1]\n').update(Uint8Array.of(11, 12));
+  sum.update('params/b/kernel float32[1, 2]\n').update(Uint8Array.of(3, 4, 5, 6, 7, 8, 9, 10));
+  const card = JSON.parse(String(files['adapter.json'])) as AdapterCard;
+  expect(card.checksum).toBe(sum.digest('hex'));
+  const content = files['adapter.safetensors'] as Uint8Array<ArrayBuffer>;
+  const size = Number(new DataView(content.buffer).getBigUint64(0, true));
+  expect(size % 8).toBe(0);
+  const header = JSON.parse(new TextDecoder().decode(content.slice(8, 8 + size))) as object;
+  expect(Object.keys(header)).toEqual(['params/b/kernel', 'params/a/kernel', 'nf4/a/codes']);
+  expect([...content.slice(8 + size)]).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2]);
 });
 
 test('a recording is adapted by its own windows as in Python', () => {
@@ -182,4 +218,5 @@ test('sets are those of Python', () => {
   expect(made).toEqual(sets.map((row) => [...row.keys()].filter((index) => row[index])));
   expect(new Set(made.map((each) => each.length)).size).toBeGreaterThan(1);
   expect(setOf([0.9, 0.1], [0.2])).toEqual([0, 1]); // too few scores
+  expect(setOf([0.25, 0.75], Array<number>(20).fill(0.75))).toEqual([0, 1]);
 });

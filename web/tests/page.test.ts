@@ -9,6 +9,7 @@ import { PYTHON, readExpected } from './setup';
 
 const { cases } = readExpected(inject('folder'));
 const jitter = cases['jitter at 60 Hz'];
+const LONG = { timeout: 600_000 }; // starts Python
 let browser: Browser;
 let phone: Phone | undefined;
 
@@ -72,6 +73,75 @@ test.each(Object.keys(cases))('answers are those of Python: %s', async (name) =>
   });
   expect(new Set(rows.map(([, shown]) => shown)).size).toBeGreaterThan(1);
   expect(await page.text('#answer')).toBe(rows.at(-1)?.[1]);
+});
+
+test('each activity has its probability, and the last minutes in which it was shown', async () => {
+  const page = await open(() => {
+    const fetched = globalThis.fetch;
+    globalThis.fetch = async (what, options) => {
+      const response = await fetched(what, options);
+      if (what !== 'model.json') return response;
+      return new Response((await response.text()).replace('"unknown"', '"other"')); // now no class is unknown
+    };
+  });
+  await page.start();
+  await page.move(motionsOf(jitter));
+  const rows = await answers(page, jitter.probabilities.length);
+  const [, shown, confidence] = rows[rows.length - 1];
+  const made = await page.page.$$eval('#activities tbody tr', (found) =>
+    found.map((row) => ({
+      name: row.querySelector('th')?.textContent ?? '',
+      isShown: row.classList.contains('shown'),
+      share: row.querySelector('span')?.textContent ?? 'none',
+      bar: row.querySelector('i')?.style.getPropertyValue('--share'),
+      said: row.querySelector('svg')?.getAttribute('aria-label'),
+      bars: [...row.querySelectorAll('rect')].map((each) =>
+        ['x', 'y', 'width', 'height'].map((side) => Number(each.getAttribute(side))),
+      ),
+    })),
+  );
+  expect(made.filter(({ isShown }) => isShown).map(({ name }) => name)).toEqual([shown]);
+  const percent = Math.round(100 * Number(confidence));
+  expect(made.find(({ isShown }) => isShown)).toMatchObject({ share: `${percent} %`, bar: `${percent}%` });
+  expect(made.at(-1)).toMatchObject({ name: 'unknown', share: 'none' });
+  expect(await page.text('#confidence')).toContain(`${percent} %`);
+  for (const { name, said, bars } of made) {
+    const count = rows.filter(([, each]) => each === name).length;
+    const lastsS = bars.reduce((sum, [, , width]) => sum + width, 0);
+    expect(Math.abs(lastsS - 1.28 * count)).toBeLessThan(0.05);
+    expect(said).toMatch(/^0:\d\d of the last 5 minutes$/);
+    expect(Math.abs(Number(said?.slice(2, 4)) - lastsS)).toBeLessThan(1.01);
+    for (const [, y, , height] of bars) expect([y, height]).toEqual([0, 1]);
+  }
+  const ends = made.flatMap(({ bars }) => bars.map(([x, , width]) => x + width));
+  expect(Math.max(...ends)).toBeCloseTo(300, 1);
+  await page.page.waitForFunction(() =>
+    /^(0|6\d) Hz$/.test(document.getElementById('rate')?.textContent ?? ''),
+  );
+  const points = await page.page.$eval('#trace .y', (line) => line.getAttribute('points') ?? '');
+  const places = points.split(' ').map((each) => each.split(',').map(Number));
+  expect([places[0][0], places.at(-1)?.[0]]).toEqual([0, 250]);
+  expect(places.length).toBeGreaterThan(290);
+  expect(places.length).toBeLessThan(310);
+});
+
+test('without its model, the page says so and records', async () => {
+  const page = await open(() => {
+    const fetched = globalThis.fetch;
+    globalThis.fetch = (what, options) =>
+      what === 'model.json' ? Promise.resolve(Response.error()) : fetched(what, options);
+  });
+  expect(await page.text('#model')).toBe('missing');
+  expect(await page.page.$eval('#answer', (found) => found.textContent)).toBe('–');
+  expect(await page.notice()).toContain('model cannot be loaded');
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.page.type('#own-label', '  sofa ');
+  await page.page.keyboard.press('Enter');
+  await page.tapLabel('sofa');
+  await page.move(rest(2, 10));
+  await page.tapLabel('sofa');
+  expect(await page.text('#recorded')).toBe('Recorded: sofa 0:03');
 });
 
 test('a higher threshold makes more answers unknown', async () => {
@@ -169,6 +239,7 @@ test('gravity opposite to the training recordings is warned of, until it is not'
   await page.shoot('opposite-390-light');
   for (const fromS of [43, 86, 129]) await page.move(thrice(1, fromS));
   await page.page.waitForSelector('#warning[hidden]');
+  expect(await page.page.$eval('#warning', (found) => found.textContent)).toBe('');
 });
 
 test('a browser without rotation is warned of, and recorded without it', async () => {
@@ -229,10 +300,15 @@ test('a recording that is being made is seen and stopped wherever one has scroll
   const page = await open();
   await page.start();
   await page.move(rest(0, 2));
-  const [labels, probabilities] = await page.page.evaluate(() =>
+  const labels = (): Promise<string[]> =>
+    page.page.$$eval('#labels button', (buttons) =>
+      buttons.map(({ firstChild, lastChild }) => `${firstChild?.textContent}: ${lastChild?.textContent}`),
+    );
+  expect((await labels()).every((each) => each.endsWith(': '))).toBe(true);
+  const [top, below] = await page.page.evaluate(() =>
     ['labels', 'activities'].map((id) => document.getElementById(id)?.getBoundingClientRect().top ?? 0),
   );
-  expect(labels).toBeLessThan(probabilities);
+  expect(top).toBeLessThan(below);
   expect(await page.page.$('#recording[hidden]')).not.toBeNull();
   await page.tapLabel('sitting');
   await page.move(rest(2, 12));
@@ -247,9 +323,20 @@ test('a recording that is being made is seen and stopped wherever one has scroll
   }
   await page.page.waitForFunction(() => document.getElementById('recording-time')?.textContent === '0:11');
   expect(await page.text('#recording span')).toBe('Recording sitting 0:11');
+  await page.shoot('recording-390-light');
+  expect(await labels()).toContain('sitting: recording, 0:05 kept');
+  expect(await page.text('#recorded')).toBe('Recording “sitting”');
   await page.page.click('#stop');
   expect(await page.page.$('#recording[hidden]')).not.toBeNull();
   expect(await page.page.$('#labels [aria-pressed=true]')).toBeNull();
+  expect(await labels()).toContain('sitting: 0:05');
+  expect(await page.text('#recorded')).toBe('Recorded: sitting 0:05');
+  await page.tapLabel('standing');
+  await page.tapLabel('standing'); // an empty recording is none
+  expect(await labels()).toContain('standing: ');
+  await page.page.select('#trim', '0');
+  expect(await page.text('#recorded')).toBe('Recorded: sitting 0:11');
+  expect(await page.page.$('#command:not([hidden])')).not.toBeNull();
 });
 
 test('answers survive the end of the page, and can be deleted', async () => {
@@ -324,7 +411,7 @@ test('the page has an icon for iOS, and keeps it for offline use', async () => {
   expect(await (await fetch(`${inject('address')}files.js`)).text()).toContain('apple-touch-icon');
 });
 
-test('labels and a correction are learned, kept, taken back, and saved for har-jax', async () => {
+test('labels and a correction are learned, kept, taken back, and saved for har-jax', LONG, async () => {
   const page = await open(() => {
     const quick = caches.open.bind(caches);
     const slow = async (name: string): Promise<Cache> => {
@@ -347,6 +434,7 @@ test('labels and a correction are learned, kept, taken back, and saved for har-j
   await page.move(rest(2, 30));
   await page.page.click('#stop');
   await waitForText('Learned: sofa 1 ×');
+  expect(await page.page.$('#notice[hidden]')).not.toBeNull();
   await page.move(rest(32, 6));
   await page.page.waitForFunction(() => document.getElementById('answer')?.textContent === 'sofa');
   await page.page.select('#truth', 'lying');
@@ -383,9 +471,14 @@ print(json.dumps(probabilities[:, recognizer.classes_ == 'sofa'][:, 0].tolist())
   expect(inPython).toHaveLength(count);
   expect(Math.max(...inPython)).toBeGreaterThan(0.5);
   inPython.forEach((each, index) => expect(Math.abs(each - onPhone[index])).toBeLessThan(0.002));
+  await page.page.click('#forget');
+  await page.page.waitForSelector('#learned[hidden]');
+  expect(await page.page.$$eval('#truth option', (found) => found.map(({ value }) => value))).not.toContain(
+    'sofa',
+  );
 });
 
-test('har-jax adapts to a recording with labels of one’s own', { timeout: 600_000 }, async () => {
+test('har-jax adapts to a recording with labels of one’s own', LONG, async () => {
   const own = 'sofa, "lazy"';
   const page = await open();
   await page.start();
@@ -433,7 +526,10 @@ test('the lock for the pocket opens after a long press only', async () => {
   const page = await open();
   await page.start();
   await page.move(rest(0, 2));
+  expect(await page.page.$eval('#locked', (found) => found.textContent)).toBe('Not recording');
+  await page.tapLabel('sitting');
   await page.page.click('#lock');
+  expect(await page.text('#locked')).toBe('Recording “sitting”');
   await page.page.click('#unlock');
   for (let i = 0; i < 3; i++) {
     await page.page.keyboard.press('Escape');

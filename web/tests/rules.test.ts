@@ -121,6 +121,7 @@ test('windows on both sides of a gap say nothing of each other', () => {
   for (const row of [rows[1], rows[3]]) row.splice(4, 2, 0.45, 0.55);
   const made = tabulate([{ names: CARD.classes, model: '', corrections: 0, rows }], ADAPTER, CHAIN);
   expect(made.map(({ activity }) => activity)).toEqual(['walking', 'walking', 'walking', 'rest']);
+  expect(made.map(({ isFirst }) => isFirst)).toEqual([true, false, false, true]);
 });
 
 test('a break of a minute does not end a bout, unless breaks are too much of it', () => {

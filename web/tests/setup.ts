@@ -57,6 +57,7 @@ export interface Expected {
       { minutes: number; longest_minutes: number }
     >;
   };
+  gaits: { rate_hz: number; lengths: number[]; steps: number; cadence: number | null }[];
   adapters: Record<string, { added: number[][]; card: AdapterCard }>;
   frames: { signals: Signals; windows: number[][]; cases: Record<string, FrameCase> };
 }

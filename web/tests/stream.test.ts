@@ -2,12 +2,13 @@
 
 import { expect, inject, test } from 'vitest';
 import { Chain } from '../src/chain';
-import { lengthsOf, measureMovement, type Moment } from '../src/steps';
+import { atRate } from '../src/resample';
+import { countSteps, lengthsOf, measureMovement, type Moment } from '../src/steps';
 import { rulesOf, Windows } from '../src/windows';
 import { readExpected } from './setup';
 
 const RULES = { samples: 128, rateHz: 50, hopS: 1.28, maxGapS: 0.2 };
-const { cases, chain, lengths, steps } = readExpected(inject('folder'));
+const { cases, chain, gaits, lengths, steps } = readExpected(inject('folder'));
 
 function furthest(a: ArrayLike<number>, b: number[]): number {
   return Math.max(...b.map((value, index) => Math.abs(a[index] - value)));
@@ -76,6 +77,25 @@ test('steps of a real recording are those of Python', () => {
     expect(lastsS / 60).toBeCloseTo(minutes, 2);
     expect(longestS / 60).toBeCloseTo(longest_minutes, 2);
   }
+});
+
+test.each(gaits)('steps at $rate_hz Hz: $steps, as in Python', ({ rate_hz, lengths, steps, cadence }) => {
+  const counted = countSteps(lengths, rate_hz, [0.8, 1.6]);
+  expect(counted.steps).toBeCloseTo(steps, 4);
+  if (cadence === null) expect(counted.cadence).toBeUndefined();
+  else expect(counted.cadence).toBeCloseTo(cadence, 4);
+});
+
+test('the shortest walk has two of the shortest strides', () => {
+  const walk = Array.from({ length: 81 }, (_, i) => Math.sin((2 * Math.PI * i) / 45));
+  expect(countSteps(walk, 50, [0.8, 1.6]).cadence).toBeGreaterThan(120);
+  expect(countSteps(walk.slice(1), 50, [0.8, 1.6])).toEqual({ steps: 0, cadence: undefined });
+});
+
+test('a step of twice the median is no hole', () => {
+  const timeS = [0, 1, 2, 3, 5, 6, 7, 8].map((each) => each / 64);
+  const [made] = atRate({ timeS, values: [timeS.map((each) => (64 * each) ** 2)] }, 64, 0, 0.125);
+  expect(made[4]).toBeCloseTo(16.19005, 5); // by SciPy; 17 on a straight line
 });
 
 test('the filter over time is that of Python', () => {

@@ -34,7 +34,7 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   if len(twice):
     target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
     raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
-  parts = [part.drop(columns='_group') for _, part in placed.groupby('_group')]
+  parts = [part for _, part in placed.drop(columns='_group').groupby(placed['_group'].to_numpy())]
   return sorted(parts, key=lambda part: (part['split'].iat[0], _budget_order(part['label_budget'].iat[0])))
 
 
@@ -56,6 +56,8 @@ def _placed(runs: pd.DataFrame, free: Sequence[str]) -> pd.DataFrame:
   # Two experiments may both have run a baseline; with equal numbers, one of them is enough.
   others = runs[baselines(runs)].drop_duplicates([*_BASIS, 'method', 'macro_f1'])
   networks = networks.assign(_group=_numbers(networks, free))
+  if not len(others):
+    return networks
   hosts = networks[[*_BASIS, '_group']].drop_duplicates()
   joined = others.reset_index().merge(hosts, on=_BASIS).set_index('index')
   alone = others[~_has_basis(others, networks)]
@@ -71,6 +73,8 @@ def _has_basis(runs: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
 
 def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
   """Numbers the experiments of runs that are all networks, or all baselines."""
+  if not len(runs):
+    return pd.Series(dtype=int)
   fixed = [flag for flag in differing(runs) if flag not in (*free, *results.ADAPTERS)]
   settings = runs.assign(_all=0).groupby(['_all', *fixed], sort=False).ngroup()
   adapters = runs.groupby([flag for flag in results.ADAPTERS if flag not in free]).ngroup()
@@ -118,6 +122,8 @@ def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
       sizes = family.groupby(flag, sort=False).size()
       if len(sizes) >= _SWEEP:
         dropped += list(family.index[family[flag].notna() & (family[flag] != sizes.idxmax())])
+  if not dropped:
+    return runs
   remaining, networks = runs.drop(index=dropped), runs[~baselines(runs)]
   joined_before, join_now = (
     _has_basis(remaining, part) for part in (networks, remaining[~baselines(remaining)])

@@ -240,13 +240,15 @@ def lag_s(acc: Samples, gyro: Samples) -> float:
     means(Samples(part.time_s[:stop], part.values[:stop]))
     for part, stop in zip((acc, gyro), stops, strict=True)
   )
+  if len(turns[0]) <= _FEW_MOMENTS:
+    return 0.0
   # Of the opposite sign, a swing is as alike half a stride later.
   if any(_slope(gravity, (turns[0], sign * turns[1]))[1] for sign in (1, -1)):
     return 0.0
   best, lag = max(
     (_slope(gravity, (turns[0] - lag, turns[1]))[1], lag) for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
   )
-  return lag * MOMENT_S if len(turns[0]) > _FEW_MOMENTS and best > _SURE_CORRELATION else 0.0
+  return lag * MOMENT_S if best > _SURE_CORRELATION else 0.0
 
 
 def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:

@@ -46,6 +46,8 @@ _SLACK = 0.02  # by which a person's coverage may miss what was asked for
 _PENALTY = 0.1  # of regularized sets, for each class after the first
 LEAST = 'least ambiguous'
 _ADAPTED = f'{LEAST}, answers adapted to the recording'
+_PEOPLE = f'{LEAST}, for nine of ten people'
+_ADAPTED_PEOPLE = f'{_ADAPTED}, for nine of ten people'
 _FEW, _REPEATS = (5, 12, 25, 50, 150), 8
 
 
@@ -125,11 +127,18 @@ def measure(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[s
     temperature = calibration.shrink(fitted, len(chosen))
     probabilities = special.softmax(answered.logits / temperature, axis=1)
     adapted = adapt_to_recordings(probabilities, answered.class_logits / temperature, answered.people)
-    for sets in (LEAST, _ADAPTED, f'{LEAST}, by activity', 'adaptive', 'adaptive, regularized'):
+    scores = prediction_sets.fit_scores(probabilities[chosen], labels[chosen]).tolist()
+    of_people = prediction_sets.fit_scores(probabilities[chosen], labels[chosen], answered.people[chosen])
+    by_scores = {
+      _ADAPTED: (adapted, scores),
+      _PEOPLE: (probabilities, of_people.tolist()),
+      _ADAPTED_PEOPLE: (adapted, of_people.tolist()),
+    }
+    for sets in (LEAST, *by_scores, f'{LEAST}, by activity', 'adaptive', 'adaptive, regularized'):
       for coverage in _COVERAGES:
-        if sets == _ADAPTED:
-          fitted_scores = prediction_sets.fit_scores(probabilities[chosen], labels[chosen]).tolist()
-          made = prediction_sets.make_sets(adapted, fitted_scores, coverage)
+        if sets in by_scores:
+          answers, of_sets = by_scores[sets]
+          made = prediction_sets.make_sets(answers, of_sets, coverage)
         else:
           made = make(sets, probabilities, chosen, labels, coverage)
         calibrated = 'other people' if windows is None else f'same people, {windows} of each activity'

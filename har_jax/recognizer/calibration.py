@@ -71,7 +71,11 @@ class Calibration:
 
 
 def calibrate(
-  recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike, recordings: ArrayLike | None = None
+  recognizer: 'Recognizer',
+  X: ArrayLike,
+  y: ArrayLike,
+  recordings: ArrayLike | None = None,
+  people: ArrayLike | None = None,
 ) -> Calibration:
   """Fits temperature and prediction sets of the adapter to windows outside the training set.
 
@@ -79,6 +83,8 @@ def calibrate(
   change. The temperature of few windows is shrunk towards 1. The sets' scores are of the windows that the
   temperature was fitted to; one number fitted to them hardly moves the coverage.
   recordings: the recording of each window; None: all are of one. Refusals take its windows together.
+  people: the person of each window. Then sets have the coverage for nine of ten people, and are larger; None:
+    they have it for all windows together.
   Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.
   """
   probabilities = recognizer.predict_proba(X)
@@ -91,6 +97,8 @@ def calibrate(
     )
   recording_of_window = np.zeros(len(names)) if recordings is None else recordings
   recording_of_window = validation.one_per_window(recording_of_window, len(names), 'recording')
+  if people is not None:
+    people = validation.one_per_window(people, len(names), 'person')
   labels = np.array([index_of[name] for name in names], np.int64)
   # The logits up to a constant per window, which no probability depends on.
   logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
@@ -98,7 +106,7 @@ def calibrate(
   fitted = shrink(fit_temperature(logits, labels), len(labels))
   from scipy import special
 
-  scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels)
+  scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels, people)
   recognizer.adapter_ = recognizer.adapter_.with_card(temperature=fitted, set_scores=scores.tolist())
   if (means := recognizer.adapter_.card.class_means) is not None:
     answers, inputs = recognizer.answer_with_inputs(X)

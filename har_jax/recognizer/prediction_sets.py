@@ -8,6 +8,10 @@ class is in the set with at least the probability asked for. These are the least
 conformal prediction. docs/results/sets.md has what was measured, and which others were tried.
 Source: Sadinle, Lei and Wasserman, arXiv:1609.00451; Angelopoulos and Bates, arXiv:2107.07511, section 1.
 
+Windows of one person are more alike than those of all people, so some people get less. Where the people are
+known, the quantile is of two levels: of each person's scores, then of these quantiles over the people.
+Such data of two levels are those of Dunn, Wasserman and Ramdas, arXiv:1809.07441.
+
 A window of a recording is refused if it and its neighbors are far from the training windows of its probable
 classes. This score is a squared distance from class means, in the standardized inputs of the linear head. It
 is compared with a quantile of those of held-out windows. docs/results/unknown.md compares scores: the highest
@@ -19,11 +23,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from har_jax.errors import UserError
 
 COVERAGE = 0.9  # of the sets in windows.csv
+PEOPLE = 0.9  # of people whose sets have the coverage, where people are known
 MOST_SCORES = 200  # in a card
 _DIGITS = 6
 _NEIGHBORS = 4  # windows before and after, whose inputs are averaged
@@ -36,14 +41,29 @@ class SetWarning(UserWarning):
 
 
 def fit_scores(
-  probabilities: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']
+  probabilities: Float[np.ndarray, 'w y'],
+  labels: Int[np.ndarray, 'w'],
+  people: Shaped[np.ndarray, 'w'] | None = None,
 ) -> Float[np.ndarray, 's']:
   """Sorted scores of labeled windows outside the training set, for a card.
 
+  people: the person of each window. Then sets have the coverage for nine of ten people, and are larger. With
+    fewer than nine people, they have it for each of these.
   Sets may become larger by rounding up and by `thin`, but never lose coverage.
   """
-  scores = thin(1 - probabilities[np.arange(len(labels)), labels].astype(np.float64))
+  scores = 1 - probabilities[np.arange(len(labels)), labels].astype(np.float64)
+  scores = thin(scores) if people is None else _over_people(scores, people)
   return np.minimum(np.ceil(scores * 10**_DIGITS) / 10**_DIGITS, 1.0)
+
+
+def _over_people(scores: Float[np.ndarray, 'w'], people: Shaped[np.ndarray, 'w']) -> Float[np.ndarray, 's']:
+  """Takes, for each coverage that `rank` may ask for, the quantile over people of each person's quantile."""
+  count = min(len(scores), MOST_SCORES)
+  coverages = np.arange(1, count + 1) / (count + 1)
+  own = [np.sort(scores[people == person]) for person in np.unique(people)]
+  ranks = [[min(rank(len(one), coverage), len(one)) - 1 for coverage in coverages] for one in own]
+  quantiles = np.sort([one[of_person] for one, of_person in zip(own, ranks, strict=True)], axis=0)
+  return quantiles[min(rank(len(own), PEOPLE), len(own)) - 1]
 
 
 def thin(scores: Float[np.ndarray, 'w']) -> Float[np.ndarray, 's']:

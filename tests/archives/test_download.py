@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import io
 import pathlib
+import socket
 import threading
 import urllib.request
 import zipfile
@@ -250,6 +251,16 @@ def test_a_failed_download_names_the_url_and_where_to_put_the_file_and_keeps_the
   for words in (url, '4 bytes are kept', str(tmp_path / 'gone.zip')):
     assert words in str(raised.value)
   assert (tmp_path / 'gone.zip.part').read_bytes() == b'some'
+
+
+def test_a_server_that_sends_nothing_counts_as_dead(tmp_path, monkeypatch):
+  monkeypatch.setattr(download, '_TIMEOUT_S', 0.05)
+  with socket.create_server(('127.0.0.1', 0)) as server:
+    closing = threading.Timer(5.0, server.close)  # or this test would wait for ever
+    closing.start()
+    with pytest.raises(UserError, match='timed out'):
+      fetch(archive_at(f'http://127.0.0.1:{server.getsockname()[1]}/an+archive.zip'), tmp_path)
+    closing.cancel()
 
 
 def test_the_sample_is_not_downloaded(tmp_path):

@@ -66,6 +66,16 @@ def test_units_and_title_are_those_of_the_file(dataset, unit, rad_s):
     np.testing.assert_allclose(recording.gyro.values[1:3, 2], np.array([0.2, 0.1]) * rad_s, rtol=1e-5)
 
 
+def test_recordings_without_a_time_have_the_rate_of_the_file_and_hidden_folders_are_no_subjects(dataset):
+  (dataset.parent / '.git').mkdir()
+  for path in dataset.parent.glob('*/day.csv'):
+    path.write_text('\n'.join(row.partition(',')[2] for row in path.read_text().split()))
+  dataset.write_text(f'rate_hz = 25\n{_TOML}')
+  read = list(own_dataset.load(dataset).read(Source(dataset.parent), 'wrist', collections.Counter()))
+  assert [recording.subject for recording in read] == ['ana', 'ben', 'eva', 'tom']
+  assert read[0].acc.time_s[25] == 1.0
+
+
 def test_it_is_a_target_of_the_protocol(dataset, tmp_path):
   succeed('prepare', dataset, f'--out={tmp_path}/windows')
   fold = Fold(Datasets.open(tmp_path / 'windows'), 'office', (), Protocol(classes='all'), 0).target_windows()

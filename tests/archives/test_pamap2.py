@@ -72,12 +72,13 @@ def test_spans_are_runs_of_one_activity_and_other_rows_are_counted(read):
 def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(read):
   table = rows()
   table[100:120, 20:37] = np.nan  # chest
+  table[120, 27] = np.nan  # of the chest, one value
   table[400:450, 37:54] = np.nan  # ankle, which does not affect the chest
   (recording,), dropped = read(table)
-  assert dropped['rows that the chest unit lost by radio'] == 20
-  assert len(recording.acc.time_s) == len(recording.gyro.time_s) == len(table) - 20
-  assert np.isfinite(recording.acc.values).all()
-  assert np.diff(recording.acc.time_s).max() == pytest.approx(0.21, abs=1e-6)
+  assert dropped['rows that the chest unit lost by radio'] == 21
+  assert len(recording.acc.time_s) == len(recording.gyro.time_s) == len(table) - 21
+  assert np.isfinite(recording.gyro.values).all()
+  assert np.diff(recording.acc.time_s).max() == pytest.approx(0.22, abs=1e-6)
   assert len(recording.spans) == 3  # a short gap does not end an activity
 
 

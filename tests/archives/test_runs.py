@@ -45,6 +45,11 @@ def test_rows_that_lie_apart_keep_their_times(times):
   assert even_clock(np.array(times)).tolist() == times
 
 
+def test_bursts_of_many_rows_one_after_the_other_do_not_let_the_clock_fall():
+  slow, first, second = np.arange(200) / 10, np.full(50, 30.0), np.full(50, 30.3)
+  assert np.diff(even_clock(np.concatenate([slow, first, second]))).min() == 0
+
+
 def test_a_span_ends_where_the_next_label_begins():
   spans = labeled_spans(np.arange(6) / 2, np.array([1, 1, 0, 2, 2, 2]), {1: 'walking', 2: 'sitting'})
   # The last row lasts half a second too.

@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import json
 import pathlib
 import re
 import runpy
@@ -42,6 +43,7 @@ def test_a_file_of_the_sample_is_of_16_bits_and_its_card_names_its_license(archi
   assert archive.bundled is not None
   with zipfile.ZipFile(archive.bundled) as file, file.open('signals.npy') as signals:
     assert np.load(signals, allow_pickle=False).dtype == np.int16
+    assert (json.loads(file.read('recordings.json'))['position'],) == archive.positions
   card = (sample.FOLDER / 'README.md').read_text(encoding='utf-8')
   (row,) = [line for line in card.splitlines() if line.startswith(f'| `{archive.bundled.name}`')]
   assert ('MIT' if 'MIT' in archive.license else 'CC BY 4.0') in row

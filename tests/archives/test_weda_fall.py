@@ -72,6 +72,7 @@ def test_each_sensor_has_its_own_clock_and_they_pair_by_time(read):
   (recording,), _ = read({'D01/U01_R01': texts})
   assert np.diff(recording.acc.time_s).mean() == pytest.approx(0.02, rel=1e-3)
   assert np.diff(recording.gyro.time_s).mean() == pytest.approx(0.025, rel=1e-3)
+  assert recording.spans == (Span(0.0, recording.gyro.time_s[-1], 'walking'),)  # the longer one's
   (piece,) = resample(recording, collections.Counter(), DEFAULT_WINDOWING)
   assert len(piece.signal) == pytest.approx(50 * 6.0, abs=5)
 

@@ -99,6 +99,24 @@ def test_the_sum_of_arrays_depends_on_type_shape_order_and_bytes():
   assert checksums.hash_arrays([a[::-1][::-1], b]) == checksums.hash_arrays([a, b])
 
 
+def test_the_sum_of_entries_depends_on_values_and_not_on_their_order():
+  given = checksums.hash_entries({'a': 1, 'b': [2, 3]})
+  assert given == checksums.hash_entries({'b': [2, 3], 'a': 1})
+  assert given != checksums.hash_entries({'a': 1, 'b': [3, 2]})
+
+
+@pytest.mark.parametrize(
+  ('entry', 'message'), [('format', 'has the format None'), ('sums', 'card next to it says')]
+)
+def test_a_card_without_its_format_or_its_sums_is_refused(tmp_path, entry, message):
+  made_people.save_windows(tmp_path)
+  card = json.loads((tmp_path / 'meta.json').read_bytes())
+  del card[entry]
+  (tmp_path / 'meta.json').write_text(json.dumps(card))
+  with pytest.raises(UserError, match=message):
+    store.load(tmp_path)
+
+
 def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path):
   for content in (b'', b'bytes'):
     (tmp_path / 'file').write_bytes(content)

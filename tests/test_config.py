@@ -53,12 +53,14 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
       {'streams': 2, 'invariant_features': True},
       'add --nomodel_invariant_features or --model_streams=1; given patch_size 8',
     ),
+    (config.Model, {'window_statistics': True}, 'which a stem takes; give a stem, or --nomodel_window_stat'),
     (config.Model, {'mask_ratio': 0.01}, 'hides 0 of 16 tokens'),
     (config.Model, {'mask_ratio': 0.99}, 'hides 16 of 16 tokens'),
     (config.Model, {'head': (64,) * 101}, '0 to 100 widths'),
     (config.Model, {'head': (64, 0)}, 'model head'),
     (config.Lora, {'rank': 0}, 'at least 1'),
     (config.Lora, {'alpha': 0.0}, 'a number over 0'),
+    (config.Lora, {'alpha': float('inf')}, 'a number over 0'),
     (config.Lora, {'targets': ()}, 'one entry or more'),
     (config.Protocol, {'split': 'random'}, 'one of subject, window'),
     (config.Protocol, {'test_fraction': 0.5, 'validation_fraction': 0.5}, 'leave nothing to train on'),
@@ -76,6 +78,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Training, {'batch': 0}, 'at least 1'),
     (config.Training, {'warmup': 1.0}, 'in [0, 1)'),
     (Federation, {'classes': ('a', 'b'), 'batch': 1_001}, 'at most 1,000'),
+    (Federation, {'classes': ('a', 'b'), 'seed': 2**32}, 'in [0, 2³²)'),
   ],
 )
 def test_a_value_out_of_range_is_refused_with_its_rule(cls, given, says):
@@ -117,6 +120,13 @@ def test_a_label_budget_is_a_fraction_or_a_number_per_class(text, budget):
   read = config.Protocol(label_budget=text).budget
   assert read == budget
   assert type(read) is type(budget)
+
+
+def test_the_preset_of_the_paper_has_its_adapters_head_and_protocol():
+  paper = config.Experiment.paper()
+  assert (paper.lora.rank, paper.lora.alpha, paper.model.dropout) == (32, 32.0, 0.5)
+  assert (paper.protocol.split, paper.protocol.normalize, paper.finetune.epochs) == ('window', 'dataset', 50)
+  assert paper.finetune.patience == 4  # it stops early
 
 
 def test_tokens_and_hidden_tokens_are_counted():

@@ -141,10 +141,12 @@ def test_an_old_folder_returns_where_a_killed_writer_had_moved_it_away(tmp_path)
 @pytest.mark.linux
 def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_file(tmp_path):
   _killed(tmp_path, 'file')
-  (tmp_path / '.b.json.0123abcd.partial').write_text('of another file')
+  for name in ('b.json', 'a-json'):
+    (tmp_path / f'.{name}.0123abcd.partial').write_text('of another file')
   (tmp_path / '.a.json.17.partial').write_text('of a process with the same number')
   replacing.write({tmp_path / 'a.json': b'newer'})
-  assert sorted(os.listdir(tmp_path)) == ['.b.json.0123abcd.partial', 'a.json']
+  others = ['.a-json.0123abcd.partial', '.b.json.0123abcd.partial']
+  assert sorted(os.listdir(tmp_path)) == [*others, 'a.json']
   assert (tmp_path / 'a.json').read_bytes() == b'newer'
 
 
@@ -165,6 +167,32 @@ def test_a_file_system_that_refuses_every_lock_is_written_to(tmp_path, monkeypat
   replacing.write({tmp_path / 'a.json': b'1'})
   assert sorted(os.listdir(tmp_path)) == ['a.json', 'w']
   assert (folder / 'a').read_text() == 'newer'
+
+
+@pytest.mark.linux
+def test_without_locks_of_files_what_is_left_is_swept(tmp_path, monkeypatch):
+  def refuse(*_: object) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+  monkeypatch.setattr(replacing.fcntl, 'flock', refuse)
+  (tmp_path / '.a.json.0123abcd.partial').touch()
+  replacing.write({tmp_path / 'a.json': b'1'})
+  assert os.listdir(tmp_path) == ['a.json']
+
+
+@pytest.mark.linux
+def test_files_appear_in_their_order_and_none_stays_open(tmp_path, monkeypatch):
+  renamed, replace = [], os.replace
+
+  def count(partial: pathlib.Path, target: pathlib.Path) -> None:
+    renamed.append(target.name)
+    replace(partial, target)
+
+  monkeypatch.setattr(os, 'replace', count)
+  opened = len(os.listdir('/proc/self/fd'))
+  replacing.write({tmp_path / name: b'' for name in ('weights', 'arrays', 'card.json')})
+  assert renamed == ['weights', 'arrays', 'card.json']
+  assert len(os.listdir('/proc/self/fd')) == opened
 
 
 def test_links_are_followed(tmp_path):

@@ -71,11 +71,23 @@ def test_the_advice_is_that_of_the_error(tmp_path, monkeypatch, number, words):
   assert ('space' in str(raised.value)) == (number == errno.EDQUOT)
 
 
-@pytest.mark.parametrize('text', ['', '{"a": 1', '[1]', '\udcff'.encode(errors='surrogateescape')])
+@pytest.mark.parametrize(
+  'text', ['', '{"a": 1', '{"a": NaN}', '[1]', '\udcff'.encode(errors='surrogateescape')]
+)
 def test_a_damaged_file_is_to_be_deleted(tmp_path, text):
   path = tmp_path / 'seed0.json'
   path.write_bytes(text.encode() if isinstance(text, str) else text)
   with pytest.raises(UserError, match='delete it to run again'):
+    storage.read(path)
+
+
+def test_what_no_card_is_is_neither_written_nor_parsed(tmp_path, monkeypatch):
+  path = tmp_path / 'seed0.json'
+  with pytest.raises(ValueError, match='not JSON compliant'):
+    storage.write(path, {'score': float('nan')})
+  path.write_text('{"x": "a card"}')
+  monkeypatch.setattr(storage, '_MAX_CARD_BYTES', path.stat().st_size - 1)
+  with pytest.raises(UserError, match='it has 15 bytes, and a card at most 14'):
     storage.read(path)
 
 

@@ -152,6 +152,7 @@ IN_SAMPLE = (
     ('check', '--recording=', '--recording is empty: give a value'),
     ('lodo', '3', "'3' is not a flag: write --name=value"),
     ('export', 'a b', "'b' is not a flag: write --name=value; by position: adapter"),
+    ('export', 'a --format=', '--format=: give one or more of litert, '),
     ('export', 'a --adapter=b', "'a' and --adapter=b: give one of them"),
     *(('adapt', word, f'flag {word}: ') for word in ('--rank=0', '--random_state=-1', '--batch=half')),
     # What it would ignore, and what another command has.
@@ -182,6 +183,8 @@ def test_a_mistake_is_one_line(name, words, message):
     (None, 0, ''),
     (UserError('rank is 0'), 1, 'error: rank is 0'),
     (OSError(errno.ENOSPC, 'full', 'a.json'), 1, 'a.json: full; free some space'),
+    (OSError(errno.ENOSPC, 'full'), 1, 'error: a file: full; free some space'),
+    (OSError(errno.EDQUOT, 'Quota exceeded'), 1, 'error: a file: Quota exceeded; free some space'),
     (OSError(errno.EROFS, 'Read-only', 'a.json'), 1, 'a.json: Read-only; check the permissions'),
     (MemoryError(), 1, 'out of memory'),
     (Stopped('alpha: saved at step 3'), 143, 'alpha: saved at step 3; run the same command to resume'),
@@ -224,10 +227,10 @@ def test_other_exceptions_keep_their_traceback(ends):
 def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
   monkeypatch.setattr(command, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
   monkeypatch.chdir(tmp_path)
-  (tmp_path / 'small.flags').write_text('--size=7\n')
+  (tmp_path / 'small.flags').write_text('--size=7\n--noprogress\n')
   module = toy_module()
   assert command.run(module, ['--flagfile=small']) == 0
-  assert module.FLAGS['size'].value == 7
+  assert (module.FLAGS['size'].value, module.FLAGS['progress'].value) == (7, False)
   (tmp_path / 'small').write_text('--size=8\n')
   assert command.run(module, ['--flagfile=small']) == 0
   assert module.FLAGS['size'].value == 8

@@ -48,6 +48,14 @@ def test_nothing_is_kept_where(folder, monkeypatch, reason):
   assert not folder.exists()
 
 
+def test_what_the_user_has_set_stays(folder, monkeypatch):
+  monkeypatch.setenv('JAX_COMPILATION_CACHE_MAX_SIZE', '7')
+  before = dict(os.environ)
+  with keep():
+    assert os.environ['JAX_COMPILATION_CACHE_MAX_SIZE'] == '7'
+  assert dict(os.environ) == before
+
+
 def test_what_a_killed_process_left_is_deleted(folder):
   folder.mkdir(parents=True)
   for name in ('whole-cache', 'whole-atime', 'killed-cache'):

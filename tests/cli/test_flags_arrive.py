@@ -8,6 +8,7 @@ from in_process import run_in_process
 from short_sample import NAMES
 
 from har_jax import files, timeline
+from har_jax.archives import ARCHIVES, download
 from har_jax.continual import domains
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
@@ -65,9 +66,18 @@ def _flags(entries: dict[str, Any]) -> list[str]:
 
 def test_check_gives_all_to_the_check(monkeypatch, paths):
   flags = _flags(_READING | {'not_worn_min': 7.0, 'adapter': paths['adapter'], 'out': paths['out']})
-  given, named = _arrived(monkeypatch, quality, 'check', 'check', 'day.csv', '--columns=ax=x', *flags)
+  given, named = _arrived(monkeypatch, quality, 'check', 'check', 'day.csv', '--columns=ax =x', *flags)
   assert given == ('day.csv', paths['adapter'])
   assert named == _READING | {'not_worn_min': 7.0, 'columns': {'ax': 'x'}}
+
+
+@pytest.mark.parametrize(('flag', 'allowed'), [('--allow_http', True), ('--noallow_http', False)])
+def test_prepare_downloads_into_its_folder_of_archives(monkeypatch, tmp_path, flag, allowed):
+  command = ('prepare', 'hapt', '--download', flag)
+  given, named = _arrived(monkeypatch, download, 'fetch', *command, f'--archive_path={tmp_path}')
+  assert (given, named) == ((ARCHIVES['hapt'], tmp_path), {'allow_http': allowed})
+  given, _ = _arrived(monkeypatch, download, 'fetch', *command)
+  assert given == (ARCHIVES['hapt'], pathlib.Path('archives'))
 
 
 def test_predict_gives_all_to_recognize(monkeypatch, paths):

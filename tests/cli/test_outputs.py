@@ -10,12 +10,14 @@ import types
 
 import made_people
 import numpy as np
+import pandas as pd
 import pytest
 import recordings
 import tiny_flags
 from in_process import refuse, succeed
 
-from har_jax.cli import command, main, user_files
+from har_jax import timeline
+from har_jax.cli import command, main, predict, user_files
 from har_jax.datasets.datasets import Dataset
 from har_jax.errors import UserError
 
@@ -73,6 +75,35 @@ def test_overwrite_replaces_an_adapter_and_answers(folder, adapted, tmp_path):
   summary = json.loads((tmp_path / 'day' / 'summary.json').read_text())
   assert (summary['start'], summary['time_zone']) == ('2026-05-28T20:26:40+00:00', 'Europe/Berlin')
   assert '22:27' in (tmp_path / 'day' / 'timeline.svg').read_text()
+
+
+def test_the_score_has_a_row_for_each_label_and_a_column_for_other_predictions(capsys):
+  confusion = [[5, 1, 4], [2, 7, 0], [0, 0, 0]]
+  names = ['walking', 'lying', 'running']
+  predict._print_score(
+    types.SimpleNamespace(names=names, confusion=confusion, macro_f1=0.5, accuracy=0.75, windows=19)
+  )
+  _, header, _, *rows, last = capsys.readouterr().out.splitlines()
+  assert header.split() == ['walking', 'lying', 'others']
+  assert [row.split() for row in rows] == [['walking', '5', '1', '4'], ['lying', '2', '7', '0']]
+  assert last == 'Macro-F1 0.500, accuracy 0.750, 19 windows.'
+
+
+def test_a_folder_that_was_filled_meanwhile_is_left_alone(tmp_path, monkeypatch):
+  card = types.SimpleNamespace(training=types.SimpleNamespace(self_training=None))
+  recognizer = types.SimpleNamespace(plan_=None, adapter_=types.SimpleNamespace(card=card))
+
+  def adapt(*_: object, **__: object) -> types.SimpleNamespace:
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'adapter.json').write_text('of another command')
+    table = pd.DataFrame({'training': [1]})
+    return types.SimpleNamespace(
+      left_out={timeline.OVERLAPPING: 0}, recognizer=recognizer, comparison=None, validation=table
+    )
+
+  monkeypatch.setattr(timeline, 'adapt', adapt)
+  assert 'holds files already' in refuse('adapt', 'day.csv', f'--out={tmp_path}/out', is_silent=False)
+  assert (tmp_path / 'out' / 'adapter.json').read_text() == 'of another command'
 
 
 # --- streams

@@ -37,6 +37,15 @@ def test_a_window_needs_all_of_its_samples(samples, starts):
   assert [start_s for start_s, _ in predict.windows(rows, card)] == pytest.approx(starts)
 
 
+def test_a_window_lies_on_one_side_of_a_gap():
+  time_s = np.concatenate([np.arange(128), np.arange(191) + 139]) / 50  # 0.24 s apart
+  rows = np.column_stack([time_s, np.repeat([[1.0], [2.0]], [128, 191], axis=0).repeat(6, axis=1)])
+  card = {'input': {'rate_hz': 50, 'window': 128}, 'stream': {'max_gap_s': 0.2, 'hop_s': 1.28}}
+  (first_s, first), (second_s, second) = predict.windows(rows, card)
+  assert (first_s, second_s) == (0.0, 2.78)
+  np.testing.assert_allclose([first, second], np.ones((2, 128, 6)) * [[[1]], [[2]]])
+
+
 @pytest.fixture
 def folder(recognizer, tmp_path) -> pathlib.Path:
   """An export of a recognizer that adapts its answers to a recording."""
@@ -89,8 +98,10 @@ def script(monkeypatch, table, tmp_path) -> pathlib.Path:
   return tmp_path
 
 
-def test_no_cell_of_the_script_is_a_formula(script):
+def test_no_cell_of_the_script_is_a_formula(script, capsys):
   assert predict.main() == 0
+  windows = len(pd.read_csv(script / 'windows.csv'))
+  assert capsys.readouterr().out.split() == ['=1+1', f'{windows * 1.28 / 60:.1f}', 'minutes']
   assert set(pd.read_csv(script / 'windows.csv')['activity']) == {"'=1+1"}
   for text in ('=1+1', '+a', '-a', '@a', '\ta', '\ra', '-1', '+1e3', 'walking', 'a=b', ''):
     assert predict.csv_cell(text) == escaping.csv_cell(text)
@@ -126,3 +137,10 @@ def test_a_recording_that_cannot_be_used_is_refused_in_a_sentence(table, tmp_pat
   change(table).to_csv(tmp_path / 'day.csv', index=False, na_rep='nan')
   with pytest.raises(SystemExit, match=f'day.csv.*{message}'):
     predict.read(str(tmp_path / 'day.csv'), [1e-3, *[9.80665] * 3, *[np.pi / 180] * 3])
+
+
+def test_rows_with_a_missing_number_or_the_time_of_the_one_before_are_left_out(tmp_path):
+  rows = ['0,0,0,9.8,0,0,0', '0,1,0,9.8,0,0,0', '1,0,0,9.8,0,0,nan', '2,0,0,9.8,0,0,1']
+  (tmp_path / 'day.csv').write_text('\n'.join([','.join(_NAMES), *rows]))
+  expected = [[0, 0, 0, 9.8, 0, 0, 0], [2, 0, 0, 9.8, 0, 0, 1]]
+  np.testing.assert_allclose(predict.read(str(tmp_path / 'day.csv'), [1.0] * 7), expected)

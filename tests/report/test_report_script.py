@@ -1,6 +1,7 @@
 """har-jax report, from a folder of result files to tables and a page."""
 
 import contextlib
+import csv
 import io
 import json
 import subprocess
@@ -53,7 +54,8 @@ def test_html_writes_the_page_and_the_headline_figure_and_needs_no_jax(tmp_path)
   assert (tmp_path / 'headline.svg').read_text(encoding='utf-8').startswith('<svg ')
 
 
-def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp_path):
+def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp_path, monkeypatch):
+  monkeypatch.setattr(main.load('report'), 'commit', lambda: 'abc1234')
   table = tmp_path / 'table' / 'runs.csv'
   table.parent.mkdir()
   write(tmp_path / 'results', [result(target='hhar', seed=seed, subjects={'3': 0.9}) for seed in (0, 1)])
@@ -62,7 +64,8 @@ def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp
       f'{table}\n',
       '',
     )
-  assert len(table.read_text(encoding='utf-8').splitlines()) == 3
+  with table.open(encoding='utf-8', newline='') as file:
+    assert [row['commit'] for row in csv.DictReader(file)] == ['abc1234'] * 2
   out, _ = succeed('report', f'--runs_csv={table}')
   assert out.splitlines()[-2] == str(table.parent / 'tables.md')
   assert 'n=2' in (table.parent / 'tables.md').read_text(encoding='utf-8')

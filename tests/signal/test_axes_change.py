@@ -5,7 +5,7 @@ import pytest
 import worn_device
 
 from har_jax.signal import axes_change
-from har_jax.signal.recording import Recording, Samples
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
 
 _TURN = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
 
@@ -70,3 +70,15 @@ def test_noise_is_that_of_the_second_before_and_after_without_the_moment_itself(
   np.testing.assert_allclose(boundaries.time_s[is_noisy][[0, -1]], [4 - 1.03, 4 + 1.03])
   is_quiet = ~is_noisy & (np.abs(boundaries.time_s - 4) < 1)
   np.testing.assert_allclose(boundaries.time_s[is_quiet], [3.97, 3.99, 4.01, 4.03])
+
+
+@pytest.mark.parametrize('sign', [-1, 1])
+@pytest.mark.parametrize(('lost', 'is_known'), [(8, True), (10, False)])  # gaps of 0.18 and 0.22 s
+def test_gravity_next_to_a_moment_is_unknown_with_a_gap(sign, lost, is_known):
+  time_s = np.delete(np.arange(400) / 50, 200 + 20 * sign + np.arange(lost))
+  acc = Samples(time_s, np.tile(np.float32([0, 0, STANDARD_GRAVITY_M_S2]), (len(time_s), 1)))
+  recording = Recording('me', '', acc, Samples(time_s, np.zeros_like(acc.values)), ())
+  gravity_g = axes_change._gravity_g(recording, 4.0, sign)
+  assert (gravity_g is not None) == is_known
+  if gravity_g is not None:
+    np.testing.assert_allclose(gravity_g, [0, 0, 1], atol=1e-6)

@@ -25,6 +25,7 @@ def test_a_frame_names_axes_of_both_sensors(text, channels, signs):
 def test_a_frame_is_written_as_it_is_read_or_with_three_axes_if_they_do(text):
   assert str(frames.parse(text)) == text
   assert str(frames.parse('x,y,z,x,y,z')) == 'x,y,z'
+  assert str(frames.parse(text.replace(',', ', '))) == text
 
 
 def test_one_frame_after_another_is_both():

@@ -111,3 +111,9 @@ def test_a_device_is_still_if_two_axes_deviate_by_less_than_13_mg():
   levels = np.array([[0.012, 0.012, 0.1], [0.012, 0.014, 0.1]]) * G
   signals = noise * np.c_[levels, np.ones((2, 3))][:, None]
   assert still.is_still(signals).tolist() == [True, False]
+
+
+def test_a_constant_signal_deviates_by_nothing_though_squares_are_rounded():
+  mean, deviation = still.moments(np.arange(100) / 50, np.full((100, 3), 3.27), 1.0)
+  np.testing.assert_allclose(mean, np.full((2, 3), 3.27))
+  np.testing.assert_allclose(deviation, [0, 0], atol=1e-6)

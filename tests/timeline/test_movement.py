@@ -44,8 +44,10 @@ def test_the_rate_of_the_sensor_does_not_matter_and_short_walks_count():
 
 def test_a_vibration_is_no_step_and_a_piece_of_less_than_two_strides_has_none():
   walk = _walk(30.0, 108, 1.0)
-  shaken = walk.values + 4 * np.sin(2 * np.pi * 9 * walk.time_s)[:, None].astype(np.float32)
-  assert steps.count_steps(Samples(walk.time_s, shaken), (0.8, 1.6))[0] == pytest.approx(54, abs=1)
+  for amplitude, frequency_hz in ((4, 9), (8, 11.3)):
+    shaking = amplitude * np.sin(2 * np.pi * frequency_hz * walk.time_s)[:, None].astype(np.float32)
+    shaken = Samples(walk.time_s, walk.values + shaking)
+    assert steps.count_steps(shaken, (0.8, 1.6))[0] == pytest.approx(54, abs=1)
   assert steps.count_steps(_walk(1.5, 140, 3.0), (0.8, 1.6))[0] == 0
 
 

@@ -2,11 +2,12 @@
 
 import multiprocessing
 import sys
+import types
 
 import numpy as np
 import pytest
 
-from har_jax.baselines import BASELINES, installed
+from har_jax.baselines import BASELINES, forest, installed, rocket
 from har_jax.errors import UserError
 from har_jax.train import augment
 
@@ -34,15 +35,49 @@ def test_the_forest_grows_on_every_window_and_an_augmented_copy_of_it(monkeypatc
   assert max(values) > 0  # the copies differ from the windows
 
 
+def test_the_forest_takes_statistics_at_the_rate_of_the_windows(monkeypatch):
+  rates_hz = []
+  monkeypatch.setattr(augment, 'augmented_copy', lambda windows, training, seed: windows)
+  monkeypatch.setattr(
+    forest, 'window_statistics', lambda windows, rate_hz: rates_hz.append(rate_hz) or windows[:, 0]
+  )
+  windows = np.zeros((4, 128, 6), np.float32)
+  BASELINES['forest'](0, 25).fit(windows, np.arange(4) % 2).predict_proba(windows)
+  assert rates_hz == [25, 25]
+
+
+def test_scores_of_rocket_become_probabilities_where_one_is_a_clear_yes(monkeypatch):
+  class Fitted(list[types.SimpleNamespace]):
+    def decision_function(self, windows: np.ndarray) -> np.ndarray:
+      return np.array([1.0, 0.0, -1.0])
+
+  monkeypatch.setattr(rocket, '_threads', lambda: 1)
+  fitted = object.__new__(rocket.Rocket)
+  fitted.estimator = Fitted([types.SimpleNamespace()])
+  clear = 1 / (1 + np.exp(-6.0))
+  expected = [[1 - clear, clear], [0.5, 0.5], [clear, 1 - clear]]
+  np.testing.assert_allclose(fitted.predict_proba(np.zeros((3, 128, 6), np.float32)), expected)
+
+
+@pytest.mark.slow
+def test_many_windows_have_fewer_kernels(monkeypatch):
+  windows, labels = np.random.default_rng(0).standard_normal((8, 128, 6)).astype('f'), np.arange(8) % 2
+  monkeypatch.setattr(rocket, '_KERNELS', 168)
+  monkeypatch.setattr(rocket, '_KERNELS_OF_MANY', 84)
+  for many, kernels in ((8, 168), (7, 84)):
+    monkeypatch.setattr(rocket, '_MANY_WINDOWS', many)
+    assert BASELINES['rocket'](0).fit(windows, labels).estimator[0].n_kernels == kernels
+
+
 @pytest.mark.slow
 def test_rocket_of_a_machine_with_more_cores_predicts_the_same(monkeypatch):
   labels = np.arange(24, dtype=np.int32) % 2
   windows = (np.random.default_rng(0).standard_normal((24, 128, 6)) * (1 + labels)[:, None, None]).astype('f')
-  rocket = BASELINES['rocket'](0).fit(windows, labels)
-  expected = rocket.predict_proba(windows)
-  rocket.estimator[0]._n_jobs = 64  # as its file says where the fit had 64
+  fitted = BASELINES['rocket'](0).fit(windows, labels)
+  expected = fitted.predict_proba(windows)
+  fitted.estimator[0]._n_jobs = 64  # as its file says where the fit had 64
   monkeypatch.setattr(multiprocessing, 'cpu_count', lambda: 64)  # of the machine; this process has fewer
-  np.testing.assert_array_equal(rocket.predict_proba(windows), expected)
+  np.testing.assert_array_equal(fitted.predict_proba(windows), expected)
 
 
 def test_evenly_spaced_windows_keep_the_fractions_and_every_class():

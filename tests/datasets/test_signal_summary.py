@@ -31,6 +31,12 @@ def test_gravity_is_kept_by_activity_in_g():
   assert (SUMMARY.has_gravity, SUMMARY.has_gyro, SUMMARY.gyro_axes) == (True, True, 'x,y,z')
 
 
+def test_a_covariance_that_no_windows_have_is_refused():
+  Gravity('walking', 'waist', 3, (0.0, 0.0, 1.0), (0.1, 0.1, 0.0, 0.1, 0.0, 0.0))  # they lie in a plane
+  with pytest.raises(ValueError, match='a covariance is not positive'):
+    Gravity('walking', 'waist', 3, (0.0, 0.0, 1.0), (0.1, 0.2, 0.0, 0.1, 0.0, 0.1))
+
+
 def test_acceleration_without_gravity_is_seen():
   linear = SIGNALS - SIGNALS.mean(axis=1, keepdims=True)
   assert not signal_summary.summarize(linear, ACTIVITIES.tolist(), 50).has_gravity

@@ -71,6 +71,12 @@ def test_the_list_for_offline_use_changes_with_the_model(recognizer, tmp_path):
 
 
 @pytest.mark.usefixtures('built')
+def test_the_list_for_offline_use_changes_with_a_model_of_the_same_size():
+  lists = {web._page_files({'model.onnx': content})['files.js'] for content in (b'one', b'two')}
+  assert len(lists) == 2
+
+
+@pytest.mark.usefixtures('built')
 @pytest.mark.parametrize('precision', export.PRECISIONS)
 @pytest.mark.parametrize('head', [(), (16,)])
 def test_the_model_gives_what_the_page_learns_from(recognizer_of, tiny, signals, head, precision):

@@ -96,6 +96,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
       model=adapter.model,
       temperature=model.temperature,
       class_logits=adapter.class_logits,
+      set_scores=adapter.set_scores if has_sets else None,
       normalizer=adapter.normalizer,
       made_with={'har_jax': har_jax.__version__}
       | {package: importlib.metadata.version(package) for package in ('jax', 'flax', *target.needs)},

@@ -23,6 +23,7 @@ _UNITS = {
   'acc': {'m/s2': 1.0, 'g': 9.80665},
   'gyro': {'rad/s': 1.0, 'deg/s': np.pi / 180},
 }
+_COVERAGE = 0.9  # of prediction sets
 _LOBES, _KAISER_BETA = 10, 5.0  # of the filter, as in scipy.signal.resample_poly
 _ITERATIONS, _PRIOR_WINDOWS, _TINY = 5, 3.0, 1e-30  # as in har_jax/recognizer/recording_adaptation.py
 
@@ -88,6 +89,16 @@ def adapt_to_recording(probabilities: np.ndarray, class_logits: np.ndarray) -> n
   return adapted
 
 
+def sets(probabilities: np.ndarray, scores: list[float]) -> np.ndarray | None:
+  """[w, y], as by har_jax/recognizer/prediction_sets.py: what a window may be. None: too few scores."""
+  number = int(np.ceil((len(scores) + 1) * _COVERAGE - 1e-9))
+  if number > len(scores):
+    return None
+  made = 1 - probabilities <= scores[number - 1]
+  made[np.arange(len(made)), probabilities.argmax(axis=1)] = True
+  return made
+
+
 def csv_cell(text: str) -> str:
   """A cell that no spreadsheet takes for a formula, as in har_jax/escaping.py."""
   if text.startswith(('=', '+', '-', '@', '\t', '\r')):
@@ -122,12 +133,17 @@ def main() -> int:
   probabilities = np.array([row for _, row in answers], np.float64)
   if card.get('class_logits'):
     probabilities = adapt_to_recording(probabilities, np.array(card['class_logits']) / card['temperature'])
-  names = [card['classes'][index] for index in probabilities.argmax(axis=1)]
+  classes = np.array(card['classes'])
+  names = classes[probabilities.argmax(axis=1)].tolist()
+  made = sets(probabilities, card.get('set_scores') or [])
+  in_set = [[]] * len(names) if made is None else [[csv_cell(' | '.join(classes[own]))] for own in made]
   with open(flags['out'], 'w', encoding='utf-8', newline='') as file:
     table = csv.writer(file, lineterminator='\n')
-    table.writerow(['time_s', 'activity', 'confidence', *(f'p_{name}' for name in card['classes'])])
-    for (start_s, _), name, row in zip(answers, names, probabilities, strict=True):
-      table.writerow([f'{start_s:.3f}', csv_cell(name), *(f'{value:.4f}' for value in (row.max(), *row))])
+    head = ['time_s', 'activity', 'confidence', *(['set'] if in_set[0] else [])]
+    table.writerow([*head, *(f'p_{name}' for name in classes)])
+    for (start_s, _), name, row, own in zip(answers, names, probabilities, in_set, strict=True):
+      most, *others = (f'{value:.4f}' for value in (row.max(), *row))
+      table.writerow([f'{start_s:.3f}', csv_cell(name), most, *own, *others])
   for name in sorted(set(names)):
     print(f'{name:20} {names.count(name) * card["stream"]["hop_s"] / 60:8.1f} minutes')
   return 0

@@ -328,6 +328,10 @@ class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
   model: config.Model
   temperature: Positive
   class_logits: ClassLogits | None = None
+  set_scores: SetScores | None = None  # of `probabilities`
   normalizer: Normalizer
   made_with: dict[str, str] = {}
   measured: MeasuredExport | None = None
+
+  def __post_init__(self) -> None:
+    check_sorted('set_scores', self.set_scores)

@@ -16,6 +16,7 @@ import short_sample
 import har_jax
 from har_jax import escaping, export
 from har_jax.export import predict
+from har_jax.recognizer import prediction_sets
 
 _UNITS = ('--time=ms', '--acc=g', '--gyro=deg/s')
 _NAMES = ['time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz']
@@ -48,9 +49,9 @@ def test_a_window_lies_on_one_side_of_a_gap():
 
 @pytest.fixture
 def folder(recognizer, tmp_path) -> pathlib.Path:
-  """An export of a recognizer that adapts its answers to a recording."""
-  adapted = copy.copy(recognizer)
-  adapted.adapter_ = recognizer.adapter_.with_card(class_logits=(2 * np.eye(4)).tolist())
+  """An export of a recognizer that adapts its answers to a recording, and has prediction sets."""
+  adapted, scores = copy.copy(recognizer), np.linspace(0.05, 0.95, 12).tolist()
+  adapted.adapter_ = recognizer.adapter_.with_card(class_logits=(2 * np.eye(4)).tolist(), set_scores=scores)
   export.write(tmp_path / 'model', export.make(adapted, 'onnx'))
   adapted.save(tmp_path / 'adapter')
   return tmp_path
@@ -68,7 +69,10 @@ def test_the_script_next_to_an_onnx_model_answers_as_predict_does(folder, table,
   expected = har_jax.recognize(folder / 'day.csv', folder / 'adapter', **options).windows
   assert answers.columns.tolist() == expected.columns.tolist()
   assert answers['activity'].tolist() == expected['activity'].tolist()
-  for name in answers.columns.drop('activity'):
+  if every == 1:
+    assert answers['set'].tolist() == expected['set'].tolist()
+  assert answers['set'].nunique() > 1
+  for name in answers.columns.drop(['activity', 'set']):
     np.testing.assert_allclose(answers[name], expected[name], atol=tolerance)
   assert sorted(set(answers['activity'])) == [line.split()[0] for line in printed.splitlines()]
 
@@ -105,6 +109,26 @@ def test_no_cell_of_the_script_is_a_formula(script, capsys):
   assert set(pd.read_csv(script / 'windows.csv')['activity']) == {"'=1+1"}
   for text in ('=1+1', '+a', '-a', '@a', '\ta', '\ra', '-1', '+1e3', 'walking', 'a=b', ''):
     assert predict.csv_cell(text) == escaping.csv_cell(text)
+
+
+@pytest.mark.parametrize(('scores', 'cells'), [([0.1] * 9, {"'=1+1"}), ([0.75] * 9, {"'=1+1 | walking"})])
+def test_a_set_has_the_activities_within_the_quantile(script, scores, cells):
+  card = json.loads((script / 'model.json').read_text(encoding='utf-8'))
+  (script / 'model.json').write_text(json.dumps(card | {'set_scores': scores}), encoding='utf-8')
+  assert predict.main() == 0
+  assert set(pd.read_csv(script / 'windows.csv')['set']) == cells
+
+
+def test_too_few_scores_give_no_sets(script):
+  assert predict.main() == 0
+  assert 'set' not in pd.read_csv(script / 'windows.csv')
+  assert predict.sets(np.array([[0.75, 0.25]]), [0.1] * 8) is None
+  rng = np.random.default_rng(0)
+  probabilities, scores = rng.dirichlet(np.ones(4), 50), np.sort(rng.uniform(size=30)).tolist()
+  found = predict.sets(probabilities, scores)
+  np.testing.assert_array_equal(
+    found, prediction_sets.make_sets(probabilities, scores, prediction_sets.COVERAGE)
+  )
 
 
 @pytest.mark.parametrize('name', ['model.json', 'model.onnx'])

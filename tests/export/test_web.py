@@ -95,7 +95,8 @@ def test_the_model_gives_what_the_page_learns_from(recognizer_of, tiny, signals,
 def test_a_base_with_its_own_head_gives_the_page_no_sets():
   recognizer = Recognizer.load()
   assert recognizer.set_scores
-  assert export.make(recognizer, 'web').adapter.card.set_scores is None
+  made = export.make(recognizer, 'web')
+  assert made.adapter.card.set_scores is made.card.set_scores is None
 
 
 def test_a_page_that_is_not_built_is_refused(built, recognizer):

@@ -176,7 +176,7 @@ def _open_text(file: File) -> Table:
   text, encoding = _head(file)
   if not text.strip():
     raise UserError(f'{file.path} is empty: export the recording again')
-  for separator in _SEPARATORS:
+  for separator in filter(text.__contains__, _SEPARATORS):
     # A quoted line break stays in its field. Empty lines are empty lists.
     lines = io.StringIO(text, newline='')
     with contextlib.suppress(csv.Error):
@@ -215,9 +215,10 @@ def _open_text(file: File) -> Table:
     names = names[:-1]  # lines that end with a separator
   cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[: tables.HEAD_ROWS])
   fields = max(len(names), min(map(len, body)))
-  matches = (_FRACTION.fullmatch(cell.strip()) for row in body for cell in row)
-  marks = collections.Counter(match[1] for match in matches if match)
   # Between commas, a decimal comma stands in quotes.
+  may_have_comma = ('"' if separator == ',' else ',') in text
+  matches = (_FRACTION.fullmatch(cell.strip()) for row in body if may_have_comma for cell in row)
+  marks = collections.Counter(match[1] for match in matches if match)
   decimal = ',' if marks[','] > marks['.'] else '.'
   layout = _Layout(separator, decimal, header + 1, encoding, fields)
   return Table(file.path, names, cells, functools.partial(_chunks, file, layout, names))

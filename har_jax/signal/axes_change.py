@@ -142,7 +142,10 @@ def _changes_of_motion(recording: Recording) -> Iterator[Change]:
   size = round(_MOTION_S / _STEP_S)
   middles = np.arange(size, len(time_s) - size, _EVERY)
   covariances = _covariances(motion, size)
-  before, after = covariances[middles - size], covariances[middles]
+  before, after = (
+    np.stack([part, np.linalg.inv(part)], axis=1)
+    for part in (covariances[middles - size], covariances[middles])
+  )
   own = _divergence(before, after)
   (moments,) = np.nonzero(own > _OTHER_MOTION)
   if not len(moments):
@@ -156,10 +159,14 @@ def _changes_of_motion(recording: Recording) -> Iterator[Change]:
     yield from _with_gravity(recording, moment_s, candidate, is_likely=True)
 
 
-def _divergence(one: Float[np.ndarray, 'm 6 6'], other: Float[np.ndarray, 'm 6 6']) -> Float[np.ndarray, 'm']:
-  """Kullback and Leibler's divergence of normal distributions with these covariances, mean of both ways."""
-  ratios = np.linalg.solve(one, other) + np.linalg.solve(other, one)
-  return np.trace(ratios, axis1=1, axis2=2) / 4 - one.shape[1] / 2
+def _divergence(
+  one: Float[np.ndarray, 'm 2 6 6'], other: Float[np.ndarray, 'm 2 6 6']
+) -> Float[np.ndarray, 'm']:
+  """Kullback and Leibler's divergence of normal distributions, mean of both ways.
+
+  They have these covariances, each with its inverse, which turns as the covariance does.
+  """
+  return np.einsum('mkij,mkij->m', one, other[:, ::-1]) / 4 - one.shape[-1] / 2
 
 
 def _covariances(motion: Float[np.ndarray, 'n 6'], size: int) -> Float[np.ndarray, 'm 6 6']:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from official import OFFICIAL
 
-from har_jax.archives.source import Source
 from har_jax.signal.recording import Span
 
 HEADER = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z\n'
@@ -74,9 +73,9 @@ def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(read):
 
 
 @pytest.fixture(scope='module')
-def real(real_archive, real_recordings):
+def real(real_source, real_recordings):
   """The real archive's files with their lines, its recordings, their windows, and what was dropped."""
-  source = Source(real_archive('pdiot'))
+  source = real_source('pdiot')
   lines = {}
   for name in source.find('Thingy/s*/*.csv'):
     with source.open(name) as file:

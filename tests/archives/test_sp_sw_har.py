@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from official import OFFICIAL, write
 
-from har_jax.archives.source import Source
 from har_jax.archives.sp_sw_har import ARCHIVE
 from har_jax.datasets.prepare import prepare
 from har_jax.errors import UserError
@@ -78,9 +77,9 @@ def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
 
 
 @pytest.fixture(scope='module', params=POSITIONS)
-def real(request, real_archive, real_recordings):
+def real(request, real_source, real_recordings):
   """A position of the real archive, its rows by label counted in the text, its recordings."""
-  source = Source(real_archive('sp_sw_har'))
+  source = real_source('sp_sw_har')
   rows = collections.Counter()
   for name in source.find(f'*_{POSITIONS[request.param]}.csv'):
     with source.open(name) as file:

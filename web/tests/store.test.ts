@@ -74,6 +74,24 @@ test('what is being written is forgotten, too', async () => {
   expect((await store.restore()).series).toEqual([]);
 });
 
+test('series come back in the order in which they began, each with its own rows in order', async () => {
+  const store = await newStore();
+  const take = (label: string, firstMs: number): Take => {
+    const rows = [0, 1, 2].map((index) => [firstMs + 20 * index, 9 - index]);
+    return { label, hasRotation: true, rows };
+  };
+  const parts = [take('late', 5000), take('early', 1000)];
+  for (const each of parts) await store.keep(each);
+  for (const each of parts) each.rows.push([60 + each.rows[0][0], 0]);
+  for (const each of parts) await store.keep(each);
+  const { series } = await store.restore();
+  expect(series.map(({ label }) => label)).toEqual(['early', 'late']);
+  expect(series.map(({ rows }) => rows)).toEqual([parts[1].rows, parts[0].rows]);
+  const again = await newStore();
+  for (const each of (await again.restore()).series) await again.keep(each); // nothing is new
+  expect(held.size).toBe(4);
+});
+
 test('a damaged part is left out and counted', async () => {
   const store = await newStore();
   const take: Take = { label: 'walk', hasRotation: true, rows: [] };

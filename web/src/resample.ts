@@ -147,8 +147,7 @@ function filtered(axis: number[], rateHz: number, windowsHz: number): number[] {
 function onLine(axis: number[], index: number): number {
   const last = axis.length - 1;
   if (index >= 0 && index <= last) return axis[index];
-  const slope = (axis[last] - axis[0]) / last;
-  return index < 0 ? axis[0] + index * slope : axis[last] + (index - last) * slope;
+  return axis[0] + (index * (axis[last] - axis[0])) / last;
 }
 
 const filters = new Map<string, number[]>();

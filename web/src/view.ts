@@ -172,7 +172,7 @@ export function showRecording(label: string | undefined, lastsS: number): void {
 /** The latest values as numbers and, over the last seconds, as lines. `recent`: samples, six values each. */
 export function showSensors(recent: readonly (readonly number[])[], hasRotation: boolean): void {
   const cells = document.querySelectorAll('#readings td:not(:empty)');
-  const latest = recent.at(-1) ?? [];
+  const latest = recent[recent.length - 1];
   cells.forEach((cell, index) => {
     if (index < 3 || hasRotation) cell.textContent = rounded(latest[index], index < 3 ? 1 : 2);
   });

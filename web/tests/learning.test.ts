@@ -165,6 +165,17 @@ test.each([
   await expect(learned).rejects.toThrow(`it has ${path}`);
 });
 
+test('types have the names of Python in the checksum', async () => {
+  const names = {
+    F32: 'float32', F16: 'float16', BF16: 'bfloat16', U8: 'uint8', I8: 'int8', I32: 'int32', U32: 'uint32',
+  };
+  for (const [dtype, name] of Object.entries(names)) {
+    const files = await withLearned(LINEAR, stored([['nf4/a/codes', dtype, [1], 4]]), NOTHING);
+    const sum = createHash('sha256').update(`nf4/a/codes ${name}[1]\n`).update(Uint8Array.of(0, 1, 2, 3));
+    expect((JSON.parse(String(files['adapter.json'])) as AdapterCard).checksum).toBe(sum.digest('hex'));
+  }
+});
+
 test('leaves are summed by name, and stored with the widest first', async () => {
   const packed = ['nf4/a/codes', 'U8', [3], 3] as [string, string, number[], number];
   const wide = ['params/b/kernel', 'F32', [1, 2], 8] as [string, string, number[], number];

@@ -51,9 +51,8 @@ const drawn = {
     /** @type {Set<string>} */
     const equivalents = new Set();
     for (const { path, change } of EQUIVALENTS) {
-      const inFile = faults.filter((fault) => fault.path === path);
-      const found = inFile.filter((fault) => fault.change === change);
-      if (inFile.length && found.length !== 1) throw new Error(`${path} has ${found.length} × ${change}`);
+      const found = faults.filter((fault) => fault.path === path && fault.change === change);
+      if (found.length > 1) throw new Error(`equivalents.js: ${path} has ${found.length} × ${change}`);
       for (const { id } of found) equivalents.add(id);
     }
     faults.sort((a, b) => (a.place < b.place ? -1 : 1));

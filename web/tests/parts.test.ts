@@ -2,11 +2,11 @@
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { findGravity, upFrom } from '../src/gravity';
-import { learnedFrom, paused, seconds, tooShort } from '../src/messages';
+import { CONTRADICTIONS, FAILURES, learnedFrom, paused, seconds, tooShort } from '../src/messages';
 import { keepOffline, keepScreenOn, watchBattery } from '../src/phone';
 import { connectPocket } from '../src/pocket';
 import { Sensor, type Failure } from '../src/sensor';
-import { canShare, csvFile, handOver, percent } from '../src/view';
+import { canShare, csvFile, handOver, keep, percent } from '../src/view';
 
 class Dialog extends EventTarget {
   open = false;
@@ -209,6 +209,9 @@ test('a sensor gives all samples once a second of ten has gravity in it', async 
   expect(events.slice(11)).toEqual(['1.25 0.00 0.00 8.00 0.00 0.00 0.00']);
   vi.advanceTimersByTime(5000);
   expect(events).toHaveLength(12);
+  const late = await openSensor(); // its rotation
+  for (let i = 0; i < 10; i++) late.send(125 * i, 10, i < 9 ? { rotationRate: null } : {});
+  expect(late.events[0]).toBe('ready true');
   const quick = await openSensor();
   for (let i = 0; i < 99; i++) quick.send(10 * i, 10);
   expect(quick.events).toEqual([]);
@@ -280,6 +283,36 @@ test('gravity is judged by the median of lengths, the mean, and where up is', ()
   expect(findGravity(turned, -1).sign).toBe(1);
   const [x, y, z] = upFrom(30, 60);
   expect([x, y, z]).toEqual([-0.75, 0.5, Math.sqrt(3) / 4].map((each) => expect.closeTo(each, 9) as unknown));
+});
+
+test('whatever fails or contradicts is said in whole sentences', () => {
+  const texts = [...Object.values(FAILURES), ...Object.values(CONTRADICTIONS)];
+  expect(texts).toHaveLength(11);
+  for (const text of texts) expect(text).toMatch(/^[A-Z].{40,}[a-z)]\.$/);
+});
+
+test('a choice is kept where the browser has storage', () => {
+  const stored = new Map<string, string>();
+  vi.stubGlobal('location', { pathname: '/x/' });
+  vi.stubGlobal('localStorage', {
+    getItem: (key: string) => stored.get(key) ?? null,
+    setItem: (key: string, value: string) => stored.set(key, value),
+  });
+  const control = document.getElementById('trim') as HTMLInputElement;
+  control.value = '3';
+  keep('trim');
+  expect(control.value).toBe('3');
+  control.value = '5';
+  dispatch('trim', 'change');
+  expect([...stored]).toEqual([['har_jax trim /x/', '5']]);
+  control.value = '3';
+  keep('trim');
+  expect(control.value).toBe('5');
+  const warn = vi.spyOn(console, 'warn').mockReturnValue(undefined);
+  vi.stubGlobal('localStorage', undefined);
+  keep('trim');
+  expect(warn).toHaveBeenCalledOnce();
+  expect(control.value).toBe('5');
 });
 
 test('times and what was learned are said in few words', () => {

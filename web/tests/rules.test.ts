@@ -12,7 +12,7 @@ import type { Card } from '../src/model';
 import { Recognizer, type Answer } from '../src/recognizer';
 import { Recorder } from '../src/recorder';
 import { countSteps } from '../src/steps';
-import { nameOf, Timeline } from '../src/timeline';
+import { isSession, nameOf, Timeline } from '../src/timeline';
 import { adaptToRecording } from '../src/whole';
 
 const ADAPTER = { checksum: 'x', temperature: 1 } as AdapterCard;
@@ -116,6 +116,14 @@ test('answers with an activity that was learned stand beside those before it', (
   expect(timeline.sessions).toHaveLength(3);
 });
 
+test('a session has names, a model and a number of corrections', () => {
+  const session = { names: ['walking'], model: 'x', corrections: 0 };
+  expect(isSession(session)).toBe(true);
+  for (const name of ['names', 'model', 'corrections']) {
+    expect(isSession({ ...session, [name]: undefined })).toBe(false);
+  }
+});
+
 test('windows on both sides of a gap say nothing of each other', () => {
   const rows = [0, 1.28, 2.56, 9].map((startS) => [1000 * startS, Number(startS === 9), 0, 1, 0.9, 0.1]);
   for (const row of [rows[1], rows[3]]) row.splice(4, 2, 0.45, 0.55);
@@ -136,6 +144,8 @@ test('a break of a minute does not end a bout, unless breaks are too much of it'
   expect(sumUpModerate([bout('running', 0, 40), bout('cycling', 60, 70)])).toMatchObject({ longestS: 40 });
   const parts = [bout('upstairs', 0, 80), bout('downstairs', 80, 90), bout('stairs', 95, 100)];
   expect(sumUpModerate(parts)).toMatchObject({ longestS: 100 });
+  const later = parts.map((each) => ({ ...each, startS: each.startS + 9000, stopS: each.stopS + 9000 }));
+  expect(sumUpModerate(later)).toEqual(sumUpModerate(parts));
   const [moderate, sitting] = [sumUpModerate(parts), sumUpSitting(sat)];
   const all = inAll(new Map([['rest', 5]]), { steps: 0, cadence: undefined, moderate, sitting });
   expect(all).toBe(
@@ -143,6 +153,10 @@ test('a break of a minute does not end a bout, unless breaks are too much of it'
       'no bout of 10 minutes or more. 29 min of sitting, 30 min in the longest bout; ' +
       '1 bout of 30 minutes or more.',
   );
+  const walked = { steps: 120, cadence: 99.6, moderate: sumUpModerate([]), sitting: sumUpSitting([]) };
+  const pace = '120 steps of walking and running, 100 a minute while walking.';
+  expect(inAll(new Map([['walking', 72]]), walked)).toBe(`All windows together: walking 1:12. ${pace}`);
+  expect(inAll(new Map(), { ...walked, cadence: undefined })).toMatch(/walking and running\.$/);
   const still = { steps: 0, cadence: undefined, moderate: sumUpModerate([]), sitting };
   expect(inAll(new Map(), still)).not.toMatch('moderate');
 });

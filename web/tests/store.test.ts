@@ -100,9 +100,10 @@ test('a damaged part is left out and counted', async () => {
   held.set('./rows-1', '{"broken');
   held.set('./rows-2', JSON.stringify({ label: 'a', rows: [], takeMs: 1 }));
   held.set('./rows-3', 'null');
+  held.set('./rows-4', JSON.stringify({ rows: [[4, 0]], takeMs: 4 }));
   const { series, damaged } = await store.restore();
   expect(series.map(({ rows }) => rows.length)).toEqual([600]);
-  expect(damaged).toBe(3);
+  expect(damaged).toBe(4);
 });
 
 test('a label is no formula of a spreadsheet, and a number stays one', () => {

@@ -129,6 +129,17 @@ def test_the_preset_of_the_paper_has_its_adapters_head_and_protocol():
   assert paper.finetune.patience == 4  # it stops early
 
 
+def test_the_scale_of_adapters_is_alpha_over_the_rank_or_its_root():
+  scales = [config.Lora(rank=16, alpha=8.0, scaling=scaling).scale for scaling in ('rank', 'root')]
+  assert scales == [0.5, 2.0]
+
+
+def test_runs_of_any_length_share_a_step():
+  lengths = [{'epochs': 2.0}, {'max_steps': 9}, {'num_evals': 3}, {'patience': 5}]
+  assert {config.Training(**length).step_settings for length in lengths} == {config.Training().step_settings}
+  assert config.Training(batch=9).step_settings != config.Training().step_settings
+
+
 def test_tokens_and_hidden_tokens_are_counted():
   assert (config.Model().tokens, config.Model().hidden) == (16, 12)
 

@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -131,6 +132,26 @@ def test_an_empty_lock_is_taken_after_a_lease(tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ['lock']
   lock.release()
   assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_a_waiting_job_moves_for_a_moment_is_not_lost(tmp_path):
+  lock = locks.lock(tmp_path)
+  assert lock.take()
+  (tmp_path / 'lock').rename(tmp_path / 'moved')
+  back = threading.Timer(0.02, (tmp_path / 'moved').rename, [tmp_path / 'lock'])
+  back.start()
+  assert not lock.is_lost()
+  back.join()
+  lock.release()
+
+
+def test_a_job_that_decides_on_an_outdated_object_finds_the_next_one_taken(bucket, monkeypatch):
+  one, late = (locks.lock(bucket, lease_s=_LEASE_S) for _ in range(2))
+  seen = late._last()
+  assert one.take()
+  monkeypatch.setattr(late, '_last', lambda: seen)
+  assert not late.take()
+  one.release()
 
 
 def _overtake(place: Place) -> None:

@@ -112,6 +112,14 @@ def test_a_creation_clock_slightly_off_arrival_is_used(acc_clock, gyro_clock, re
   assert not any('arrival' in reason for reason in dropped)
 
 
+def test_rows_that_are_delivered_late_at_the_end_do_not_hide_the_pace(read):
+  def late(ms: int) -> int:
+    return START_MS + ms + 1000 * (ms > 7800)
+
+  _, dropped = read(lines(1.0, arrival=late), lines(2.0, arrival=late))
+  assert not any('arrival' in reason for reason in dropped)
+
+
 def test_sensors_are_paired_by_user_device_and_time(read):
   """Two phones of one model, two users; the gyroscope's file has another order and starts later."""
   acc = lines(1.0) + lines(2.0, device='nexus4_2') + lines(3.0, user='b', start_ms=60_000)

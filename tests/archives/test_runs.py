@@ -57,8 +57,9 @@ def test_a_span_ends_where_the_next_label_begins():
 
 
 def test_the_last_row_lasts_a_median_step_whatever_gaps_there_are():
-  (span,) = labeled_spans(np.array([0.0, 0.5, 1.0, 9.0, 9.5]), np.ones(5, int), {1: 'walking'})
-  assert span == Span(0.0, 10.0, 'walking')
+  for times in ([0.0, 0.5, 1.0, 9.0, 9.5], [0.0, 0.5, 1.0, 1.5, 9.5]):
+    (span,) = labeled_spans(np.array(times), np.ones(5, int), {1: 'walking'})
+    assert span == Span(0.0, 10.0, 'walking')
 
 
 @pytest.mark.parametrize(('gap_s', 'parts'), [(0.98, 1), (1.0, 1), (1.02, 2)])

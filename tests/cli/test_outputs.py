@@ -35,6 +35,10 @@ def test_a_folder_with_files_is_refused_before_anything_is_read(command, tmp_pat
 
 
 def test_adapt_overwrites_no_file_of_someone_else(tmp_path):
+  for name in ('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors'):
+    (tmp_path / name).touch()
+  error = refuse('adapt', 'nowhere.csv', f'--out={tmp_path}', '--overwrite', is_silent=False)
+  assert 'no recording at nowhere.csv' in error  # an adapter would be replaced
   (tmp_path / 'thesis.tex').write_text('mine')
   error = refuse('adapt', '--recording=nowhere.csv', f'--out={tmp_path}', '--overwrite')
   assert 'holds thesis.tex, which is of no adapter' in error
@@ -55,8 +59,10 @@ def test_people_whom_the_base_knows_are_named(tmp_path, capsys):
 @pytest.mark.parametrize('command', ['predict', 'export'])
 def test_a_mistyped_adapter_is_answered_with_the_nearest_folder(command, tmp_path):
   (tmp_path / 'my_adapter').mkdir()
-  error = refuse(command, f'--adapter={tmp_path}/my_adaptor', f'--out={tmp_path}/out')
-  assert f'my_adaptor: no such folder or file; did you mean {tmp_path}/my_adapter?' in error
+  for flag in ('adapter', 'base'):
+    error = refuse(command, f'--{flag}={tmp_path}/my_adaptor', f'--out={tmp_path}/out')
+    named = f'--{flag}={tmp_path}/my_adaptor: no such folder or file; did you mean {tmp_path}/my_adapter?'
+    assert named in error
 
 
 @pytest.mark.slow
@@ -75,6 +81,15 @@ def test_overwrite_replaces_an_adapter_and_answers(folder, adapted, tmp_path):
   summary = json.loads((tmp_path / 'day' / 'summary.json').read_text())
   assert (summary['start'], summary['time_zone']) == ('2026-05-28T20:26:40+00:00', 'Europe/Berlin')
   assert '22:27' in (tmp_path / 'day' / 'timeline.svg').read_text()
+
+
+def test_what_is_inferred_has_one_title_and_warnings_are_on_standard_error(capsys):
+  tell = user_files.Printer()
+  for kind, sentence in (('note', 'a rate'), ('warning', 'give rate_hz'), ('note', 'units')):
+    tell(kind, sentence)
+  printed = capsys.readouterr()
+  assert printed.out == 'Inferred from the recording; flags override it:\n  a rate\n  units\n'
+  assert printed.err == 'warning: give --rate_hz\n'
 
 
 def test_the_score_has_a_row_for_each_label_and_a_column_for_other_predictions(capsys):

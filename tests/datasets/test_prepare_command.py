@@ -22,7 +22,8 @@ def test_the_command_prepares_an_archive_and_prints_a_summary(tmp_path, path):
   out, _ = succeed('prepare', '--archive=hapt', f'--archive_path={path}', '--out=w')
   assert 'hapt (waist): 12 windows, 2 subjects, 2 recordings' in out
   assert re.search(r'left out +count\n[- ]+\n(.*\n)*spans shorter than a window +\d+\n', out)
-  assert len(store.load(tmp_path / 'w' / 'hapt').signals) == 12
+  windows = store.load(tmp_path / 'w' / 'hapt')
+  assert (len(windows.signals), windows.meta.source) == (12, 'a.zip')
 
 
 def test_the_command_counts_the_windows_of_each_position(tmp_path):
@@ -39,6 +40,14 @@ def test_all_skips_what_is_up_to_date(tmp_path):
   written = (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns
   assert 'up to date' in succeed(*arguments)[1]
   assert (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns == written
+
+
+def test_all_prepares_another_position_again(tmp_path):
+  dsads_folder(tmp_path / 'archives')
+  arguments = ('prepare', 'all', '--archive_path=archives')
+  for position in ('torso', 'right_leg'):
+    succeed(*arguments, f'--position={position}')
+    assert store.load(tmp_path / 'windows' / 'dsads').meta.position == position
 
 
 def test_all_prepares_several_archives_as_one_by_one(tmp_path):

@@ -4,6 +4,8 @@ import contextlib
 import csv
 import io
 import json
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from report_rows import product, write
 
 from har_jax import storage
 from har_jax.cli import main
+from har_jax.report import tables
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +35,13 @@ def test_a_folder_of_results_becomes_tables_there(tmp_path):
 
 def test_a_flag_sets_the_output_folder(result, tmp_path):
   write(tmp_path / 'results', [result(target='hhar')])
+  personal = pathlib.Path(__file__).parents[2] / 'results' / 'personalization.csv'
+  shutil.copy(personal, tmp_path / 'results')
   out = tmp_path / 'a' / 'b'
   succeed('report', f'--results={tmp_path / "results"}', f'--out={out}')
-  assert 'hhar' in (out / 'tables.md').read_text(encoding='utf-8')
+  text = (out / 'tables.md').read_text(encoding='utf-8')
+  assert 'hhar' in text
+  assert tables.personalization(personal).title in text
   assert not (tmp_path / 'results' / 'tables.md').exists()
 
 
@@ -69,6 +76,13 @@ def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp
   out, _ = succeed('report', f'--runs_csv={table}')
   assert out.splitlines()[-2] == str(table.parent / 'tables.md')
   assert 'n=2' in (table.parent / 'tables.md').read_text(encoding='utf-8')
+
+
+def test_a_commit_is_empty_outside_a_repository_and_without_git(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert main.load('report').commit() == ''
+  monkeypatch.setenv('PATH', str(tmp_path))
+  assert main.load('report').commit() == ''
 
 
 def test_json_has_the_files_and_the_measures_of_each_run(result, tmp_path):

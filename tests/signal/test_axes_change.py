@@ -62,6 +62,18 @@ def test_no_change_is_found_in_a_recording_as_it_is_or_with_several():
   assert _find(acc[:50], gyro[:50]) is None
 
 
+def test_a_change_in_each_of_two_recordings_is_none():
+  acc, gyro = _day()
+  time_s = np.arange(len(acc)) / worn_device.RATE_HZ
+  negated = np.concatenate([acc[:5000], -acc[5000:]])
+  plain, changed = (
+    Recording('me', '', *(Samples(time_s, part.astype(np.float32)) for part in (first, gyro)), ())
+    for first in (acc, negated)
+  )
+  assert axes_change.find([plain, changed]) == (1, pytest.approx(100.0, abs=0.03))
+  assert axes_change.find([changed, changed]) is None
+
+
 def test_noise_is_that_of_the_second_before_and_after_without_the_moment_itself():
   values = np.zeros((400, 3), np.float32)
   values[200] = 1.0  # at 4.0 s; it moves the boundaries between samples 198 and 202

@@ -47,6 +47,13 @@ def test_rest_movements_of_no_person_and_few_windows_tell_nothing():
   assert [pace.Odds(9.0, -9.0, windows).factor for windows in (7, 8)] == [None, 2]
 
 
+def test_a_device_moves_if_it_is_both_shaken_and_turned():
+  rng = np.random.default_rng(0)
+  shaken, turned = np.zeros((2, 256, 6)), np.zeros((2, 256, 6))
+  shaken[..., :3], turned[..., 3:] = rng.normal(0, 3, (2, 256, 3)), rng.normal(0, 1, (2, 256, 3))
+  assert [pace.is_moving(part).all() for part in (shaken, turned, shaken + turned)] == [False, False, True]
+
+
 def test_the_likelier_speed_counts():
   assert pace.Odds(9.0, 3.0, 50).factor == 2
   assert pace.Odds(3.0, 9.0, 50).factor == 0.5

@@ -44,6 +44,12 @@ def test_bands_are_of_hertz_at_any_rate_and_empty_above_half_of_it():
   assert np.isfinite(short).all()
 
 
+def test_a_frequency_at_the_edge_of_two_bands_is_in_the_higher_one():
+  frequencies_hz, bands = statistics.spectral_bins(100, 50)  # bins of 0.5 Hz
+  assert bands[frequencies_hz >= 0.5].sum(axis=1).tolist() == [1] * 50
+  assert bands[frequencies_hz == 2.0].argmax() == 3  # 2 to 2.5 Hz
+
+
 def test_statistics_of_a_ramp():
   found = _statistics(acc_x=np.linspace(0, 127, 128), acc_y=-np.linspace(0, 127, 128))
   assert found['mean absolute difference, acc x'] == pytest.approx(1)

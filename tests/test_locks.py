@@ -154,6 +154,21 @@ def test_a_job_that_decides_on_an_outdated_object_finds_the_next_one_taken(bucke
   one.release()
 
 
+def test_a_job_that_cannot_reach_its_bucket_gives_up_before_another_takes_over(bucket, monkeypatch):
+  lock = locks.lock(bucket, lease_s=_LEASE_S)
+  assert lock.take()
+
+  def refuse() -> None:
+    raise OSError('no network')
+
+  monkeypatch.setattr(lock, '_last', refuse)
+  time.sleep(0.5 * _LEASE_S)
+  assert not lock.is_lost()
+  time.sleep(_LEASE_S)  # up to 1.5 leases: this machine may be busy
+  assert lock.is_lost()
+  lock.release()
+
+
 def _overtake(place: Place) -> None:
   """As another machine does that saw no heartbeat."""
   if storage.is_bucket(place):

@@ -20,8 +20,11 @@ from har_jax import config, export, variables
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.errors import UserError
-from har_jax.export import merged, onnx_graph
+from har_jax.export import merged, onnx_graph, onnx_statistics
+from har_jax.export.onnx_nodes import Nodes
 from har_jax.export.stablehlo import quantize
+from har_jax.model.transformer import TO_PHYSICAL
+from har_jax.signal import statistics
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +102,32 @@ def test_models_of_every_shape_are_exported(recognizer_of, tiny, signals, name, 
   adapted = recognizer_of(dataclasses.replace(tiny, **changed), method, lora)
   exported = _one_by_one(export.make(adapted, name), signals[:5])
   np.testing.assert_allclose(exported, adapted.predict_proba(signals[:5]), atol=export_cases.BOUND['float32'])
+
+
+def test_statistics_of_a_quiet_window_are_those_of_numpy():
+  _skip_unless_installed('onnx')
+  import onnx
+  import onnxruntime
+
+  stem = {'patch_size': 4, 'stem': (8, 16), 'log_std': False, 'pooling': 'statistics', 'head': ()}
+  graph, float32 = Nodes(), onnx.TensorProto.FLOAT
+  made = onnx_statistics.window_statistics(graph, 's', 'signal', config.Model(**stem, window_statistics=True))
+  shapes = {'signal': ['w', 128, 6], made: ['w', len(statistics.NAMES)]}
+  given, answer = (onnx.helper.make_tensor_value_info(name, float32, shape) for name, shape in shapes.items())
+  model = onnx.helper.make_model(
+    onnx.helper.make_graph(graph.nodes, 'statistics', [given], [answer], graph.constants),
+    opset_imports=[onnx.helper.make_opsetid('', 20)],
+    ir_version=9,
+  )
+  run = onnxruntime.InferenceSession(model.SerializeToString(), providers=['CPUExecutionProvider']).run
+  # In g and rad/s. Noise far below a sensor's has no frequency, no crossings and no correlations.
+  noise = np.random.default_rng(0).normal(0, 3e-7, (128, 6))
+  tone = np.sin(2 * np.pi * np.arange(128)[:, None] * np.arange(3, 9) / 128 + 0.1)
+  signals = np.stack([noise, 0.2 * tone]).astype(np.float32)
+  signals[..., 2] += 1
+  (computed,) = run(None, {'signal': signals})
+  expected = statistics.window_statistics(signals * TO_PHYSICAL, 50)
+  np.testing.assert_allclose(computed, expected, atol=2e-3)
 
 
 def test_norms_are_exported_with_the_epsilons_of_the_model():

@@ -236,3 +236,16 @@ def test_any_precision_compiles_for_a_tpu(dtype, precision):
   products = re.findall(r'precision=\(Precision.(\w+), Precision.(\w+)\)', traced)
   all_passes = dtype == jnp.float32 and precision != 'bfloat16'
   assert products == [('DEFAULT', 'DEFAULT'), ('HIGHEST',) * 2 if all_passes else ('DEFAULT',) * 2]
+
+
+def test_rows_outside_the_result_are_neither_loaded_nor_stored():
+  inside = pallas_gpu._inside(np.empty((5, 2)), jnp.arange(3, 7), jnp.arange(2))
+  assert inside.tolist() == [[True] * 2] * 2 + [[False] * 2] * 2
+
+
+def test_the_memory_of_a_tile_counts_what_changes_from_step_to_step_twice():
+  codes, scales, weights, x, y = 128 * 128, 4 * 128 * 128, 128 * 128, 32 * 128, 32 * 128  # padded to 128
+  shared = 2 * codes + 4 * (2 * weights + 3 * x + 2 * y)
+  shape = ((128, 64), 64, 32, 128, 4)  # decoded weights, outputs, rows, columns, bytes of a number
+  assert pallas_tpu._vmem_bytes(*shape, transposed=True) == shared + 2 * scales
+  assert pallas_tpu._vmem_bytes((128, 64), 64, 32, 64, 4, transposed=False) == shared + scales

@@ -39,6 +39,12 @@ def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch):
   assert runtime.device().machine == 'x86_64'
 
 
+def test_a_package_that_is_missing_has_no_version():
+  versions = runtime.versions(('no_such_package', 'pytest'))
+  assert versions['pytest'] == pytest.__version__
+  assert 'no_such_package' not in versions
+
+
 def test_a_table_of_measurements_says_where_they_were_made():
   columns = runpy.run_path(str(_ROOT / 'docs' / 'studies' / 'study.py'))['run_on']()
   header = (_ROOT / 'results' / 'method_costs.csv').read_text().splitlines()[0].split(',')

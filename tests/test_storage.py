@@ -91,6 +91,12 @@ def test_what_no_card_is_is_neither_written_nor_parsed(tmp_path, monkeypatch):
     storage.read(path)
 
 
+def test_a_file_is_no_folder_even_to_overwrite(tmp_path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(UserError, match='file is a file: give a folder'):
+    storage.refuse_used(tmp_path / 'file', overwrite=True)
+
+
 def test_a_local_path_stays_a_plain_path(tmp_path):
   assert storage.place(str(tmp_path)) == tmp_path
   assert type(storage.place('results/lodo')) is type(pathlib.Path())

@@ -198,6 +198,13 @@ def test_a_name_that_a_damaged_directory_changes_is_refused(tmp_path, name):
     Source(path).names  # noqa: B018
 
 
+def test_a_table_that_would_fill_memory_is_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr('har_jax.archives.source._MAX_TABLE_BYTES', 1000)
+  assert len(_rows_of(tmp_path, '1,2\n' * 249, columns=2)) == 249
+  with pytest.raises(UserError, match=r't\.csv has more than 0 MiB'):
+    _rows_of(tmp_path, '1,2\n' * 300, columns=2)
+
+
 @pytest.mark.parametrize('text', ['1,2\n3,4', '1,2\r\n\r\n3,4\r\n\n'])
 def test_blank_lines_and_a_missing_last_line_break_are_no_damage(tmp_path, text):
   np.testing.assert_array_equal(_rows_of(tmp_path, text, columns=2), [[1, 2], [3, 4]])

@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+import types
 
 import jax
 import pytest
@@ -127,6 +128,14 @@ def test_hyperparameter_flags_override_the_preset():
   model = dataclasses.replace(paper.model, width=96, head=(8, 4), stem=(), log_std=False)
   assert (experiment().model, experiment().protocol.split) == (model, 'subject')
   assert experiment().lora == paper.lora
+
+
+def test_windows_give_their_length_and_rate_where_no_flag_does():
+  values = flags.FlagValues()
+  experiment = training.define_experiment(values)
+  values(['har-jax', '--model_width=96', '--model_rate_hz=20'])
+  model = experiment(types.SimpleNamespace(windowing=config.Windowing(64, 25))).model
+  assert (model.width, model.window_samples, model.rate_hz) == (96, 64, 20)
 
 
 def test_the_number_of_devices_on_the_cpu_is_that_of_the_flag(monkeypatch):

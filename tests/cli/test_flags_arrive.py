@@ -1,18 +1,22 @@
 """What a flag says reaches the function that the command is for."""
 
 import pathlib
+import types
 from typing import Any
 
+import numpy as np
 import pytest
 from in_process import run_in_process
 from short_sample import NAMES
 
-from har_jax import files, timeline
+from har_jax import files, storage, timeline
 from har_jax.archives import ARCHIVES, download
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.continual import domains
 from har_jax.errors import UserError
+from har_jax.export import compare
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.timeline import quality
+from har_jax.timeline import quality, recognition
 
 _READING = {
   'labels': 'labels.csv', 'acc_unit': 'g', 'gyro_unit': 'deg/s', 'time_unit': 'ms', 'rate_hz': 25.0,
@@ -88,6 +92,12 @@ def test_predict_gives_all_to_recognize(monkeypatch, paths):
   assert named == _READING | _ANSWERING | {'base': paths['base'], 'columns': {}}
 
 
+def test_a_base_alone_is_not_replaced_by_the_bundled_one(monkeypatch, paths):
+  command = ('predict', 'day.csv', f'--base={paths["base"]}', f'--out={paths["out"]}')
+  given, named = _arrived(monkeypatch, timeline, 'recognize', *command)
+  assert (given, named['base']) == (('day.csv', None), paths['base'])
+
+
 def test_recognize_loads_the_adapter_with_its_base(monkeypatch, paths):
   given, _ = _arrived(monkeypatch, Recognizer, 'load', 'predict', 'day.csv', *_flags(paths))
   assert given == (paths['adapter'], paths['base'])
@@ -102,6 +112,22 @@ def test_adapt_gives_all_to_adapt_and_suggest(monkeypatch, paths):
   given, named = _arrived(monkeypatch, timeline, 'suggest', 'adapt', 'day.csv', '--suggest=6', *flags)
   del named['tell']
   assert (given, named) == (('day.csv', 6), expected | {'progress': False})
+
+
+def test_export_compares_windows_of_a_runs_test_subjects_without_shifts(monkeypatch, paths, tmp_path):
+  (tmp_path / 'seed0.json').touch()
+  subjects = types.SimpleNamespace(train=['1'], validation=['2'], test=['3'])
+  result = types.SimpleNamespace(data=types.SimpleNamespace(subjects=subjects))
+  monkeypatch.setattr(storage, 'read_record', lambda *_: result)
+  settings: dict[str, Any] = {}
+  recognizer = types.SimpleNamespace(
+    classes_=np.array(['walking', 'lying']), windowing=DEFAULT_WINDOWING, set_params=settings.update
+  )
+  monkeypatch.setattr(recognition, 'load', lambda *_: recognizer)
+  command = ('export', tmp_path / 'seed0.json', '--format=stablehlo', f'--compare_windows={tmp_path}')
+  given, _ = _arrived(monkeypatch, compare, 'labeled_windows', *command, f'--out={paths["out"]}')
+  assert given == (tmp_path, ['walking', 'lying'], DEFAULT_WINDOWING, ['3'])
+  assert settings == {'tta_shifts': 1}
 
 
 def test_continual_gives_all_to_the_stream(monkeypatch, paths, windows: pathlib.Path):

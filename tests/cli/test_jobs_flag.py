@@ -22,7 +22,7 @@ given = dict(line[2:].split('=', 1) for line in lines if '=' in line)
 out = pathlib.Path(given['out'])
 is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 entries = [sys.argv[1], shard, sorted(getattr(os, 'sched_getaffinity', lambda _: [])(0)), is_deaf]
-shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv]
+shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv, '--nojson' in sys.argv]
 (out / f'shown{shard[0]}.json').write_text(json.dumps(shown))
 if given['does'] == 'pause':
   import time
@@ -41,7 +41,7 @@ if given['does'] == 'wait' or given['does'].startswith('fail'):
 def values(tmp_path) -> flags.FlagValues:
   made = flags.FlagValues()
   defaults = {'out': str(tmp_path), 'does': 'end', 'lodo_shard': '0/1', 'coordinator': None}
-  for name, default in {**defaults, 'distributed': False, 'progress': False}.items():
+  for name, default in {**defaults, 'distributed': False, 'progress': False, 'json': True}.items():
     command.definer(made)(name, default, '')
   made(['har-jax'])
   return made
@@ -87,7 +87,7 @@ def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_p
   monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal, raising=False)
   run()
   shown = [json.loads((tmp_path / f'shown{number}.json').read_text()) for number in range(2)]
-  assert shown == [['1', not is_terminal], ['2', not is_terminal]]
+  assert shown == [['1', not is_terminal, True], ['2', not is_terminal, True]]
 
 
 def test_a_file_gets_a_line_for_each_finished_run(run, values, capfd):

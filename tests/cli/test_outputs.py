@@ -24,12 +24,13 @@ from har_jax.errors import UserError
 
 @pytest.mark.parametrize('command', ['adapt', 'predict', 'export'])
 def test_a_folder_with_files_is_refused_before_anything_is_read(command, tmp_path):
-  out = tmp_path / 'onnx-float32'
+  out = tmp_path / 'onnx-int8'
   out.mkdir()
   (out / 'mine.txt').write_text('mine')
   target = tmp_path if command == 'export' else out
-  given = '--adapter=nowhere' if command == 'export' else '--recording=nowhere.csv'
-  error = refuse(command, given, f'--out={target}')
+  two_folders = ('--adapter=nowhere', '--precision=float32,int8')
+  given = two_folders if command == 'export' else ('--recording=nowhere.csv',)
+  error = refuse(command, *given, f'--out={target}')
   assert f'{out} holds files already: give another folder, or --overwrite=True' in error
   assert (out / 'mine.txt').read_text() == 'mine'
 

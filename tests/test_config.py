@@ -54,6 +54,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
       'add --nomodel_invariant_features or --model_streams=1; given patch_size 8',
     ),
     (config.Model, {'stem': (8,) * 3, 'streams': 2}, 'stem of 3 widths needs patch_size 8 and streams 1'),
+    (config.Model, {'stem': (8,) * 2}, 'stem of 2 widths needs patch_size 4 and streams 1'),
     (config.Model, {'window_statistics': True}, 'which a stem takes; give a stem, or --nomodel_window_stat'),
     (config.Model, {'mask_ratio': 0.01}, 'hides 0 of 16 tokens'),
     (config.Model, {'mask_ratio': 0.99}, 'hides 16 of 16 tokens'),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import os
 import pathlib
 
@@ -95,6 +96,24 @@ def test_a_file_is_no_folder_even_to_overwrite(tmp_path):
   (tmp_path / 'file').touch()
   with pytest.raises(UserError, match='file is a file: give a folder'):
     storage.refuse_used(tmp_path / 'file', overwrite=True)
+
+
+def test_a_full_disk_is_found_before_it_is_needed(tmp_path, monkeypatch):
+  class Full(io.BytesIO):
+    def write(self, content):
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if content else None
+
+  monkeypatch.setattr(storage.tempfile, 'TemporaryFile', lambda dir: Full())
+  with pytest.raises(UserError, match=r'cannot write to .*: No space left on device; free some space'):
+    storage.check_writable(tmp_path)
+
+
+def test_a_bucket_is_listed_anew_each_time(bucket, monkeypatch):
+  forgotten = []
+  monkeypatch.setattr(Bucket, 'invalidate_cache', lambda self, path=None: forgotten.append(path))
+  for _ in range(2):
+    storage.files_below(bucket, '*.json')
+  assert len(forgotten) == 2
 
 
 def test_a_local_path_stays_a_plain_path(tmp_path):

@@ -3,6 +3,7 @@
 import collections
 import pathlib
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -74,6 +75,18 @@ def test_recordings_without_a_time_have_the_rate_of_the_file_and_hidden_folders_
   read = list(own_dataset.load(dataset).read(Source(dataset.parent), 'wrist', collections.Counter()))
   assert [recording.subject for recording in read] == ['ana', 'ben', 'eva', 'tom']
   assert read[0].acc.time_s[25] == 1.0
+
+
+def test_columns_have_the_roles_of_the_file_and_other_files_are_counted(dataset):
+  path, dropped = dataset.parent / 'ana' / 'day.csv', collections.Counter()
+  path.write_text(path.read_text().replace('time,ax,ay,az', 'time,p,q,r'))
+  dataset.write_text(f'{_TOML}[columns]\nax = "r"\nay = "q"\naz = "p"\n')
+  (dataset.parent / 'ana' / 'notes.csv').write_text('note\nshoes\n')
+  for subject in ('ben', 'eva', 'tom'):
+    shutil.rmtree(dataset.parent / subject)
+  (read,) = own_dataset.load(dataset).read(Source(dataset.parent), 'wrist', dropped)
+  np.testing.assert_allclose(read.acc.values[0], [9.80665, 0, 0], rtol=1e-5)
+  assert dropped == {'files that are no recordings': 1}
 
 
 def test_it_is_a_target_of_the_protocol(dataset, tmp_path):

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from har_jax.baselines import BASELINES, forest, installed, rocket
+from har_jax.baselines import BASELINES, forest, installed, relative_features, rocket
 from har_jax.errors import UserError
 from har_jax.train import augment
 
@@ -118,3 +118,10 @@ def test_a_package_that_cannot_be_imported_for_whatever_reason_counts_as_missing
   monkeypatch.syspath_prepend(tmp_path)
   with pytest.raises(UserError, match=r'needs aeon: pip install .* \(no attribute trapz\)'):
     BASELINES['rocket'](0)
+
+
+def test_logarithms_of_a_device_at_rest_are_those_of_noise():
+  still = np.tile(np.float32([0, 0, 9.8, 0, 0, 0]), (1, 128, 1))
+  (row,) = relative_features.describe(still, 50).statistics
+  logs = row[[name.startswith('log standard') for name in relative_features.NAMES[: len(row)]]]
+  np.testing.assert_allclose(logs, np.full(6, np.log(0.01)), atol=1e-3)

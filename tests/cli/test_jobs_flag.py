@@ -22,7 +22,7 @@ given = dict(line[2:].split('=', 1) for line in lines if '=' in line)
 out = pathlib.Path(given['out'])
 is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 entries = [sys.argv[1], shard, sorted(getattr(os, 'sched_getaffinity', lambda _: [])(0)), is_deaf]
-shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv, '--nojson' in sys.argv]
+shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv, {'--nojson', '--jobs=1'} <= {*sys.argv}]
 (out / f'shown{shard[0]}.json').write_text(json.dumps(shown))
 if given['does'] == 'pause':
   import time

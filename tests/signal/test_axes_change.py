@@ -94,3 +94,15 @@ def test_gravity_next_to_a_moment_is_unknown_with_a_gap(sign, lost, is_known):
   assert (gravity_g is not None) == is_known
   if gravity_g is not None:
     np.testing.assert_allclose(gravity_g, [0, 0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ('after_g', 'is_clear'), [(-0.3, False), (-0.5, True)]
+)  # of -1, 0.7 and 0.5 are left
+def test_other_axes_must_explain_most_of_the_change_of_gravity(monkeypatch, after_g, is_clear):
+  sides = {-1: np.array([1.0, 0, 0]), 1: np.array([after_g, 0, 0])}
+  monkeypatch.setattr(axes_change, '_gravity_g', lambda recording, time_s, sign: sides[sign])
+  samples = Samples(np.zeros(0), np.zeros((0, 3)))
+  recording, opposite = Recording('me', '', samples, samples, ()), len(axes_change._ACC) - 1
+  (change,) = axes_change._with_gravity(recording, 3.0, opposite, is_likely=True)
+  assert change == (3.0, pytest.approx(-2 * after_g), is_clear)

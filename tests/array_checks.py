@@ -1,7 +1,6 @@
-"""Limits jaxtyping's import hook to what pays, as its checks would take a sixth of all tests' time.
+"""Limits jaxtyping's import hook to annotations with axes: mypy checks other types, in no test's time.
 
-It checks functions that name axes, and not those within functions. mypy checks other types. A function is
-decorated at its first call, and checked at its first calls in each test.
+A function is decorated at its first call: to decorate all of them takes seconds in each process.
 """
 
 import functools
@@ -9,17 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jaxtyping
-import pytest
 
-_CALLS = 20  # of a function in a test
 _jaxtyped = jaxtyping.jaxtyped
-_counts: dict[Callable[..., Any], int] = {}
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Any:
-  _counts.clear()
-  return (yield)
 
 
 def _with_axes(**options: Any) -> Callable[[Any], Any]:
@@ -31,19 +21,8 @@ def _with_axes(**options: Any) -> Callable[[Any], Any]:
       return made
     if isinstance(made, type):
       return checked(made)
-    if '<locals>' in made.__qualname__:
-      return made
     decorated = functools.cache(lambda: checked(made))
-
-    @functools.wraps(made)
-    def limited(*args: Any, **kwargs: Any) -> Any:
-      count = _counts.get(made, 0)
-      if count >= _CALLS:
-        return made(*args, **kwargs)
-      _counts[made] = count + 1
-      return decorated()(*args, **kwargs)
-
-    return limited
+    return functools.wraps(made)(lambda *args, **kwargs: decorated()(*args, **kwargs))
 
   return decorate
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import array_checks  # before the package is imported
+import array_checks  # noqa: F401 before the package is imported
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +31,6 @@ _LONGEST = (
 _PROGRAMS_BYTES = 2 << 30
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
 
-pytest_runtest_protocol = array_checks.pytest_runtest_protocol
 jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up with the wrong axis fails
 gc.disable()  # while modules are imported
 

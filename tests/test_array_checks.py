@@ -1,4 +1,4 @@
-"""The check of arrays' shapes in `make test`: what it refuses, and how often it looks."""
+"""The check of arrays' shapes in `make test`: what it refuses, and what it leaves alone."""
 
 import array_checks
 import beartype
@@ -19,17 +19,9 @@ def checked():
 
 def test_arrays_whose_axes_differ_are_refused(checked):
   assert checked(np.ones((2, 3)), np.ones(3)).shape == (2,)
-  with pytest.raises(jaxtyping.TypeCheckError):
-    checked(np.ones((2, 3)), np.ones(4))
-
-
-def test_only_the_first_calls_in_a_test_are_checked(checked, request):
-  for _ in range(array_checks._CALLS):
-    checked(np.ones((2, 3)), np.ones(3))
-  assert checked(np.ones((2, 3)), np.ones(4)).shape == (2,)
-  next(array_checks.pytest_runtest_protocol(request.node))
-  with pytest.raises(jaxtyping.TypeCheckError):
-    checked(np.ones((2, 3)), np.ones(4))
+  for _ in range(2):
+    with pytest.raises(jaxtyping.TypeCheckError):
+      checked(np.ones((2, 3)), np.ones(4))
 
 
 def test_what_names_no_axes_stays_as_it_is():

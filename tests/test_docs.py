@@ -312,6 +312,7 @@ def test_a_measured_figure_stands_only_in_a_generated_block(page):
   assert not [line for line in text.splitlines() if _FIGURE.search(line)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('script', _SCRIPTS)
 def test_tables_and_pictures_follow_from_the_tables_of_results(script, monkeypatch):
   monkeypatch.syspath_prepend((_ROOT / script).parent)  # one study imports another

@@ -90,6 +90,7 @@ def test_what_is_doubtful_is_a_warning(tmp_path, change, message, caplog):
     assert any(text.startswith(message) for text in caplog.messages), caplog.messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('samples', [33, 64, 96])
 def test_short_windows_of_good_recordings_give_no_warning(samples, tmp_path, caplog):
   windowing = Windowing(samples=samples)

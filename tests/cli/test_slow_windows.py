@@ -15,6 +15,8 @@ from har_jax.recognizer.frame_check import FrameWarning
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream.stream import Stream
 
+pytestmark = pytest.mark.slow
+
 _WINDOWING = Windowing(64, 25)
 _MODEL = (
   *('--dtype=float32', '--model_patch_size=16', '--model_stem=', '--model_width=24', '--model_mlp_dim=32'),

@@ -50,6 +50,7 @@ def test_all_prepares_another_position_again(tmp_path):
     assert store.load(tmp_path / 'windows' / 'dsads').meta.position == position
 
 
+@pytest.mark.slow
 def test_all_prepares_several_archives_as_one_by_one(tmp_path):
   hapt_zip(tmp_path / 'archives' / 'a.zip')
   dsads_folder(tmp_path / 'archives')
@@ -61,6 +62,7 @@ def test_all_prepares_several_archives_as_one_by_one(tmp_path):
     assert sums[0] == sums[1]
 
 
+@pytest.mark.slow
 def test_all_names_the_damaged_archive(tmp_path):
   hapt_zip(tmp_path / 'archives' / 'a.zip')
   folder = dsads_folder(tmp_path / 'archives')

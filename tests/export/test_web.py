@@ -76,6 +76,7 @@ def test_the_list_for_offline_use_changes_with_a_model_of_the_same_size():
   assert len(lists) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('built')
 @pytest.mark.parametrize('precision', export.PRECISIONS)
 @pytest.mark.parametrize('head', [(), (16,)])

@@ -94,6 +94,7 @@ def test_class_means_of_another_width_are_refused(base, adapter_of):
         files.attach(base, changed)
 
 
+@pytest.mark.slow
 def test_adapters_of_one_shape_share_a_compiled_program(base, adapter_of, tmp_path):
   for seed in (1, 2):
     files.save_adapter(tmp_path / str(seed), adapter_of('lora', seed))

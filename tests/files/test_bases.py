@@ -49,6 +49,7 @@ def test_a_saved_base_is_loaded_bit_for_bit(whole, base_card, tiny, tmp_path):
   ]
 
 
+@pytest.mark.slow
 def test_a_base_with_a_stem_states_physical_units_and_is_packed_with_its_stem(tiny, drawn, tmp_path):
   model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16))
   leaves = drawn(Classify(model, 2).init)

@@ -73,6 +73,7 @@ def test_pefts_vectors_are_matrices_of_one_row_or_column(adapter_of, tmp_path):
   assert [ranks[name] for name in ('r', 'init_r', 'target_r')] == [6, 6, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('scaling', 'start', 'rank', 'alpha'), [('root', 'zero', 4, 8), ('root', 'pissa', 8, 8 * 2**0.5)]
 )

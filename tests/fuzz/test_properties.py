@@ -24,6 +24,7 @@ settings.load_profile('fast')
 _ANY = some.sampled_from(string.printable) | some.integers(0, sys.maxunicode).map(chr)
 
 
+@pytest.mark.slow
 @given(some.text(_ANY), some.integers(1, 50))
 def test_a_shortened_value_is_short_printable_and_starts_as_the_value(text, limit):
   shown = shorten(text, limit)

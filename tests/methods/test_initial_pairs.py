@@ -191,6 +191,7 @@ def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base, name):
   assert a == pytest.approx(-training.learning_rate, rel=1e-2)  # and a decays a little
 
 
+@pytest.mark.slow
 def test_every_method_over_four_bits_packs_what_it_does_not_train(tiny):
   objective = Classify(tiny, 3)
   for name, method in methods.METHODS.items():

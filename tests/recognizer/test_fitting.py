@@ -32,6 +32,7 @@ def fitted_head(stem_base) -> Recognizer:
   )
 
 
+@pytest.mark.slow
 def test_the_metrics_of_a_linear_head_are_of_the_windows_held_out(fitted_head):
   measured = fitted_head.adapter_.card.metrics['validation']
   assert measured['accuracy'] == pytest.approx(2 / 3)
@@ -80,6 +81,7 @@ def test_the_origin_of_rotations_is_a_reading_of_zero(base):
   np.testing.assert_allclose(parts.train['origin'], np.tile(zero, (len(parts.train['label']), 1)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_windows_with_pseudo_labels_are_drawn_by_the_random_state(unfitted, monkeypatch):
   seeds = []
   draw = balancing.pseudo_labeled

@@ -304,6 +304,7 @@ def _push(stream: Stream, signals: np.ndarray) -> list[str]:
   return [each.activity for each in stream.push(signals.reshape(-1, 6))]
 
 
+@pytest.mark.slow
 def test_a_stream_puts_right_what_is_certain_and_says_so(recognizer):
   # Moving parts first: half a minute of each activity.
   mixed = np.concatenate([SIGNALS[first::40] for first in range(40)])

@@ -261,6 +261,7 @@ def test_invalid_arguments_of_a_fit_are_named(unfitted, parameters, labels, grou
     unfitted.adapt(SIGNALS, labels, groups, **parameters)
 
 
+@pytest.mark.slow
 def test_the_package_exports_it_and_imports_nothing_heavy():
   assert har_jax.Recognizer is Recognizer
   late = '"sklearn", "scipy", "pandas", "orbax", "grain", "matplotlib"'

@@ -43,6 +43,7 @@ def fitted(features: np.ndarray, labels: np.ndarray) -> RecordingHead:
   return recording_head.fit(np.tile(features, (20, 1)), np.tile(labels, 20), CLASSES, seed=0)
 
 
+@pytest.mark.slow
 def test_features_of_other_devices_are_limited(head):
   far = head.mean + 4 * head.scale * np.where(np.arange(len(head.mean)) % 2, 1, -1)
   further = head.mean + 400 * (far - head.mean)

@@ -63,6 +63,7 @@ def test_a_folder_with_files_is_kept_and_one_that_is_not_there_is_named(fitted, 
     Recognizer.load(tmp_path / 'nowhere')
 
 
+@pytest.mark.slow
 def test_without_a_fit_the_bundled_base_answers():
   loaded, made = Recognizer.load(), Recognizer()
   check_is_fitted(made)

@@ -210,6 +210,7 @@ assert frame.read_csv(pathlib.Path(sys.argv[2])).equals(runs)
 """
 
 
+@pytest.mark.slow
 def test_a_table_that_is_older_than_a_hyperparameter_has_its_default(tmp_path):
   committed = pathlib.Path(__file__).parents[2] / 'results' / 'runs.csv'
   command = [sys.executable, '-c', _NEWER, committed, tmp_path / 'runs.csv']

@@ -16,6 +16,8 @@ from har_jax.cli import main
 from har_jax.errors import UserError
 from har_jax.report import curves, figures, page, tables
 
+pytestmark = pytest.mark.slow
+
 _VOID = {'meta', 'link', 'br', 'hr', 'img', 'input', 'wbr'}
 
 

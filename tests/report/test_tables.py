@@ -85,6 +85,7 @@ def test_the_mean_difference_is_that_of_the_targets(result):
   assert cells(table2(results).table, target=markdown.MEAN, method='lora')[DIFFERENCE] == '-1.5'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'other',
   [
@@ -301,6 +302,7 @@ def test_the_configuration_has_only_what_differs(result):
   assert machines.table['device'][0] == 'cpu (x86_64 host, 2 cores)'
 
 
+@pytest.mark.slow
 def test_markdown_has_all_tables():
   results = product(
     method=('full', 'lora', 'scratch'),
@@ -318,6 +320,7 @@ def test_markdown_has_all_tables():
   assert '## Table VI.' not in everything  # one rank
 
 
+@pytest.mark.slow
 def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
   results = [
     *product(method=('full', 'lora')),

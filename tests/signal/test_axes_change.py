@@ -22,6 +22,7 @@ def _day():
   return signal[:, :3], signal[:, 3:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('matrix', [_TURN, np.diag([-1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, -1.0])])
 @pytest.mark.parametrize('second', [100.0, 599.0, 601.0, 700.0])
 def test_axes_of_both_sensors_that_change_are_found_at_their_moment(matrix, second):

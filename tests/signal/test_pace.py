@@ -25,6 +25,7 @@ def _warnings(parts: list[Recording], *, has_gyro: bool = True) -> list[str]:
   return [sentence for sentence in checked.warnings if 'as fast as people' in sentence]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('archive', ['sample_motionsense', 'sample_wisdm', 'sample_dsads'])
 def test_a_rate_that_is_not_the_recordings_makes_people_too_quick_or_too_slow(archive):
   parts = short_sample.read(archive, subjects=4, seconds=30.0)

@@ -116,6 +116,7 @@ def test_missing_gravity_is_said_by_the_comparison_with_the_model_alone():
   assert [text[:26] for text in warnings] == ['Acceleration seems to lack', 'Acceleration lacks gravity']
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'day.csv', index=False)
   flags = ('--not_worn_min=1', f'--out={tmp_path}/checked')

@@ -228,6 +228,7 @@ def test_a_day_past_midnight_has_a_row_per_date():
   assert text == picture.svg().decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('length', [4, 16, 60])
 def test_a_legend_of_many_activities_is_neither_cut_nor_over_the_rows(length):
   names = tuple(f'{number:02d}'.ljust(length, 'm') for number in range(30))

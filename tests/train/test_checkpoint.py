@@ -247,6 +247,7 @@ def _damage(folder: pathlib.Path, item: str) -> None:
       path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('item', ['about', 'data', 'params', 'optimizer'])
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_replaced_by_the_next_save(
   checkpoints, caplog, item

@@ -66,6 +66,7 @@ def _script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list
   return kernels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('patience', 'scores', 'returned'),
   [
@@ -172,6 +173,7 @@ def trained_in_single_steps(tmp_path_factory) -> Trained:
     return train_line(tmp_path_factory.mktemp('single'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('step', [1, 3, 12])  # validations: 3, 5, 8, 10, 12
 def test_a_stopped_run_saves_at_once_and_resumes_to_the_same_numbers(
   trained_in_single_steps, tmp_path, monkeypatch, step

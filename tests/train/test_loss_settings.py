@@ -103,6 +103,7 @@ def _pretrain(base: pathlib.Path, windows: pathlib.Path) -> None:
   list(experiments.run(_study(windows, base, 'lora'), _QUIET))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('train', [_fit, _federate, _continue, _bench, _train_a_run, _pretrain])
 def test_a_hyperparameter_of_the_loss_reaches(train, base, windows):
   with pytest.raises(_Reached) as reached:

@@ -49,6 +49,7 @@ def test_the_heads_input_ends_in_the_statistics_in_physical_units(case):
   np.testing.assert_allclose(features[:, -expected.shape[1] :], expected, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics_variance(case):
   objective, held, windows = case
   fitted = held | output_layer.fit(objective, held, windows)

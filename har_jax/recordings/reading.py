@@ -94,18 +94,7 @@ def read(
   Memory: 32 bytes for each row of both sensors, about three times that at the peak.
   Raises UserError at whatever cannot be read, with what to do.
   """
-  if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
-    raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
-  if time_zone:
-    clocks.zone(time_zone)
-  options = Options(
-    columns or {},
-    units.requested(acc_unit, units.ACC, 'acc_unit'),
-    units.requested(gyro_unit, units.GYRO, 'gyro_unit'),
-    'iso' if time_unit == 'iso' else units.requested(time_unit, units.TIME_S, 'time_unit'),
-    rate_hz,
-    time_zone,
-  )
+  options = _options(columns or {}, acc_unit, gyro_unit, time_unit, rate_hz, time_zone)
   label_source = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
   shared = None if label_source is None else formats.read_labels(label_source)
   if isinstance(source, str | os.PathLike):
@@ -113,78 +102,128 @@ def read(
     exports, warnings = formats.find(pathlib.Path(source), ignored)
   else:
     exports, warnings = formats.find_in_frame(source), []
+  _check_names(shared, exports)
   several = len(exports) > 1
-  named = set() if shared is None else set(shared.recording or ())
-  if shared is not None and (unknown := sorted(named.difference(*(export.names for export in exports)))):
-    names = shorten(', '.join(export.name for export in exports))
-    raise UserError(f'{shared.path} labels {shorten(", ".join(unknown))}; the recordings are {names}')
-  reading = Reading([], [], warnings, '', True)
-  without_gyro = []
-  findings_of: dict[str, Findings] = {}
+  parts = []
   for export in exports:
-    name = '' if several else f'{export.name}: '
-    findings = Findings([f'{name}read as {export.app}.', *export.notes], [*export.warnings])
     try:
-      track = sensors.load(export.name, export.tables, options, findings)
+      parts.append(_read_export(export, shared, options, subject, position, several=several))
     except NoRecording as error:
       if not several:
         raise UserError(f'{error}{formats.nearest(next(iter(export.tables.values())).names)}') from error
-      reading.warnings.append(f'Left out: {error}')
-      continue
+      warnings.append(f'Left out: {error}')
     except UserError as error:
       if not several or export.name in str(error):
         raise
       raise UserError(f'{export.name}: {error}') from error
-    zone = time_zone
-    if export.time_zone and not zone:
-      with contextlib.suppress(UserError):  # an app's name of a zone may be that of none
-        clocks.zone(export.time_zone)
-        zone = export.time_zone
-    spans = _spans(export, track, shared, several, zone, findings)
-    parts = list(_split(track, spans, subject, position, findings))
-    if not parts:
-      raise UserError(f'{export.name}: the sensors do not overlap in time: are they of one recording?')
-    acc_s = sum(stop_s - start_s for start_s, stop_s in _unbroken(track.acc))
-    lost_s = acc_s - sum(float(recording.acc.time_s[-1]) for _, recording in parts)
-    if track.gyro is not None and lost_s > max(_GAP_S, _LOST * acc_s):
-      findings.warn(
-        f'{lost_s:.1f} of {acc_s:.1f} s of acceleration have no angular velocity at the same time: they are '
-        'left out, without an answer.'
-      )
-    reading.recordings.extend(recording for _, recording in parts)
-    reading.offsets_s.extend(offset_s for offset_s, _ in parts)
-    reading.files.extend([export.name] * len(parts))
-    if track.gyro is None:
-      without_gyro.append(export.name)
-    start = reading.start or track.clock.start
-    reading = dataclasses.replace(reading, start=start, time_zone=reading.time_zone or zone)
-    findings_of[export.name] = findings
-  warnings_of = {name: findings.warnings for name, findings in findings_of.items()}
-  reading.warnings.extend(gather(warnings_of, named=several))
-  if not reading.recordings:
-    raise UserError(f'{source} holds no recording. {reading.warnings[0]}')
-  if shared is not None and not any(recording.spans for recording in reading.recordings):
+  warnings.extend(gather({part.name: part.findings.warnings for part in parts}, named=several))
+  if not parts:
+    raise UserError(f'{source} holds no recording. {warnings[0]}')
+  recordings = [recording for part in parts for recording in part.recordings]
+  if shared is not None and not any(recording.spans for recording in recordings):
     raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
-  if 0 < len(without_gyro) < len(findings_of):
-    listed = shorten(', '.join(without_gyro))
-    reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
-  reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
-  notes_of = {name: findings.notes for name, findings in findings_of.items()}
-  reading.notes.extend(gather(notes_of, named=several))
+  without_gyro = [part.name for part in parts if not part.has_gyro]
+  if 0 < len(without_gyro) < len(parts):
+    warnings.append(f'Only {shorten(", ".join(without_gyro))} lacks a gyroscope: read it separately.')
+  recordings = _spelled_alike(recordings, warnings)
+  notes = gather({part.name: part.findings.notes for part in parts}, named=several)
+  reading = Reading(
+    recordings,
+    # A name of a file or a value in it may hold marks of direction.
+    [shorten(note, _SENTENCE) for note in notes],
+    [shorten(warning, _SENTENCE) for warning in warnings],
+    next((part.start for part in parts if part.start), ''),
+    has_gyro=not without_gyro,
+    files=[part.name for part in parts for _ in part.recordings],
+    offsets_s=[offset_s for part in parts for offset_s in part.offsets_s],
+    time_zone=next((part.time_zone for part in parts if part.time_zone), ''),
+    has_sure_signs=all(export.has_sure_signs for export in exports),
+  )
+  reading.notes.append(_summary(reading))
+  return reading
+
+
+def _options(
+  columns: Mapping[str, str | int],
+  acc_unit: str,
+  gyro_unit: str,
+  time_unit: str,
+  rate_hz: float | int | None,
+  time_zone: str,
+) -> Options:
+  """Raises UserError for a rate or time zone that none has, and for units that are unknown."""
+  if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+    raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
+  if time_zone:
+    clocks.zone(time_zone)
+  return Options(
+    columns,
+    units.requested(acc_unit, units.ACC, 'acc_unit'),
+    units.requested(gyro_unit, units.GYRO, 'gyro_unit'),
+    'iso' if time_unit == 'iso' else units.requested(time_unit, units.TIME_S, 'time_unit'),
+    rate_hz,
+    time_zone,
+  )
+
+
+def _check_names(labels: Labels | None, exports: Sequence[Export]) -> None:
+  """Raises UserError where labels name a recording that is not there."""
+  if labels is None:
+    return
+  named = set(labels.recording or ())
+  if unknown := sorted(named.difference(*(export.names for export in exports))):
+    names = shorten(', '.join(export.name for export in exports))
+    raise UserError(f'{labels.path} labels {shorten(", ".join(unknown))}; the recordings are {names}')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+  """What one export gave to a `Reading`."""
+
+  name: str
+  recordings: list[Recording]
+  offsets_s: list[float]
+  findings: Findings
+  start: str
+  time_zone: str
+  has_gyro: bool
+
+
+def _read_export(
+  export: Export, shared: Labels | None, options: Options, subject: str, position: str, *, several: bool
+) -> _Part:
+  name = '' if several else f'{export.name}: '
+  findings = Findings([f'{name}read as {export.app}.', *export.notes], [*export.warnings])
+  track = sensors.load(export.name, export.tables, options, findings)
+  zone = options.time_zone
+  if export.time_zone and not zone:
+    with contextlib.suppress(UserError):  # an app's name of a zone may be that of none
+      clocks.zone(export.time_zone)
+      zone = export.time_zone
+  spans = _spans(export, track, shared, several, zone, findings)
+  parts = list(_split(track, spans, subject, position, findings))
+  if not parts:
+    raise UserError(f'{export.name}: the sensors do not overlap in time: are they of one recording?')
+  acc_s = sum(stop_s - start_s for start_s, stop_s in _unbroken(track.acc))
+  lost_s = acc_s - sum(float(recording.acc.time_s[-1]) for _, recording in parts)
+  if track.gyro is not None and lost_s > max(_GAP_S, _LOST * acc_s):
+    findings.warn(
+      f'{lost_s:.1f} of {acc_s:.1f} s of acceleration have no angular velocity at the same time: they are '
+      'left out, without an answer.'
+    )
+  offsets_s, recordings = map(list, zip(*parts, strict=True))
+  return _Part(
+    export.name, recordings, offsets_s, findings, track.clock.start, zone, has_gyro=track.gyro is not None
+  )
+
+
+def _summary(reading: Reading) -> str:
   by_activity: dict[str, float] = collections.defaultdict(float)
   for span in (span for recording in reading.recordings for span in recording.spans):
     by_activity[span.activity] += span.stop_s - span.start_s
   labels_s = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
   number = f'{len(reading.recordings)} recording{"s" * (len(reading.recordings) > 1)}'
-  reading.notes.append(f'{number}, {reading.seconds:.1f} s in total; labels: {shorten(labels_s) or "none"}.')
-  # A name of a file or a value in it may hold marks of direction.
-  notes, warnings = (
-    [shorten(text, _SENTENCE) for text in texts] for texts in (reading.notes, reading.warnings)
-  )
-  has_sure_signs = all(export.has_sure_signs for export in exports)
-  return dataclasses.replace(
-    reading, notes=notes, warnings=warnings, has_gyro=not without_gyro, has_sure_signs=has_sure_signs
-  )
+  return f'{number}, {reading.seconds:.1f} s in total; labels: {shorten(labels_s) or "none"}.'
 
 
 def gather(sentences_of: Mapping[str, Sequence[str]], *, named: bool) -> Iterator[str]:

@@ -63,23 +63,7 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   people = row_faults.find_sources(table, {*kinds, used.label})
   coded = people if labels is None else [*people, labels]
   kinds |= {source.column: 'text' for source in coded}
-  parts: dict[str, list[np.ndarray]] = {name: [] for name in used.sensors}
-  times: list[clocks.Times] = []
-  count = 0
-  for chunk in table.read(kinds):
-    for name, axes in used.sensors.items():
-      parts[name].append(np.stack([chunk[index] for index in axes.columns], axis=1))
-    if time is not None and kinds[time] == 'precise':
-      times.append(clocks.Times({'': chunk[time]}, ''))
-    elif time is not None:
-      # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
-      times.append(clocks.parse(chunk[time], table.title(time), count))
-      count += len(chunk[time])
-    for source in coded:
-      source.parts.append(encode(chunk[source.column], source.codes))
-  if not next(iter(parts.values())):
-    raise UserError(f'{table.path} holds no row: nothing was recorded')
-  values = {name: np.concatenate(part) for name, part in parts.items()}
+  values, times = _read_columns(table, used, time, kinds, coded)
   incomplete = ~np.all([np.isfinite(sensor).all(axis=1) for sensor in values.values()], axis=0)
   is_cut = incomplete[-1:].any() and incomplete.sum() == 1  # the last row lacks values, and no other
   if 'acc' in values and not used.sensors['acc'].is_linear:
@@ -108,6 +92,29 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
     None if labels is None else np.concatenate(labels.parts)[order],
     {} if labels is None else {code: word for word, code in labels.codes.items()},
   )
+
+
+def _read_columns(
+  table: Table, used: Columns, time: int | None, kinds: dict[int, Kind], coded: list[row_faults.Source]
+) -> tuple[dict[str, Float32[np.ndarray, 'n 3']], list[clocks.Times]]:
+  """Values of each sensor, and the times of each chunk; appends to the parts of `coded`."""
+  parts: dict[str, list[np.ndarray]] = {name: [] for name in used.sensors}
+  times: list[clocks.Times] = []
+  count = 0
+  for chunk in table.read(kinds):
+    for name, axes in used.sensors.items():
+      parts[name].append(np.stack([chunk[index] for index in axes.columns], axis=1))
+    if time is not None and kinds[time] == 'precise':
+      times.append(clocks.Times({'': chunk[time]}, ''))
+    elif time is not None:
+      # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
+      times.append(clocks.parse(chunk[time], table.title(time), count))
+      count += len(chunk[time])
+    for source in coded:
+      source.parts.append(encode(chunk[source.column], source.codes))
+  if not next(iter(parts.values())):
+    raise UserError(f'{table.path} holds no row: nothing was recorded')
+  return {name: np.concatenate(part) for name, part in parts.items()}, times
 
 
 def _clock(

@@ -13,12 +13,13 @@ from har_jax.recognizer.frame_check import Finding
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
 from har_jax.recordings.infer import Findings, Tell
+from har_jax.signal.recording import Recording
 from har_jax.timeline import activities as levels
 from har_jax.timeline import devices, rate_check
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.answers import Answers, make_answers
 from har_jax.timeline.bouts import MEAN_BOUT_S, Rules, find_bouts
-from har_jax.timeline.predictions import predict, warnings_for
+from har_jax.timeline.predictions import Predictions, predict, warnings_for
 
 Adapter: TypeAlias = Recognizer | Adapted | str | os.PathLike[str]
 
@@ -99,40 +100,16 @@ def recognize(
   reading = _without_labels(reading)
   findings.warn(*reading.warnings, *recordings.check(reading, recognizer.windowing))
   findings.warn(*late, *warnings_for(recognizer, reading))
-  if refusal_rate:
-    recognizer.adapter_.refuse_baseline()
-  if refusal_rate and (sentence := prediction_sets.refusal_shortage(recognizer.unknown_scores, refusal_rate)):
-    findings.warn(sentence)
-    refusal_rate = 0.0
+  refusal_rate = _possible_rate(recognizer, refusal_rate, findings)
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
-  if second is not None:
-    answering = recognizer if second_adapter is None else load(second_adapter, base)
-    other, other_frames = rate_check.read(answering, second, frame, Findings(), **options)
-    other = _without_labels(other)
-    reading.notes.extend(f'Second device: {note}' for note in other.notes)
-    findings.note(*reading.notes[len(findings.notes) :])
-    doubts = other.warnings + recordings.check(other, answering.windowing)
-    other = dataclasses.replace(other, warnings=[f'Second device: {doubt}' for doubt in doubts])
+  answering = recognizer if second_adapter is None else load(second_adapter, base)
+  other = None if second is None else _read_second(second, answering, frame, options)
+  if other is not None:
+    reading.notes.extend(other.reading.notes)
+    findings.note(*other.reading.notes)
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
-  together = None
-  if second is not None:
-    offset_s, sentence = devices.find_offset(reading, other)
-    answered = devices.in_order(predict(answering, other, progress=progress), predictions.classes)
-    predictions, count = devices.combine(predictions, answered, (reading, other), offset_s)
-    together = {
-      'files': other.files[:1],
-      'offset_s': round(offset_s, 2),
-      'windows': count,
-      'frame': _to_entries(other_frames),
-    }
-    reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
-    findings.note(reading.notes[-1])
-    findings.warn(*other.warnings)
-    if not count:
-      findings.warn(
-        'The second device answers no window, as it recorded at other times: do both clocks, and their time '
-        'zones, agree?'
-      )
+  if other is not None:
+    predictions, together = _combine(predictions, reading, other, findings, progress=progress)
   if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
     predictions = levels.by_direction(predictions)
   labeled = levels.merge_labels(labeled, activities, predictions.classes)
@@ -140,14 +117,7 @@ def recognize(
   if activities and len(predictions.classes) == 1:
     findings.warn(f'Every window is {shorten(predictions.classes[0])}, since activities name no other one.')
   findings.warn(*predictions.warnings)
-  scored = None
-  if labels is not None:
-    if unknown := levels.unknown_labels(predictions, labeled):
-      findings.warn(
-        f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
-        f'classes are {shorten(", ".join(predictions.classes))}.'
-      )
-    scored = levels.score(predictions, labeled, unknown_below=rules.unknown_below)
+  scored = None if labels is None else _score(predictions, labeled, rules, findings)
   card = recognizer.adapter_.card
   answers = make_answers(
     predictions,
@@ -163,7 +133,7 @@ def recognize(
     scored,
     _to_entries(frames),
   )
-  if together is not None:
+  if other is not None:
     answers.summary['second_device'] = together
   return answers
 
@@ -186,3 +156,67 @@ def _to_entries(frames: Mapping[str, Finding]) -> list[dict[str, Any]]:
 def _without_labels(reading: Reading) -> Reading:
   parts = [dataclasses.replace(part, spans=()) for part in reading.recordings]
   return dataclasses.replace(reading, recordings=parts)
+
+
+def _possible_rate(recognizer: Recognizer, refusal_rate: float, findings: Findings) -> float:
+  """0 where the recognizer has too few scores to refuse at this rate."""
+  if not refusal_rate:
+    return 0.0
+  recognizer.adapter_.refuse_baseline()
+  if sentence := prediction_sets.refusal_shortage(recognizer.unknown_scores, refusal_rate):
+    findings.warn(sentence)
+    return 0.0
+  return refusal_rate
+
+
+def _score(
+  predictions: Predictions, labeled: Sequence[Recording], rules: Rules, findings: Findings
+) -> levels.Score:
+  if unknown := levels.unknown_labels(predictions, labeled):
+    findings.warn(
+      f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
+      f'classes are {shorten(", ".join(predictions.classes))}.'
+    )
+  return levels.score(predictions, labeled, unknown_below=rules.unknown_below)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Second:
+  """What a second device recorded, and who answers it."""
+
+  recognizer: Recognizer
+  reading: Reading
+  frames: Mapping[str, Finding]
+
+
+def _read_second(second: Source, recognizer: Recognizer, frame: str, options: ReadingOptions) -> _Second:
+  """Its notes and warnings say that they are of the second device."""
+  reading, frames = rate_check.read(recognizer, second, frame, Findings(), **options)
+  reading = _without_labels(reading)
+  doubts = reading.warnings + recordings.check(reading, recognizer.windowing)
+  notes, warnings = ([f'Second device: {text}' for text in texts] for texts in (reading.notes, doubts))
+  return _Second(recognizer, dataclasses.replace(reading, notes=notes, warnings=warnings), frames)
+
+
+def _combine(
+  predictions: Predictions, reading: Reading, second: _Second, findings: Findings, *, progress: bool
+) -> tuple[Predictions, dict[str, Any]]:
+  """Predictions of both devices, on the times of the first, and the entry of the summary."""
+  offset_s, sentence = devices.find_offset(reading, second.reading)
+  answered = predict(second.recognizer, second.reading, progress=progress)
+  answered = devices.in_order(answered, predictions.classes)
+  predictions, count = devices.combine(predictions, answered, (reading, second.reading), offset_s)
+  reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
+  findings.note(reading.notes[-1])
+  findings.warn(*second.reading.warnings)
+  if not count:
+    findings.warn(
+      'The second device answers no window, as it recorded at other times: do both clocks, and their time '
+      'zones, agree?'
+    )
+  return predictions, {
+    'files': second.reading.files[:1],
+    'offset_s': round(offset_s, 2),
+    'windows': count,
+    'frame': _to_entries(second.frames),
+  }

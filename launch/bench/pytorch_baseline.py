@@ -94,14 +94,7 @@ def _call(
 
   def step(signal: Any, labels: Any) -> None:
     adamw.zero_grad(set_to_none=True)
-    if training.time_warp_std:
-      signal = _warp_time(signal, training.time_warp_std)
-    if training.circular_shift:
-      signal = _circular_shift(signal)
-    if training.amplitude_std:
-      signal = _scale_amplitude(signal, training.amplitude_std)
-    if training.rotation_std_deg:
-      signal = _rotate(signal, training.rotation_std_deg)
+    signal = _augment(signal, training)
     with precision:
       output = forward(signal)
       loss = output if kind == 'pretraining' else nn.functional.cross_entropy(output, labels)
@@ -191,6 +184,16 @@ def _scale_amplitude(signal, std: float):
   gravity = signal[..., :3].mean(dim=1, keepdim=True)
   center = torch.cat([gravity, torch.zeros_like(gravity)], dim=2)
   return center + torch.exp(std * torch.randn(len(signal), 1, 1)) * (signal - center)
+
+
+def _augment(signal: Any, training: config.Training) -> Any:
+  if training.time_warp_std:
+    signal = _warp_time(signal, training.time_warp_std)
+  if training.circular_shift:
+    signal = _circular_shift(signal)
+  if training.amplitude_std:
+    signal = _scale_amplitude(signal, training.amplitude_std)
+  return _rotate(signal, training.rotation_std_deg) if training.rotation_std_deg else signal
 
 
 def _warp_time(signal, std: float):

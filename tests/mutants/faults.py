@@ -102,9 +102,7 @@ def _is_skipped(node: ast.AST) -> bool:
 
 def _replacements(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
   match node:
-    case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in _SWAPPED:
-      yield _with(node, op=_SWAPPED[type(op)]())
-    case ast.AugAssign(op=op) if type(op) in _SWAPPED:
+    case ast.BinOp(op=op) | ast.BoolOp(op=op) | ast.AugAssign(op=op) if type(op) in _SWAPPED:
       yield _with(node, op=_SWAPPED[type(op)]())
     case ast.Compare(ops=[op]):
       yield _with(node, ops=[_SWAPPED[type(op)]()])

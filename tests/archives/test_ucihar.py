@@ -6,7 +6,7 @@ from official import OFFICIAL, motion, read_texts
 from har_jax.archives.source import Source
 from har_jax.signal.recording import Span
 
-_SUBJECTS = {'train': [3, 3, 1, 3, 3, 3, 30, 3, 3, 3], 'test': [2] * 10}
+_SUBJECTS = {'train': [3, 3, 1, 3, 3, 3, 30, 3, 3, 3], 'test': [10] * 10}
 _LABELS = {'train': [1, 2, 3, 4, 5, 6, 1, 1, 1, 1], 'test': [6, 5, 4, 3, 2, 1, 1, 1, 1, 1]}
 _ACTIVITIES = OFFICIAL['ucihar'].activities
 

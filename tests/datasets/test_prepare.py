@@ -158,6 +158,9 @@ def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog)
   with zipfile.ZipFile(hapt) as archive:
     archive.extractall(tmp_path / 'hapt again')
   (tmp_path / 'broken.zip').write_bytes(hapt.read_bytes()[:3000])
+  secret = bytearray((tmp_path / 'outer.zip').read_bytes())
+  secret[secret.rindex(b'PK\x01\x02') + 8] |= 1  # the bit that says that it is encrypted
+  (tmp_path / 'secret.zip').write_bytes(secret)
   (tmp_path / 'empty.zip').write_bytes(b'')
   (tmp_path / 'folder.zip').mkdir()
   (tmp_path / 'notes.txt').write_text('RawData/acc_exp01_user01.txt')
@@ -170,6 +173,7 @@ def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog)
     'dsads': tmp_path / 'outer.zip',
   }
   assert 'broken.zip skipped' in caplog.text
+  assert 'secret.zip skipped' in caplog.text
 
 
 def test_every_archive_is_detected_by_its_marker_alone(tmp_path):

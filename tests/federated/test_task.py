@@ -2,7 +2,9 @@
 
 import ast
 import pathlib
+import sys
 import tomllib
+import types
 
 import numpy as np
 import pytest
@@ -109,6 +111,21 @@ def test_settings_are_the_same_after_they_were_sent():
   sent = Federation(CLASSES, robust='median', participation=0.5)
   assert Federation.from_entries(sent.entries()) == sent
   assert Federation.from_entries(sent.entries() | {'classes': ','.join(CLASSES), 'out': 'x'}) == sent
+
+
+def test_privacy_counts_all_rounds_and_gives_each_client_a_tenth_of_its_part(monkeypatch):
+  class Accountant:
+    def compose(self, event, count):
+      self.composed = event, count
+
+    def get_epsilon(self, delta):
+      return *self.composed, delta
+
+  events = types.SimpleNamespace(GaussianDpEvent=lambda noise: ('normal', noise))
+  package = types.SimpleNamespace(dp_event=events, rdp=types.SimpleNamespace(RdpAccountant=Accountant))
+  monkeypatch.setitem(sys.modules, 'dp_accounting', package)
+  private = {'clip_norm': 1.0, 'noise_multiplier': 2.0, 'equal_weights': True}
+  assert Federation(CLASSES, rounds=7, **private).epsilon(5) == ((('normal', 2.0), 7, 0.02), 0.02)
 
 
 @pytest.mark.parametrize('name', ['serverapp', 'clientapp'])

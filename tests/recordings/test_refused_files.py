@@ -148,6 +148,7 @@ TABLE: list = [
   (('day.json', b'{"a": 1}'), 'JSON or CBOR of none of these apps; these are read'),
   (('day.json', b'[' * 100_000), r'no JSON file, was damaged or was cut short.*RecursionError'),
   ('loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
+  ('time,x,y\n1,2.0,3.0\n2,3.0,4.0\n', 'nearest is CSV or Parquet'),  # others have these, and more names
   (
     ('day.json', b'[{"sensor": "TotalAcceleration", "time": "1", "x": "abc", "y": "1", "z": "2"}]'),
     "no file of Sensor Logger's JSON, was damaged or was cut short.*abc",

@@ -167,6 +167,7 @@ def test_a_job_that_cannot_reach_its_bucket_gives_up_before_another_takes_over(b
   time.sleep(_LEASE_S)  # up to 1.5 leases: this machine may be busy
   assert lock.is_lost()
   lock.release()
+  assert locks.BucketLock(bucket, _LEASE_S)._last()[1]  # the bucket is not waited for: the lock expires
 
 
 def _overtake(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 import pathlib
 import runpy
+import types
 
 import jax
 import pytest
@@ -37,6 +38,11 @@ def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch):
   assert runtime.device().machine == 'x86_64 amx_bf16 avx512_bf16'
   monkeypatch.setattr(runtime, '_cpu_features', lambda: {'avx2'})
   assert runtime.device().machine == 'x86_64'
+  h100 = types.SimpleNamespace(platform='gpu', device_kind='NVIDIA H100')
+  monkeypatch.setattr(jax, 'devices', lambda: [h100, h100])
+  monkeypatch.setattr(jax, 'device_count', lambda: 2)
+  device = runtime.device()
+  assert (device.platform, device.kind, device.count) == ('gpu', 'NVIDIA H100', 2)
 
 
 def test_a_package_that_is_missing_has_no_version():

@@ -28,8 +28,6 @@ class Study:
   batch_runs: int = 1  # seeds of a method that train together, in one program
 
   def __post_init__(self) -> None:
-    for name in (*self.targets, *self.sources):
-      self.datasets[name]  # raises UserError
     for name in self.methods:
       kinds.find(name).check(name, self.experiment)
     for seed in self.seeds:

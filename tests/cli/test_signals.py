@@ -42,6 +42,16 @@ def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers
   assert {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
 
 
+def test_ctrl_c_that_is_ignored_stays_so(handlers, monkeypatch):
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  module = toy_module()
+  module.main = lambda: signal.raise_signal(signal.SIGINT)  # type: ignore[attr-defined]
+  monkeypatch.setattr(main, 'load', lambda name: module)
+  monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
+  assert main.main() == 0
+  assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_at_the_last_moment_is_silent(number, handlers, monkeypatch, capsys):
   monkeypatch.setattr(gc, 'freeze', lambda: signal.raise_signal(number))

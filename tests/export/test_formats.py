@@ -244,6 +244,8 @@ def test_onnx_has_class_names_an_older_ir_version_and_unsigned_int8_weights(expo
   # An x86 without VNNI adds products of signed weights and unsigned activations in 16 bits, which overflows.
   expected = {onnx.TensorProto.UINT8} if precision == 'int8' else set()
   assert {kinds[node.input[1]] for node in products} == expected
+  spectra = [node for node in model.graph.node if node.op_type == 'MatMul' and '/spectrum/' in node.name]
+  assert len(spectra) == 2  # the Fourier transform stays exact
 
 
 def test_exports_load_as_written_and_damaged_ones_do_not(export_of, tmp_path):

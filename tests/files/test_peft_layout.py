@@ -69,8 +69,12 @@ def test_pefts_vectors_are_matrices_of_one_row_or_column(adapter_of, tmp_path):
     files.write_peft(tmp_path / name, adapter_of(name))
     tensors = safetensors.numpy.load_file(tmp_path / name / 'adapter_model.safetensors')
     assert {key: tensors[key].shape for key in shapes} == shapes
-  ranks = json.loads((tmp_path / 'adalora' / 'adapter_config.json').read_text())
-  assert [ranks[name] for name in ('r', 'init_r', 'target_r')] == [6, 6, 4]
+  peft_config = json.loads((tmp_path / 'adalora' / 'adapter_config.json').read_text())
+  names = ('r', 'init_r', 'target_r', 'lora_alpha')
+  assert [peft_config[name] for name in names] == [6, 6, 4, 12]  # alpha over the rank is 2, as ours
+  peft_config = json.loads((tmp_path / 'ia3' / 'adapter_config.json').read_text())
+  names = ('target_modules', 'feedforward_modules', 'fan_in_fan_out')
+  assert [peft_config[name] for name in names] == [['down', 'key', 'value'], ['down'], False]
 
 
 @pytest.mark.slow

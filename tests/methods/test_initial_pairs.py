@@ -83,9 +83,12 @@ def test_veras_shared_pair_is_uniform_within_kaimings_bound(base):
   assert 0.95 * bound < a.max() <= bound
 
 
-def test_each_block_has_prompts_of_its_own(base):
-  adapted = _adapted(base, 'prompt')
-  assert not np.array_equal(*(adapted[f'prompt/encoder/block_{block}/tokens'] for block in (0, 1)))
+@pytest.mark.parametrize(
+  ('name', 'leaf'), [('prompt', 'tokens'), ('adapter', 'down/down'), ('lora', 'up/a'), ('adalora', 'up/b')]
+)
+def test_each_block_draws_leaves_of_its_own(base, name, leaf):
+  adapted = _adapted(base, name)
+  assert not np.array_equal(*(adapted[f'{name}/encoder/block_{block}/{leaf}'] for block in (0, 1)))
 
 
 def test_a_rank_beyond_the_kernels_own_is_filled(base):

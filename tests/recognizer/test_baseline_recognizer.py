@@ -1,6 +1,7 @@
 """A recognizer whose method is a baseline answers as that baseline does, wherever a recognizer answers."""
 
 import copy
+import types
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from sklearn.base import clone
 
 import har_jax
-from har_jax import export, records
+from har_jax import export, recordings, records
 from har_jax.baselines import BASELINES, forest
 from har_jax.errors import UserError
 from har_jax.recognizer import comparison
@@ -174,9 +175,30 @@ def test_a_parameter_is_checked_before_the_recording_is_read(base, tmp_path):
     har_jax.adapt(tmp_path / 'nowhere.csv', base=base, method='forrest')
 
 
-def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(base, recording):
+def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(base, recording, monkeypatch):
+  asked: list[object] = []
+  monkeypatch.setattr(recordings, 'unlabeled_windows', lambda *given: asked.append(given) or [])
   adapted = har_jax.adapt(recording, base=base, method='forest', validation_fraction=0)
+  assert asked  # the rest of a recording is used by default
   assert not adapted.recognizer.verbose
   assert not adapted.are_files_apart
   with pytest.raises(UserError, match='leave base out'):
     har_jax.recognize(recording, adapted, base='runs/base')
+
+
+@pytest.mark.parametrize(
+  ('last', 'are_apart'), [(['walking'], False), (['walking', 'lying', 'still'], True)]
+)  # of each activity, the last four or five windows are held out
+def test_files_are_apart_if_none_has_windows_of_both_parts(
+  base, recording, tmp_path, monkeypatch, last, are_apart
+):
+  recording.to_csv(tmp_path / 'a.csv', index=False)
+  more = pd.concat([recording[recording['label'] == name][:384] for name in last])
+  more.assign(time_s=np.arange(len(more)) / 50).to_csv(tmp_path / 'b.csv', index=False)
+
+  def compare(recognizer, signals, activities, held_out, seconds):
+    is_correct = np.ones(held_out.sum(), bool)
+    return types.SimpleNamespace(scores=[], adapted=types.SimpleNamespace(is_correct=is_correct))
+
+  monkeypatch.setattr(comparison, 'compare', compare)
+  assert har_jax.adapt(tmp_path, base=base, method='forest').are_files_apart == are_apart

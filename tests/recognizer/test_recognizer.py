@@ -16,11 +16,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
 
 import har_jax
 from har_jax import config, config_fields, files, methods, records
 from har_jax.errors import UserError
 from har_jax.recognizer import recording_adaptation, validation
+from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -60,6 +62,8 @@ def test_a_clone_has_the_parameters_and_is_not_fitted(fitted):
     cloned.predict(SIGNALS)
   with pytest.raises(NotFittedError):
     cloned.save('nowhere')
+  assert get_tags(cloned).requires_fit
+  assert not get_tags(Recognizer.load()).requires_fit
 
 
 @pytest.mark.slow
@@ -184,12 +188,13 @@ def test_it_is_cross_validated_by_subject_in_a_pipeline(unfitted):
 
 
 def test_windows_labels_and_parameters_may_be_other_numbers(unfitted, tmp_path):
-  numbers = np.unique(LABELS, return_inverse=True)[1] * 10
+  numbers = np.array([9, 10, 100])[np.unique(LABELS, return_inverse=True)[1]]  # as text, 9 would be last
   recognizer = unfitted.adapt(SIGNALS, numbers, max_steps=np.int64(2), rank=np.int64(4))
   for windows in (SIGNALS, SIGNALS.astype(int).tolist()):
-    assert set(recognizer.predict(windows)) <= {0, 10, 20}
+    assert set(recognizer.predict(windows)) <= {9, 10, 100}
+  assert calibrate(recognizer, SIGNALS, numbers).accuracy == recognizer.score(SIGNALS, numbers)
   recognizer.save(tmp_path)
-  assert Recognizer.load(tmp_path).classes_.tolist() == [0, 10, 20]
+  assert Recognizer.load(tmp_path).classes_.tolist() == [9, 10, 100]
 
 
 _NOT_FINITE = np.array(SIGNALS)

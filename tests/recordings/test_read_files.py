@@ -180,10 +180,10 @@ APP_ROWS = [
         recorded=pd.date_range('2026-01-01', periods=1000, freq='h')
       ),
       same=True, notes=['Time is read from clock; recorded could be it']),
-  row('a gap, within a label', at(TIME_S + 3 * (TIME_S >= 8)).assign(label=WALKS), files=2 * ['day'],
-      offsets_s=pytest.approx([0, 11]), spans=[(0, 8, 'walk'), (0, 4, 'walk'), (4, 12, 'run')],
+  row('a gap, within a label', at(TIME_S + 1.5 * (TIME_S >= 8)).assign(label=WALKS), files=2 * ['day'],
+      offsets_s=pytest.approx([0, 9.5]), spans=[(0, 8, 'walk'), (0, 4, 'walk'), (4, 12, 'run')],
       arrays={'time_s': (np.r_[TIME_S[:400], TIME_S[:600]], 1e-5)},
-      notes=['pauses once for over 1 s, at longest 3.0 s']),
+      notes=['pauses once for over 1 s, at longest 1.5 s']),
 ]  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def annotated(*moments: tuple[int, str]) -> bytes:
   """Annotations at these seconds; one without text ends an activity."""
   start = export_base.EPOCH_S * 10**9
   rows = [f'{start + at * 10**9},{at},{text},' for at, text in moments]
-  return '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']).encode()
+  return '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '', '']).encode()
 
 
 def paused() -> str:
@@ -158,6 +158,14 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     )
     for time, acc in (('Zeit', 'Beschleunigung'), ('Temps', 'Accélération'), ('Tiempo', 'Aceleración'))
   },
+  'both sensors of phyphox in one table': (
+    exports.phyphox_text(
+      exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc).join(
+        exports.phyphox_table('Gyroscope', ONE.time_s, ONE.gyro).iloc[:, 1:]
+      )
+    ),
+    {'arrays': SAME},
+  ),
   'several recordings of one phyphox sensor': (
     {'monday.csv': TEXT, 'tuesday.csv': TEXT}, {'files': ['monday', 'tuesday']}
   ),

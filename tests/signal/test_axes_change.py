@@ -75,6 +75,13 @@ def test_a_change_in_each_of_two_recordings_is_none():
   assert axes_change.find([changed, changed]) is None
 
 
+def test_of_clear_changes_the_largest_is_the_one(monkeypatch):
+  changes = [axes_change.Change(3.0, 1.0, True), axes_change.Change(9.0, 1.5, True)]
+  monkeypatch.setattr(axes_change, '_changes_of_motion', lambda recording: iter(changes))
+  acc, gyro = _day()
+  assert _find(acc[:500], gyro[:500]) == (0, 9.0)
+
+
 def test_noise_is_that_of_the_second_before_and_after_without_the_moment_itself():
   values = np.zeros((400, 3), np.float32)
   values[200] = 1.0  # at 4.0 s; it moves the boundaries between samples 198 and 202

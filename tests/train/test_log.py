@@ -107,11 +107,13 @@ def test_the_progress_bar_says_compiling_and_leaves_it_out_of_the_rate(tmp_path,
   assert '[00:49<' in last or '[00:50<' in last
 
 
-def test_a_silent_log_writes_and_shows_nothing(tmp_path, capsys):
-  log = _log(tmp_path, progress=True, silent=True)
-  log.step(1, 0.5)
-  log.validation(1, {'macro_f1': 0.1})
-  log.close()
+def test_a_silent_log_writes_and_shows_nothing(tmp_path, bucket, capsys):
+  for folder in (tmp_path, bucket):
+    log = _log(folder, progress=True, silent=True)
+    log.step(1, 0.5)
+    log.validation(1, {'macro_f1': 0.1})
+    log.close()
+    assert not (folder / 'log.jsonl').exists()
   assert not list(tmp_path.iterdir())
   assert capsys.readouterr() == ('', '')
 

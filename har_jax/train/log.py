@@ -38,7 +38,7 @@ class Log:
   ):
     has_files = folder is not None and not silent
     folder = folder or pathlib.Path(os.devnull).parent
-    self._bucket = folder if storage.is_bucket(folder) and not silent else None
+    self._bucket = folder if storage.is_bucket(folder) else None
     self._scratch = tempfile.TemporaryDirectory() if storage.is_bucket(folder) else None
     self._folder = folder if self._scratch is None else pathlib.Path(self._scratch.name)
     self._path = self._folder / 'log.jsonl' if has_files else pathlib.Path(os.devnull)

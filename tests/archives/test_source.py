@@ -34,6 +34,9 @@ def test_a_zip_and_its_extracted_folder_have_the_same_files(tmp_path):
   for source in (archived, folder, deeper):
     (name,) = source.find('raw/b.txt')
     assert _read(source, name) == b'2\n'
+    assert source.find_one('*.txt', without='a.txt') == name
+    with pytest.raises(UserError, match=r'expected one file \*\.txt, found 2'):
+      source.find_one('*.txt')
 
 
 def test_zips_within_zips_are_folders(tmp_path):

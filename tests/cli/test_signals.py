@@ -48,6 +48,7 @@ def test_ctrl_c_that_is_ignored_stays_so(handlers, monkeypatch):
   module.main = lambda: signal.raise_signal(signal.SIGINT)  # type: ignore[attr-defined]
   monkeypatch.setattr(main, 'load', lambda name: module)
   monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
+  monkeypatch.setattr(os, '_exit', sys.exit)
   assert main.main() == 0
   assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 

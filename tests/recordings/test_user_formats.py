@@ -185,6 +185,12 @@ def test_an_export_is_read_as_what_was_recorded(tmp_path, content, expected):
   user_files.expect(recordings.read(user_files.put(tmp_path, content)), **expected)
 
 
+def test_of_phyphox_a_clock_that_is_not_wanted_is_not_read(tmp_path):
+  path = user_files.put(tmp_path, exports.phyphox_files(ONE, ',', '.'))
+  (recording,) = recordings.read(path, rate_hz=10).recordings
+  np.testing.assert_allclose(np.diff(recording.acc.time_s), 0.1)
+
+
 def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tmp_path):
   files = PHONE | exports.sensor_logger_files(ONE, 'ios', wrist=True)
   path = user_files.put(tmp_path, files)

@@ -75,6 +75,12 @@ def test_a_device_that_does_not_turn_tells_nothing():
   assert not gyro_agreement.check(still, 50).is_known
 
 
+def test_squares_of_a_misfit_of_noise_and_of_the_bodys_acceleration_add_up():
+  apart = np.array([[[3.0], [0.0], [4.0]]])
+  expected = np.log(25 + 0.05**2 + (0.3 * 2) ** 2)  # 30 % of the body's 2 g
+  np.testing.assert_allclose(gyro_agreement._log_lengths(apart, np.array([2.0])), [[expected]])
+
+
 def test_eight_windows_in_which_gravity_moves_are_enough():
   signals, _ = worn_device.windows(0)
   halves = signals[..., :3].reshape(len(signals), 2, 64, 3).mean(axis=2)

@@ -58,6 +58,8 @@ def test_a_device_moves_if_it_is_both_shaken_and_turned():
 def test_the_likelier_speed_counts():
   assert pace.Odds(9.0, 3.0, 50).factor == 2
   assert pace.Odds(3.0, 9.0, 50).factor == 0.5
+  assert [pace.Odds(odds, -1.0, 50).factor for odds in (2.1, 2.3)] == [None, 2]
+  assert [pace.Odds(-1.0, odds, 50).factor for odds in (0.4, 0.6)] == [None, 0.5]
 
 
 def test_spectra_by_hand():

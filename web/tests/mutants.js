@@ -6,7 +6,7 @@
 
 import console from 'node:console';
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { CheckStatus } from '@stryker-mutator/api/check';
 import { declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin';
@@ -34,6 +34,25 @@ function changeOf(source, { start, end }, replacement, firstLine) {
   return `${before} → ${replacement ?? ''}`.replaceAll(/\s+/g, ' ');
 }
 
+/**
+ * The ids of faults that are equivalents. Throws if an entry is not one fault of its file.
+ *
+ * @param {{ id: string, path: string, change: string }[]} faults
+ * @param {{ path: string, change: string }[]} entries
+ */
+export function findEquivalents(faults, entries) {
+  const found = entries.flatMap(({ path, change }) => {
+    const ofFile = faults.filter((fault) => fault.path === path);
+    const same = ofFile.filter((fault) => fault.change === change);
+    if (same.length !== 1 && (ofFile.length || !existsSync(path))) {
+      const count = `${path} has ${same.length} faults “${change}”, not one`;
+      throw new Error(`equivalents.js: ${count}: correct this entry or delete it`);
+    }
+    return same;
+  });
+  return new Set(found.map(({ id }) => id));
+}
+
 /** @type {import('@stryker-mutator/api/check').Checker} */
 const drawn = {
   init: () => Promise.resolve(),
@@ -48,13 +67,7 @@ const drawn = {
       const key = JSON.stringify([SEED, path, location, change]);
       return { id, path, change, place: createHash('sha256').update(key).digest('hex') };
     });
-    /** @type {Set<string>} */
-    const equivalents = new Set();
-    for (const { path, change } of EQUIVALENTS) {
-      const found = faults.filter((fault) => fault.path === path && fault.change === change);
-      if (found.length > 1) throw new Error(`equivalents.js: ${path} has ${found.length} × ${change}`);
-      for (const { id } of found) equivalents.add(id);
-    }
+    const equivalents = findEquivalents(faults, EQUIVALENTS);
     faults.sort((a, b) => (a.place < b.place ? -1 : 1));
     /** @type {Record<string, import('@stryker-mutator/api/check').CheckResult>} */
     const results = {};

@@ -29,6 +29,7 @@ def test_gravity_is_kept_by_activity_in_g():
   assert np.allclose(walking.mean, means.mean(axis=0), atol=1e-3)
   assert np.allclose(walking.covariance[0], np.var(means[:, 0], ddof=1), atol=1e-3)
   assert (SUMMARY.has_gravity, SUMMARY.has_gyro, SUMMARY.gyro_axes) == (True, True, 'x,y,z')
+  np.testing.assert_array_equal(dataclasses.replace(SUMMARY, gyro_axes='-x,-y,-z').gyro_matrix, -np.eye(3))
 
 
 def test_a_covariance_that_no_windows_have_is_refused():

@@ -14,7 +14,7 @@ from har_jax.errors import UserError
 from har_jax.methods import adalora, packing
 from har_jax.train import optimizer
 from har_jax.train.objective import Classify
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 _UP = 'encoder/block_0/up'
 
@@ -81,6 +81,11 @@ def test_veras_shared_pair_is_uniform_within_kaimings_bound(base):
   a = np.abs(_adapted(base, 'vera')['vera_shared/encoder/a'])
   bound = (6 / len(a)) ** 0.5
   assert 0.95 * bound < a.max() <= bound
+
+
+def test_dora_scales_the_columns_of_its_targets_alone(base):
+  scaled = modules_with(_adapted(base, 'dora'), 'dora', 'magnitude')
+  assert sorted(scaled) == [f'encoder/block_{i}/{name}' for i in (0, 1) for name in ('down', 'up')]
 
 
 @pytest.mark.parametrize(

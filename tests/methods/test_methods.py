@@ -137,12 +137,6 @@ def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base):
   }
 
 
-def test_dora_scales_the_columns_of_its_targets_alone(base):
-  adapted = _adapt('dora', base, methods.Settings(config.Lora(targets=('up',))))
-  scaled = {f'encoder/block_{i}/up' for i in (0, 1)}
-  assert variables.modules_with(adapted, 'dora', 'magnitude') == sorted(scaled)
-
-
 def test_the_optimizer_holds_no_state_of_frozen_leaves(run_of, method_name):
   run = run_of(method_name)
   trainable = {path: run.before[path] for path in run.trainable}

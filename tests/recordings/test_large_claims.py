@@ -98,6 +98,13 @@ def test_a_small_file_is_read_in_little_memory(tmp_path):
     tracemalloc.stop()
 
 
+def test_bytes_of_all_blocks_count():
+  check = limits._LineCheck('walk.csv', None, None, 10)
+  check(b'1\n2\n3\n')
+  with pytest.raises(UserError, match=r'walk\.csv has more than 0 MiB'):
+    check(b'4\n5\n6\n')
+
+
 def test_fields_are_counted_over_the_borders_of_blocks():
   counter = limits.FieldCounter(';')
   assert counter(b'a;b,b\nc\nd').tolist() == [2, 1]

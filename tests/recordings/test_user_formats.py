@@ -95,7 +95,7 @@ def annotated(*moments: tuple[int, str]) -> bytes:
   """Annotations at these seconds; one without text ends an activity."""
   start = export_base.EPOCH_S * 10**9
   rows = [f'{start + at * 10**9},{at},{text},' for at, text in moments]
-  return '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '', '']).encode()
+  return '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', '', *rows, '']).encode()
 
 
 def paused() -> str:

@@ -64,6 +64,7 @@ def test_windows_keep_the_order_of_spans_and_their_origin(spans, lengths, expect
     ([Span(0.0, 0.8, 'walking'), Span(0.8, 1.8, 'turning'), Span(1.8, 2.56, 'walking')], {0: 'walking'}),
     # No window crosses what has no label.
     ([Span(0.0, 2.0, 'walking'), Span(2.1, 4.7, 'sitting')], {105: 'sitting'}),
+    ([Span(0.0, 2.0, 'walking'), Span(2.0005, 4.7, 'sitting')], {101: 'sitting'}),
   ],
 )  # fmt: skip
 def test_with_a_majority_label_windows_have_the_longest(spans, expected):

@@ -75,6 +75,12 @@ def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path):
   np.testing.assert_allclose(drawn, [60, 240], atol=4)  # minus a window, from the file's first sample
 
 
+def test_rest_before_and_after_a_gap_is_not_one():
+  rest = _at_rest(80, SIDES[2])
+  checked = har_jax.check(_frame(np.concatenate([rest, WALK]), 30.0, len(rest) // 2), not_worn_min=1)
+  assert checked.files['not_worn_min'].tolist() == [0]
+
+
 def test_noise_and_directions_are_those_of_the_rest(day):
   entries = day.summary['rest']
   assert entries['noise_m_s2'] == pytest.approx(0.02, rel=0.1)

@@ -226,6 +226,9 @@ def test_a_day_past_midnight_has_a_row_per_date():
   assert '2026-05-28' in text
   assert '2026-05-29' in text
   assert text == picture.svg().decode()
+  (axes,) = picture.draw().axes
+  assert [label.get_text() for label in axes.get_yticklabels()] == ['2026-05-28', '2026-05-29']
+  assert axes.yaxis_inverted()  # the first day is on top
 
 
 @pytest.mark.slow

@@ -302,10 +302,11 @@ def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(checkpoin
   assert _skips_the_newest(checkpoints, caplog, 'batch_stats')
 
 
-def test_the_place_in_the_batches_is_compared_with_its_sum(checkpoints, caplog):
+@pytest.mark.parametrize(('item', 'old', 'new'), [('data', '0', '1'), ('about', '"data"', '"date"')])
+def test_the_place_in_the_batches_is_compared_with_its_sum(checkpoints, caplog, item, old, new):
   _, second = _save(checkpoints, 0.9, 0.5)
-  path = second / 'data' / 'metadata'
-  path.write_text(path.read_text().replace('0', '1'))
+  path = second / item / 'metadata'
+  path.write_text(path.read_text().replace(old, new))
   assert _skips_the_newest(checkpoints, caplog, 'data')
 
 

@@ -187,27 +187,9 @@ def _open_text(file: File) -> Table:
     raise NoRecording(
       f'{file.path} is no table: no comma, semicolon, tab or bar separates columns; export it as CSV'
     )
-  is_data = (
-    len(row) >= width - 1 and sum(tables.is_number(cell) or tables.is_date(cell) for cell in row) >= 2
-    for row in rows
-  )
-  first = next((number for number, is_first in enumerate(is_data) if is_first), len(rows))
-  # Comments and empty lines may precede the names.
-  headers = [
-    i for i in range(first) if len(rows[i]) >= width - 1 and not rows[i][0].startswith(('sep=', '#'))
-  ]
-  if not headers:
-    raise NoRecording(f'{file.path} has no names of columns: add a first line such as time,ax,ay,az,gx,gy,gz')
-  header = headers[-1] if first < len(rows) else headers[0]
-  names = tuple(name.strip() for name in rows[header])
-  above = rows[header - 1] if header else []
-  if len(above) == len(names) and all(map(units.is_unit, names)):
-    names = tuple(f'{name.strip()} ({unit})' for name, unit in zip(above, names, strict=True))
-  elif len(above) == len(names) and len({*filter(None, names)}) < len([*filter(None, names)]):
-    # x, y, z below the name of each sensor.
-    sensors: Iterator[str] = itertools.accumulate(above, lambda last, name: name.strip() or last)
-    names = tuple(f'{sensor.strip()} {name}' for sensor, name in zip(sensors, names, strict=True))
+  header = _header(rows, width, file.path)
   body = [row for row in rows[header + 1 :] if any(cell.strip() for cell in row)]
+  names = _names(rows[header], rows[header - 1] if header else [])
   if not body:
     listed = shorten(', '.join(names))
     raise UserError(f'{file.path} holds the names {listed} and no row below: nothing was recorded')
@@ -217,11 +199,44 @@ def _open_text(file: File) -> Table:
   fields = max(len(names), min(map(len, body)))
   # Between commas, a decimal comma stands in quotes.
   may_have_comma = ('"' if separator == ',' else ',') in text
-  matches = (_FRACTION.fullmatch(cell.strip()) for row in body if may_have_comma for cell in row)
-  marks = collections.Counter(match[1] for match in matches if match)
-  decimal = ',' if marks[','] > marks['.'] else '.'
-  layout = _Layout(separator, decimal, header + 1, encoding, fields)
+  layout = _Layout(separator, _decimal(body) if may_have_comma else '.', header + 1, encoding, fields)
   return Table(file.path, names, cells, functools.partial(_chunks, file, layout, names))
+
+
+def _header(rows: list[list[str]], width: int, path: pathlib.Path) -> int:
+  """The row of names, the last before the first row of values: comments and empty lines may precede it."""
+  is_data = (
+    len(row) >= width - 1 and sum(tables.is_number(cell) or tables.is_date(cell) for cell in row) >= 2
+    for row in rows
+  )
+  first = next((number for number, is_first in enumerate(is_data) if is_first), len(rows))
+  headers = [
+    i for i in range(first) if len(rows[i]) >= width - 1 and not rows[i][0].startswith(('sep=', '#'))
+  ]
+  if not headers:
+    raise NoRecording(f'{path} has no names of columns: add a first line such as time,ax,ay,az,gx,gy,gz')
+  return headers[-1] if first < len(rows) else headers[0]
+
+
+def _names(header: list[str], above: list[str]) -> tuple[str, ...]:
+  """Names of columns, where the line above may hold them, with units below, or names of sensors."""
+  names = tuple(name.strip() for name in header)
+  if len(above) != len(names):
+    return names
+  if all(map(units.is_unit, names)):
+    return tuple(f'{name.strip()} ({unit})' for name, unit in zip(above, names, strict=True))
+  if len({*filter(None, names)}) < len([*filter(None, names)]):
+    # x, y, z below the name of each sensor.
+    sensors: Iterator[str] = itertools.accumulate(above, lambda last, name: name.strip() or last)
+    return tuple(f'{sensor.strip()} {name}' for sensor, name in zip(sensors, names, strict=True))
+  return names
+
+
+def _decimal(body: list[list[str]]) -> str:
+  """The mark of decimals that most cells have."""
+  matches = (_FRACTION.fullmatch(cell.strip()) for row in body for cell in row)
+  marks = collections.Counter(match[1] for match in matches if match)
+  return ',' if marks[','] > marks['.'] else '.'
 
 
 def _head(file: File) -> tuple[str, str]:

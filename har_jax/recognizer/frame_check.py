@@ -109,6 +109,18 @@ def unit_warnings(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> list[str
   return sentences
 
 
+def fit_warnings(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> list[str]:
+  """`unit_warnings` of windows to train on; else a sentence if they lack gravity."""
+  sentences = unit_warnings(signals, rate_hz)
+  length = np.median(np.linalg.norm(_means_g(signals), axis=1))
+  if len(signals) < FEWEST_WINDOWS or sentences or length > HAS_GRAVITY_G:
+    return sentences
+  return [
+    f'Acceleration lacks gravity: the mean of a window is {length:.2g} g long. Bases know acceleration in '
+    'm/s² with gravity, before angular velocity in rad/s, neither normalized.'
+  ]
+
+
 def check(
   expected: SignalSummary | None, signals: Float[np.ndarray, 'w n 6'], frame: str, rate_hz: int
 ) -> Finding:

@@ -190,7 +190,7 @@ class Recognizer(parameters.Parameters, Estimator):
     windowing = experiment.model.windowing
     signals = validation.check_windows(X, windowing)
     classes, labels = validation.check_labels(y, len(signals))
-    frame_check.warn(frame_check.unit_warnings(signals, windowing.rate_hz))
+    frame_check.warn(frame_check.fit_warnings(signals, windowing.rate_hz))
     more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
     parts = fitting.divide(self, signals, labels, groups, held_out, experiment.protocol.normalize)
     entries = {

@@ -55,6 +55,8 @@ def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
   array = one_per_window(array, count, 'label')
   if strange := [label for label in array.tolist() if not _is_name(label) or isinstance(label, bool)]:
     raise ArrayError(f'the labels have {strange[0]!r}; give strings or numbers')
+  if blank := [label for label in array.tolist() if str(label).strip() in ('', 'nan')]:
+    raise ArrayError(f'the labels have {blank[0]!r}; leave out windows without a label')
   if array.dtype.kind == 'f' and (continuous := array[~np.isfinite(array) | (array != np.trunc(array))]).size:
     raise ArrayError(f'the labels are continuous, such as {continuous[0]}; give names or whole numbers')
   classes, indices = np.unique(array, return_inverse=True)

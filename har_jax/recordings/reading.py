@@ -102,7 +102,7 @@ def read(
     exports, warnings = formats.find(pathlib.Path(source), ignored)
   else:
     exports, warnings = formats.find_in_frame(source), []
-  _check_names(shared, exports)
+  left_out = _check_names(shared, exports)
   several = len(exports) > 1
   parts = []
   for export in exports:
@@ -126,7 +126,7 @@ def read(
   if 0 < len(without_gyro) < len(parts):
     warnings.append(f'Only {shorten(", ".join(without_gyro))} lacks a gyroscope: read it separately.')
   recordings = _spelled_alike(recordings, warnings)
-  notes = gather({part.name: part.findings.notes for part in parts}, named=several)
+  notes = [*left_out, *gather({part.name: part.findings.notes for part in parts}, named=several)]
   reading = Reading(
     recordings,
     # A name of a file or a value in it may hold marks of direction.
@@ -166,14 +166,16 @@ def _options(
   )
 
 
-def _check_names(labels: Labels | None, exports: Sequence[Export]) -> None:
-  """Raises UserError where labels name a recording that is not there."""
-  if labels is None:
-    return
-  named = set(labels.recording or ())
-  if unknown := sorted(named.difference(*(export.names for export in exports))):
-    names = shorten(', '.join(export.name for export in exports))
-    raise UserError(f'{labels.path} labels {shorten(", ".join(unknown))}; the recordings are {names}')
+def _check_names(labels: Labels | None, exports: Sequence[Export]) -> list[str]:
+  """A sentence on labels of recordings that are not given. Raises UserError if a given one has none."""
+  named = set(() if labels is None else labels.recording or ())
+  unknown = sorted(named.difference(*(export.names for export in exports)))
+  if labels is None or not unknown:
+    return []
+  listed, names = shorten(', '.join(unknown)), shorten(', '.join(export.name for export in exports))
+  if not all(named & export.names for export in exports):  # a name may be misspelled
+    raise UserError(f'{labels.path} labels {listed}; the recordings are {names}')
+  return [f'{labels.path.name}: labels of {listed} are left out, as these are not given.']
 
 
 @dataclasses.dataclass(frozen=True)

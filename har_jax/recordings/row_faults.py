@@ -194,6 +194,7 @@ def _most_frequent(values: Float32[np.ndarray, 'n 3']) -> tuple[float, Bool[np.n
 # --- rows of several sensors, devices or people in one table, which only a column tells apart
 
 
+_PEOPLE = {'subject', 'user', 'participant', 'person'}
 _MOST = 20  # different words among the first rows: more are a count or a text
 _SWITCHES = 0.05  # of the rows follow, in time, one of another device: a position changes more seldom
 # Change from a row to the next one, of another source, as a multiple of the change within a source. For two
@@ -223,9 +224,13 @@ def find_sources(table: Table, used: Collection[int | None]) -> list[Source]:
 
 
 def check_sources(
-  table: Table, sources: Sequence[Source], time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n 3']
+  table: Table,
+  sources: Sequence[Source],
+  time_s: Float[np.ndarray, 'n'],
+  values: Float[np.ndarray, 'n 3'],
+  findings: Findings,
 ) -> None:
-  """Raises UserError where rows of several sources would be one signal.
+  """Raises UserError where rows of several sources would be one signal; warns of people one after another.
 
   `values`: of the table's first sensor. `time_s` is NaN where a row is none of it.
   """
@@ -244,6 +249,11 @@ def check_sources(
         f'{table.title(source.column)} says that rows are of {shorten(", ".join(names))}, and they would be '
         'one signal: give a file for each; of the sensors of one device, Accelerometer.csv and Gyroscope.csv '
         'in one folder. If they are one signal, delete the column'
+      )
+    if len(names) > 1 and _PEOPLE & set(words(table.names[source.column])):
+      findings.warn(
+        f'{table.title(source.column)} says that rows are of {shorten(", ".join(names))}, and they were read '
+        'as one recording. Answers adapt to a recording as to one person: give a file for each.'
       )
 
 

@@ -81,7 +81,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       'short, and what followed is missing. Copy or export it again.'
     )
   time_s = row_faults.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
-  row_faults.check_sources(table, people, np.where(sampled, time_s, np.nan), next(iter(values.values())))
+  sampled_s = np.where(sampled, time_s, np.nan)
+  row_faults.check_sources(table, people, sampled_s, next(iter(values.values())), findings)
   order = _order(time_s, findings.notes)
   return Rows(
     used,

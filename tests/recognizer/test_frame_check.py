@@ -345,3 +345,9 @@ def test_windows_in_other_units_are_noticed_before_a_fit_and_in_predictions(
     recognizer.predict(SIGNALS * factors)
     unfitted.adapt(SIGNALS * factors, ACTIVITIES, max_steps=1)
   assert [str(one.message) for one in caught if one.category is FrameWarning] == 2 * sentences
+
+
+@pytest.mark.parametrize('changed', [LINEAR, SIGNALS[..., [3, 4, 5, 0, 1, 2]], SIGNALS / SIGNALS.std((0, 1))])
+def test_windows_that_lack_gravity_are_noticed_before_a_fit(unfitted, changed):
+  with pytest.warns(FrameWarning, match='lacks gravity: .* neither normalized'):
+    unfitted.adapt(changed, ACTIVITIES, max_steps=1)

@@ -236,6 +236,7 @@ def test_sparse_windows_are_an_error():
     ({}, ['walking'] * 72, None, "'walking'.*two classes"),
     ({}, [None, 'walking'] * 36, None, 'give strings or numbers'),
     ({}, [np.nan, 1.0] * 36, None, 'give strings or numbers'),
+    *(({}, [blank, 'walking'] * 36, None, f'have {blank!r}.* leave out') for blank in ('', ' ', 'nan')),
     ({}, [True, False] * 36, None, 'the labels have (True|False); give strings'),
     ({}, np.array([1, 'walking'] * 36, object), None, 'the labels are strings and numbers'),
     ({}, LABELS, np.array([1, 'ana', 2] * 24, object), 'the groups are strings and numbers'),

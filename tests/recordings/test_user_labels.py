@@ -282,6 +282,8 @@ def test_labels_of_a_folder_name_their_recordings(tmp_path):
   assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(1, 11, 'run')]]
   with pytest.raises(UserError, match=r'labels c; the recordings are a, b'):
     recordings.read(tmp_path, labels=_put(tmp_path, text.replace('a.csv', 'c')))
+  reading = recordings.read(tmp_path / 'b.csv', labels=tmp_path / 'labels.csv')  # has labels of its own
+  user_files.expect(reading, spans=[(1, 11, 'run')], notes=['labels.csv: labels of c are left out'])
 
 
 def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):

@@ -185,7 +185,7 @@ def _find_columns(table: Table) -> dict[str, int]:
   for role, titles in language.LABELS.items():
     for index, name in enumerate(table.names):
       bare = [word for word in language.words(units.without_brackets(name)) if not units.time_unit([word])]
-      if ' '.join(bare) in titles and index not in indices.values():
+      if ' '.join(bare) in titles:
         indices[role] = index
         break
   if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:

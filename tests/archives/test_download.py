@@ -149,7 +149,7 @@ _OTHER_RANGES = [
   {'Content-Range': 'pages 1-2/3'},
   {'Content-Range': ''},
   {'Content-Range': 'bytes 1000-1999/2000', 'Content-Length': '7'},
-  {'Content-Range': 'bytes 1000-1998/2000'},
+  {'Content-Range': f'bytes 1000-{len(WHOLE) - 2}/{len(WHOLE)}'},
 ]
 
 

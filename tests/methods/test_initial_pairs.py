@@ -251,6 +251,12 @@ def test_adapters_are_drawn_by_another_key_than_heads(base):
   np.testing.assert_array_equal(prepared.trainable[f'lora/{_UP}/a'], expected)
 
 
+def test_adaloras_score_of_an_entry_has_the_means_of_its_column_and_row():
+  pair = {'a': np.array([[2.0, 4], [4, 8]]), 'e': np.array([1.0, 2]), 'b': np.array([[1.0, 3, 5], [2, 2, 2]])}
+  scores = adalora._scores({f'adalora/up/{name}': leaf for name, leaf in pair.items()})
+  np.testing.assert_allclose(scores['adalora/up/e'], [1 + 3 + 3, 2 + 6 + 2])
+
+
 def test_adalora_scores_entries_by_sensitivity_times_uncertainty(base, monkeypatch):
   method, settings = methods.METHODS['adalora'], methods.Settings(config.Lora(rank=2, targets=('up',)))
   trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable

@@ -17,6 +17,7 @@ from har_jax.recognizer import comparison
 from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream.stream import Stream
+from har_jax.timeline import adaptation
 
 _HELD_OUT = SUBJECTS == 'Dov'
 _CLASSES, _INDICES = np.unique(LABELS, return_inverse=True)
@@ -201,4 +202,8 @@ def test_files_are_apart_if_none_has_windows_of_both_parts(
     return types.SimpleNamespace(scores=[], adapted=types.SimpleNamespace(is_correct=is_correct))
 
   monkeypatch.setattr(comparison, 'compare', compare)
+  calibrated = []
+  monkeypatch.setattr(adaptation, 'calibrate', lambda *given: calibrated.append(given))
   assert har_jax.adapt(tmp_path, base=base, method='forest').are_files_apart == are_apart
+  ((_, _, activities, recording_of_window),) = calibrated
+  assert (recording_of_window == 0).tolist() == [activity not in last for activity in activities]

@@ -109,6 +109,8 @@ ROWS = [
         samples=(499, 499), warnings=['The last row of day.csv lacks values that every other row has'])
     for fields in (1, 3, 6)
   ),
+  row('a value missing in the last row and in another',
+      FRAME.assign(az=FRAME['az'].where(~FRAME.index.isin([500, 999]))), never=['The last row of']),
   row('a last row of separators', '\n'.join([*LINES, ',,,,,,']), silent=True),
   row('a column of sensors, a row for each', BY_SENSOR, arrays={'gyro': (GYRO_RAD_S[:-1], 1e-3)}),
   *(

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from har_jax import records
+from har_jax.report import curves as report_curves
 from har_jax.report import figures, statistics
 
 
@@ -89,6 +90,20 @@ def test_mean_learning_curve_ends_with_the_shortest_seed():
   mean = lines(drawn(figures.learning_curves, RUNS, 't'))['full']
   assert list(mean.get_xdata()) == [1, 2]
   assert mean.get_ydata() == pytest.approx([0.3, 0.5])
+
+
+def test_labels_per_class_have_an_axis_of_their_own(monkeypatch):
+  shown = {}
+  monkeypatch.setattr(
+    figures, 'render', lambda draw, points, target, *axes, named: shown.update({axes: list(points['x'])})
+  )
+  runs = pd.DataFrame({'label_budget': ['0.1', '0.7', '5/class', '10/class'], 'target': 'dsads'})
+  list(report_curves.label_budgets(runs.assign(method='lora', macro_f1=0.5, accuracy=0.6), 'budgets'))
+  assert shown == {
+    (axis, measure): x
+    for axis, x in (('fraction of labels', [0.1, 0.7]), ('labels per class', [5.0, 10.0]))
+    for measure in ('accuracy', 'macro-F1')
+  }
 
 
 def test_sweep_sorts_numbers_and_dashes_published_lines():

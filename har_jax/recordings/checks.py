@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from har_jax import checksums
 from har_jax.config import Windowing
 from har_jax.errors import shorten
 from har_jax.recordings import faults, infer, language, row_faults
@@ -58,7 +59,24 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
     sentences.append(
       'There is no gyroscope: zeros stand in for it, and turns are lost; record it if you can.'
     )
-  return [*sentences, *_labels(reading, windowing), *find_late_labels(reading), *_length(reading, windowing)]
+  sentences += [*_copies(reading), *_labels(reading, windowing)]
+  return [*sentences, *find_late_labels(reading), *_length(reading, windowing)]
+
+
+def _copies(reading: Reading) -> Iterator[str]:
+  """Warns if files have the same samples, as one that was downloaded twice, or a zip and what it held."""
+  arrays: dict[str, list[np.ndarray]] = {file: [] for file in reading.files}
+  for file, recording in zip(reading.files, reading.recordings, strict=False):
+    arrays[file].append(recording.acc.values)
+  files: dict[str, list[str]] = collections.defaultdict(list)  # by checksum
+  for file, values in arrays.items():
+    files[checksums.hash_arrays(values)].append(file)
+  for names in files.values():
+    if len(names) > 1:
+      yield (
+        f'{shorten(", ".join(names))} hold the same samples: keep one of them, or a model is tested on what '
+        'it learned, and minutes count twice.'
+      )
 
 
 def _rate(reading: Reading, rate_hz: int, word: str, samples: list[Samples]) -> Iterator[str]:

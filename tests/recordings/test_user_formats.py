@@ -323,6 +323,15 @@ def test_a_doubt_about_all_files_is_said_once(tmp_path):
   assert doubt.startswith('All 2 files: Acceleration seems to lack gravity')
 
 
+def test_a_recording_that_was_copied_is_warned_of(tmp_path):
+  for name, rows in {'day.csv': 600, 'day (1).csv': 600, 'half.csv': 300}.items():
+    _write(tmp_path, name, FRAME.iloc[:rows])
+  said = recordings.check(recordings.read(tmp_path), DEFAULT_WINDOWING)
+  assert [sentence.partition(' hold')[0] for sentence in said if 'the same samples' in sentence] == [
+    'day, day (1)'
+  ]
+
+
 def test_files_in_folders_next_to_a_recording_are_named(tmp_path):
   _write(tmp_path, 'day.csv')
   _write(tmp_path / 'answers', 'windows.csv')

@@ -43,10 +43,11 @@ def read(path: str, scales: list[float]) -> np.ndarray:
   rows = rows[np.diff(rows[:, 0], prepend=-np.inf) > 0]  # the first of each time
   if len(rows) < 2:
     sys.exit(f'{path} has {len(rows)} rows of numbers at different times')
-  acc, gyro = np.median(np.linalg.norm(rows[:, 1:].reshape(-1, 2, 3), axis=2), axis=0)
+  lengths = np.linalg.norm(rows[:, 1:].reshape(-1, 2, 3), axis=2)
+  acc, gyro = np.median(lengths[:, 0]), np.quantile(lengths[:, 1], 0.95)  # at rest, the median is 0
   if not 7 < acc < 13:
     sys.exit(f'{path}: acceleration is {acc:.1f} m/s² long; gravity alone is 9.8. Is --acc its unit?')
-  if gyro > 20:
+  if gyro > 30:
     sys.exit(f'{path}: angular velocity is {gyro:.0f} rad/s, too fast for people. Is --gyro its unit?')
   return rows - [rows[0, 0], 0, 0, 0, 0, 0, 0]
 

@@ -155,6 +155,10 @@ def test_the_script_imports_nothing_but_numpy_and_onnx_runtime():
     (lambda table: table.assign(time=np.nan), 'has 0 rows'),
     (lambda table: table.assign(az=table['az'] + 100), r'acceleration is .* Is --acc its unit\?'),
     (lambda table: table.assign(gx=2000.0), r'angular velocity is 35 rad/s.* Is --gyro its unit\?'),
+    (  # a day of sitting, with some walking
+      lambda table: table.assign(gx=np.where(np.arange(len(table)) % 10, 0, 2000.0), gy=0, gz=0),
+      r'angular velocity is 35 rad/s',
+    ),
   ],
 )
 def test_a_recording_that_cannot_be_used_is_refused_in_a_sentence(table, tmp_path, change, message):

@@ -16,7 +16,7 @@ from user_files import FRAME
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
-from har_jax.recordings import language, limits
+from har_jax.recordings import files, language, limits
 
 pytestmark = pytest.mark.linux
 
@@ -96,6 +96,15 @@ def test_a_small_file_is_read_in_little_memory(tmp_path):
     assert tracemalloc.get_traced_memory()[1] < 100_000_000  # bytes; the limit of such files is gigabytes
   finally:
     tracemalloc.stop()
+
+
+def test_a_sample_of_edge_impulse_is_read_up_to_256_mib(tmp_path, monkeypatch):
+  (tmp_path / 'walk.json').write_text('{}')
+  asked: list[int] = []
+  monkeypatch.setattr(files.File, 'bytes', lambda file, limit: asked.append(limit) or b'{}')
+  with pytest.raises(UserError, match='of none of these apps'):
+    recordings.read(tmp_path / 'walk.json')
+  assert min(asked) == 256 << 20
 
 
 def test_bytes_of_all_blocks_count():

@@ -39,7 +39,7 @@ def main() -> None:
   from har_jax.train import mesh
 
   out = storage.place(_OUT.value)
-  sources = Sources(datasets, tuple(_SOURCES.value or datasets.names), experiment.protocol)
+  sources = Sources(datasets, tuple(_SOURCES.value or datasets.names), experiment.protocol, is_varied=True)
   datasets.check_windowing(sources.names, experiment.model.windowing)
   names = ', '.join(sources.names)
   stages = [staging.masked_pretraining(out / 'pretrain', experiment, sources, f'pretraining on {names}')]

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from har_jax import config, records
 from har_jax.archives import ARCHIVES
-from har_jax.datasets import balancing, normalization, splits
+from har_jax.datasets import balancing, normalization, splits, variants
 from har_jax.datasets.batches import Batch, concatenate
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.windows import find_labels
@@ -34,11 +34,15 @@ class Sources:
   datasets: Datasets
   names: tuple[str, ...]
   protocol: config.Protocol
+  is_varied: bool = (
+    False  # labeled windows have the variants of `variants.vary`, for devices that no source has
+  )
 
   @property
   def classes(self) -> tuple[str, ...]:
-    """All activities of all sources, sorted."""
-    return tuple(sorted({name for source in self.names for name in self.datasets[source].meta.activities}))
+    """All activities of all sources, sorted; then, if varied, each in reverse."""
+    names = sorted({name for source in self.names for name in self.datasets[source].meta.activities})
+    return (*names, *(f'{name} reversed' for name in names if self.is_varied))
 
   def windows(self) -> tuple[Batch, Batch]:
     """Train and validation windows, without labels."""
@@ -53,7 +57,9 @@ class Sources:
       for batches, part in zip(parts, self._read(source), strict=True):
         batches.append(balancing.draw_from_source(part | {'label': label[part['activity']]}, seed=0))
     train, validation = parts
-    return concatenate(train, ('signal', 'origin', 'label')), concatenate(validation, ('signal', 'label'))
+    drawn = concatenate(train, ('signal', 'origin', 'label'))
+    drawn = variants.vary(drawn, len(self.classes) // 2, seed=0) if self.is_varied else drawn
+    return drawn, concatenate(validation, ('signal', 'label'))
 
   def windows_of_classes(self, classes: Sequence[str]) -> Batch:
     """The train windows of a target's classes; labels index these."""

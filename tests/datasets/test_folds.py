@@ -203,3 +203,18 @@ def test_impossible_folds_name_the_dataset_and_the_flag(folder):
     _fold(folder, split='official').target_windows()
   with pytest.raises(UserError, match=r'target: .*5 subjects.*walking'):
     _fold(folder, test_fraction=0.7, validation_fraction=0.25, label_budget='0.1').target_windows()
+
+
+def test_varied_sources_have_moving_windows_in_reverse_too_for_training_alone(folder):
+  plain = _sources(folder, ('first', 'second'), Protocol(normalize='none'))
+  varied = dataclasses.replace(plain, is_varied=True)
+  assert plain.classes == ('lying', 'running', 'typing', 'walking')
+  assert varied.classes == (*plain.classes, *(f'{name} reversed' for name in plain.classes))
+  (train, validation), (before, held_out) = (sources.labeled_windows() for sources in (varied, plain))
+  count = len(before['label'])
+  assert len(train['label']) == 2 * count  # all move
+  np.testing.assert_array_equal(train['label'], np.concatenate([before['label'], before['label'] + 4]))
+  np.testing.assert_array_equal(validation['signal'], held_out['signal'])
+  np.testing.assert_array_equal(validation['label'], held_out['label'])
+  of_classes = varied.windows_of_classes(['walking', 'running'])
+  assert sorted(set(of_classes['label'].tolist())) == [0, 1]

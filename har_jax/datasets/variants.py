@@ -4,7 +4,7 @@ import numpy as np
 
 from har_jax.datasets.batches import Batch, concatenate
 
-_TURNED = 0.5  # of the windows
+_ROTATED = 0.5  # of the windows
 # Standard deviation of an axis of acceleration, in the windows' unit: g, or about one of the axis itself.
 _MOVES = 0.15
 
@@ -21,16 +21,15 @@ def vary(windows: Batch, classes: int, *, seed: int) -> Batch:
   rng = np.random.default_rng(seed)
   origin = windows['origin'][:, None, :, None]
   triads = windows['signal'].reshape(*windows['signal'].shape[:2], 2, 3) - origin
-  is_turned = rng.random(len(triads)) < _TURNED
-  rotations = Rotation.random(int(is_turned.sum()), rng).as_matrix().astype(np.float32)
-  triads[is_turned] = np.einsum('wij,wnsj->wnsi', rotations, triads[is_turned])
+  is_rotated = rng.random(len(triads)) < _ROTATED
+  rotations = Rotation.random(int(is_rotated.sum()), rng).as_matrix().astype(np.float32)
+  triads[is_rotated] = np.einsum('wij,wnsj->wnsi', rotations, triads[is_rotated])
   moves = triads[:, :, 0].std(axis=1).max(axis=1) > _MOVES
   backward = triads[moves, ::-1] * np.array([[1], [-1]], np.float32)
-  signals = (triads + origin, backward + origin[moves])
-  forward, reverse = (
-    part | {'signal': signal.reshape(*signal.shape[:2], 6)}
-    for part, signal in zip(
-      (windows, {name: rows[moves] for name, rows in windows.items()}), signals, strict=True
-    )
-  )
-  return concatenate([forward, reverse | {'label': reverse['label'] + classes}], tuple(windows))
+  moving = {name: rows[moves] for name, rows in windows.items()}
+  reverse = moving | {
+    'signal': (backward + origin[moves]).reshape(moving['signal'].shape),
+    'label': moving['label'] + classes,
+  }
+  forward = windows | {'signal': (triads + origin).reshape(windows['signal'].shape)}
+  return concatenate([forward, reverse], tuple(windows))

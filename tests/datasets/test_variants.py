@@ -33,17 +33,17 @@ def _products(triads: np.ndarray) -> np.ndarray:
   return np.einsum('wnsi,wnti->wnst', triads, triads)
 
 
-def test_half_of_the_windows_are_turned_with_both_sensors_and_in_every_direction(windows):
+def test_half_of_the_windows_are_rotated_with_both_sensors_and_in_every_direction(windows):
   before = _triads(windows)
   after = _triads(variants.vary(windows, _CLASSES, seed=0))[:400]
   np.testing.assert_allclose(_products(after), _products(before), atol=1e-4)
-  is_turned = np.abs(after - before).max(axis=(1, 2, 3)) > 1e-3
-  assert 160 < is_turned.sum() < 240
-  gravity = after[is_turned, :, 0].mean(axis=1)
+  is_rotated = np.abs(after - before).max(axis=(1, 2, 3)) > 1e-3
+  assert 160 < is_rotated.sum() < 240
+  gravity = after[is_rotated, :, 0].mean(axis=1)
   assert np.abs(gravity.mean(axis=0)).max() < 0.15  # of a length of one
   assert (np.abs(gravity).max(axis=0) > 0.8).all()
-  # A turn to the left is not one's mirror image.
-  volumes = [np.linalg.det(triads[is_turned, :3, 0]) for triads in (before, after)]
+  # A rotation is no mirror image.
+  volumes = [np.linalg.det(triads[is_rotated, :3, 0]) for triads in (before, after)]
   np.testing.assert_allclose(volumes[1], volumes[0], atol=1e-4)
 
 

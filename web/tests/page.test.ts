@@ -3,8 +3,19 @@
 import { execFileSync } from 'node:child_process';
 import { expect, inject, test } from 'vitest';
 import { answers, cases, jitter, LONG, open, rest, rowsOf } from './opened';
-import { motionsOf } from './phone';
+import { motionsOf, type Phone } from './phone';
 import { PYTHON } from './setup';
+
+async function setThreshold(page: Phone, percent: string): Promise<void> {
+  await page.page.$eval(
+    '#threshold',
+    (range, value) => {
+      (range as HTMLInputElement).value = value;
+      range.dispatchEvent(new Event('input'));
+    },
+    percent,
+  );
+}
 
 function unknowns(rows: string[][]): number {
   return rows.filter(([, shown]) => shown === 'unknown').length;
@@ -38,6 +49,7 @@ test('each activity has its probability, and the last minutes in which it was sh
     };
   });
   await page.start();
+  await setThreshold(page, '0'); // each answer is an activity
   await page.move(motionsOf(jitter));
   const rows = await answers(page, jitter.probabilities.length);
   const [, shown, confidence] = rows[rows.length - 1];
@@ -81,10 +93,7 @@ test('each activity has its probability, and the last minutes in which it was sh
 test('a higher threshold makes more answers unknown', async () => {
   const page = await open();
   await page.start();
-  await page.page.$eval('#threshold', (range) => {
-    (range as HTMLInputElement).value = '95';
-    range.dispatchEvent(new Event('input'));
-  });
+  await setThreshold(page, '95');
   expect(await page.text('#threshold-value')).toBe('95 %');
   await page.move(motionsOf(jitter));
   const rows = await answers(page, jitter.probabilities.length);

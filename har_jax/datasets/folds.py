@@ -28,15 +28,14 @@ class Sources:
   """Datasets to pretrain on.
 
   Each holds out subjects for validation, at all positions, and each of its positions is normalized on the
-  other subjects. No seed has a part in it.
+  other subjects. No seed has a part in it. If varied, labeled windows to train on have the variants of
+  `variants.vary`, for devices that no source has.
   """
 
   datasets: Datasets
   names: tuple[str, ...]
   protocol: config.Protocol
-  is_varied: bool = (
-    False  # labeled windows have the variants of `variants.vary`, for devices that no source has
-  )
+  is_varied: bool = False
 
   @property
   def classes(self) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
 def _copies(reading: Reading) -> Iterator[str]:
   """Warns if files have the same samples, as one that was downloaded twice, or a zip and what it held."""
   arrays: dict[str, list[np.ndarray]] = {file: [] for file in reading.files}
+  if len(arrays) < 2:  # the usual case: nothing to compare
+    return
   for file, recording in zip(reading.files, reading.recordings, strict=False):
     arrays[file].append(recording.acc.values)
   files: dict[str, list[str]] = collections.defaultdict(list)  # by checksum

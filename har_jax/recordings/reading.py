@@ -214,9 +214,7 @@ def _read_export(
       'left out, without an answer.'
     )
   offsets_s, recordings = map(list, zip(*parts, strict=True))
-  return _Part(
-    export.name, recordings, offsets_s, findings, track.clock.start, zone, has_gyro=track.gyro is not None
-  )
+  return _Part(export.name, recordings, offsets_s, findings, track.clock.start, zone, track.gyro is not None)
 
 
 def _summary(reading: Reading) -> str:

@@ -24,6 +24,7 @@ _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
 _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
 _SHORT_S = 2.56  # of labels: too short to hold a window of the bundled base
 _FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
+_ROLES = ('start', 'end', 'activity')
 _HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'h:min'  # 12:30, elsewhere minutes and seconds
 _SCALES_S = units.TIME_S | {'min': 60.0, 'h': 3600.0}  # of numbers, if a name says it
 _OWN = {'start_s', 'end_s'}  # as bouts.csv and suggestions.csv have them: from the first sample
@@ -75,10 +76,20 @@ class _Reading:
     return float(((middle_s > 0) & (middle_s < length_s)).mean())
 
 
+def has_labels(table: Table) -> bool:
+  """Returns whether it has the columns of a file of labels."""
+  return _find_columns(table).keys() >= {*_ROLES}
+
+
 def read_labels(table: Table) -> Labels:
   """Raises UserError: no columns start, end, activity; an empty cell; an end before its start."""
   path = table.path
   indices = _find_columns(table)
+  if missing := [role for role in _ROLES if role not in indices]:
+    raise UserError(
+      f'{path} lacks {", ".join(missing)}; its columns are {table.listed()}: give a table with start, end and '
+      'activity'
+    )
   kinds: dict[int, Kind] = {indices[name]: table.kind_of_time(indices[name]) for name in ('start', 'end')}
   kinds |= {indices[name]: 'text' for name in ('activity', 'recording') if name in indices}
   if kinds[indices['start']] != kinds[indices['end']]:
@@ -188,11 +199,6 @@ def _find_columns(table: Table) -> dict[str, int]:
       if ' '.join(bare) in titles:
         indices[role] = index
         break
-  if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:
-    raise UserError(
-      f'{table.path} lacks {", ".join(missing)}; its columns are {table.listed()}: give a table with start, '
-      'end and activity'
-    )
   return indices
 
 

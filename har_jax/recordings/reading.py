@@ -14,7 +14,7 @@ from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING, Export
 from har_jax.recordings.infer import Findings
-from har_jax.recordings.labels import Labels, place_labels
+from har_jax.recordings.labels import Labels, has_labels, place_labels
 from har_jax.recordings.rows import Options
 from har_jax.recordings.sensors import Track
 from har_jax.recordings.tables import NoRecording
@@ -109,9 +109,11 @@ def read(
     try:
       parts.append(_read_export(export, shared, options, subject, position, several=several))
     except NoRecording as error:
+      table = next(iter(export.tables.values()))
       if not several:
-        raise UserError(f'{error}{formats.nearest(next(iter(export.tables.values())).names)}') from error
-      warnings.append(f'Left out: {error}')
+        raise UserError(f'{error}{formats.nearest(table.names)}') from error
+      of_labels = f'Not read: {table.path} has labels: give it as --labels.'
+      warnings.append(of_labels if has_labels(table) else f'Left out: {error}')
     except UserError as error:
       if not several or export.name in str(error):
         raise
@@ -121,7 +123,8 @@ def read(
     raise UserError(f'{source} holds no recording. {warnings[0]}')
   recordings = [recording for part in parts for recording in part.recordings]
   if shared is not None and not any(recording.spans for recording in recordings):
-    raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
+    apart = ', or add a column `recording` with the names of the files' if several else ''
+    raise UserError(f'{shared.path}: no label lies in any recording: write its times on their clock{apart}')
   without_gyro = [part.name for part in parts if not part.has_gyro]
   if 0 < len(without_gyro) < len(parts):
     warnings.append(f'Only {shorten(", ".join(without_gyro))} lacks a gyroscope: read it separately.')
@@ -275,8 +278,7 @@ def _spans(
     empty = f'; {missing:.0%} of the rows have no label' if missing else ''
     findings.note(f'{len(spans)} labeled spans from the column of labels{empty}.')
     return tuple(spans)
-  if labels is None:
-    labels = export.labels
+  labels = labels or export.labels
   if labels is None:
     return ()
   if labels is not export.labels and (track.labels is not None or export.activity or export.labels):

@@ -220,6 +220,7 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
     export_base.zip_of(tmp_path / f'{name}.zip', files)
   export_base.folder_of(tmp_path / 'unzipped', PHONE)
   (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')
+  (tmp_path / 'labels.csv').write_text('person,start,end,activity\nana,1,9,walk\n')
   (tmp_path / 'photo.png').write_bytes(b'\x89PNG')
   (tmp_path / 'settings.json').write_text('{}')
   (tmp_path / 'firmware.bin').write_bytes(b'\x00')
@@ -228,10 +229,11 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   for recording in reading.recordings:
     np.testing.assert_allclose(recording.acc.values, ONE.acc, atol=1e-5)
   left_out = [each for each in reading.warnings if 'Left out' in each]
-  assert len(left_out) == 3
+  assert len(left_out) == 3  # of labels.csv a sentence of its own
   assert 'firmware.bin is no recording of GENEActiv' in left_out[0]
   assert 'settings.json is JSON or CBOR of none of these apps' in left_out[1]
   assert 'notes.csv has no three accelerometer axes' in left_out[2]
+  assert f'Not read: {tmp_path / "labels.csv"} has labels: give it as --labels.' in reading.warnings
 
 
 def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):

@@ -87,8 +87,8 @@ def read_labels(table: Table) -> Labels:
   indices = _find_columns(table)
   if missing := [role for role in _ROLES if role not in indices]:
     raise UserError(
-      f'{path} lacks {", ".join(missing)}; its columns are {table.listed()}: give a table with start, end and '
-      'activity'
+      f'{path} lacks {", ".join(missing)}; its columns are {table.listed()}: give a table with start, '
+      'end and activity'
     )
   kinds: dict[int, Kind] = {indices[name]: table.kind_of_time(indices[name]) for name in ('start', 'end')}
   kinds |= {indices[name]: 'text' for name in ('activity', 'recording') if name in indices}

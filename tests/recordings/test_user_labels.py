@@ -296,9 +296,8 @@ def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
   reading = recordings.read(folder, labels=path)
   assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(3, 13, 'run')]]
   assert not any('exceed' in each for each in reading.warnings)  # they are of the other recording
-  with pytest.raises(
-    UserError, match='no label lies .* add a column `recording`'
-  ):  # seconds from whose start?
+  # Seconds from whose start?
+  with pytest.raises(UserError, match=r'no label lies .* add a column `recording`'):
     recordings.read(folder, labels=_put(tmp_path, by_hand('2,12,sit'), 'seconds.csv'))
   _recording(folder, name='a.csv')
   with pytest.raises(UserError, match='add a column `recording`'):

@@ -26,21 +26,13 @@ _ANGLES = {'alpha': 'x', 'beta': 'y', 'gamma': 'z'}  # of the browser's rotation
 _CORE_MOTION = ('accelerometer acceleration', 'motion user acceleration', 'user acceleration')
 
 
-@dataclasses.dataclass(frozen=True)
-class Columns:
-  """Indices of columns; `sensors` holds 'acc', 'gyro' and 'gravity' if present, in this order."""
-
-  time: int | None
-  sensors: dict[str, Axes]
-  label: int | None
-
-
 def choose(
   table: Table, options: Mapping[str, str | int], sensor: str, timed: bool, notes: list[str]
-) -> Columns:
+) -> Table:
   """Chooses the columns of a table: `options` maps roles to names of columns; the rest is inferred.
 
-  `sensor` is the one that a file holds alone, with axes perhaps called x, y, z only; or ''.
+  Axes come in the order of `WORDS`; there is no time unless `timed`. `sensor` is the one that a file holds
+  alone, with axes perhaps called x, y, z only; or ''.
   Raises UserError: an unknown role or column, no three axes, no time though `timed`.
   """
   if unknown := [role for role in options if role not in _ROLES]:
@@ -48,9 +40,7 @@ def choose(
       f'columns has no role {shorten(", ".join(unknown))}; it maps {", ".join(_ROLES)} to column names'
     )
   named = {role: _find(table, name, role) for role, name in options.items() if role in _ROLES_OF[sensor]}
-  sensors = (
-    dict(table.axes) if table.axes is not None else _infer_axes(table, set(named.values()), sensor, notes)
-  )
+  sensors = dict(table.axes) or _infer_axes(table, set(named.values()), sensor, notes)
   for name, roles in _AXES.items():
     if not (present := [role for role in roles if role in named]):
       continue
@@ -82,7 +72,8 @@ def choose(
       f'columns gives label={shorten(table.names[named["label"]])}, which is a sensor or the time'
     )
   in_order = {name: sensors[name] for name in WORDS if name in sensors}
-  return Columns(time, in_order, None if label in used | {time} else label)
+  label = None if label in used | {time} else label
+  return dataclasses.replace(table, axes=in_order, time=time if timed else None, label=label)
 
 
 def _find(table: Table, name: str | int, role: str) -> int:

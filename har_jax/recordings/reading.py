@@ -94,7 +94,18 @@ def read(
   Memory: 32 bytes for each row of both sensors, about three times that at the peak.
   Raises UserError at whatever cannot be read, with what to do.
   """
-  options = _options(columns or {}, acc_unit, gyro_unit, time_unit, rate_hz, time_zone)
+  if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+    raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
+  if time_zone:
+    clocks.zone(time_zone)
+  options = Options(
+    columns or {},
+    units.requested(acc_unit, units.ACC, 'acc_unit'),
+    units.requested(gyro_unit, units.GYRO, 'gyro_unit'),
+    'iso' if time_unit == 'iso' else units.requested(time_unit, units.TIME_S, 'time_unit'),
+    rate_hz,
+    time_zone,
+  )
   label_source = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
   shared = None if label_source is None else formats.read_labels(label_source)
   if isinstance(source, str | os.PathLike):
@@ -104,7 +115,7 @@ def read(
     exports, warnings = formats.find_in_frame(source), []
   left_out = _check_names(shared, exports)
   several = len(exports) > 1
-  parts = []
+  parts: list[Reading] = []
   for export in exports:
     try:
       parts.append(_read_export(export, shared, options, subject, position, several=several))
@@ -118,18 +129,18 @@ def read(
       if not several or export.name in str(error):
         raise
       raise UserError(f'{export.name}: {error}') from error
-  warnings.extend(gather({part.name: part.findings.warnings for part in parts}, named=several))
+  warnings.extend(gather({part.files[0]: part.warnings for part in parts}, named=several))
   if not parts:
     raise UserError(f'{source} holds no recording. {warnings[0]}')
   recordings = [recording for part in parts for recording in part.recordings]
   if shared is not None and not any(recording.spans for recording in recordings):
     apart = ', or add a column `recording` with the names of the files' if several else ''
     raise UserError(f'{shared.path}: no label lies in any recording: write its times on their clock{apart}')
-  without_gyro = [part.name for part in parts if not part.has_gyro]
+  without_gyro = [part.files[0] for part in parts if not part.has_gyro]
   if 0 < len(without_gyro) < len(parts):
     warnings.append(f'Only {shorten(", ".join(without_gyro))} lacks a gyroscope: read it separately.')
   recordings = _spelled_alike(recordings, warnings)
-  notes = [*left_out, *gather({part.name: part.findings.notes for part in parts}, named=several)]
+  notes = [*left_out, *gather({part.files[0]: part.notes for part in parts}, named=several)]
   reading = Reading(
     recordings,
     # A name of a file or a value in it may hold marks of direction.
@@ -137,36 +148,13 @@ def read(
     [shorten(warning, _SENTENCE) for warning in warnings],
     next((part.start for part in parts if part.start), ''),
     has_gyro=not without_gyro,
-    files=[part.name for part in parts for _ in part.recordings],
+    files=[file for part in parts for file in part.files],
     offsets_s=[offset_s for part in parts for offset_s in part.offsets_s],
     time_zone=next((part.time_zone for part in parts if part.time_zone), ''),
     has_sure_signs=all(export.has_sure_signs for export in exports),
   )
   reading.notes.append(_summary(reading))
   return reading
-
-
-def _options(
-  columns: Mapping[str, str | int],
-  acc_unit: str,
-  gyro_unit: str,
-  time_unit: str,
-  rate_hz: float | int | None,
-  time_zone: str,
-) -> Options:
-  """Raises UserError for a rate or time zone that none has, and for units that are unknown."""
-  if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
-    raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
-  if time_zone:
-    clocks.zone(time_zone)
-  return Options(
-    columns,
-    units.requested(acc_unit, units.ACC, 'acc_unit'),
-    units.requested(gyro_unit, units.GYRO, 'gyro_unit'),
-    'iso' if time_unit == 'iso' else units.requested(time_unit, units.TIME_S, 'time_unit'),
-    rate_hz,
-    time_zone,
-  )
 
 
 def _check_names(labels: Labels | None, exports: Sequence[Export]) -> list[str]:
@@ -181,22 +169,9 @@ def _check_names(labels: Labels | None, exports: Sequence[Export]) -> list[str]:
   return [f'{labels.path.name}: labels of {listed} are left out, as these are not given.']
 
 
-@dataclasses.dataclass(frozen=True)
-class _Part:
-  """What one export gave to a `Reading`."""
-
-  name: str
-  recordings: list[Recording]
-  offsets_s: list[float]
-  findings: Findings
-  start: str
-  time_zone: str
-  has_gyro: bool
-
-
 def _read_export(
   export: Export, shared: Labels | None, options: Options, subject: str, position: str, *, several: bool
-) -> _Part:
+) -> Reading:
   name = '' if several else f'{export.name}: '
   findings = Findings([f'{name}read as {export.app}.', *export.notes], [*export.warnings])
   track = sensors.load(export.name, export.tables, options, findings)
@@ -216,8 +191,16 @@ def _read_export(
       f'{lost_s:.1f} of {acc_s:.1f} s of acceleration have no angular velocity at the same time: they are '
       'left out, without an answer.'
     )
-  offsets_s, recordings = map(list, zip(*parts, strict=True))
-  return _Part(export.name, recordings, offsets_s, findings, track.clock.start, zone, track.gyro is not None)
+  return Reading(
+    [recording for _, recording in parts],
+    findings.notes,
+    findings.warnings,
+    track.clock.start,
+    has_gyro=track.gyro is not None,
+    files=[export.name] * len(parts),
+    offsets_s=[offset_s for offset_s, _ in parts],
+    time_zone=zone,
+  )
 
 
 def _summary(reading: Reading) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int32
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, columns, language, row_faults, units
 from har_jax.recordings.clocks import Clock
-from har_jax.recordings.columns import WORDS, Columns
+from har_jax.recordings.columns import WORDS
 from har_jax.recordings.infer import Findings
 from har_jax.recordings.tables import Kind, Table, count_of, encode
 
@@ -30,8 +30,7 @@ class Options:
 class Rows:
   """One file, in order of time; values as written."""
 
-  columns: Columns
-  names: tuple[str, ...]
+  table: Table
   time_s: Float[np.ndarray, 'n']
   clock: Clock
   values: dict[str, Float32[np.ndarray, 'n 3']]
@@ -42,51 +41,49 @@ class Rows:
 def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -> Rows:
   """Reads a file; `sensor` is the one that it holds alone, or ''."""
   notes: list[str] = []
-  used = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
-  time = used.time if options.rate_hz is None else None
-  sources: dict[str, tuple[int, ...]] = {} if time is None else {'time': (time,)}
-  sources |= {WORDS[name]: axes.columns for name, axes in used.sensors.items()}
-  sources |= {'labels': (used.label,)} if used.label is not None else {}
+  table = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
+  sources: dict[str, tuple[int, ...]] = {} if table.time is None else {'time': (table.time,)}
+  sources |= {WORDS[name]: axes.columns for name, axes in table.axes.items()}
+  sources |= {'labels': (table.label,)} if table.label is not None else {}
   named = [f'{what} from {", ".join(table.names[i] for i in indices)}' for what, indices in sources.items()]
   gyro_words = language.COLUMNS['gyro'] - {'w'}
   unused = [name for name in table.names if gyro_words & set(language.words(name))]
-  if not sensor and 'gyro' not in used.sensors and unused:
+  if not sensor and 'gyro' not in table.axes and unused:
     findings.warn(
       f'{shorten(", ".join(unused))} may be a gyroscope, but its axes are not known: name gx, gy and gz with '
       'columns.'
     )
   findings.notes += [f'{table.path.name}: {shorten("; ".join(named), 400)}.', *notes]
-  kinds: dict[int, Kind] = {i: 'number' for axes in used.sensors.values() for i in axes.columns}
-  if time is not None:
-    kinds[time] = table.kind_of_time(time)
-  labels = None if used.label is None else row_faults.Source(used.label)
-  people = row_faults.find_sources(table, {*kinds, used.label})
+  kinds: dict[int, Kind] = {i: 'number' for axes in table.axes.values() for i in axes.columns}
+  if table.time is not None:
+    kinds[table.time] = table.kind_of_time(table.time)
+  labels = None if table.label is None else row_faults.Source(table.label)
+  people = row_faults.find_sources(table, {*kinds, table.label})
   coded = people if labels is None else [*people, labels]
   kinds |= {source.column: 'text' for source in coded}
-  values, times = _read_columns(table, used, time, kinds, coded)
+  values, times = _read_columns(table, kinds, coded)
+  first = next(iter(values.values()))
   incomplete = ~np.all([np.isfinite(sensor).all(axis=1) for sensor in values.values()], axis=0)
   is_cut = incomplete[-1:].any() and incomplete.sum() == 1  # the last row lacks values, and no other
-  if 'acc' in values and not used.sensors['acc'].is_linear:
+  if 'acc' in values and not table.axes['acc'].is_linear:
     row_faults.drop_acc_filler(values, findings)
   if 'gyro' in values:
     row_faults.drop_gyro_filler(values['gyro'], findings)
   # The rate is that of the file's first sensor.
-  sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
+  sampled = np.isfinite(first).all(axis=1)
   if sampled.sum() < 2:
     raise UserError(f'{table.path} holds {sampled.sum()} samples of three axes: give at least two')
-  time_s, clock = _clock(table, time, times, options, sampled, findings)
-  if is_cut and time is not None and not np.isnan(time_s[-1]):  # a row of separators has no time
+  time_s, clock = _clock(table, times, options, sampled, findings)
+  if is_cut and table.time is not None and not np.isnan(time_s[-1]):  # a row of separators has no time
     findings.warn(
       f'The last row of {table.path.name} lacks values that every other row has: the file was probably cut '
       'short, and what followed is missing. Copy or export it again.'
     )
-  time_s = row_faults.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
-  sampled_s = np.where(sampled, time_s, np.nan)
-  row_faults.check_sources(table, people, sampled_s, next(iter(values.values())), findings)
+  time_s = row_faults.continue_restarts(time_s, sampled, first, findings)
+  row_faults.check_sources(table, people, np.where(sampled, time_s, np.nan), first, findings)
   order = _order(time_s, findings.notes)
   return Rows(
-    used,
-    table.names,
+    table,
     time_s[order],
     clock,
     {name: rows[order] for name, rows in values.items()},
@@ -96,21 +93,21 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
 
 
 def _read_columns(
-  table: Table, used: Columns, time: int | None, kinds: dict[int, Kind], coded: list[row_faults.Source]
+  table: Table, kinds: dict[int, Kind], coded: list[row_faults.Source]
 ) -> tuple[dict[str, Float32[np.ndarray, 'n 3']], list[clocks.Times]]:
   """Values of each sensor, and the times of each chunk; appends to the parts of `coded`."""
-  parts: dict[str, list[np.ndarray]] = {name: [] for name in used.sensors}
+  parts: dict[str, list[np.ndarray]] = {name: [] for name in table.axes}
   times: list[clocks.Times] = []
   count = 0
   for chunk in table.read(kinds):
-    for name, axes in used.sensors.items():
+    for name, axes in table.axes.items():
       parts[name].append(np.stack([chunk[index] for index in axes.columns], axis=1))
-    if time is not None and kinds[time] == 'precise':
-      times.append(clocks.Times({'': chunk[time]}, ''))
-    elif time is not None:
+    if table.time is not None and kinds[table.time] == 'precise':
+      times.append(clocks.Times({'': chunk[table.time]}, ''))
+    elif table.time is not None:
       # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
-      times.append(clocks.parse(chunk[time], table.title(time), count))
-      count += len(chunk[time])
+      times.append(clocks.parse(chunk[table.time], table.title(table.time), count))
+      count += len(chunk[table.time])
     for source in coded:
       source.parts.append(encode(chunk[source.column], source.codes))
   if not next(iter(parts.values())):
@@ -120,22 +117,20 @@ def _read_columns(
 
 def _clock(
   table: Table,
-  time: int | None,
   times: list[clocks.Times],
   options: Options,
   sampled: Bool[np.ndarray, 'n'],
   findings: Findings,
 ) -> tuple[Float[np.ndarray, 'n'], Clock]:
-  if time is None:
-    assert options.rate_hz is not None
+  if options.rate_hz is not None:
     findings.note(f'Rows are evenly spaced at {options.rate_hz:g} Hz, as requested; no time is read.')
     return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
-  name, (values, kind) = shorten(table.names[time]), clocks.join(times, table.title(time))
+  assert table.time is not None
+  name, title = shorten(table.names[table.time]), table.title(table.time)
+  values, kind = clocks.join(times, title)
   if kind:
     if options.time_unit not in ('', 'iso'):
-      raise UserError(
-        f'{table.title(time)} holds text, which has no unit {options.time_unit}; omit time_unit'
-      )
+      raise UserError(f'{title} holds text, which has no unit {options.time_unit}; omit time_unit')
     written = {
       'zoned': 'dates with a time zone',
       'date': 'dates without a time zone',
@@ -148,16 +143,14 @@ def _clock(
       findings.note(f'They are read as times of {options.time_zone}.')
     time_s, clock = clocks.count_dates(values, kind)
     time_s = row_faults.unwrap(time_s, findings)
-    clocks.check_span(time_s[sampled], table.title(time))
+    clocks.check_span(time_s[sampled], title)
     return time_s, clock
   if options.time_unit == 'iso':
-    raise UserError(f'{table.title(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
-  named = units.time_unit(language.words(table.names[time]))
+    raise UserError(f'{title} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
+  named = units.time_unit(language.words(table.names[table.time]))
   values = row_faults.unwrap(values, findings)
-  time_s, clock, reason = clocks.count_numbers(
-    values, sampled, named, options.time_unit, table.title(time), findings
-  )
-  clocks.check_span(time_s[sampled], table.title(time))
+  time_s, clock, reason = clocks.count_numbers(values, sampled, named, options.time_unit, title, findings)
+  clocks.check_span(time_s[sampled], title)
   if named and clock.unit != named and not options.time_unit:
     findings.warn(
       f'The name of time says {named}, but only {clock.unit} makes a likely rate. Name it with time_unit.'

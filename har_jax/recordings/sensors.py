@@ -47,15 +47,15 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   """
   rows = {sensor: read_rows(table, options, sensor, findings) for sensor, table in tables.items()}
   main = rows.get('acc') or rows['']
-  rows_of = dict.fromkeys(main.columns.sensors, main) | {name: file for name, file in rows.items() if name}
+  rows_of = dict.fromkeys(main.table.axes, main) | {name: file for name, file in rows.items() if name}
   acc, indices = _samples(main, 'acc', main.clock, findings)
   if len(acc.time_s) < 2:
     raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples of up to 50 g: give at least two')
-  axes = main.columns.sensors['acc']
+  axes = main.table.axes['acc']
   added = 'gravity' in rows_of and _add_gravity(acc, main, rows_of['gravity'], findings)
   if axes.is_linear and not added:
     raise UserError(
-      f'{name}: {shorten(main.names[axes.columns[0]])} is acceleration without gravity: record it with '
+      f'{name}: {shorten(main.table.names[axes.columns[0]])} is acceleration without gravity: record it with '
       'gravity, or name ax, ay and az with columns if gravity is in it'
     )
   if added:
@@ -81,7 +81,7 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   acc.values[:] *= np.float32((-1.0 if axes.is_flipped else 1.0) * units.ACC[unit])
   acc, possible = _possible(acc, 'acc', findings)
   indices = indices[possible]
-  named = '' if turning is None else rows_of['gyro'].columns.sensors['gyro'].unit
+  named = '' if turning is None else rows_of['gyro'].table.axes['gyro'].unit
   gyro = None if turning is None else _gyro(turning, named, acc, options, findings)
   start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
   acc = Samples(acc.time_s - start_s, acc.values)
@@ -119,7 +119,7 @@ def _add_gravity(acc: Samples, main: Rows, rows: Rows, findings: Findings) -> bo
   gravity, _ = _samples(rows, 'gravity', main.clock, Findings())
   if len(gravity.time_s) < 2:
     return False
-  acc_axes, gravity_axes = main.columns.sensors['acc'], rows.columns.sensors['gravity']
+  acc_axes, gravity_axes = main.table.axes['acc'], rows.table.axes['gravity']
   gravity_length, acc_length = (float(np.median(infer.lengths(part.values))) for part in (gravity, acc))
   if not acc_axes.is_linear and acc_length > _LINEAR * gravity_length:
     return False

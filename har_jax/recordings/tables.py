@@ -67,7 +67,7 @@ class Table:
   names: tuple[str, ...]
   cells: tuple[tuple[str, ...], ...]  # first rows, each as long as `names`
   read: Reader
-  axes: Mapping[str, Axes] | None = None
+  axes: Mapping[str, Axes] = dataclasses.field(default_factory=dict)  # by sensor: acc, gyro, gravity
   time: int | None = None
   label: int | None = None
 

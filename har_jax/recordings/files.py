@@ -101,12 +101,12 @@ def list_siblings(path: pathlib.Path) -> Files:
 def list_folder(path: pathlib.Path) -> Files:
   """The files in a folder and in its folders, no deeper; hidden ones are left out."""
   with border(path, 'a folder that can be listed'):
-    children = list(_visible(path))
+    children = list(visible(path))
   paths = [child for child in children if child.is_file()]
   for child in children:
     if child.is_dir() and len(paths) <= limits.MAX_MEMBERS:
       with contextlib.suppress(OSError):  # a folder of someone else's
-        paths += [below for below in _visible(child) if below.is_file()]
+        paths += [below for below in visible(child) if below.is_file()]
   return Files(path.resolve().name, {file.relative_to(path).as_posix(): make_file(file) for file in paths})
 
 
@@ -138,7 +138,7 @@ def list_zip(path: pathlib.Path) -> Files:
   return Files(path.stem, by_name)
 
 
-def _visible(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def visible(path: pathlib.Path) -> Iterator[pathlib.Path]:
   return (child for child in sorted(path.iterdir()) if child.name[:1] not in '.~')
 
 

@@ -6,7 +6,6 @@ s spans.
 import dataclasses
 import pathlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -63,7 +62,6 @@ class _Reading:
   start_s: Float[np.ndarray, 's']
   stop_s: Float[np.ndarray, 's']
   is_unit_known: bool
-  unit: str
 
   @property
   def is_likely(self) -> bool:
@@ -147,7 +145,7 @@ def place_labels(
   if not len(labels.start):
     return ()
   labels = _in_utc(labels, clock, length_s, time_zone)
-  readings = list(_readings(labels, clock, several=several, time_zone=time_zone))
+  readings = _readings(labels, clock, several=several, time_zone=time_zone)
   inside = [reading.inside(length_s) if reading.is_likely else 0.0 for reading in readings]
   if not max(inside, default=0.0):
     if several:
@@ -168,7 +166,7 @@ def place_labels(
   if is_otherwise and (shifted := _shifted(labels, clock, length_s, hours, time_zone)):
     findings.warn(f'{name}: times were read as {best.how}. They may be {hours.how}{shifted}.')
   last_s = float(best.stop_s.max())
-  is_short = 60 * last_s < length_s + _OUTSIDE_S if best.unit == 's' else last_s < _FEW * length_s
+  is_short = 60 * last_s < length_s + _OUTSIDE_S if best.how.startswith('s ') else last_s < _FEW * length_s
   if is_short and not labels.kind and not labels.unit:
     findings.warn(
       f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. Are they '
@@ -192,14 +190,13 @@ def place_labels(
 
 
 def _find_columns(table: Table) -> dict[str, int]:
-  indices: dict[str, int] = {}
-  for role, titles in language.LABELS.items():
-    for index, name in enumerate(table.names):
-      bare = [word for word in language.words(units.without_brackets(name)) if not units.time_unit([word])]
-      if ' '.join(bare) in titles:
-        indices[role] = index
-        break
-  return indices
+  words = [language.words(units.without_brackets(name)) for name in table.names]
+  bare = [' '.join(word for word in parts if not units.time_unit([word])) for parts in words]
+  return {
+    role: next(index for index, name in enumerate(bare) if name in titles)
+    for role, titles in language.LABELS.items()
+    if titles & {*bare}
+  }
 
 
 def _times(
@@ -234,44 +231,43 @@ def _in_utc(labels: Labels, clock: Clock, length_s: float, time_zone: str) -> La
   return dataclasses.replace(labels, start=start, stop=stop, kind='zoned')
 
 
-def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) -> Iterator[_Reading]:
+def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) -> list[_Reading]:
   """All ways to read the times, the likeliest first."""
-  # How, scale to seconds, origin in seconds, whether the unit is known.
-  on_clock: list[tuple[str, float, float, bool]] = []
-  from_start: list[tuple[str, float, float, bool]] = []
+
+  def reading(how: str, scale: float, zero_s: float = 0.0, is_unit_known: bool = True) -> _Reading:
+    return _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, is_unit_known)
+
+  on_clock, from_start = list[_Reading](), list[_Reading]()
   origin_s = clock.origin_ns / 1e9
   dated = clock.kind in ('zoned', 'date')
   if not labels.kind:
-    possible = [labels.unit] if labels.unit else units.TIME_S
-    scales = {unit: (_SCALES_S[unit], bool(labels.unit) or unit == 's') for unit in possible}
-    for unit in dict.fromkeys(possible if labels.unit else [clock.unit, *possible]):
-      scale, is_certain = scales[unit]
-      on_clock.append((f"{unit} on the recording's clock", scale, origin_s, is_certain))
-    for unit, (scale, is_certain) in scales.items():
-      from_start.append((f"{unit} from the recording's start", scale, 0.0, is_certain))
+    possible = [labels.unit] if labels.unit else [*units.TIME_S]
+    known = labels.unit or 's'
+    for unit in possible if labels.unit else dict.fromkeys([clock.unit, *possible]):
+      on_clock.append(reading(f"{unit} on the recording's clock", _SCALES_S[unit], origin_s, unit == known))
+    for unit in possible:
+      from_start.append(reading(f"{unit} from the recording's start", _SCALES_S[unit], 0.0, unit == known))
   elif labels.kind in ('zoned', 'date'):
     utc = '' if clock.kind == labels.kind else ', without a time zone as UTC'
-    on_clock = [(f"dates on the recording's clock{utc}", 1e-9, origin_s, True)] if dated else []
+    on_clock = [reading(f"dates on the recording's clock{utc}", 1e-9, origin_s)] if dated else []
   else:
     zone, zero_s = '', origin_s
     if clock.kind == 'day':
-      on_clock.append(("times of day on the recording's clock", 1e-9, zero_s, True))
+      on_clock.append(reading("times of day on the recording's clock", 1e-9, zero_s))
     elif dated:
       ahead_s = clocks.offset_s(time_zone, clock.origin_ns) if time_zone and clock.kind == 'zoned' else 0.0
       zone = f' ({time_zone or "UTC"})' if clock.kind == 'zoned' else ''
       zero_s = (clock.origin_ns % (86_400 * 10**9) / 1e9 + ahead_s) % 86_400
-      on_clock.append((f'times of the day on which the recording starts{zone}', 1e-9, zero_s, True))
+      on_clock.append(reading(f'times of the day on which the recording starts{zone}', 1e-9, zero_s))
     if on_clock and labels.unit == _MINUTES:
       how = f'hours and minutes of the day on which the recording starts{zone}'
-      on_clock.insert(0, (how, 60e-9, zero_s, True))
-    from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
+      on_clock.insert(0, reading(how, 60e-9, zero_s))
+    from_start.append(reading("hours, minutes and seconds from the recording's start", 1e-9))
   if several:
     from_start = []
   elif labels.is_from_start:
     on_clock, from_start = from_start, on_clock
-  for how, scale, zero_s, is_certain in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
-    unit = how.partition(' ')[0]
-    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, is_certain, unit)
+  return on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]
 
 
 def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading], time_zone: str) -> str:

@@ -61,9 +61,8 @@ def open_table(file: File) -> Table:
 def rows(file: File) -> list[dict[str, str]]:
   """The rows of a small file of metadata; names are in lower case."""
   with border(file.path, 'CSV file'):
-    lines = file.text().splitlines()
-    names = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
-    separator = next((mark for mark in ';\t' if any(mark in name for name in names)), ',')
+    lines = file.text().splitlines() or ['']
+    separator = next((mark for mark in ';\t' if mark in lines[0]), ',')
     reader = csv.reader(io.StringIO('\n'.join(lines)), delimiter=separator)
     names = [name.strip().lower() for name in next(reader, [])]
     return [dict(zip(names, (cell.strip() for cell in row), strict=False)) for row in reader if row]

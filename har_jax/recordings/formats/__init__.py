@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import difflib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from har_jax.errors import UserError, shorten
@@ -101,12 +101,6 @@ def _exports(found: list[Export | str]) -> list[Export]:
   return [export for export in found if isinstance(export, Export)]
 
 
-def _warn_of_folders(path: pathlib.Path, files: Files) -> list[str]:
-  """A sentence on folders with recordings, below files that belong together."""
-  names = [below.name for below in files.folders if _find_together(below)]
-  return [f'Not read: {shorten(", ".join(names))}, as {path} holds a recording itself.'] if names else []
-
-
 def _distinguish(exports: list[Export]) -> list[Export]:
   """Sorts by name; those of one name get more of their paths. A file name that several have names none."""
   owners = collections.Counter(name for export in exports for name in export.files)
@@ -166,11 +160,7 @@ def _find_in_zip(file: File) -> list[Export | str]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.list_zip(file.path)
-  if exports := _find_together(files):
-    return [*exports, *_warn_of_folders(file.path, files)]
-  found = [*_find_one_by_one(files, None)]
-  for below in files.folders:
-    found += _find_together(below) or _find_one_by_one(below, None)
+  found = _find_below(file.path, files, files.folders)
   if not _exports(found):
     names = shorten(', '.join(files.by_name)) or 'nothing'
     raise UserError(f'{file.path} holds {names}, but no recording: {_list_formats()}')
@@ -179,21 +169,31 @@ def _find_in_zip(file: File) -> list[Export | str]:
 
 def _find_in_folder(path: pathlib.Path, ignored: pathlib.Path | None) -> list[Export | str]:
   files = user_files.list_folder(path)
-  if exports := _find_together(files):
-    return [*exports, *_warn_of_folders(path, files)]
-  found = [*_find_one_by_one(files, ignored)]
-  has_recordings = bool(_exports(found))
-  for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
-    below = user_files.list_folder(child)
-    if together := _find_together(below):
-      found += together
-    elif not has_recordings:
-      found += _find_one_by_one(below, ignored)
-    elif names := [f'{child.name}/{file.name}' for file in below.top if is_table(file)]:
-      found.append(f'Not read: {shorten(", ".join(names))}, as {path} holds recordings itself.')
+  folders = (user_files.list_folder(child) for child in user_files.visible(path) if child.is_dir())
+  found = _find_below(path, files, folders, ignored)
   if not _exports(found):
     first = f'. {found[0]}' if found else ''
     raise UserError(f'{path} holds no recording: {_list_formats()}{first}')
+  return found
+
+
+def _find_below(
+  path: pathlib.Path, files: Files, folders: Iterable[Files], ignored: pathlib.Path | None = None
+) -> list[Export | str]:
+  """The recordings in a folder or zip, and sentences on what is none or is not read."""
+  if exports := _find_together(files):
+    names = [below.name for below in files.folders if _find_together(below)]
+    said = f'Not read: {shorten(", ".join(names))}, as {path} holds a recording itself.'
+    return [*exports, said] if names else [*exports]
+  found = [*_find_one_by_one(files, ignored)]
+  is_read = path.is_file() or not _exports(found)  # tables in folders, which may be answers
+  for below in folders:
+    if together := _find_together(below):
+      found += together
+    elif is_read:
+      found += _find_one_by_one(below, ignored)
+    elif names := [f'{below.name}/{file.name}' for file in below.top if is_table(file)]:
+      found.append(f'Not read: {shorten(", ".join(names))}, as {path} holds recordings itself.')
   return found
 
 

@@ -45,7 +45,7 @@ def find(files: Files) -> list[Export]:
     return []
   path = next(iter(tables.values())).path
   folder = next(file for file in by_stem.values() if file.path == path).folder
-  metadata = next(iter(rows(by_stem['metadata'])), {}) if 'metadata' in by_stem else None
+  metadata = next(iter(rows(by_stem['metadata'])), {}) if 'metadata' in by_stem else {}
   annotations = rows(by_stem['annotation']) if 'annotation' in by_stem else []
   export = _export(files.name, tables, metadata, annotations, path.parent)
   names = frozenset(table.path.name for table in tables.values())
@@ -60,12 +60,11 @@ def _key(name: str) -> str:
 def _export(
   name: str,
   tables: Mapping[str, Table],
-  metadata: Mapping[str, str] | None,
+  metadata: Mapping[str, str],
   annotations: list[dict[str, str]],
   path: Any,
 ) -> Export:
   notes, warnings = [], []
-  metadata = metadata or {}
   is_standard = metadata.get('standardisation', '').strip().lower() in ('true', '1', 'yes')
   # Signs are opposite to Android's on iOS, unless frames are standardized.
   platform = metadata.get('platform', '').lower()
@@ -174,7 +173,7 @@ def _from_json(file: File, name: str) -> list[Export]:
   annotations = [
     {key: str(value) for key, value in row.items()} for row in rows_by_sensor.get('annotation', [])
   ]
-  export = _export(name, tables, metadata or None, annotations, file.path)
+  export = _export(name, tables, metadata, annotations, file.path)
   return [dataclasses.replace(export, files=frozenset((file.name,)), folder=file.folder)]
 
 

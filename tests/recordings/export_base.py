@@ -94,8 +94,9 @@ def zip_of(path: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path
   return path
 
 
-def folder_of(path: pathlib.Path, files: dict[str, str | bytes]) -> pathlib.Path:
-  for name, text in files.items():
+def folder_of(path: pathlib.Path, files: Mapping[str, str | bytes | pd.DataFrame]) -> pathlib.Path:
+  for name, content in files.items():
     (path / name).parent.mkdir(parents=True, exist_ok=True)
+    text = content.to_csv(index=False) if isinstance(content, pd.DataFrame) else content
     (path / name).write_bytes(text.encode() if isinstance(text, str) else text)
   return path

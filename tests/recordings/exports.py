@@ -6,7 +6,7 @@ A function a format: folder, recording → what was written. Nothing of the pack
 import functools
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import export_devices
@@ -188,10 +188,13 @@ def phyphox_raw_data(folder: pathlib.Path, one: Recording) -> Written:
   return Written(zip_of(folder / 'walk.zip', files), FLOAT32, None)
 
 
-# --- Sensor Logger and SensorLog
-
-
 # --- Sensor Logger
+
+
+def annotations(moments: Iterable[tuple[float, str]]) -> str:
+  """Annotations at these seconds; one without text ends an activity."""
+  rows = [f'{EPOCH_S * 10**9 + int(at * 1e9)},{at},{text},\n' for at, text in moments]
+  return ''.join(['time,seconds_elapsed,text,millisecond_press_duration\n', *rows])
 
 
 def sensor_logger_files(
@@ -209,8 +212,7 @@ def sensor_logger_files(
     'appVersion,device id,sensors,sampleRateMs,standardisation,platform version\n'
     f'3,phone,{EPOCH_S * 1000},2026-05-28_20-26-40,Europe/Berlin,{platform},1.47,7f,Accelerometer|Gyroscope,'
     f'20|20,{str(standardized).lower()},18.0\n',
-    'Annotation.csv': 'time,seconds_elapsed,text,millisecond_press_duration\n'
-    + ''.join(f'{EPOCH_S * 10**9 + int(at * 1e9)},{at},{name},\n' for at, _, name in one.labels),
+    'Annotation.csv': annotations((at, name) for at, _, name in one.labels),
     'Barometer.csv': f'time,seconds_elapsed,pressure\n{EPOCH_S * 10**9},0,1013\n',
   }
   if wrist:

@@ -32,15 +32,6 @@ def _limits():
   assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KB
 
 
-@pytest.mark.parametrize(
-  ('times', 'unit'),
-  [(pd.date_range('2020-01-01', periods=1000), 'auto'), (np.arange(1000) * 3600.0, 's')],
-)
-def test_rows_a_day_or_an_hour_apart_are_refused(tmp_path, times, unit):
-  with pytest.raises(UserError, match=r'rows are 8\.64e\+04 s apart|rows are 3\.6e\+03 s apart'):
-    recordings.read(user_files.written(tmp_path, FRAME.assign(time=times)), time_unit=unit)
-
-
 @pytest.mark.parametrize('cell', [(1_048_570, 16_384), (3000, 16_384), (1_048_570, 40)])
 def test_a_workbook_with_a_cell_far_away_is_refused(tmp_path, cell):
   openpyxl = pytest.importorskip('openpyxl')

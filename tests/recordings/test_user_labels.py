@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import exports
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,10 +63,11 @@ def _clock(seconds):
 
 
 def row(
-  fault: str, time: Any, text: str | bytes, spans: Any = SPANS, said: str = '', start='', **options: Any
+  fault: str, time: Any, text: str | bytes, spans: Any = SPANS, said: str = '', start='', never='', **options
 ):
-  """said: words of a note or a warning. start: that of the recording, '' if it is not compared."""
-  return pytest.param(time, text, options, spans, said, start, id=fault)
+  """said: words of a note or a warning; never: of none. start: that of the recording, '' if not compared."""
+  expected = {'spans': spans, 'never': [never] if never else []} | ({'start': start} if start else {})
+  return pytest.param(time, text, options, expected, said, id=fault)
 
 
 # Clock of the recording, how labels are written, and what is said.
@@ -102,8 +104,13 @@ NAMES = (
   ('inicio,fin,actividad', 'utf-8'),
   ('desde,hasta,etiqueta', 'utf-8'),
 )
-LOCAL = [_moments(seconds + 7200) for seconds in (STARTS, STOPS)]
-LOCAL_DAY = [_day(seconds + 7200) for seconds in (STARTS, STOPS)]
+
+
+def shifted(hours: float, form='%Y-%m-%d %H:%M:%S.%f') -> str:
+  return labels(*(_moments(seconds + 3600 * hours, form) for seconds in (STARTS, STOPS)))
+
+
+LOCAL, LOCAL_DAY = shifted(2), shifted(2, '%H:%M:%S.%f')
 PLAIN = labels(STARTS, STOPS)
 WITH_A_GAP_S = np.where(TIME_S < 20, TIME_S, TIME_S + 10)
 AT_NINE = by_hand('09:05,09:10,sit', '9:12,9:20,stand')
@@ -129,7 +136,7 @@ READ = [
   row('hours in names', EPOCH_S + TIME_S, labels(STARTS / 3600, STOPS / 3600, names='start_h,end_h,activity'),
       SPANS, "as h from the recording's start"),
   *(
-    row(f'local labels in {zone}', EPOCH_S + TIME_S, labels(*local), time_zone=zone)
+    row(f'local labels in {zone}', EPOCH_S + TIME_S, local, time_zone=zone)
     for zone in ('Europe/Berlin', 'UTC+02:00')
     for local in (LOCAL, LOCAL_DAY)
   ),
@@ -137,7 +144,7 @@ READ = [
       time_zone='Europe/Berlin', start=f'{START}+00:00'),
   row('from the start, not on the clock', TIME_S + 1.5, labels(STARTS + 1.5, STOPS + 1.5), SPANS,
       "as s from the recording's start"),
-  row('without a zone', EPOCH_S + TIME_S, labels(_moments(STARTS), _moments(STOPS)), SPANS,
+  row('without a zone', EPOCH_S + TIME_S, shifted(0), SPANS,
       'read as UTC: if they are local, give --time_zone', f'{START}+00:00'),
   row('numbers of rows', TIME_S, labels([0, 3000], [2900, 5900], ['a', 'b']), None,
       'the first 5.9 of 60.0 s. Are they minutes, or numbers of rows?'),
@@ -148,8 +155,9 @@ READ = [
       'WALK_THE_DOG: read as Walk the dog, which differs in its spelling only.'),
   row('over the ends and a gap', WITH_A_GAP_S, labels([-5.0, 15.0, 60.0], [5.0, 40.0, 99.0], ['a', 'b', 'c']),
       [(0, 5, 'a'), (15, 20, 'b'), (0, 10, 'b'), (30, 40, 'c')], '2 of 3 labels'),
+  # They count from the first sample, though a clock that begins at 3 s would take them, too.
   row('a table of bouts', TIME_S + 3, labels([4.0, 9.0], [9.0, 14.0], ['sit', 'run'], OWN_HEADER),
-      [(4, 9, 'sit'), (9, 14, 'run')]),
+      [(4, 9, 'sit'), (9, 14, 'run')], never='labels.csv'),
   row('its names for times on the clock', TIME_S + 300, labels([304.0, 309.0], [309.0, 314.0], ['sit', 'run'],
       OWN_HEADER), [(4, 9, 'sit'), (9, 14, 'run')]),
   row('a moment within an activity', TIME_S, labels([1.0, 5.0], [9.0, 5.4], ['sit', 'run']),
@@ -171,45 +179,41 @@ READ = [
       "read as hours, minutes and seconds from the recording's start. They may be hours and"),
   row('hours and minutes in another zone', NINE + HALF_HOUR, by_hand('11:05,11:10,sit'), None,
       'shifted by exactly 2 h back they would fit: --time_zone='),
+  row('minutes and seconds from the start', NINE + HALF_HOUR, by_hand('5:00,9:20,sit'), [(300, 560, 'sit')],
+      never='labels.csv'),
+  # Minutes would be beyond the end; and neither the recording nor its labels have a time zone.
+  row('a few early seconds', TIME_S, by_hand('1,10,sit'), [(1, 10, 'sit')], never='labels.csv'),
+  row('dates alike', _moments(TIME_S), shifted(0), never='labels.csv'),
+  row("Sensor Logger's annotations", _moments(TIME_S),
+      exports.annotations([(2, 'walk'), (12, ''), (40, 'sit')]), [(2, 12, 'walk'), (40, 60, 'sit')]),
+  row('an annotation after the end', _moments(TIME_S), exports.annotations([(2, 'walk'), (70, 'sit')]),
+      [(2, 60, 'walk')], '2 of 2 labels exceed the recording'),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(('time', 'text', 'options', 'spans', 'said', 'start'), READ)
-def test_labels_are_read_so_that_they_lie_in_the_recording(tmp_path, time, text, options, spans, said, start):
+@pytest.mark.parametrize(('time', 'text', 'options', 'expected', 'said'), READ)
+def test_labels_are_read_so_that_they_lie_in_the_recording(tmp_path, time, text, options, expected, said):
   reading = recordings.read(_recording(tmp_path, time), labels=_put(tmp_path, text), **options)
   assert any(said in sentence for sentence in reading.notes + reading.warnings)
-  user_files.expect(reading, spans=spans)
-  assert not start or reading.start == start
-  assert reading.time_zone == options.get('time_zone', '')
+  user_files.expect(reading, time_zone=options.get('time_zone', ''), **expected)
 
 
-def test_minutes_and_seconds_from_the_start_stay_what_they_are(tmp_path):
-  text = _put(tmp_path, by_hand('5:00,9:20,sit'))
-  reading = recordings.read(_recording(tmp_path, NINE + HALF_HOUR), labels=text)
-  assert user_files.find_spans(reading.recordings[0]) == [(300, 560, 'sit')]
-  assert not [each for each in reading.warnings if 'labels.csv' in each]
-
-
-FAR, WEST, *FARTHER = (
-  labels(*(_moments(seconds + 3600 * hours, '%Y-%m-%d %H:%M:%S') for seconds in (STARTS, STOPS)))
-  for hours in (5.5, -2.5, 14.5, -14.5)
-)
-AT_NIGHT = labels(*(_moments(seconds - 3600 * 12, '%H:%M:%S') for seconds in (STARTS, STOPS)))
 REFUSED = [
   *(
-    (EPOCH_S + TIME_S, labels(*local), 'by exactly 2 h back they would fit: --time_zone=UTC\\+02:00')
-    for local in (LOCAL, LOCAL_DAY)
+    (EPOCH_S + TIME_S, text, message)
+    for text, message in (
+      (LOCAL, r'by exactly 2 h back they would fit: --time_zone=UTC\+02:00'),
+      (LOCAL_DAY, r'by exactly 2 h back they would fit: --time_zone=UTC\+02:00'),
+      (shifted(2, '%Y-%m-%dT%H:%M:%S.%fZ'), 'by exactly 2 h back they would fit: correct their times'),
+      (shifted(5.5), r'shifted by exactly 5.5 h back .*=UTC\+05:30'),
+      (shifted(-2.5), 'shifted by exactly 2.5 h forth .*=UTC-02:30'),
+      (shifted(14.5), '^(?!.*shifted)'),  # no zone is so far
+      (shifted(-14.5), '^(?!.*shifted)'),
+      (shifted(-12, '%H:%M:%S.%f'), 'shifted by exactly 12 h forth they would fit: write times of 24 hours'),
+      # From the first sample on.
+      (by_hand('2026-05-28T22:26:40Z,2026-05-28T22:26:50Z,sit'), 'by exactly 2 h back they would fit'),
+    )
   ),
-  (EPOCH_S + TIME_S, labels(*(_moments(seconds + 7200, '%Y-%m-%dT%H:%M:%SZ') for seconds in (STARTS, STOPS))),
-   'by exactly 2 h back they would fit: correct their times or their time zone'),
-  (EPOCH_S + TIME_S,
-   labels(*(_moments(np.array([seconds + 7200.0]), '%Y-%m-%dT%H:%M:%SZ') for seconds in (0, 10)), ['sit']),
-   'by exactly 2 h back they would fit'),  # from the first sample on
-  (EPOCH_S + TIME_S, FAR, 'shifted by exactly 5.5 h back .*=UTC\\+05:30'),
-  (EPOCH_S + TIME_S, WEST, 'shifted by exactly 2.5 h forth .*=UTC-02:30'),
-  *((EPOCH_S + TIME_S, far, '^(?!.*shifted)') for far in FARTHER),  # no zone is so far
-  (EPOCH_S + TIME_S, AT_NIGHT,
-   'shifted by exactly 12 h forth they would fit: write times of 24 hours'),
   (((NINE + HALF_HOUR) * 1e3).round(), by_hand(f'{NINE + 7200},{NINE + 7300},sit'),
    r'read as s on the recording.s clock, .* from 7200\.0 to 7300\.0 s'),
   (TIME_S, by_hand('100,200,walk', '300,400,sit'), r'no label lies in the recording, which lasts 60\.0 s'),
@@ -302,35 +306,3 @@ def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
   _recording(folder, name='a.csv')
   with pytest.raises(UserError, match='add a column `recording`'):
     recordings.read(folder, labels=path)
-
-
-def test_annotations_of_sensor_logger_label_a_recording_of_another_app(tmp_path):
-  rows = (f'{EPOCH_S + at}000000000,{at},{word},' for at, word in ((2, 'walk'), (12, ''), (40, 'sit')))
-  path = _put(tmp_path, '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']))
-  reading = recordings.read(_recording(tmp_path, _moments(TIME_S)), labels=path)
-  assert user_files.find_spans(reading.recordings[0]) == [(2, 12, 'walk'), (40, 60, 'sit')]
-
-
-def test_an_annotation_after_the_end_of_the_recording_exceeds_it(tmp_path):
-  rows = (f'{EPOCH_S + at}000000000,{at},{word},' for at, word in ((2, 'walk'), (70, 'sit')))
-  path = _put(tmp_path, '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']))
-  reading = recordings.read(_recording(tmp_path, _moments(TIME_S)), labels=path)
-  assert user_files.find_spans(reading.recordings[0]) == [(2, 60, 'walk')]
-  assert any('2 of 2 labels exceed the recording' in warning for warning in reading.warnings)
-
-
-@pytest.mark.parametrize(
-  ('time', 'text'),
-  [(TIME_S, by_hand('1,10,sit')), (_moments(TIME_S), labels(_moments(STARTS), _moments(STOPS)))],
-)
-def test_a_few_early_seconds_and_dates_alike_are_not_doubtful(tmp_path, time, text):
-  """Minutes would be beyond the end; and neither the recording nor its labels have a time zone."""
-  reading = recordings.read(_recording(tmp_path, time), labels=_put(tmp_path, text))
-  assert not [each for each in reading.warnings if 'labels.csv' in each]
-
-
-def test_times_of_a_table_of_bouts_are_not_doubtful(tmp_path):
-  """They count from the first sample, though a clock that begins at 3 s would take them, too."""
-  path = _put(tmp_path, labels([4.0, 9.0], [9.0, 14.0], ['sit', 'run'], OWN_HEADER))
-  reading = recordings.read(_recording(tmp_path, TIME_S + 3), labels=path)
-  assert not [each for each in reading.warnings if 'labels.csv' in each]

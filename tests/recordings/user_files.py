@@ -41,7 +41,7 @@ def written(tmp_path, frame: pd.DataFrame, name='walk.csv', **options):
 
 
 def put(folder: pathlib.Path, content: Any) -> pathlib.Path:
-  """Writes a table or text as day.csv, a pair of name and bytes as a file, names with bytes as a folder."""
+  """Writes a table or text as day.csv, a pair of name and bytes as a file, a dict of such as a folder."""
   if isinstance(content, pd.DataFrame):
     return written(folder, content, 'day.csv')
   if isinstance(content, dict):

@@ -112,23 +112,6 @@ def linear_and_gravity(moved: str, gravity: str, sign: float) -> pd.DataFrame:
   return pd.DataFrame({'time': TIME_S} | columns)
 
 
-def sensor_logger(folder: str) -> dict[str, bytes]:
-  """A file for each sensor: Accelerometer has no gravity, columns run z, y, x, the gyroscope is 2 ms late."""
-  files = {f'{folder}Metadata.csv': b'device,app\nphone,logger\n'}
-  stamps = EPOCH_S * 10**9 + np.round(TIME_S * 1e9).astype(np.int64)
-  sensors = (
-    ('TotalAcceleration', ACC_M_S2, 0),
-    ('Accelerometer', ACC_M_S2 * 0, 0),
-    ('Gyroscope', GYRO_RAD_S, 2),
-  )
-  for name, values, late_ms in sensors:
-    table = pd.DataFrame({'time': stamps + late_ms * 10**6, 'seconds_elapsed': TIME_S})
-    table = table.assign(z=values[:, 2], y=values[:, 1], x=values[:, 0])
-    files[f'{folder}{name}.csv'] = csv(table)
-  return files
-
-
-LOGGED = {'acc': (ACC_M_S2[1:], 1e-3), 'gyro': (GYRO_RAD_S[:-1], 1e-3), 'time_s': (TIME_S[:-1] + 0.018, 1e-5)}
 HALF = pd.DataFrame(dict(zip(['time', *GYRO], [TIME_S[::2] + 0.004, *GYRO_RAD_S[::2].T], strict=True)))
 IRREGULAR_S = TIME_S + np.random.default_rng(5).uniform(0, 0.015, 1000)
 UNITS_BELOW = 'time,ax,ay,az,gx,gy,gz\nms,g,g,g,rad/s,rad/s,rad/s\n' + user_files.frame(
@@ -153,8 +136,6 @@ APP_ROWS = [
       arrays={'gyro': (np.zeros((1000, 3)), 0)}),
   row('sensors in separate rows', pd.concat([FRAME[['time', *ACC]], HALF]).sort_values('time'),
       arrays={'time_s': (TIME_S[1:-1] - 0.004, 1e-9), 'gyro': (GYRO_RAD_S[::2], 1e-3)}),  # both have begun
-  row('a file a sensor', sensor_logger(''), arrays=LOGGED, files=['all']),
-  row('a folder with a file a sensor', sensor_logger('walk-2026/'), arrays=LOGGED, files=['walk-2026']),
   *(
     row(f'gravity apart, {moved}', linear_and_gravity(moved, gravity, sign), same=True,
         notes=['gravity was added'])

@@ -1,7 +1,6 @@
 """The same recording, exported by any app, is read as the same samples and labels."""
 
-import contextlib
-import itertools
+import dataclasses
 import pathlib
 import shutil
 from typing import Any
@@ -17,7 +16,6 @@ from test_read_files import MOMENTS
 from user_files import ACC, FRAME, GYRO
 
 from har_jax import recordings
-from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recordings import formats
 
@@ -40,27 +38,6 @@ def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
   assert f'read as {app}.' in reading.notes[0]
 
 
-@pytest.mark.parametrize('name', exports.WRITERS)
-def test_a_damaged_export_is_read_or_refused_in_a_sentence(tmp_path, name):
-  rng = np.random.default_rng(sum(name.encode()))
-  path = user_files.exported(name, tmp_path, export_base.recording(300)).path
-  files = [path] if path.is_file() else sorted(each for each in path.rglob('*') if each.is_file())
-  whole = {file: file.read_bytes() for file in files}
-  for turn in range(6):
-    file = files[int(rng.integers(len(files)))]
-    data = bytearray(whole[file])
-    if turn % 2:
-      data = data[: int(rng.integers(len(data)))]
-    else:
-      for place in rng.integers(len(data), size=1 + turn):
-        data[place] = int(rng.integers(256))
-    file.write_bytes(data)
-    with contextlib.suppress(UserError):
-      windows = recordings.to_windows(recordings.read(path), DEFAULT_WINDOWING, unlabeled=True)
-      assert all(np.isfinite(window.signal).all() for window in windows)
-    file.write_bytes(whole[file])
-
-
 def test_parquet_reads_like_csv_with_labels_as_text_or_bytes(tmp_path):
   pytest.importorskip('pyarrow')
   for time, label, start in (
@@ -76,6 +53,10 @@ def test_parquet_reads_like_csv_with_labels_as_text_or_bytes(tmp_path):
 # --- signs, gravity, clocks and names: what is in a file or folder, and what is read of it
 
 PHONE, ANDROID = (exports.sensor_logger_files(ONE, platform) for platform in ('ios', 'android'))
+LATE = exports.sensor_logger_files(dataclasses.replace(ONE, time_s=ONE.time_s + 0.002), 'android')
+LATE = exports.sensor_logger_files(ONE, 'android', total=True) | {'Gyroscope.csv': LATE['Gyroscope.csv']}
+LATE['Gravity.csv'] = ''  # the linear acceleration must not be taken
+ANNOTATIONS = exports.annotations([(2, 'walk'), (7, ''), (12, 'sit; read')])
 TEXT = exports.phyphox_text(exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True))
 COMMAS = pd.DataFrame(np.column_stack([ONE.time_s, ONE.acc]), columns=['time', 'ax', 'ay', 'az']).round(6)
 BROWSER = pd.DataFrame(
@@ -89,13 +70,6 @@ IMPULSE = export_base.columns_of(
 )
 SAME = {'acc': (ONE.acc, 1e-5), 'gyro': (ONE.gyro, 1e-5)}
 ON_THE_WALL = {'start': '2026-05-28T20:26:40+00:00', 'time_zone': 'UTC+02:00'}
-
-
-def annotated(*moments: tuple[int, str]) -> bytes:
-  """Annotations at these seconds; one without text ends an activity."""
-  start = export_base.EPOCH_S * 10**9
-  rows = [f'{start + at * 10**9},{at},{text},' for at, text in moments]
-  return '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', '', *rows, '']).encode()
 
 
 def paused() -> str:
@@ -133,9 +107,15 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     {'notes': [', with standardized frames: its signs are ours']},
   ),
   'Sensor Logger of Android': (ANDROID, {'arrays': SAME, 'notes': ['its signs are ours']}),
-  'annotations without text': (
-    ANDROID | {'Annotation.csv': annotated((2, 'walk'), (7, ''), (12, 'sit; read'))},
+  'annotations without text, after an empty line': (
+    ANDROID | {'Annotation.csv': ANNOTATIONS.replace('\n', '\n\n', 1)},
     {'spans': [(2, 7, 'walk'), (12, 24, 'sit; read')], 'time_zone': 'Europe/Berlin'},
+  ),
+  'a gyroscope that is 2 ms late, and total acceleration': (
+    {f'walk-2026/{name}': text for name, text in LATE.items()},
+    {'arrays': {'acc': (ONE.acc[1:], 1e-5), 'gyro': (ONE.gyro[:-1], 1e-5),
+                'time_s': (ONE.time_s[:-1] + 0.018, 1e-5)},
+     'files': ['walk-2026']},
   ),
   **{
     f'phyphox with {separator!r} and {decimal!r}{", short names" * short}': (
@@ -177,6 +157,18 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     )
     for names in (['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv'])
   },
+  'a doubt about all files': (
+    dict.fromkeys(['ana.csv', 'ben.csv'], FRAME.assign(**FRAME[ACC] - FRAME[ACC].mean())),
+    {'warnings': ['All 2 files: Acceleration seems to lack gravity'], 'never': ['ana: ', 'ben: ']},
+  ),
+  'a recording that was copied': (
+    {'day.csv': FRAME[:600], 'day (1).csv': FRAME[:600], 'half.csv': FRAME[:300]},
+    {'warnings': ['day, day (1) hold the same samples'], 'never': [', half', 'half, ']},
+  ),
+  'files in folders next to a recording': (
+    {'day.csv': FRAME, 'answers/windows.csv': FRAME},
+    {'files': ['day'], 'warnings': ['Not read: answers/windows.csv, as']},
+  ),
 }  # fmt: skip
 
 
@@ -252,24 +244,14 @@ def test_the_page_lists_every_format_and_every_export():
 # --- recordings of several people: none is taken for another, none lost in silence
 
 
-def _write(folder, name: str, frame: pd.DataFrame = FRAME) -> None:
-  folder.mkdir(parents=True, exist_ok=True)
-  user_files.written(folder, frame, name)
-
-
 def _labels(path, **columns: list):
   pd.DataFrame({'start': [1], 'end': [9], 'activity': ['walk']} | columns).to_csv(path, index=False)
   return path
 
 
-def _packed(folder, is_zip: bool):
-  """The folder, or a zip of it."""
-  return shutil.make_archive(str(folder), 'zip', folder) if is_zip else folder
-
-
 def test_marks_of_direction_in_a_name_reach_no_sentence_and_no_table(tmp_path):
   name = 'walk\u202efdp'
-  _write(tmp_path, f'{name}.csv')
+  user_files.written(tmp_path, FRAME, f'{name}.csv')
   _labels(tmp_path / f'{name}.labels.csv')
   reading = recordings.read(tmp_path / f'{name}.csv')
   assert reading.files == ['walkfdp']
@@ -278,13 +260,10 @@ def test_marks_of_direction_in_a_name_reach_no_sentence_and_no_table(tmp_path):
 
 
 def test_files_of_one_name_are_different_recordings(tmp_path):
-  for name in ('day.csv', 'day.txt'):
-    _write(tmp_path, name)
-  labels = _labels(tmp_path / 'day.labels.csv')
-  reading = recordings.read(tmp_path)
-  assert reading.files == ['day.csv', 'day.txt']
-  assert all(user_files.find_spans(each) == [(1, 9, 'walk')] for each in reading.recordings)
-  of_one = recordings.read(tmp_path, labels=_labels(labels, recording=['day.txt']))
+  folder = user_files.put(tmp_path, dict.fromkeys(['day.csv', 'day.txt'], FRAME))
+  labels = _labels(folder / 'day.labels.csv')
+  user_files.expect(recordings.read(folder), files=['day.csv', 'day.txt'], spans=2 * [(1, 9, 'walk')])
+  of_one = recordings.read(folder, labels=_labels(labels, recording=['day.txt']))
   assert [user_files.find_spans(each) for each in of_one.recordings] == [[], [(1, 9, 'walk')]]
 
 
@@ -299,7 +278,7 @@ PROPERTY = pd.DataFrame({'property': ['brand'], 'value': ['x']})
 @pytest.mark.parametrize(
   ('tree', 'files', 'warning'),
   [
-    ({'ana/day.csv': FRAME, 'ben/day.csv': FRAME, 'ben/evening.csv': FRAME, 'ben/notes.csv': None}
+    ({'ana/day.csv': FRAME, 'ben/day.csv': FRAME, 'ben/evening.csv': FRAME, 'ben/notes.csv': 'of no use'}
      | {f'eva/{name}': table for name, table in SENSORS.items()},
      ['ana/day.csv', 'ben/day.csv', 'eva', 'evening'], 'ben/notes.csv is no table'),
     ({'ben_Accelerometer.csv': SENSORS['Accelerometer.csv']}
@@ -309,50 +288,21 @@ PROPERTY = pd.DataFrame({'property': ['brand'], 'value': ['x']})
   ],
 )  # fmt: skip
 def test_recordings_of_several_people_are_told_apart_or_named(tmp_path, tree, files, warning, is_zip):
-  for name, table in tree.items():
-    (tmp_path / 'all' / name).parent.mkdir(parents=True, exist_ok=True)
-    text = 'nothing of use\nat all\n' if table is None else table.to_csv(index=False)
-    (tmp_path / 'all' / name).write_text(text)
-  reading = recordings.read(_packed(tmp_path / 'all', is_zip))
-  user_files.expect(reading, files=files, warnings=[warning])
-
-
-def test_a_doubt_about_all_files_is_said_once(tmp_path):
-  linear = FRAME.assign(**{axis: FRAME[axis] - FRAME[axis].mean() for axis in ACC})
-  for name in ('ana.csv', 'ben.csv'):
-    _write(tmp_path, name, linear)
-  (doubt,) = (sentence for sentence in recordings.read(tmp_path).warnings if 'lack gravity' in sentence)
-  assert doubt.startswith('All 2 files: Acceleration seems to lack gravity')
-
-
-def test_a_recording_that_was_copied_is_warned_of(tmp_path):
-  for name, rows in {'day.csv': 600, 'day (1).csv': 600, 'half.csv': 300}.items():
-    _write(tmp_path, name, FRAME.iloc[:rows])
-  said = recordings.check(recordings.read(tmp_path), DEFAULT_WINDOWING)
-  assert [sentence.partition(' hold')[0] for sentence in said if 'the same samples' in sentence] == [
-    'day, day (1)'
-  ]
-
-
-def test_files_in_folders_next_to_a_recording_are_named(tmp_path):
-  _write(tmp_path, 'day.csv')
-  _write(tmp_path / 'answers', 'windows.csv')
-  user_files.expect(recordings.read(tmp_path), files=['day'], warnings=['Not read: answers/windows.csv, as'])
+  path = user_files.put(tmp_path, tree)
+  path = shutil.make_archive(str(path), 'zip', path) if is_zip else path
+  user_files.expect(recordings.read(path), files=files, warnings=[warning])
 
 
 def test_a_name_that_several_recordings_have_names_none(tmp_path):
-  for person, name in itertools.product(('ana', 'ben'), SENSORS):
-    _write(tmp_path / 'all' / person, name, SENSORS[name])
+  tree = {f'{person}/{name}': table for person in ('ana', 'ben') for name, table in SENSORS.items()}
   labels = _labels(tmp_path / 'labels.csv', recording=['Accelerometer.csv'])
   with pytest.raises(UserError, match=r'labels Accelerometer.csv; the recordings are ana, ben'):
-    recordings.read(tmp_path / 'all', labels=labels)
+    recordings.read(user_files.put(tmp_path, tree), labels=labels)
 
 
 def test_a_folder_holds_one_recording_a_file_by_name(tmp_path):
-  user_files.written(tmp_path, FRAME, 'b.csv')
-  user_files.written(tmp_path, FRAME.iloc[:500], 'a.tsv', sep='\t')
-  (tmp_path / 'notes.md').write_text('nothing')
-  reading = recordings.read(tmp_path, subject='ann', position='wrist')
+  tree = {'b.csv': FRAME, 'a.tsv': FRAME[:500].to_csv(index=False, sep='\t'), 'notes.md': 'nothing'}
+  reading = recordings.read(user_files.put(tmp_path, tree), subject='ann', position='wrist')
   assert reading.files == ['a', 'b']
   assert [len(recording.acc.time_s) for recording in reading.recordings] == [500, 1000]
   assert {(recording.subject, recording.position) for recording in reading.recordings} == {('ann', 'wrist')}

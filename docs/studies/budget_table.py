@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import study
-from absl import flags
 
 from har_jax import config, runtime
 from har_jax.cli import command
@@ -22,8 +21,8 @@ from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import markdown
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
+FLAGS, _define = command.new_flags()
+_WINDOWS = _define('windows', 'windows')
 _BUDGETS, _STEPS = 10, 300
 # The range of each limit, drawn on a log scale.
 _RANGES = {'max_memory_mb': (10.0, 120.0), 'max_minutes': (0.1, 0.5), 'max_adapter_kb': (250.0, 600.0)}

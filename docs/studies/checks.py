@@ -14,7 +14,6 @@ import dataclasses
 import itertools
 import pathlib
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,12 +21,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import study
-from absl import flags
 
 from har_jax import recordings
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
-from har_jax.cli import command
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
@@ -38,10 +35,9 @@ from har_jax.signal.recording import Recording, Samples, Span
 from har_jax.timeline import activities, rate_check
 from har_jax.timeline.predictions import predict
 
-FLAGS = flags.FlagValues()
-_ARCHIVES = flags.DEFINE_string('archives', None, 'folder with a folder of each archive', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
-_RECOGNIZE = flags.DEFINE_bool('recognize', True, 'measure each macro-F1 anew', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_ARCHIVES = _define('archives', None, 'folder with a folder of each archive')
+_RECOGNIZE = _define('recognize', True, 'measure each macro-F1 anew')
 TABLE, PAGE = study.places('checks')
 AS_RECORDED, SOME = 'as recorded', 'a few minutes'
 _PEOPLE = 3  # with faults, of each archive and position
@@ -168,13 +164,6 @@ FAULTS: dict[str, tuple[str, _Change]] = {
   'gain of 15 % on y': ('bias or gain', _values(lambda acc, gyro: (acc * [1, 1.15, 1], gyro))),
   'means of two seconds': ('smoothed', _values(_smoothed)),
 }
-
-
-def main() -> dict[str, Any]:
-  if _MEASURE.value:
-    csv_table.write(pd.DataFrame(_rows(pathlib.Path(str(_ARCHIVES.value)))), TABLE)
-  study.fill(PAGE, 'checks', block())
-  return {'out': TABLE}
 
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
@@ -322,4 +311,4 @@ def block() -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, lambda: study.write(TABLE, _rows(pathlib.Path(str(_ARCHIVES.value)))))

@@ -1,28 +1,25 @@
 """Measure continual adaptation, write results/continual.csv, and fill its page.
 
 python docs/studies/continual.py --windows=<folder of har-jax prepare>
-python docs/studies/continual.py --notrain
+python docs/studies/continual.py --nomeasure
 
 Rows that the table has are not measured again. Needs about an hour.
 """
 
 import functools
 import pathlib
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 import study
-from absl import flags
 
-from har_jax.cli import command, report
+from har_jax.cli import report
 from har_jax.report import csv_table, markdown
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-_TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_WINDOWS = _define('windows', 'windows')
 TABLE, PAGE = study.places('continual')
 _LABELS = 10
 # Title → what differs between the streams.
@@ -54,14 +51,7 @@ def _cases() -> Iterator[dict[str, Any]]:
     yield plain | {'stream': 'people of hapt', 'seed': seed} | other[0]
 
 
-def main() -> None:
-  if _TRAIN.value:
-    study.resume(TABLE, _cases(), lambda case: [_measured(case, pathlib.Path(_WINDOWS.value))], _KEY)
-  study.fill(PAGE, 'continual', block())
-  print(TABLE)
-
-
-def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
+def _measured(case: study.Row) -> Iterator[study.Row]:
   from har_jax import runtime
   from har_jax.continual import run
   from har_jax.continual.settings import Settings
@@ -69,7 +59,7 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
   entries = _STREAMS[case['stream']]
   options = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'seed')}
   settings = Settings(steps=entries['steps'], **options)
-  learner = _learner(windows, case['stream'], case['seed'], case['rank'])
+  learner = _learner(case['stream'], case['seed'], case['rank'])
   with tempfile.TemporaryDirectory() as out:
     card = run.run(settings, learner, pathlib.Path(out))
   assert card.unseen is not None
@@ -77,7 +67,7 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
   scores = {name: card.macro_f1[name] for name in ('average', 'forgetting', 'forward_transfer')}
   row = case | entries | {'labels_per_activity': _LABELS, 'domains': domains} | scores
   row |= {f'accuracy_{name}': card.accuracy[name] for name in ('average', 'forgetting')}
-  return row | {
+  yield row | {
     'unseen_macro_f1': card.unseen.macro_f1,
     'bytes': card.bytes,
     'seconds': card.seconds / domains,
@@ -89,7 +79,7 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
+def _learner(name: str, seed: int, rank: int) -> Any:
   """Learner of a stream and seed, which all strategies share."""
   from har_jax import files
   from har_jax.continual import domains
@@ -98,7 +88,7 @@ def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
 
   entries = _STREAMS[name]
   shared = {'labels': _LABELS, 'seed': seed, 'classes': entries['classes'], 'most': entries['people']}
-  datasets, targets = Datasets.open(windows), entries['targets'].split(',')
+  datasets, targets = Datasets.open(pathlib.Path(_WINDOWS.value)), entries['targets'].split(',')
   if len(targets) == 1:
     stream = domains.stream_people(datasets, targets[0], **shared)
   else:
@@ -165,4 +155,4 @@ def _percent(values: pd.Series) -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, lambda: study.resume(TABLE, _cases(), _measured, _KEY))

@@ -8,22 +8,18 @@ Groups of rows that the table has are not measured again. All of them take some 
 """
 
 import collections
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import study
-from absl import flags
 
-from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 from har_jax.stream.corrections import PENALTY, REPLAYED
 
-FLAGS = flags.FlagValues()
-_ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_ARCHIVE_PATH = _define('archive_path', None, "HAPT's zip or extracted folder")
 TABLE, PAGE = study.places('corrections')
 _MOST = (0, 1, 3, 5, 10)
 _SEEDS = (0, 1, 2)
@@ -38,14 +34,6 @@ def _groups() -> Iterator[tuple[str, int, int]]:
   for seed in _SEEDS:
     yield 'hapt', 1, seed
     yield 'hapt', 12, seed
-
-
-def main() -> None:
-  if _MEASURE.value:
-    groups = (dict(zip(_GROUP, group, strict=True)) for group in _groups())
-    study.resume(TABLE, groups, lambda group: [group | row for row in _hapt(*group.values())], _GROUP)
-  study.fill(PAGE, 'corrections', block())
-  print(TABLE)
 
 
 def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -111,6 +99,11 @@ def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
   return base.adapt(signals, [names[index] for index in first], **options)
 
 
+def _measure_all() -> None:
+  groups = (dict(zip(_GROUP, group, strict=True)) for group in _groups())
+  study.resume(TABLE, groups, lambda group: [group | row for row in _hapt(*group.values())], _GROUP)
+
+
 def block() -> str:
   """What was measured, and two tables: means over people, then over seeds."""
   rows = csv_table.read(TABLE)
@@ -170,4 +163,4 @@ def _pairs(means: pd.DataFrame, name: str) -> list[str]:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

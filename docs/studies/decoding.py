@@ -8,14 +8,12 @@ archives of the sample, with few labels. Takes some minutes.
 
 import collections
 import functools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import study
-from absl import flags
 from jaxtyping import Float, Int
 from scipy import special
 
@@ -23,7 +21,6 @@ from har_jax import config
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.baselines import BASELINES
-from har_jax.cli import command
 from har_jax.datasets import splits
 from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
@@ -36,10 +33,9 @@ from har_jax.timeline.bouts import Chain
 from har_jax.timeline.predictions import Predictions, without_gaps
 from har_jax.train import metrics
 
-FLAGS = flags.FlagValues()
-_ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
-TABLE, _ = study.places('decoding')
-_, PAGE = study.places('ablations')
+FLAGS, _define = study.new_flags()
+_ARCHIVE_PATH = _define('archive_path', None, "HAPT's zip or extracted folder")
+TABLE, PAGE = study.places('decoding')[0], study.places('ablations')[1]
 _SEEDS = (0, 1, 2)
 _DAYS = {'sample_motionsense': 60.0, 'sample_wisdm': 60.0}  # archive → mean bout, s
 Decoder = Callable[[Float[np.ndarray, 'w y']], Float[np.ndarray, 'w y']]
@@ -49,12 +45,10 @@ _AVERAGED = 9  # windows, 10 s
 _MIN_PROBABILITY = 1e-3  # a forest's may be 0
 
 
-def main() -> None:
+def _measure_all() -> None:
   if _ARCHIVE_PATH.value is None:
     raise UserError("--archive_path= HAPT's zip or folder")
   csv_table.write(pd.DataFrame(_rows(_ARCHIVE_PATH.value)).round(6), TABLE)
-  study.fill(PAGE, 'decoding', block())
-  print(TABLE)
 
 
 def block() -> str:
@@ -223,4 +217,4 @@ def _most_probable_path(chain: Chain, probabilities: Float[np.ndarray, 'w y']) -
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

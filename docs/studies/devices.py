@@ -5,35 +5,27 @@ python docs/studies/devices.py --nomeasure
 
 Each person has a device of their own: an accelerometer at the 95 % corner of the law of 41 phones and watches
 of HHAR, no gyroscope, or 15 rows a second. Windows, people and
-labels are those of `unseen.py`. Takes some minutes.
+labels are those of `kinds.py`. Takes some minutes.
 """
 
 import itertools
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import checks
+import kinds
 import numpy as np
-import pandas as pd
 import study
-import unseen
-from absl import flags
 from jaxtyping import Float
 
 from har_jax import Recognizer, files
-from har_jax.baselines import relative_features
-from har_jax.cli import command
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 from har_jax.signal import still
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
-TABLE, PAGE = checks.TABLE.with_name('devices.csv'), checks.PAGE
-KINDS = unseen.Kind('waist', 'hapt'), unseen.Kind('pocket', 'pdiot')
+FLAGS = kinds.FLAGS
+TABLE, PAGE = study.places('devices')[0], study.places('checks')[1]
+KINDS = kinds.Kind('waist', 'hapt'), kinds.Kind('pocket', 'pdiot')
 _LABELS, _SEED, _PEOPLE = (0, 10), 0, 8
 # Of an axis: 95 % of HHAR's 41 devices have at most this bias, in m/s², and this gain.
 _BIAS_M_S2, _GAIN = 0.5, 0.015
@@ -61,64 +53,42 @@ DEVICES: dict[str, Callable[[_Person, int], _Person]] = {
   'accelerometer at the corner': _corner,
   'the same, calibrated': _calibrated,
   'no gyroscope': lambda signals, _: signals * np.array([1, 1, 1, 0, 0, 0], np.float32),
-  '15 Hz': lambda signals, _: unseen.repeat_samples(signals, 15.0),
+  '15 Hz': lambda signals, _: kinds.repeat_samples(signals, 15.0),
 }
 
 
 def _rows() -> Iterator[dict[str, Any]]:
   base = files.bundled_base()
   own = Recognizer.load()
-  head = own.recording_head_
-  assert head is not None
   for kind, labels in itertools.product(KINDS, _LABELS):
-    signals, activities, people = unseen.load(kind)
-    fitted, tested = unseen.draw(activities, people, max(labels, 1), _SEED)
+    signals, activities, people = kinds.load(kind)
+    fitted, tested = kinds.draw(activities, people, max(labels, 1), _SEED)
     drawn = np.random.default_rng(_SEED).permutation(np.unique(people[tested]))[:_PEOPLE]
     tested = np.flatnonzero(np.isin(people, drawn))
-    if not labels:
-      tested = tested[np.isin(activities[tested], own.classes_)]
-    else:
-      tested = tested[np.isin(activities[tested], activities[fitted])]
+    tested = tested[np.isin(activities[tested], activities[fitted] if labels else own.classes_)]
     numbers = np.unique(people, return_inverse=True)[1]
     for device, change in DEVICES.items():
       changed = signals.copy()
       for number in np.unique(numbers[np.r_[fitted, tested]]).tolist():
         changed[numbers == number] = change(signals[numbers == number], number)
-      test = changed[tested]
+      test, model = changed[tested], own
       if labels:
         model = Recognizer(base, method='linear', validation_fraction=0.0)
         model.fit(changed[fitted], activities[fitted])
-      else:
-        model = own
       probabilities = adapt_to_recordings(model.probabilities(test), model.class_logits, people[tested])
       if not labels:
-        for number in np.unique(numbers[tested]):
-          mine = numbers[tested] == number
-          described = relative_features.describe(test[mine], 50)
-          probabilities[mine] = head.combine(
-            probabilities[mine], described, own.classes_.tolist(), own.temperature
-          )
+        probabilities = kinds.compare_with_walking(own, probabilities, test, people[tested])
         probabilities = adapt_to_recordings(probabilities, model.class_logits, people[tested])
       predicted = model.classes_[probabilities.argmax(axis=1)]
-      macro_f1 = round(unseen.macro_f1(activities[tested], predicted), 4)
-      row = {
-        'kind': kind.name,
-        'labels': labels,
-        'device': device,
-        'macro_f1': macro_f1,
-        'people': len(drawn),
-      }
+      row = {'kind': kind.name, 'labels': labels, 'device': device}
+      row['macro_f1'] = round(kinds.macro_f1(activities[tested], predicted), 4)
       print(*row.values(), sep='\t', flush=True)
-      yield row
+      yield row | {'people': len(drawn)}
 
 
-def main() -> dict[str, Any]:
-  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
-  if _MEASURE.value:
-    with warnings.catch_warnings(action='ignore'):
-      csv_table.write(pd.DataFrame(_rows()), TABLE)
-  study.fill(PAGE, 'devices', block())
-  return {'out': TABLE}
+def _measure_all() -> None:
+  with warnings.catch_warnings(action='ignore'):
+    study.write(TABLE, _rows())
 
 
 def block() -> str:
@@ -129,4 +99,4 @@ def block() -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

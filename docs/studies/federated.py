@@ -1,7 +1,7 @@
 """Measure federations, write results/federated.csv, and fill the table of docs/results/federated.md.
 
 python docs/studies/federated.py --windows=<folder of har-jax prepare>
-python docs/studies/federated.py --notrain
+python docs/studies/federated.py --nomeasure
 
 Rows that the table has are not measured again, and an interrupted federation goes on. Needs the extra
 `federated`, and some hours.
@@ -19,9 +19,7 @@ import jax
 import numpy as np
 import pandas as pd
 import study
-from absl import flags
 
-from har_jax.cli import command
 from har_jax.datasets.batches import Batch, concatenate
 from har_jax.federated.federation import Federation
 from har_jax.federated.people import Archive, People, read
@@ -33,9 +31,8 @@ sys.path.insert(0, str(study.ROOT / 'tests' / 'federated'))
 
 import flower_processes  # the processes of the tests
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-_TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_WINDOWS = _define('windows', 'windows')
 _UNFINISHED = study.ROOT / 'runs' / 'federated'
 TABLE, PAGE = study.places('federated')
 _LABELS, _ROUNDS = 10, 20
@@ -89,17 +86,14 @@ def _cases() -> Iterator[dict[str, Any]]:
     yield from (one | {'archive': archive, 'way': way, 'labels_per_activity': 0} for way in ways)
 
 
-def main() -> None:
-  if _TRAIN.value:
-    windows = pathlib.Path(_WINDOWS.value)
-    rows = study.resume(TABLE, _cases(), lambda case: _measured(case, windows), _KEY)
-    for row in filter(_is_counted, rows):
-      if pd.isna(row.get('socket_to_client')):
-        row |= _at_sockets(row, windows)
-        csv_table.write(pd.DataFrame(rows).round(6), TABLE)
-        print(row, flush=True)
-  study.fill(PAGE, 'federated', block())
-  print(TABLE)
+def _measure_all() -> None:
+  windows = pathlib.Path(_WINDOWS.value)
+  rows = study.resume(TABLE, _cases(), lambda case: _measured(case, windows), _KEY)
+  for row in filter(_is_counted, rows):
+    if pd.isna(row.get('socket_to_client')):
+      row |= _at_sockets(row, windows)
+      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      print(row, flush=True)
 
 
 def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any]]:
@@ -302,4 +296,4 @@ def _costs(part: pd.DataFrame, full: float) -> dict[str, str]:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from absl import flags
 
 from har_jax import files
 from har_jax.cli import command
@@ -28,9 +27,9 @@ from har_jax.signal import frames
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.summary import SignalSummary
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-_TABLE = flags.DEFINE_string('table', 'results/frames.csv', 'the table', flag_values=FLAGS)
+FLAGS, _define = command.new_flags()
+_WINDOWS = _define('windows', 'windows')
+_TABLE = _define('table', 'results/frames.csv', 'the table')
 _ARCHIVES = ('hapt', 'motionsense', 'dsads', 'pdiot', 'weda_fall', 'sp_sw_har', 'wisdm')
 _MOST_PEOPLE, _REPEATS, _MOST_WINDOWS = 10, 2, 1000
 _TWO_MINUTES = 93  # windows, one every 1.28 s

@@ -1,26 +1,21 @@
 """Measure what each method costs, write results/method_costs.csv, and fill its table.
 
 python docs/studies/method_costs.py
-python docs/studies/method_costs.py --norun
+python docs/studies/method_costs.py --nomeasure
 
 The base is the bundled one, with the defaults of `adapt`. Takes ten minutes on an idle machine.
 """
 
 import statistics
-import sys
 import time
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import study
-from absl import flags
 
-from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
-FLAGS = flags.FlagValues()
-_RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
 TABLE, PAGE = study.places('method_costs')[0], study.places('methods')[1]
 _CLASSES, _WINDOWS = 6, 60  # as with ten windows of each activity
 _STEPS, _REPEATS = (16, 80), 3
@@ -32,13 +27,6 @@ _SHOWN = {
   'window_ms': ('window, ms', '{:.2f}'),
   'adapter_kb': ('adapter, kB', '{:,.0f}'),
 }
-
-
-def main() -> None:
-  if _RUN.value:
-    csv_table.write(pd.DataFrame(_rows()), TABLE)
-    print(TABLE)
-  study.fill(PAGE, 'method_costs', block())
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -116,4 +104,4 @@ def block() -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, lambda: study.write(TABLE, _rows()))

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 
 import checks
 import numpy as np
-from absl import flags
 
 from har_jax.archives import own_dataset
 from har_jax.archives.source import Source
@@ -26,8 +25,8 @@ from har_jax.recordings import to_windows
 from har_jax.signal import pace
 from har_jax.signal.recording import Recording
 
-FLAGS = flags.FlagValues()
-_ARCHIVES = flags.DEFINE_string('archives', None, 'folder with a folder of each archive', flag_values=FLAGS)
+FLAGS, _define = command.new_flags()
+_ARCHIVES = _define('archives', None, 'folder with a folder of each archive')
 _SHARED = ('motionsense', 'wisdm', 'dsads', 'liara')
 _AS_RECORDED = ('sp_sw_har', 'spar')  # too few activities, or exercises as slow as gait at half the rate
 _SPEEDS = (0.5, 1.0, 2.0)

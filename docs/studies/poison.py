@@ -1,22 +1,19 @@
 """Measure what one lying client of five does to a federation, and fill its table on the page of results.
 
 python docs/studies/poison.py --windows=<folder of har-jax prepare>
-python docs/studies/poison.py --notrain
+python docs/studies/poison.py --nomeasure
 
 The clients train and are aggregated as `har-jax federate` does it, in one process. Takes half an hour.
 """
 
 import functools
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import study
-from absl import flags
 
-from har_jax.cli import command
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.federated import aggregation
@@ -26,9 +23,8 @@ from har_jax.federated.task import Task, load_task
 from har_jax.report import csv_table, markdown
 from har_jax.variables import Variables
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-_TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_WINDOWS = _define('windows', 'windows')
 TABLE, PAGE = study.places('poison')[0], study.places('federated')[1]
 _CLIENTS, _CLAIMED, _LABELS = 5, 10**6, 10
 _SETTINGS: dict[str, Any] = {'rank': 8, 'rounds': 3}
@@ -50,13 +46,6 @@ LIES: dict[str, tuple[bool, float, int | None]] = {
   'update × 10': (False, 10.0, None),
   'update × 10⁶': (False, 1e6, None),
 }
-
-
-def main() -> None:
-  if _TRAIN.value:
-    cases = ({'lie': lie, 'defense': defense} for defense in DEFENSES for lie in LIES)
-    study.resume(TABLE, cases, lambda case: [case | {'macro_f1': round(_measure(**case), 4)}], _KEY)
-  study.fill(PAGE, 'poison', block())
 
 
 @functools.cache
@@ -111,6 +100,11 @@ def _flip(batch: Batch, classes: int) -> Batch:
   return batch | {'label': classes - 1 - batch['label']}
 
 
+def _measure_all() -> None:
+  cases = ({'lie': lie, 'defense': defense} for defense in DEFENSES for lie in LIES)
+  study.resume(TABLE, cases, lambda case: [case | {'macro_f1': round(_measure(**case), 4)}], _KEY)
+
+
 def block() -> str:
   """A row for each lie, a column for each defense that was measured."""
   table = csv_table.read(TABLE).pivot(index='lie', columns='defense', values='macro_f1')
@@ -119,4 +113,4 @@ def block() -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
-from absl import flags
 
 from har_jax.archives import sample
 from har_jax.archives.archive import Archive
@@ -30,11 +29,9 @@ from har_jax.signal import segments
 from har_jax.signal.cutting import Piece, resample
 from har_jax.signal.recording import LOCOMOTION, Recording
 
-FLAGS = flags.FlagValues()
-_ARCHIVE_PATH = flags.DEFINE_string(
-  'archive_path', None, 'folder of archives as downloaded', flag_values=FLAGS
-)
-_OUT = flags.DEFINE_string('out', str(sample.FOLDER), 'folder for the zips', flag_values=FLAGS)
+FLAGS, _define = command.new_flags()
+_ARCHIVE_PATH = _define('archive_path', None, 'folder of archives as downloaded')
+_OUT = _define('out', str(sample.FOLDER), 'folder for the zips')
 # About the archive's own rate: an even clock at that rate comes through as it is.
 _RATES_HZ = {'motionsense': 50, 'sp_sw_har': 50, 'wisdm': 20, 'dsads': 25}
 _PEOPLE, _SECONDS = 8, 60.0

@@ -10,32 +10,27 @@ The last quarter is tested.
 import dataclasses
 import itertools
 import math
-import sys
 from collections.abc import Iterator
 from typing import Any
 
+import kinds
 import numpy as np
 import pandas as pd
 import study
-import unseen
-from absl import flags
 from jaxtyping import Bool, Float
 from scipy import special
 
-from har_jax.cli import command
 from har_jax.recognizer import calibration, prediction_sets
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure again', flag_values=FLAGS)
-TABLE = unseen.TABLE.with_name('sets.csv')
-TEMPERATURES, PAGE = TABLE.with_name('temperatures.csv'), unseen.PAGE.with_name('sets.md')
+FLAGS = kinds.FLAGS
+TABLE, PAGE = study.places('sets')
+TEMPERATURES = TABLE.with_name('temperatures.csv')
 KINDS = (
-  unseen.Kind('pocket', 'pdiot'),
-  unseen.Kind('wrist, falls', 'weda_fall'),
-  unseen.Kind('waist', 'hapt'),
+  kinds.Kind('pocket', 'pdiot'),
+  kinds.Kind('wrist, falls', 'weda_fall'),
+  kinds.Kind('waist', 'hapt'),
 )
 _SEEDS, _COVERAGES = (0, 1, 2), (0.8, 0.9, 0.95)
 _LABELS = 10  # windows of each activity to train on
@@ -69,11 +64,11 @@ class Answered:
     return np.concatenate([own[self.labels[own] == label][:windows] for label in np.unique(self.labels)])
 
 
-def answer(kind: unseen.Kind, seed: int) -> Answered:
+def answer(kind: kinds.Kind, seed: int) -> Answered:
   """Answers of a linear head on the frozen bundled base."""
   from har_jax import Recognizer, files
 
-  signals, activities, people = unseen.load(kind)
+  signals, activities, people = kinds.load(kind)
   sizes, most = (_LABELS, max(_CALIBRATED)), (_MOST_OTHERS, _MOST_TESTED)
   train, own, others, tested = study.draw_parts(activities, people, seed, sizes, most)
   base = files.bundled_base()
@@ -118,7 +113,7 @@ def make(
   return _within(scores, true, coverage)
 
 
-def measure(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
+def measure(kind: kinds.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
   """Rows of TABLE: mean coverage of the tested people, how many reach it, and mean size."""
   tested, labels = answered.part == 2, answered.labels
   for windows in (*_CALIBRATED, None):
@@ -146,7 +141,7 @@ def measure(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[s
         yield {'kind': kind.name, 'seed': seed, 'calibrated_on': calibrated, 'sets': sets, **figures}
 
 
-def measure_person(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
+def measure_person(kind: kinds.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
   """Rows of TABLE: sets calibrated on some windows of each tested person; the others are tested."""
   labels, people = answered.labels, answered.people
   own = np.random.default_rng(seed).permutation(np.flatnonzero(answered.part == 2))
@@ -182,12 +177,12 @@ def measured(
   }
 
 
-def measure_base(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+def measure_base(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
   """Rows of TABLE: the bundled base without labels, on windows of activities that it knows."""
   from har_jax import Recognizer
 
   model = Recognizer.load()
-  signals, activities, people = unseen.load(kind)
+  signals, activities, people = kinds.load(kind)
   is_class = np.flatnonzero(np.isin(activities, model.classes_))
   tested = np.random.default_rng(seed).permutation(is_class)[:_MOST_TESTED]
   labels = np.array([model.classes_.tolist().index(name) for name in activities[tested]])
@@ -198,7 +193,7 @@ def measure_base(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
     yield {'kind': kind.name, 'seed': seed, **described, **figures}
 
 
-def measure_temperatures(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
+def measure_temperatures(kind: kinds.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
   """Rows of TEMPERATURES: calibration error of the tested people's windows, mean over repeated draws."""
   tested, own = answered.part == 2, np.flatnonzero(answered.part == 0)
   true, rng = answered.labels[tested], np.random.default_rng(seed)
@@ -229,26 +224,23 @@ def calibration_error(probabilities: Float[np.ndarray, 'w y'], labels: np.ndarra
   return float(np.abs(np.bincount(bins, gap)).sum() / len(labels))
 
 
-def main() -> dict[str, Any]:
-  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
+def _measure_all() -> None:
   temperatures: list[dict[str, Any]] = []
 
-  def measure_all(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+  def measure_kind(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
     answered = answer(kind, seed)
     temperatures.extend(measure_temperatures(kind, seed, answered))
     yield from measure(kind, seed, answered)
     yield from measure_person(kind, seed, answered)
     yield from measure_base(kind, seed)
 
-  if _MEASURE.value:
-    csv_table.write(pd.DataFrame(study.measure_kinds(KINDS, _SEEDS, measure_all)), TABLE)
-    csv_table.write(pd.DataFrame(temperatures), TEMPERATURES)
-  study.fill(PAGE, 'sets', block())
-  return {'out': TABLE}
+  study.write(TABLE, study.measure_kinds(KINDS, _SEEDS, measure_kind))
+  study.write(TEMPERATURES, temperatures)
 
 
-def summary(rows: pd.DataFrame, temperatures: pd.DataFrame) -> str:
+def block() -> str:
   """Three tables: by sets, by coverage and kind, and of temperatures."""
+  rows, temperatures = csv_table.read(TABLE), csv_table.read(TEMPERATURES)
   figures = ['coverage', 'people_covered', 'size', 'least_covered_activity']
   names = ['mean coverage', 'people covered', 'mean size', 'least covered activity']
   sets = rows[rows.asked == 0.9].groupby(['calibrated_on', 'sets'], sort=False)[figures].mean().reset_index()
@@ -271,9 +263,5 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
   return table.assign(**{name: table[name].map('{:.3f}'.format) for name in figures}).astype(str)
 
 
-def block() -> str:
-  return summary(csv_table.read(TABLE), csv_table.read(TEMPERATURES))
-
-
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

@@ -8,26 +8,22 @@ The command fills results/steps.csv and docs/results/steps.md. Takes some minute
 
 import collections
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import study
-from absl import flags
 from scipy import signal
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
-from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 from har_jax.signal import segments, steps
 from har_jax.signal.recording import Recording, Samples
 
-FLAGS = flags.FlagValues()
-_ARCHIVES = flags.DEFINE_string('archives', None, 'folder with a folder of each archive', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_ARCHIVES = _define('archives', None, 'folder with a folder of each archive')
 TABLE, PAGE = study.places('steps')
 _STRIDE_S = {'walking': (0.8, 1.6), 'running': (0.55, 0.95)}  # of timeline/movement.py
 _HAND, _LEGS, _PHONE = 'swings counted by hand', 'swings of both legs', 'steps of the phone'
@@ -51,13 +47,6 @@ class Walk(NamedTuple):
   start_s: float
   acc: Samples
   gyro: Samples
-
-
-def main() -> None:
-  if _MEASURE.value:
-    folder = pathlib.Path(str(_ARCHIVES.value))
-    csv_table.write(pd.DataFrame(rows(lambda *place: list(_walks(folder, *place)))), TABLE)
-  study.fill(PAGE, 'steps', block())
 
 
 def rows(walks) -> Iterator[dict[str, Any]]:
@@ -95,8 +84,8 @@ def _row(archive: str, position: str, walk: Walk, by: str, reference: float) -> 
   }
 
 
-def _walks(folder: pathlib.Path, name: str, position: str) -> Iterator[Walk]:
-  for path in sorted((folder / name).glob('*.zip')):
+def _walks(name: str, position: str) -> Iterator[Walk]:
+  for path in sorted(pathlib.Path(str(_ARCHIVES.value), name).glob('*.zip')):
     for recording in ARCHIVES[name].read(Source(path), position, collections.Counter()):
       for span in recording.spans:
         if span.activity in _STRIDE_S:
@@ -157,4 +146,4 @@ def block() -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, lambda: study.write(TABLE, rows(lambda *place: list(_walks(*place)))))

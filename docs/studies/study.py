@@ -1,15 +1,17 @@
-"""What studies share: places of their table and page, rows that are measured once, the page's block."""
+"""What studies share: flags, paths of table and page, rows that are measured once, the page's block."""
 
 import pathlib
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from absl import flags
 from jaxtyping import Int
 
-from har_jax.cli import report
+from har_jax.cli import command, report
 from har_jax.report import csv_table, markdown
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -21,11 +23,39 @@ def places(name: str) -> tuple[pathlib.Path, pathlib.Path]:
   return ROOT / 'results' / f'{name}.csv', ROOT / 'docs' / 'results' / f'{name}.md'
 
 
+def new_flags() -> tuple[flags.FlagValues, Callable[..., flags.FlagHolder[Any]]]:
+  """A study's flags, with --measure, and a function that defines one more."""
+  values, define = command.new_flags()
+  define('measure', True, 'measure, not only fill the page')
+  return values, define
+
+
+def run(name: str, measure: Callable[[], Any]) -> None:
+  """Runs the study in the module `name` as a command: measures if --measure, and fills the page."""
+  study: Any = sys.modules[name]
+
+  def main() -> None:
+    if study.FLAGS.measure:
+      measure()
+    fill(study.PAGE, pathlib.Path(study.__file__).stem, study.block())
+
+  study.main = main
+  sys.exit(command.run(study, sys.argv[1:]))
+
+
+def write(table: pathlib.Path, rows: Iterable[Row]) -> None:
+  csv_table.write(pd.DataFrame(rows), table)
+
+
 def resume(
-  table: pathlib.Path, cases: Iterable[Row], measure: Callable[[Row], Iterable[Row]], key: Iterable[str]
+  table: pathlib.Path,
+  cases: Iterable[Row],
+  measure: Callable[[Row], Iterable[Row]],
+  key: Iterable[str],
+  types: Mapping[str, Any] | None = None,
 ) -> list[Row]:
   """Measures cases that the table lacks, and writes it after each; a case and a row have the same `key`."""
-  rows = csv_table.read(table).to_dict('records') if table.exists() else []
+  rows = csv_table.read(table, types).to_dict('records') if table.exists() else []
   for case in cases:
     if not any(all(row[name] == case[name] for name in key) for row in rows):
       rows.extend(measure(case))

@@ -9,30 +9,25 @@ w windows, t training windows, s stretches, f features.
 """
 
 import dataclasses
-import sys
 from collections.abc import Iterator
 from typing import Any
 
+import kinds
 import numpy as np
 import pandas as pd
 import study
-import unseen
-from absl import flags
 from jaxtyping import Float
 
-from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 from har_jax.signal import statistics
 from har_jax.timeline import suggestions
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure again', flag_values=FLAGS)
-TABLE, PAGE = unseen.TABLE.with_name('suggestions.csv'), unseen.PAGE.with_name('suggestions.md')
+FLAGS = kinds.FLAGS
+TABLE, PAGE = study.places('suggestions')
 KINDS = (
-  unseen.Kind('HAPT, waist', 'hapt'),
-  unseen.Kind('MotionSense, pocket', 'motionsense'),
-  unseen.Kind('PDIoT, pocket', 'pdiot'),
+  kinds.Kind('HAPT, waist', 'hapt'),
+  kinds.Kind('MotionSense, pocket', 'motionsense'),
+  kinds.Kind('PDIoT, pocket', 'pdiot'),
 )
 _SEEDS, _LABELS = range(5), (10, 20, 40)
 _MOST_TESTED = 600  # windows of other people
@@ -52,10 +47,10 @@ class Person:
   encoded: Float[np.ndarray, 's f']  # the encoder's part of the head's input
 
 
-def draw(kind: unseen.Kind, seed: int) -> Person:
+def draw(kind: kinds.Kind, seed: int) -> Person:
   """One person, drawn anew for each seed, and half of the others."""
-  signals, activities, people = unseen.load(kind)
-  loaded = unseen.open_windows(kind)
+  signals, activities, people = kinds.load(kind)
+  loaded = kinds.open_windows(kind)
   recordings, start_s = np.array(loaded.recording), np.array(loaded.start_s)
   rng = np.random.default_rng(seed)
   order = rng.permutation(np.unique(people))
@@ -140,11 +135,11 @@ def _least_certain(scaled: Float[np.ndarray, 's f'], margins: np.ndarray, count:
   return np.array([own[margins[own].argmin()] for own in members])
 
 
-def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+def measure(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
   """Rows of TABLE. A stretch has one label, its most frequent activity."""
   from sklearn.linear_model import LogisticRegression
 
-  person, activities = draw(kind, seed), unseen.load(kind)[1]
+  person, activities = draw(kind, seed), kinds.load(kind)[1]
   names = np.array([_most_frequent(activities[stretch]) for stretch in person.stretches])
   tested = np.stack([person.features[index] for index in person.tested.tolist()])
   for count in _LABELS:
@@ -155,7 +150,7 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
       score = 0.0
       if len(np.unique(labels)) > 1:
         head = LogisticRegression(C=10.0, max_iter=1000).fit(head_inputs(features, features), labels)
-        score = unseen.macro_f1(activities[person.tested], head.predict(head_inputs(tested, features)))
+        score = kinds.macro_f1(activities[person.tested], head.predict(head_inputs(tested, features)))
       yield {
         'kind': kind.name,
         'seed': seed,
@@ -172,18 +167,10 @@ def _most_frequent(activities: np.ndarray) -> str:
   return names[counts.argmax()]
 
 
-def main() -> dict[str, Any]:
-  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
-  if _MEASURE.value:
-    csv_table.write(pd.DataFrame(study.measure_kinds(KINDS, _SEEDS, measure)), TABLE)
-  study.fill(PAGE, 'suggestions', block())
-  return {'out': TABLE}
-
-
-def summary(rows: pd.DataFrame) -> str:
+def block() -> str:
   """A table for each kind: macro-F1 by choice and labels, and how many of the activities have a label."""
   parts = []
-  for kind, own in rows.groupby('kind', sort=False):
+  for kind, own in csv_table.read(TABLE).groupby('kind', sort=False):
     mean = own.groupby(['choice', 'labels'], sort=False)[['macro_f1', 'activities_labeled']].mean()
     lines = [
       [name, *('{:.3f} ({:.0%})'.format(*mean.loc[name, count]) for count in _LABELS)]
@@ -194,9 +181,5 @@ def summary(rows: pd.DataFrame) -> str:
   return '\n\n'.join(parts)
 
 
-def block() -> str:
-  return summary(csv_table.read(TABLE))
-
-
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, lambda: study.write(TABLE, study.measure_kinds(KINDS, _SEEDS, measure)))

@@ -1,7 +1,7 @@
 """Measure commands, write results/time_and_memory.csv, and fill the table of docs/install.md.
 
 python docs/studies/time_and_memory.py --archive_path=<folder of archives> --windows=<prepared windows>
-python docs/studies/time_and_memory.py --norun
+python docs/studies/time_and_memory.py --nomeasure
 
 Each command runs twice, and the second run counts: it finds compiled programs, as a user's second run does.
 Needs about ten minutes on an idle machine.
@@ -18,17 +18,12 @@ from typing import Any
 
 import pandas as pd
 import study
-from absl import flags
 
-from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
-FLAGS = flags.FlagValues()
-_ARCHIVES = flags.DEFINE_string(
-  'archive_path', None, 'folder of archives; None: `prepare` is left out', flag_values=FLAGS
-)
-_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-_RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_ARCHIVES = _define('archive_path', None, 'folder of archives; None: `prepare` is left out')
+_WINDOWS = _define('windows', 'windows')
 TABLE, PAGE = study.places('time_and_memory')[0], study.ROOT / 'docs' / 'install.md'
 _HOURS = (1, 11)
 _MADE_HOURS = 0.1  # of the recording that docs/make_recording.py makes
@@ -40,15 +35,6 @@ import numpy as np
 from har_jax import Recognizer
 Recognizer.load().predict(np.tile([0, 0, 9.8, 0, 0, 0], (300, 128, 1)))
 """
-
-
-def main() -> None:
-  if _RUN.value:
-    with tempfile.TemporaryDirectory() as folder:
-      rows = list(_rows(pathlib.Path(folder)))
-    csv_table.write(pd.DataFrame(rows), TABLE)
-    print(TABLE)
-  study.fill(PAGE, 'time_and_memory', block())
 
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
@@ -129,6 +115,11 @@ def _measured(arguments: list[str]) -> dict[str, Any]:
   }
 
 
+def _measure_all() -> None:
+  with tempfile.TemporaryDirectory() as folder:
+    study.write(TABLE, list(_rows(pathlib.Path(folder))))
+
+
 def block() -> str:
   frame = csv_table.read(TABLE)
   names = {'cpu_seconds': 'CPU seconds', 'peak_mb': 'peak MB'}
@@ -139,4 +130,4 @@ def block() -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

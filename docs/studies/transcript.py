@@ -17,7 +17,6 @@ import tempfile
 import numpy as np
 import pandas as pd
 import scipy.signal
-from absl import flags
 
 from har_jax import storage
 from har_jax.cli import command
@@ -28,10 +27,10 @@ sys.path.insert(0, str(_ROOT / 'tests' / 'recordings'))
 import export_base  # noqa: E402
 import exports  # noqa: E402  # the writers of the tests
 
-FLAGS = flags.FlagValues()
-_ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or folder", flag_values=FLAGS)
-_SUBJECT = flags.DEFINE_string('subject', '21', 'subject, by its name in HAPT', flag_values=FLAGS)
-_PAGE = flags.DEFINE_string('page', 'results/transcript.md', 'the page to write', flag_values=FLAGS)
+FLAGS, _define = command.new_flags()
+_ARCHIVE_PATH = _define('archive_path', None, "HAPT's zip or folder")
+_SUBJECT = _define('subject', '21', 'subject, by its name in HAPT')
+_PAGE = _define('page', 'results/transcript.md', 'the page to write')
 _STEPS = {
   'No labels, an answer': 'har-jax predict walk.zip --out=first',
   'Ten labeled windows of each activity': 'har-jax adapt walk.zip labels.csv --out=my_adapter',

@@ -10,23 +10,19 @@ docs/results/two_devices.md. Takes some minutes.
 
 import json
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import study
-from absl import flags
 
-from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 from har_jax.signal.statistics import window_statistics
 from har_jax.train import metrics
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', None, 'folder of `har-jax prepare`', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
+FLAGS, _define = study.new_flags()
+_WINDOWS = _define('windows', 'windows')
 TABLE, PAGE = study.places('two_devices')
 _PAIRS = (
   ('sp_sw_har', 'pocket', 'wrist'),
@@ -44,12 +40,6 @@ _RULES = {
   'mean of probabilities': lambda first, second: (first + second) / 2,
   'mean of log-probabilities': lambda first, second: np.log(first) + np.log(second),
 }
-
-
-def main() -> None:
-  if _MEASURE.value:
-    csv_table.write(pd.DataFrame(_rows(pathlib.Path(str(_WINDOWS.value)))), TABLE)
-  study.fill(PAGE, 'two_devices', block())
 
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
@@ -122,4 +112,4 @@ def block() -> str:
 
 
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, lambda: study.write(TABLE, _rows(pathlib.Path(_WINDOWS.value))))

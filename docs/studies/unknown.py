@@ -8,35 +8,29 @@ tested. w windows, t training windows, f features.
 """
 
 import itertools
-import sys
 from collections.abc import Iterator
 from typing import Any
 
+import kinds
 import numpy as np
-import pandas as pd
 import study
 import suggestions
-import unseen
-from absl import flags
 from jaxtyping import Float, Int
 
-from har_jax.cli import command
 from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 
-FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure again', flag_values=FLAGS)
-TABLE, PAGE = unseen.TABLE.with_name('unknown.csv'), unseen.PAGE.with_name('unknown.md')
+FLAGS = kinds.FLAGS
+TABLE, PAGE = study.places('unknown')
 CHOSEN_ON = ('waist', 'wrist, shoulder exercises', 'wrist, exercises')
 KINDS = (
-  unseen.Kind('waist', 'hapt'),
-  unseen.Kind('wrist, shoulder exercises', 'spar'),
-  unseen.Kind('wrist, exercises', 'liara'),
-  unseen.Kind('wrist, falls', 'weda_fall'),
-  unseen.Kind('pocket', 'pdiot'),
-  unseen.Kind('chest', 'pdiot', 1),
+  kinds.Kind('waist', 'hapt'),
+  kinds.Kind('wrist, shoulder exercises', 'spar'),
+  kinds.Kind('wrist, exercises', 'liara'),
+  kinds.Kind('wrist, falls', 'weda_fall'),
+  kinds.Kind('pocket', 'pdiot'),
+  kinds.Kind('chest', 'pdiot', 1),
 )
 _SEEDS, _LABELS, _LEFT_OUT = (0, 1, 2), 10, 5  # windows of each activity; activities
 _PEOPLE = 6  # of each part
@@ -45,19 +39,19 @@ _NEIGHBORS = 3
 HIGHEST, MEANS, RECORDING = 'highest probability', 'nearest class mean', 'class means, in a recording'
 
 
-def draw(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def draw(kind: kinds.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
   """Head's inputs, activities, part and person of windows.
 
   part: 0 to train on, 1 all others of some of the same people, 2 of a quarter of the people, 3 of the last
   quarter. A person's files follow each other in random order, as one recording.
   """
-  signals, activities, people = unseen.load(kind)
+  signals, activities, people = kinds.load(kind)
   every = len(people)
   train, *quarters = study.draw_parts(activities, people, seed, (_LABELS,), (every, every))
   is_class = np.isin(activities, activities[train])
   same = np.setdiff1d(np.flatnonzero(is_class & np.isin(people, people[train])), train)
   rng = np.random.default_rng(seed)
-  files = np.array(unseen.open_windows(kind).recording)
+  files = np.array(kinds.open_windows(kind).recording)
   place = rng.permutation(files.max() + 1)[files]
   parts = [train]
   for indices in (same, *quarters):
@@ -110,7 +104,7 @@ def scores(
   yield RECORDING, prediction_sets.score_unknown(features, adapted, means, parts)
 
 
-def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+def measure(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
   """Rows of TABLE: how well each score tells each of some activities that were left out."""
   from sklearn.metrics import roc_auc_score
 
@@ -134,16 +128,9 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
       yield row
 
 
-def main() -> dict[str, Any]:
-  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
-  if _MEASURE.value:
-    csv_table.write(pd.DataFrame(study.measure_kinds(KINDS, _SEEDS, measure)), TABLE)
-  study.fill(PAGE, 'unknown', block())
-  return {'out': TABLE}
-
-
-def summary(rows: pd.DataFrame) -> str:
+def block() -> str:
   """AUROC by score and kind, and refusals by score on the kinds that chose nothing."""
+  rows = csv_table.read(TABLE)
   order = list(dict.fromkeys(rows.score))
   means = rows.pivot_table(index='score', columns='kind', values='auroc', sort=False).loc[order]
   for title, is_chosen in (('chosen on', True), ('reported', False)):
@@ -166,9 +153,5 @@ def summary(rows: pd.DataFrame) -> str:
   )
 
 
-def block() -> str:
-  return summary(csv_table.read(TABLE))
-
-
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, lambda: study.write(TABLE, study.measure_kinds(KINDS, _SEEDS, measure)))

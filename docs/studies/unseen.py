@@ -10,52 +10,35 @@ Half of a kind's people, drawn anew for each seed, give some windows of each act
 to these, and tested on the other half. The table is resumed: rows that it has are not measured again.
 """
 
-import dataclasses
 import functools
 import itertools
 import pathlib
 import runpy
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import kinds
 import numpy as np
 import pandas as pd
 import study
 from absl import flags
-from jaxtyping import Float, Int
+from kinds import Kind, draw, load, macro_f1
 
 from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
-_MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
-_MODEL = flags.DEFINE_string(
-  'model', None, 'file.py:Class of one more model, with fit(X, y) and predict(X)', flag_values=FLAGS
-)
-_TABLE = flags.DEFINE_string('table', None, 'the table (default: results/unseen.csv)', flag_values=FLAGS)
+FLAGS.append_flag_values(kinds.FLAGS)
+_define = command.definer(FLAGS)
+_MODEL = _define('model', None, 'file.py:Class of one more model, with fit(X, y) and predict(X)')
+_TABLE = _define('table', None, 'the table (default: results/unseen.csv)')
 TABLE, PAGE = study.places('unseen')
 _SEEDS, _LABELS = (0, 1, 2), (10, 1)
-_MOST_TESTED = 2000  # windows of a kind, drawn at random
-_FEWEST = 3  # windows of an activity, of the people to train on
 _RESAMPLED = 200  # times, the people tested on
 _BASELINES = ('forest', 'rocket')
 _KEY = ['kind', 'labels', 'seed', 'model']
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-  """One position of a dataset that is no source of the bundled base, perhaps at a lower rate."""
-
-  name: str
-  dataset: str
-  position: int = 0
-  rate_hz: float = 50.0
-
-
 KINDS = (
   Kind('pocket', 'pdiot'),
   Kind('chest', 'pdiot', 1),
@@ -64,49 +47,6 @@ KINDS = (
   Kind('wrist, shoulder exercises', 'spar'),
   *(Kind(f'waist, {rate_hz:g} Hz', 'hapt', rate_hz=rate_hz) for rate_hz in (12.5, 18.0, 25.0)),
 )
-
-
-@functools.cache
-def open_windows(kind: Kind) -> Any:
-  """The dataset's windows at the position, at 50 Hz."""
-  from har_jax.datasets import windows
-
-  loaded = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
-  return windows.at_position(loaded, kind.position)
-
-
-@functools.cache
-def load(kind: Kind) -> tuple[Float[np.ndarray, 'w n 6'], np.ndarray, np.ndarray]:
-  """Windows, activities and people."""
-  found = open_windows(kind)
-  names = np.array(found.meta.activities)
-  return repeat_samples(np.array(found.signals), kind.rate_hz), names[found.activity], np.array(found.subject)
-
-
-def repeat_samples(signals: Float[np.ndarray, 'w n 6'], rate_hz: float) -> Float[np.ndarray, 'w n 6']:
-  """Signals of 50 Hz as a logger of a lower rate writes them: each sample is repeated until the next one."""
-  times_s = np.arange(signals.shape[1]) / 50
-  latest = np.floor(np.floor(times_s * rate_hz + 1e-9) / rate_hz * 50 + 1e-9).astype(int)
-  return signals[:, latest]
-
-
-def draw(
-  activities: np.ndarray, people: np.ndarray, labels: int, seed: int
-) -> tuple[Int[np.ndarray, 'w'], Int[np.ndarray, 'w']]:
-  """Indices of the windows to fit to, and of those to test on, of other people."""
-  rng = np.random.default_rng(seed)
-  order = rng.permutation(np.unique(people))
-  is_fitted = np.isin(people, order[: len(order) // 2])
-  parts, names = [], []
-  for name in np.unique(activities):
-    own = np.flatnonzero(is_fitted & (activities == name))
-    if len(own) >= max(labels, _FEWEST) and (~is_fitted & (activities == name)).any():
-      parts.append(rng.choice(own, labels, replace=False))
-      names.append(name)
-  tested = np.flatnonzero(~is_fitted & np.isin(activities, names))
-  if len(tested) > _MOST_TESTED:
-    tested = rng.choice(tested, _MOST_TESTED, replace=False)
-  return np.concatenate(parts), np.sort(tested)
 
 
 class Baseline:
@@ -136,27 +76,20 @@ def models() -> dict[str, Callable[[int], Any]]:
   """Functions from a seed to a model that is not fitted, by name."""
   from har_jax import files
 
-  base = files.bundled_base()
-  methods = ('linear', 'lora', 'scratch')
   made: dict[str, Callable[[int], Any]] = {name: functools.partial(Baseline, name) for name in _BASELINES}
-  for name in methods:
-    made[name] = functools.partial(_recognizer, base, name)
+  for name in ('linear', 'lora', 'scratch'):
+    made[name] = functools.partial(_recognizer, files.bundled_base(), name)
   if _MODEL.value:
     path, _, name = _MODEL.value.rpartition(':')
     made[name] = lambda seed: runpy.run_path(path)[name]()
   return made
 
 
-def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
-  from sklearn.metrics import f1_score
-
-  return float(f1_score(true, predicted, average='macro', labels=np.unique(true), zero_division=0))
-
-
-def measure(kind: Kind, labels: int, seed: int, name: str, make: Callable[[int], Any]) -> dict[str, Any]:
+def measure(case: study.Row, kind: Kind, make: Callable[[int], Any]) -> study.Row:
   """A row of the table. `resampled`: macro-F1 with the tested people drawn anew, the same for all models."""
   signals, activities, people = load(kind)
-  fitted, tested = draw(activities, people, labels, seed)
+  seed = case['seed']
+  fitted, tested = draw(activities, people, case['labels'], seed)
   begun_s = time.monotonic()
   with warnings.catch_warnings(action='ignore'):
     predicted = make(seed).fit(signals[fitted], activities[fitted]).predict(signals[tested])
@@ -167,30 +100,13 @@ def measure(kind: Kind, labels: int, seed: int, name: str, make: Callable[[int],
   for _ in range(_RESAMPLED):
     drawn = np.concatenate([windows_of[i] for i in rng.integers(len(windows_of), size=len(windows_of))])
     resampled.append(macro_f1(true[drawn], predicted[drawn]))
-  return dict(zip(_KEY, (kind.name, labels, seed, name), strict=True)) | {
+  return case | {
     'macro_f1': round(macro_f1(true, predicted), 4),
     'seconds': round(seconds, 1),
     'activities': len(np.unique(true)),
     'people': len(windows_of),
     'resampled': ' '.join(f'{value:.3f}' for value in resampled),
   }
-
-
-def main() -> dict[str, Any]:
-  table = pathlib.Path(_TABLE.value) if _TABLE.value else TABLE
-  rows = csv_table.read(table).to_dict('records') if table.exists() else []
-  done = {tuple(row[name] for name in _KEY) for row in rows}
-  made = models() if _MEASURE.value else {}
-  for labels, seed, kind, (name, make) in itertools.product(_LABELS, _SEEDS, KINDS, made.items()):
-    if (kind.name, labels, seed, name) not in done:
-      rows.append(measure(kind, labels, seed, name, make))
-      csv_table.write(pd.DataFrame(rows), table)
-      print(*(rows[-1][column] for column in (*_KEY, 'macro_f1', 'seconds')), sep='\t', flush=True)
-  if table == TABLE:
-    study.fill(PAGE, 'unseen', block())
-  else:
-    print(summary(pd.DataFrame(rows)))
-  return {'out': table}
 
 
 def summary(rows: pd.DataFrame) -> str:
@@ -202,15 +118,14 @@ def _table(rows: pd.DataFrame, labels: Any) -> str:
   names = list(dict.fromkeys(rows.model))
   mean = rows.pivot_table(index='kind', columns='model', values='macro_f1', sort=False)[names]
   best = mean[[*_BASELINES]].max(axis=1)
+  by_model = [rows[rows.model == name] for name in names]
   lines = [
-    [kind, *(f'{value:.3f}' for value in row)] for kind, row in zip(mean.index, mean.to_numpy(), strict=True)
+    *([kind, *map('{:.3f}'.format, row)] for kind, row in mean.iterrows()),
+    ['**mean**', *map('**{:.3f}**'.format, mean.mean())],
+    ['mean, 95 % of resampled people', *map(_interval, by_model)],
+    ['less the better baseline of each kind', *map('{:+.1f}'.format, 100 * mean.sub(best, axis=0).mean())],
+    ['seconds, median', *(f'{part.seconds.median():.1f}' for part in by_model)],
   ]
-  lines.append(['**mean**', *(f'**{value:.3f}**' for value in mean.mean())])
-  lines.append(['mean, 95 % of resampled people', *(_interval(rows[rows.model == name]) for name in names)])
-  lines.append(
-    ['less the better baseline of each kind', *(f'{100 * (mean[name] - best).mean():+.1f}' for name in names)]
-  )
-  lines.append(['seconds, median', *(f'{rows[rows.model == name].seconds.median():.1f}' for name in names)])
   title = f'{labels} window{"s" if int(labels) > 1 else ""} of each activity'
   return f'**{title}**\n\n' + markdown.tabulated(pd.DataFrame(lines, columns=['kind', *names]))
 
@@ -226,5 +141,18 @@ def block() -> str:
   return summary(csv_table.read(TABLE))
 
 
+def _measure_all() -> None:
+  table, made, named = pathlib.Path(_TABLE.value or TABLE), models(), {kind.name: kind for kind in KINDS}
+  cases = (
+    dict(zip(_KEY, (kind, labels, seed, model), strict=True))
+    for labels, seed, kind, model in itertools.product(_LABELS, _SEEDS, named, made)
+  )
+  rows = study.resume(
+    table, cases, lambda case: [measure(case, named[case['kind']], made[case['model']])], _KEY
+  )
+  if table != TABLE:
+    print(summary(pd.DataFrame(rows)))
+
+
 if __name__ == '__main__':
-  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))
+  study.run(__name__, _measure_all)

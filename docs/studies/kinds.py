@@ -1,0 +1,104 @@
+"""Kinds of recordings that the bundled base has never seen, with the flags of the studies of them.
+
+w windows.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import study
+from jaxtyping import Float, Int
+
+FLAGS, _define = study.new_flags()
+_define('windows', 'windows')
+_MOST_TESTED = 2000  # windows of a kind, drawn at random
+_FEWEST = 3  # windows of an activity, of the people to train on
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  """One position of a dataset that is no source of the bundled base, perhaps at a lower rate."""
+
+  name: str
+  dataset: str
+  position: int = 0
+  rate_hz: float = 50.0
+
+
+@functools.cache
+def open_windows(kind: Kind) -> Any:
+  """The dataset's windows at the position, at 50 Hz."""
+  from har_jax.datasets import windows
+
+  loaded = windows.load(f'{FLAGS["windows"].value}/{kind.dataset}')
+  return windows.at_position(loaded, kind.position)
+
+
+@functools.cache
+def load(kind: Kind) -> tuple[Float[np.ndarray, 'w n 6'], np.ndarray, np.ndarray]:
+  """Windows, activities and people."""
+  windows = open_windows(kind)
+  signals, names = repeat_samples(np.array(windows.signals), kind.rate_hz), np.array(windows.meta.activities)
+  return signals, names[windows.activity], np.array(windows.subject)
+
+
+def repeat_samples(signals: Float[np.ndarray, 'w n 6'], rate_hz: float) -> Float[np.ndarray, 'w n 6']:
+  """Signals of 50 Hz as a logger of a lower rate writes them: each sample is repeated until the next one."""
+  times_s = np.arange(signals.shape[1]) / 50
+  latest = np.floor(np.floor(times_s * rate_hz + 1e-9) / rate_hz * 50 + 1e-9).astype(int)
+  return signals[:, latest]
+
+
+def draw(
+  activities: np.ndarray, people: np.ndarray, labels: int, seed: int
+) -> tuple[Int[np.ndarray, 'w'], Int[np.ndarray, 'w']]:
+  """Indices of the windows to fit to, and of those to test on, of other people."""
+  rng = np.random.default_rng(seed)
+  order = rng.permutation(np.unique(people))
+  is_fitted = np.isin(people, order[: len(order) // 2])
+  parts, names = [], []
+  for name in np.unique(activities):
+    own = np.flatnonzero(is_fitted & (activities == name))
+    if len(own) >= max(labels, _FEWEST) and (~is_fitted & (activities == name)).any():
+      parts.append(rng.choice(own, labels, replace=False))
+      names.append(name)
+  tested = np.flatnonzero(~is_fitted & np.isin(activities, names))
+  if len(tested) > _MOST_TESTED:
+    tested = rng.choice(tested, _MOST_TESTED, replace=False)
+  return np.concatenate(parts), np.sort(tested)
+
+
+def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
+  from sklearn.metrics import f1_score
+
+  return float(f1_score(true, predicted, average='macro', labels=np.unique(true), zero_division=0))
+
+
+def by_person(
+  answer: Callable[[np.ndarray], Float[np.ndarray, 'w y']], people: np.ndarray
+) -> Float[np.ndarray, 'w y']:
+  """Probabilities, where `answer` takes the indices of all windows of one person."""
+  parts = [np.flatnonzero(people == person) for person in np.unique(people)]
+  answers = [answer(part) for part in parts]
+  joined = np.empty((len(people), answers[0].shape[1]))
+  for part, probabilities in zip(parts, answers, strict=True):
+    joined[part] = probabilities
+  return joined
+
+
+def compare_with_walking(
+  model: Any, probabilities: Float[np.ndarray, 'w y'], signals: Float[np.ndarray, 'w n 6'], people: np.ndarray
+) -> Float[np.ndarray, 'w y']:
+  """Probabilities by the bundled base's own head, whose windows of a person are one recording."""
+  from har_jax.baselines import relative_features
+
+  def combined(own: np.ndarray) -> Float[np.ndarray, 'w y']:
+    described = relative_features.describe(signals[own], 50)
+    return model.recording_head_.combine(
+      probabilities[own], described, model.classes_.tolist(), model.temperature
+    )
+
+  return by_person(combined, people)

@@ -58,6 +58,7 @@ CAUSES = {
   'smoothed': 'gravity alone, or smoothed',
   'late': '(late|early): gravity turns',
 }
+_DELAY_S = 0.3
 _TURN = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
 _Arrays = tuple[np.ndarray, np.ndarray]
 _Change = Callable[[list[Recording]], list[Recording]]
@@ -114,22 +115,15 @@ def at_speed(factor: float) -> _Change:
   return change_times
 
 
-def _late(delay_s: float) -> _Change:
-  def delay(parts: list[Recording]) -> list[Recording]:
-    return [
-      dataclasses.replace(
-        part,
-        gyro=Samples(
-          part.gyro.time_s,
-          np.stack(
-            [np.interp(part.gyro.time_s - delay_s, part.gyro.time_s, axis) for axis in part.gyro.values.T], 1
-          ).astype(np.float32),
-        ),
-      )
-      for part in parts
-    ]
-
-  return delay
+def _late(parts: list[Recording]) -> list[Recording]:
+  delayed = [
+    [np.interp(part.gyro.time_s - _DELAY_S, part.gyro.time_s, axis) for axis in part.gyro.values.T]
+    for part in parts
+  ]
+  return [
+    _with_values(part, part.acc.values, np.stack(gyro, axis=1))
+    for part, gyro in zip(parts, delayed, strict=True)
+  ]
 
 
 def _noisy(acc: np.ndarray, gyro: np.ndarray) -> _Arrays:
@@ -158,7 +152,7 @@ FAULTS: dict[str, tuple[str, _Change]] = {
   ),
   'both with other axes from half on': ('change', _from_half(lambda acc, gyro: (acc @ _TURN, gyro @ _TURN))),
   'gyroscope a copy of acceleration': ('copy', _values(lambda acc, gyro: (acc, acc))),
-  'gyroscope 0.3 s late': ('late', _late(0.3)),
+  f'gyroscope {_DELAY_S:g} s late': ('late', _late),
   'noise of 3 m/s²': ('noise', _values(_noisy)),
   'bias of 2 m/s² on y': ('bias or gain', _values(lambda acc, gyro: (acc + np.array([0, 2, 0]), gyro))),
   'gain of 15 % on y': ('bias or gain', _values(lambda acc, gyro: (acc * [1, 1.15, 1], gyro))),
@@ -278,33 +272,18 @@ def block() -> str:
     before, named = usual.loc[part.index].astype(float), part['warned'].str.contains(cause)
     is_lost = ~(before - after <= _LOST)  # also if the recording is refused
     silent = is_lost & (part['warned'] == '') & after.notna()
+    scores = {'macro-F1 before': before.mean(), 'after': after.mean()}
     rows.append(
-      (
-        fault,
-        len(part),
-        before.mean(),
-        after.mean(),
-        named.sum(),
-        is_lost.sum(),
-        (is_lost & ~named & after.notna()).sum(),
-        silent.sum(),
-      )
+      {'fault': fault, 'recordings': len(part)}
+      | {name: study.number(score) for name, score in scores.items()}
+      | {'cause named': named.sum(), 'lost over .1': is_lost.sum()}
+      | {'of these, another or no cause': (is_lost & ~named & after.notna()).sum(), 'silent': silent.sum()}
     )
-  columns = [
-    'fault',
-    'recordings',
-    'macro-F1 before',
-    'after',
-    'cause named',
-    'lost over .1',
-    'of these, another or no cause',
-    'silent',
-  ]
-  faults = pd.DataFrame(rows, columns=columns)
-  total = faults.drop(columns=columns[:1] + columns[2:4]).sum()
-  faults = pd.concat([faults, pd.DataFrame([{'fault': '**all**', **total}])])
-  for name in columns[2:4]:
-    faults[name] = faults[name].map(study.number)
+  faults = pd.DataFrame(rows)
+  total = faults.drop(columns=['fault', *scores]).sum()
+  faults = pd.concat(
+    [faults, pd.DataFrame([{'fault': '**all**', **dict.fromkeys(scores, study.number(np.nan)), **total}])]
+  )
   texts = ('As recorded, all people:', 'With a fault:')
   tables = [markdown.tabulated(frame.fillna('').astype(str)) for frame in (pd.DataFrame(archives), faults)]
   return '\n\n'.join(itertools.chain.from_iterable(zip(texts, tables, strict=True)))

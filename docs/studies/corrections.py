@@ -29,13 +29,6 @@ _CHOICES = ((0.1, 32), (0.03, 32), (1.0, 32), (0.1, 128), (0.1, 0))
 _GROUP = ['recordings', 'trained_people', 'seed']  # trained_people 0: the bundled base's own head
 
 
-def _groups() -> Iterator[tuple[str, int, int]]:
-  yield 'hapt', 0, 0
-  for seed in _SEEDS:
-    yield 'hapt', 1, seed
-    yield 'hapt', 12, seed
-
-
 def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]:
   import simulated_user
 
@@ -100,7 +93,10 @@ def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
 
 
 def _measure_all() -> None:
-  groups = (dict(zip(_GROUP, group, strict=True)) for group in _groups())
+  groups = (
+    dict(zip(_GROUP, ('hapt', *group), strict=True))
+    for group in [(0, 0), *((people, seed) for seed in _SEEDS for people in (1, 12))]
+  )
   study.resume(TABLE, groups, lambda group: [group | row for row in _hapt(*group.values())], _GROUP)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from har_jax.config import Windowing
@@ -102,16 +103,12 @@ def measure(
   plain = [streamed(windows, 0).answers for windows in people]
   for limit in most:
     streams = [streamed(windows, limit) for windows in people]
-    rows = [
-      _measures(windows, stream, before)
-      for windows, stream, before in zip(people, streams, plain, strict=True)
-    ]
+    rows = pd.DataFrame(map(_measures, people, streams, plain))
     milliseconds = [duration for person in streams for duration in person.milliseconds]
-    mean = {name: _mean([row[name] for row in rows]) for name in rows[0]}
-    change = [row['accuracy'] - row['plain_accuracy'] for row in rows]
-    yield {'most': limit, 'people': len(rows), **mean} | {
-      'gain_deviation': float(np.std(change)),
-      'gain_worst': float(np.min(change)),
+    change = rows['accuracy'] - rows['plain_accuracy']
+    yield {'most': limit, 'people': len(rows), **rows.mean()} | {
+      'gain_deviation': change.std(ddof=0),
+      'gain_worst': change.min(),
       'milliseconds': float(np.mean(milliseconds)) if milliseconds else None,
       'milliseconds_worst': float(np.max(milliseconds)) if milliseconds else None,
     }
@@ -151,12 +148,6 @@ def _stream(
       corrected.append(label)
       wrong = -1
   return _Streamed(answers, corrected, milliseconds)
-
-
-def _mean(values: Sequence[float | int]) -> float:
-  """Mean of the values present; NaN if none."""
-  present = [value for value in values if not math.isnan(value)]
-  return sum(present) / len(present) if present else math.nan
 
 
 def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']) -> dict[str, float | int]:

@@ -14,9 +14,9 @@ import pytest
 import recordings
 import scipy
 import tiny_flags
-from in_process import refuse, run_in_process, succeed
+from in_process import refuse, succeed
 
-from har_jax import files, timeline
+from har_jax import files
 from har_jax.cli import predict
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
@@ -60,26 +60,6 @@ def test_it_says_whether_windows_were_compared_with_walking(capsys, compared, wo
 
 
 # --- adapt
-
-
-def test_the_second_of_two_commands_with_one_out_is_told(tmp_path, monkeypatch):
-  recognizer = types.SimpleNamespace(plan_=None, adapter_=types.SimpleNamespace(card=None))
-  recognizer.adapter_.card = types.SimpleNamespace(training=types.SimpleNamespace(self_training=None))
-
-  def adapt(*_, **__) -> types.SimpleNamespace:
-    (tmp_path / 'out').mkdir()
-    (tmp_path / 'out' / 'adapter.json').write_text('{}')  # another command has written it meanwhile
-    left_out = {timeline.OVERLAPPING: 0, 'spans shorter than a window': 1}
-    return types.SimpleNamespace(left_out=left_out, recognizer=recognizer, comparison=None)
-
-  monkeypatch.setattr(timeline, 'adapt', adapt)
-  monkeypatch.setattr('har_jax.cli.adapt._print_counts', lambda adapted: None)
-  arguments = ('--recording=day.csv', '--labels=labels.csv', f'--out={tmp_path}/out')
-  code, out, err = run_in_process('adapt', *arguments)
-  assert (code, out.splitlines()[-1]) == (1, 'Left out: spans shorter than a window (1).')
-  assert 'rocket is compiled at its first fit on a machine' in out
-  assert 'holds files already: give another folder, or --overwrite=True' in err
-  assert [path.name for path in (tmp_path / 'out').iterdir()] == ['adapter.json']
 
 
 def test_adapt_prints_what_it_inferred_and_its_validation(adapted):
@@ -313,8 +293,6 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
     ('predict', ['--recording={}/none.csv', '--adapter={}/adapter'], 'none.csv'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--frame=iphone'], "'iphone'"),
     ('export', ['--adapter={}/base'], 'base without a head'),
-    ('export', ['--adapter={}/adapter', '--format=caffe'], '--format=caffe'),
-    ('export', ['--adapter={}/adapter', '--precision=int4'], '--precision=int4'),
   ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_file(command, arguments, named, folder, adapted, tmp_path):

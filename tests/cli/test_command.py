@@ -72,12 +72,6 @@ def test_a_flag_has_one_default_or_its_help_says_why():
   assert len({flag.default for flag in values}) == 1  # a command finds what the other has written
 
 
-@pytest.mark.parametrize('name', main.COMMANDS)
-def test_every_flag_has_a_help_text(name):
-  values = main.load(name).FLAGS
-  assert all(values[flag].help for flag in values)
-
-
 @pytest.mark.parametrize('path', sorted((_ROOT / 'launch' / 'flags').iterdir()), ids=lambda path: path.name)
 def test_a_flagfile_sets_flags_of_the_command_that_it_names(path):
   (name,) = re.findall(rf'^# har-jax (\w+) --flagfile={path.stem}\b', path.read_text(), re.MULTILINE)
@@ -162,6 +156,7 @@ IN_SAMPLE = (
     ('lodo', '3', "'3' is not a flag: write --name=value"),
     ('export', 'a b', "'b' is not a flag: write --name=value; by position: adapter"),
     ('export', 'a --format=', '--format=: give one or more of litert, '),
+    *(('export', f'nowhere --{flag}=caffe', f'--{flag}=caffe: give one') for flag in ('format', 'precision')),
     ('export', 'a --adapter=b', "'a' and --adapter=b: give one of them"),
     *(('adapt', word, f'flag {word}: ') for word in ('--rank=0', '--random_state=-1', '--batch=half')),
     # What it would ignore, and what another command has.

@@ -118,9 +118,8 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(study, finished, 
   for method in ('full', 'probe'):
     one, other = _result(finished, method), _result(tmp_path, method)
     assert (one['test'], one['test_by_subject']) == (other['test'], other['test_by_subject'])
-    assert [entry['score'] for entry in one['validation']] == [
-      entry['score'] for entry in other['validation']
-    ]
+    scores, others = ([entry['score'] for entry in result['validation']] for result in (one, other))
+    assert scores == others
 
 
 def test_a_baseline_runs_by_the_same_command(study, tmp_path):
@@ -139,16 +138,8 @@ def test_a_baseline_runs_by_the_same_command(study, tmp_path):
 def base(windows, tmp_path_factory) -> tuple[pathlib.Path, tuple[str, ...]]:
   """A base, and the arguments that make it."""
   folder = tmp_path_factory.mktemp('base')
-  arguments = (
-    f'--windows={windows}',
-    '--sources=sample_wisdm',
-    '--four_bits',
-    f'--out={folder}',
-    *tiny_flags.MODEL,
-    *tiny_flags.PLAIN,
-    *tiny_flags.PRETRAIN,
-    '--noprogress',
-  )
+  few = (*tiny_flags.MODEL, *tiny_flags.PLAIN, *tiny_flags.PRETRAIN, '--noprogress')
+  arguments = (f'--windows={windows}', '--sources=sample_wisdm', '--four_bits', f'--out={folder}', *few)
   out = _run('pretrain', *arguments)
   assert out.startswith(f'{folder / "base.json"}: step 6, validation loss ')
   return folder, arguments

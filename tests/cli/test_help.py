@@ -76,6 +76,7 @@ def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name):
   _, full, _ = run_in_process(name, '--helpfull')
   listed = [set(re.findall(r'^  --(?:\[no\])?(\w+): ', text, re.MULTILINE)) for text in (short, full)]
   assert (code, listed[1]) == (0, set(main.load(name).FLAGS))
+  assert all(main.load(name).FLAGS[flag].help for flag in listed[1])
   assert listed[0] <= listed[1]
   assert len(listed[0]) <= 10
   assert f'har-jax {name} ' in short
@@ -100,7 +101,7 @@ def test_helpfull_groups_hyperparameters_by_their_part_of_the_experiment():
 
 def test_words_set_the_flags_of_their_places_before_and_after_flags():
   module = toy_module()
-  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
+  module.POSITIONAL = ('size',)
   assert command.run(module, ['5', '--noprogress']) == 0
   assert (module.FLAGS['size'].value, module.FLAGS['progress'].value) == (5, False)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -59,11 +60,16 @@ def run(values, tmp_path, monkeypatch):
   return lambda stop=lambda: False: jobs.run('lodo', values, 2, results=results, stop=stop)
 
 
+def _read_all(folder: pathlib.Path, name: str) -> list:
+  """What each of both jobs wrote."""
+  return [json.loads((folder / f'{name}{number}.json').read_text()) for number in range(2)]
+
+
 @pytest.mark.linux
 def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, tmp_path):
   before, interrupt = os.sched_getaffinity(0), signal.getsignal(signal.SIGINT)
   run()
-  first, second = (json.loads((tmp_path / f'job{number}.json').read_text()) for number in range(2))
+  first, second = _read_all(tmp_path, 'job')
   cores = sorted(before)
   assert first == ['lodo', '0/2', cores[:1], True]
   assert second == ['lodo', '1/2', [cores[1 % len(cores)]], True]
@@ -76,18 +82,14 @@ def test_a_system_that_pins_no_process_has_jobs_too(run, tmp_path, monkeypatch):
     monkeypatch.delattr(os, name, raising=False)
   assert jobs.cores() == list(range(os.cpu_count() or 1))
   run()
-  assert [json.loads((tmp_path / f'job{number}.json').read_text())[1] for number in range(2)] == [
-    '0/2',
-    '1/2',
-  ]
+  assert [entries[1] for entries in _read_all(tmp_path, 'job')] == ['0/2', '1/2']
 
 
 @pytest.mark.parametrize('is_terminal', [True, False])
 def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_path, monkeypatch):
   monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal, raising=False)
   run()
-  shown = [json.loads((tmp_path / f'shown{number}.json').read_text()) for number in range(2)]
-  assert shown == [['1', not is_terminal, True], ['2', not is_terminal, True]]
+  assert _read_all(tmp_path, 'shown') == [['1', not is_terminal, True], ['2', not is_terminal, True]]
 
 
 def test_a_file_gets_a_line_for_each_finished_run(run, values, capfd):

@@ -10,11 +10,11 @@ import types
 
 import made_people
 import numpy as np
-import pandas as pd
 import pytest
 import recordings
 import tiny_flags
-from in_process import refuse, succeed
+from in_process import refuse, run_in_process, succeed
+from toy_command import toy_module
 
 from har_jax import timeline
 from har_jax.cli import command, main, predict, user_files
@@ -112,14 +112,17 @@ def test_a_folder_that_was_filled_meanwhile_is_left_alone(tmp_path, monkeypatch)
   def adapt(*_: object, **__: object) -> types.SimpleNamespace:
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'adapter.json').write_text('of another command')
-    table = pd.DataFrame({'training': [1]})
-    return types.SimpleNamespace(
-      left_out={timeline.OVERLAPPING: 0}, recognizer=recognizer, comparison=None, validation=table
-    )
+    left_out = {timeline.OVERLAPPING: 0, 'spans shorter than a window': 1}
+    return types.SimpleNamespace(left_out=left_out, recognizer=recognizer, comparison=None)
 
   monkeypatch.setattr(timeline, 'adapt', adapt)
-  assert 'holds files already' in refuse('adapt', 'day.csv', f'--out={tmp_path}/out', is_silent=False)
-  assert (tmp_path / 'out' / 'adapter.json').read_text() == 'of another command'
+  monkeypatch.setattr('har_jax.cli.adapt._print_counts', lambda adapted: None)
+  code, out, err = run_in_process('adapt', 'day.csv', '--labels=labels.csv', f'--out={tmp_path}/out')
+  assert (code, out.splitlines()[-1]) == (1, 'Left out: spans shorter than a window (1).')
+  assert 'rocket is compiled at its first fit on a machine' in out
+  assert 'holds files already: give another folder, or --overwrite=True' in err
+  (path,) = (tmp_path / 'out').iterdir()
+  assert path.read_text() == 'of another command'
 
 
 # --- streams
@@ -127,7 +130,7 @@ def test_a_folder_that_was_filled_meanwhile_is_left_alone(tmp_path, monkeypatch)
 
 def _module(*, fails: bool = False) -> types.ModuleType:
   """A command that prints, warns, and returns a result or fails."""
-  module = types.ModuleType('toy', 'Do something.')
+  module = toy_module()
 
   def run() -> dict:
     print('a table')
@@ -137,9 +140,7 @@ def _module(*, fails: bool = False) -> types.ModuleType:
     bars = [os.environ.get('TQDM_DISABLE'), module.FLAGS['progress'].value]
     return {'out': pathlib.Path('a'), 'score': np.float32(0.5), 'bars': bars}
 
-  module.main = run  # type: ignore[attr-defined]
-  module.FLAGS, define = command.new_flags(with_json=True)  # type: ignore[attr-defined]
-  define('progress', True)
+  module.main = run
   return module
 
 
@@ -164,7 +165,7 @@ def test_a_letter_that_the_terminal_lacks_is_replaced(monkeypatch):
   printed = io.BytesIO()
   monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(printed, 'ascii', write_through=True))
   module = _module()
-  module.main = lambda: print('±')  # type: ignore[attr-defined]
+  module.main = lambda: print('±')
   assert command.run(module, []) == 0
   assert printed.getvalue() == b'?\n'
 

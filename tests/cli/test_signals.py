@@ -17,8 +17,10 @@ _INTERRUPTED = 'interrupted; run the same command again to start over: no file i
 
 
 @pytest.fixture
-def handlers():
-  """Restores what the process does at SIGTERM and Ctrl-C."""
+def own_process(monkeypatch):
+  """This process as that of a command; restores what it does at SIGTERM and Ctrl-C."""
+  monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
+  monkeypatch.setattr(os, '_exit', sys.exit)
   before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
   signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
   yield
@@ -28,13 +30,11 @@ def handlers():
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize('moment', ['while it is imported', 'while it runs'])
-def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers, monkeypatch, capsys):
+def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, own_process, monkeypatch, capsys):
   module = toy_module()
-  module.main = lambda: signal.raise_signal(number)  # type: ignore[attr-defined]
+  module.main = lambda: signal.raise_signal(number)
   load = (lambda name: signal.raise_signal(number)) if 'imported' in moment else (lambda name: module)
   monkeypatch.setattr(main, 'load', load)
-  monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
-  monkeypatch.setattr(os, '_exit', sys.exit)
   with pytest.raises(SystemExit) as ended:
     main.main()
   assert ended.value.code == 128 + number
@@ -42,19 +42,17 @@ def test_a_signal_ends_a_process_of_its_own_in_one_line(number, moment, handlers
   assert {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
 
 
-def test_ctrl_c_that_is_ignored_stays_so(handlers, monkeypatch):
+def test_ctrl_c_that_is_ignored_stays_so(own_process, monkeypatch):
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   module = toy_module()
-  module.main = lambda: signal.raise_signal(signal.SIGINT)  # type: ignore[attr-defined]
+  module.main = lambda: signal.raise_signal(signal.SIGINT)
   monkeypatch.setattr(main, 'load', lambda name: module)
-  monkeypatch.setattr(sys, 'argv', ['har-jax', 'adapt'])
-  monkeypatch.setattr(os, '_exit', sys.exit)
   assert main.main() == 0
   assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_at_the_last_moment_is_silent(number, handlers, monkeypatch, capsys):
+def test_a_signal_at_the_last_moment_is_silent(number, own_process, monkeypatch, capsys):
   monkeypatch.setattr(gc, 'freeze', lambda: signal.raise_signal(number))
   monkeypatch.setattr(sys, 'argv', ['har-jax', '--version'])
   assert main.main() == 128 + number
@@ -98,7 +96,7 @@ def test_a_signal_while_a_library_is_loaded_ends_the_process_as_at_any_time(numb
   assert (done.returncode, done.stderr) == (128 + number, _INTERRUPTED)
 
 
-def test_only_a_process_of_its_own_searches_rarely_for_cycles(handlers, monkeypatch):
+def test_only_a_process_of_its_own_searches_rarely_for_cycles(own_process, monkeypatch):
   called: list[str] = []
   monkeypatch.setattr(gc, 'set_threshold', lambda _: called.append('set_threshold'))
   monkeypatch.setattr(gc, 'freeze', lambda: called.append('freeze'))

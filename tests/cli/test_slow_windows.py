@@ -38,14 +38,8 @@ def folder(tmp_path_factory) -> pathlib.Path:
     for name in short_sample.NAMES:
       flags = (f'--window_samples={_WINDOWING.samples}', f'--window_rate_hz={_WINDOWING.rate_hz}')
       succeed('prepare', name, *flags, f'--out={folder}/windows')
-  pretrain = (
-    f'--windows={folder}/windows',
-    *_MODEL,
-    *tiny_flags.PLAIN,
-    *tiny_flags.PRETRAIN,
-    f'--out={folder}/base',
-  )
-  succeed('pretrain', *pretrain, '--supervised_pretraining_steps=2')
+  few = (*_MODEL, *tiny_flags.PLAIN, *tiny_flags.PRETRAIN, '--supervised_pretraining_steps=2')
+  succeed('pretrain', f'--windows={folder}/windows', *few, f'--out={folder}/base')
   return folder
 
 
@@ -69,12 +63,7 @@ def test_a_study_takes_length_and_rate_from_the_windows(folder):
 
 def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder):
   recordings.recording(folder / 'day.csv', recordings.LABELED)
-  starts = np.cumsum([0.0, *(seconds for _, seconds in recordings.LABELED)])
-  rows = [
-    f'{starts[number]},{starts[number + 1]},{activity.partition(",")[0]}'
-    for number, (activity, _) in enumerate(recordings.LABELED)
-  ]
-  (folder / 'labels.csv').write_text('\n'.join(['start,end,activity', *rows]), encoding='utf-8')
+  recordings.labels(folder / 'labels.csv', recordings.LABELED)
   adapt = (folder / 'day.csv', folder / 'labels.csv', f'--base={folder}/base', '--max_steps=4', '--rank=2')
   succeed('adapt', *adapt, '--noprogress', f'--out={folder}/adapter')
   predict = (folder / 'day.csv', f'--adapter={folder}/adapter', '--noprogress', f'--out={folder}/answers')
@@ -96,7 +85,7 @@ def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder):
     assert card['measured']['max_difference'] < 1e-4
 
 
-def test_a_base_of_another_length_isrefuse(folder, windows):
+def test_a_base_of_another_length_is_refused(folder, windows):
   flags = ('--target=sample_motionsense', f'--base={folder}/base', f'--out={folder}/new')
   error = refuse('continual', f'--windows={windows}', *flags)
   assert 'motionsense are 128 samples at 50 Hz, and the model takes 64 samples at 25 Hz' in error

@@ -5,7 +5,7 @@ import pathlib
 import export_cases
 import numpy as np
 import pytest
-from in_process import refuse, succeed
+from in_process import succeed
 
 from har_jax import export
 from har_jax.cli import main
@@ -84,14 +84,3 @@ def test_the_help_and_the_documentation_list_every_format():
   listed = main.load('export').FLAGS['format'].help.removeprefix('one or more of ').split(', ')
   assert sorted(listed) == sorted(export.FORMATS)
   assert [name for name in export.FORMATS if f'\n| `{name}` |' not in page] == []
-
-
-@pytest.mark.parametrize(
-  ('arguments', 'message'),
-  [
-    (['--adapter=nowhere', '--out=new'], '--adapter='),
-    (['--adapter=nowhere', '--format=onxx'], '--format=onxx'),
-  ],
-)
-def test_a_wrong_flag_is_named(arguments, message):
-  assert message in refuse('export', *arguments)

@@ -7,6 +7,8 @@ import warnings
 import made_people
 import pytest
 
+from har_jax.federated import people
+
 with contextlib.suppress(ImportError), warnings.catch_warnings():  # without Flower
   warnings.simplefilter('ignore')  # of what it imports
   from flower_grid import grid, server, task_identity  # noqa: F401
@@ -20,3 +22,8 @@ def base(tmp_path_factory, drawn) -> pathlib.Path:
 @pytest.fixture(scope='session')
 def windows(tmp_path_factory) -> pathlib.Path:
   return made_people.save_windows(tmp_path_factory.mktemp('windows') / 'made').parent
+
+
+@pytest.fixture(scope='session')
+def archive(windows) -> people.Archive:
+  return people.Archive(windows, 'made', labels=4, seed=0)

@@ -24,14 +24,14 @@ Damage = Callable[[Arrays], Arrays]
 class MemoryGrid(Grid):
   """Six clients in this process. damage: of a client's updates, by its number, from a round on."""
 
-  def __init__(self, windows: pathlib.Path, base: pathlib.Path):
+  def __init__(self, archive: people.Archive, base: pathlib.Path):
     self.damage: dict[int, Damage] = {}
     self.malicious: dict[int, Callable[[Message], object]] = {}  # changes the reply, which is sent twice
     self.tamper: Callable[[Message], object] = lambda message: None  # of a bad server
     self.silent: set[int] = set()
     self.lost_after: int | None = None
     self.asked: list[list[int]] = []
-    everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients
+    everyone = people.read(archive).clients
 
     def participant(context: Context, federation: Federation) -> tuple[people.Person, str]:
       number = int(context.node_config['partition-id'])
@@ -92,8 +92,8 @@ def task_identity(monkeypatch) -> None:
 
 
 @pytest.fixture
-def grid(windows, base) -> MemoryGrid:
-  return MemoryGrid(windows, base)
+def grid(archive, base) -> MemoryGrid:
+  return MemoryGrid(archive, base)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
 from har_jax import files
 from har_jax.errors import UserError
-from har_jax.federated import client, people, simulation
+from har_jax.federated import client, simulation
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import load_task
 from har_jax.recognizer.recognizer import Recognizer
@@ -109,16 +109,11 @@ def test_a_folder_of_another_federation_or_base_is_refused(grid, server, drawn, 
 
 
 @pytest.mark.parametrize(
-  ('changed', 'named'),
-  [
-    ({'labels': 6}, 'labels_per_activity'),
-    ({'target': 'again'}, 'target'),
-  ],
+  ('changed', 'named'), [({'labels': 6}, 'labels_per_activity'), ({'target': 'again'}, 'target')]
 )
 def test_a_simulation_of_other_windows_does_not_go_on(
-  grid, server, windows, changed, named, tmp_path, monkeypatch
+  grid, server, archive, changed, named, tmp_path, monkeypatch
 ):
-  archive = people.Archive(windows, 'made', 4, 0)
   made = server(rounds=1)
   run(dataclasses.replace(made, data=archive.entries), grid)
   save_windows(tmp_path / changed.get('target', 'made'))
@@ -154,12 +149,12 @@ def test_without_any_update_the_variables_stay(grid, server):
     np.testing.assert_array_equal(variables[path], leaf)
 
 
-def test_a_client_with_another_base_is_refused_with_the_reason(windows, base, tmp_path, server):
+def test_a_client_with_another_base_is_refused_with_the_reason(archive, base, tmp_path, server):
   first = files.load_base(base)
   path = 'params/encoder/block_0/up/kernel'
   files.save_base(tmp_path / 'other', first.variables | {path: first.variables[path] + 1}, first.card)
   made = server(rounds=1)
-  run(made, MemoryGrid(windows, tmp_path / 'other'))
+  run(made, MemoryGrid(archive, tmp_path / 'other'))
   (entry,) = read_end(made)[1].history
   assert len(entry.refused) == 6
   assert 'take the same base' in entry.refused[0]

@@ -1,7 +1,7 @@
 """A SuperLink and two SuperNodes as processes: damage, a killed client, a server that is restarted."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -37,17 +37,23 @@ def evaluate(message, context):
 
 
 @pytest.fixture
-def federation(tmp_path, windows, base) -> Iterator[Processes]:
-  nodes = [f'windows="{windows}" target="made" person="p{n}" labels=4 base="{base}"' for n in range(2)]
-  settings = (
-    f'rank=2 rounds=5 local_steps=2 batch=4 timeout_s=90.0 classes="{",".join(CLASSES)}" base="{base}"'
-  )
-  made = Processes(tmp_path / 'made', nodes, settings, _CLIENT)
-  yield made
-  made.close()
+def processes(tmp_path, windows, base) -> Iterator[Callable[..., Processes]]:
+  made = []
+
+  def make(nodes: int, rounds: int, *client: str, **options: bool) -> Processes:
+    people = [f'windows="{windows}" target="made" person="p{n}" labels=4 base="{base}"' for n in range(nodes)]
+    settings = f'rank=2 rounds={rounds} local_steps=2 batch=4 timeout_s=90.0 base="{base}"'
+    settings += f' classes="{",".join(CLASSES)}"'
+    made.append(Processes(tmp_path / 'made', people, settings, *client, **options))
+    return made[-1]
+
+  yield make
+  for federation in made:
+    federation.close()
 
 
-def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federation):
+def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(processes):
+  federation = processes(2, 5, _CLIENT)
   federation.start_link()
   for n in range(2):
     federation.start_node(n)
@@ -81,19 +87,14 @@ def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federa
 
 
 @pytest.mark.skipif(not (shutil.which('openssl') and shutil.which('ssh-keygen')), reason='makes certificates')
-def test_with_tls_only_nodes_whose_key_is_known_take_part(tmp_path, windows, base):
-  nodes = [f'windows="{windows}" target="made" person="p{n}" labels=4 base="{base}"' for n in range(3)]
-  settings = f'rank=2 rounds=1 local_steps=2 batch=4 classes="{",".join(CLASSES)}" base="{base}"'
-  made = Processes(tmp_path / 'made', nodes, settings, is_secure=True)
-  try:
-    made.start_link()
-    for n in range(3):
-      if n < 2:
-        made.register(n)
-      made.start_node(n)
-    made.run(clients=2)
-    made.wait(lambda: made.card.get('later'))
-    (entry,) = made.card['history']
-    assert (entry['clients'], entry['asked']) == ([0, 1], 2)
-  finally:
-    made.close()
+def test_with_tls_only_nodes_whose_key_is_known_take_part(processes):
+  federation = processes(3, 1, is_secure=True)
+  federation.start_link()
+  for n in range(3):
+    if n < 2:
+      federation.register(n)
+    federation.start_node(n)
+  federation.run(clients=2)
+  federation.wait(lambda: federation.card.get('later'))
+  (entry,) = federation.card['history']
+  assert (entry['clients'], entry['asked']) == ([0, 1], 2)

@@ -1,6 +1,7 @@
 """What a client trains and sends, and whose windows it has."""
 
 import ast
+import dataclasses
 import pathlib
 import sys
 import tomllib
@@ -16,7 +17,6 @@ from har_jax.errors import UserError
 from har_jax.federated import people
 from har_jax.federated.federation import Federation
 from har_jax.federated.task import Task, load_task
-from har_jax.recognizer.short_training import as_arrays
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _FLOWER = tomllib.loads((_ROOT / 'launch' / 'flower' / 'pyproject.toml').read_text())['tool']['flwr']['app']
@@ -32,8 +32,8 @@ def test_a_federation_without_a_base_takes_the_bundled_one():
   assert task.federation.rank == QUICK['rank']
 
 
-def test_first_windows_are_for_training_and_later_ones_for_testing(windows):
-  everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0))
+def test_first_windows_are_for_training_and_later_ones_for_testing(archive):
+  everyone = people.read(archive)
   assert everyone.classes == CLASSES
   assert len(everyone.clients) == 6  # of ten; one is for validation, three never take part
   assert len(everyone.unseen['label']) == 3 * 36
@@ -45,17 +45,11 @@ def test_first_windows_are_for_training_and_later_ones_for_testing(windows):
 
 
 def test_the_rate_follows_its_schedule_over_all_rounds_and_draws_depend_on_the_seed(
-  windows, base, monkeypatch
+  archive, base, monkeypatch
 ):
   """A last step moves far less. With one order of windows, only dropout and augmentation differ by seed."""
-  training, person = (
-    _task(base).training,
-    people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients[0],
-  )
-  start, frozen = (
-    as_arrays(training.prepared.trainable | training.prepared.statistics),
-    training.prepared.frozen,
-  )
+  task, person = _task(base), people.read(archive).clients[0]
+  training, start, frozen = task.training, task.start, task.prepared.frozen
   read = data_batches.training_batches
   monkeypatch.setattr(
     data_batches, 'training_batches', lambda arrays, **options: read(arrays, **options | {'seed': 0})
@@ -71,38 +65,33 @@ def test_the_rate_follows_its_schedule_over_all_rounds_and_draws_depend_on_the_s
   assert run(1, 10) == run(1, 10)
 
 
-def test_a_part_of_the_people_can_be_clients(windows):
-  everyone, some = (
-    people.read(people.Archive(windows, 'made', labels=4, seed=0, most=most)) for most in (None, 3)
-  )
+def test_a_part_of_the_people_can_be_clients(archive):
+  everyone, some = (people.read(dataclasses.replace(archive, most=most)) for most in (None, 3))
   assert [person.number for person in some.clients] == [0, 1, 2]
   signals = [person.train['signal'] for person in everyone.clients]
   assert all(
     any(np.array_equal(person.train['signal'], signal) for signal in signals) for person in some.clients
   )
-  np.testing.assert_array_equal(some.unseen['signal'], everyone.unseen['signal'])
-  np.testing.assert_array_equal(some.validation['signal'], everyone.validation['signal'])
+  for part in ('unseen', 'validation'):
+    np.testing.assert_array_equal(getattr(some, part)['signal'], getattr(everyone, part)['signal'])
 
 
-def test_a_client_can_lack_activities(windows):
-  everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=1))
+def test_a_client_can_lack_activities(archive):
+  everyone = people.read(dataclasses.replace(archive, missing=1))
   lacking = [set(range(3)) - set(person.train['label'].tolist()) for person in everyone.clients]
   assert {len(missing) for missing in lacking} == {1}
   assert len(set().union(*lacking)) > 1
   assert all(np.bincount(person.later['label']).tolist() == [7, 7, 7] for person in everyone.clients)
   with pytest.raises(UserError, match=r'2 of 3 activities cannot be missing'):
-    people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=2))
+    people.read(dataclasses.replace(archive, missing=2))
 
 
-def test_a_person_has_the_same_windows_by_name(windows):
+def test_a_person_has_the_same_windows_by_name(archive, windows):
   by_name = people.read_person(windows, 'made', 'p3', classes=CLASSES, labels=4, number=3)
   assert np.bincount(by_name.train['label']).tolist() == [4, 4, 4]
-  for person in people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients:
-    if np.array_equal(person.train['signal'], by_name.train['signal']):
-      np.testing.assert_array_equal(person.later['signal'], by_name.later['signal'])
-      break
-  else:
-    pytest.fail('p3 is no client of this seed')
+  clients = people.read(archive).clients
+  (same,) = (one for one in clients if np.array_equal(one.train['signal'], by_name.train['signal']))
+  np.testing.assert_array_equal(same.later['signal'], by_name.later['signal'])
   with pytest.raises(UserError, match=r"has no person 'p99'"):
     people.read_person(windows, 'made', 'p99', classes=CLASSES, labels=4, number=0)
 
@@ -169,8 +158,8 @@ def test_only_what_trains_is_sent_in_sorted_order(base):
 
 
 @pytest.mark.slow
-def test_a_client_trains_all_that_it_sends_and_nothing_else(base, windows):
-  person = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients[0]
+def test_a_client_trains_all_that_it_sends_and_nothing_else(base, archive):
+  person = people.read(archive).clients[0]
   task = _task(base)
   frozen = {path: np.array(leaf) for path, leaf in task.prepared.frozen.items()}
   changed, loss = task.fit(task.start, person.train, number=0, done=0)
@@ -198,10 +187,8 @@ def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
   for done in range(2):
     task.fit(task.start, {}, number=5, done=done)
   steps, rounds = QUICK['local_steps'], QUICK['rounds']
-  assert [(call['first'], call['steps'], call['total']) for call in asked] == [
-    (0, steps, rounds * steps),
-    (steps, steps, rounds * steps),
-  ]
+  calls = [(call['first'], call['steps'], call['total']) for call in asked]
+  assert calls == [(0, steps, rounds * steps), (steps, steps, rounds * steps)]
   assert asked[0]['seed'] != asked[1]['seed']
 
 

@@ -119,8 +119,7 @@ def _references(federation: Federation, people: People) -> Iterator[dict[str, An
   yield _reference_row('base head', task, people, [task.start] * len(people.clients), 0.0)
 
   def fit(windows: Batch, *, seed: int, steps: int) -> Variables:
-    frozen = task.prepared.frozen
-    return task.training.run(task.start, frozen, windows, seed=seed, steps=steps, total=steps)[0]
+    return task.training.run(task.start, windows, seed=seed, steps=steps, total=steps)[0]
 
   begun_s = time.monotonic()
   alone = [fit(person.train, seed=person.number, steps=_STEPS_ALONE) for person in people.clients]

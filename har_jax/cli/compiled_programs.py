@@ -42,7 +42,7 @@ def keep() -> Iterator[None]:
       del os.environ[name]
     if unreadable:  # JAX has compiled the program, and does not replace what it cannot read
       with contextlib.suppress(OSError):
-        _drop(folder, lambda *_: True)
+        _drop(folder, is_whole_dropped=True)
 
 
 def _usable() -> pathlib.Path | None:
@@ -53,22 +53,22 @@ def _usable() -> pathlib.Path | None:
     folder = storage.cache_folder() / 'programs'
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # JAX writes a program, then the time of its last use, and takes both to be there.
-    _drop(folder, lambda name, names: f'{name.removesuffix("-cache")}-atime' not in names)
+    _drop(folder)
   except (OSError, RuntimeError):  # RuntimeError: no home folder, or no locks on this disk
     return None
   return folder
 
 
-def _drop(folder: pathlib.Path, is_dropped: Callable[[str, set[str]], bool]) -> None:
-  """Deletes the programs that a function of their file's name and of all names selects."""
+def _drop(folder: pathlib.Path, *, is_whole_dropped: bool = False) -> None:
+  """Deletes all programs, or those without the time of their last use."""
   import filelock
 
   with filelock.FileLock(folder / '.lockfile', timeout=_LOCK_S):  # JAX's own
-    names = {path.name for path in folder.iterdir()}
-    for name in names:
-      if name.endswith('-cache') and is_dropped(name, names):
-        (folder / name).unlink()
-        (folder / f'{name.removesuffix("-cache")}-atime').unlink(missing_ok=True)
+    for program in list(folder.glob('*-cache')):
+      used = folder / f'{program.name.removesuffix("-cache")}-atime'
+      if is_whole_dropped or not used.exists():
+        program.unlink()
+        used.unlink(missing_ok=True)
 
 
 def _collect(unreadable: list[str], show: Callable[..., None]) -> Callable[..., None]:

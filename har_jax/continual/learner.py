@@ -20,7 +20,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.methods import output_layer
 from har_jax.recognizer.parameters import Parameters
-from har_jax.recognizer.short_training import ShortTraining, as_arrays
+from har_jax.recognizer.short_training import ShortTraining
 from har_jax.train import evaluation
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -57,12 +57,10 @@ class Learner:
   def __init__(self, stream: Stream, parameters: Parameters):
     self.stream, self.steps = stream, int(parameters.max_steps)
     self.training = ShortTraining(stream.classes, parameters)
-    prepared, objective = self.training.prepared, self.training.objective
-    self.start = as_arrays(prepared.trainable | prepared.statistics)
-    self._frozen = prepared.frozen
+    self.start, self._frozen = self.training.start, self.training.prepared.frozen
     self.output = [f'{output_layer(self.start)}/{leaf}' for leaf in ('kernel', 'bias')]
-    shape = objective.model, objective.classes, objective.precision
-    self._objective, self._features = objective, Features(*shape)
+    self._objective = objective = self.training.objective
+    self._features = Features(objective.model, objective.classes, objective.precision)
 
   def show(self, variables: Variables, labels: Sequence[int] | Int[np.ndarray, 'n']) -> Variables:
     """Shows the rows of these activities as they are drawn; all others stay as they are."""
@@ -85,7 +83,7 @@ class Learner:
     """The variables after the steps of a domain. Raises UserError where the loss is not finite."""
     seed = int(np.random.SeedSequence([self.training.seed, number]).generate_state(1)[0])
     steps = steps or self.steps
-    trained, losses = self.training.run(variables, self._frozen, windows, seed=seed, steps=steps, total=steps)
+    trained, losses = self.training.run(variables, windows, seed=seed, steps=steps, total=steps)
     if not np.isfinite(losses).all():
       name = self.stream.domains[number].name
       raise UserError(f'the loss is not finite on {name}; lower --learning_rate')

@@ -4,11 +4,10 @@ The same command goes on after the last finished domain, and ends with the same 
 matrix: those on domain j after training on domain i.   d domains.
 """
 
-import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,10 @@ def run(
 
   report: gets each domain's entry. Raises UserError where the folder is of another run, or in use.
   """
-  with _locked(out):
+  lock = locks.lock(out)
+  if not lock.take():
+    raise UserError(f'{lock.holder()} is running in {out}; wait for it, or give another --out')
+  try:
     stream = learner.stream
     identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
     domains = [[domain.name, checksum(domain.train), len(domain.test['label'])] for domain in stream.domains]
@@ -63,15 +65,6 @@ def run(
       safetensors_io.write(out, 'continual', state, card)
       report(entry)
     return card
-
-
-@contextlib.contextmanager
-def _locked(out: pathlib.Path) -> Iterator[None]:
-  lock = locks.lock(out)
-  if not lock.take():
-    raise UserError(f'{lock.holder()} is running in {out}; wait for it, or give another --out')
-  try:
-    yield
   finally:
     lock.release()
 

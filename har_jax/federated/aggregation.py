@@ -183,7 +183,5 @@ def _is_variance(path: str) -> bool:
 
 def _mean(arrays: Sequence[np.ndarray], weights: Float[np.ndarray, 'c']) -> np.ndarray:
   """The weighted mean, summed in float64 so that the order of the clients hardly matters."""
-  total = np.zeros(arrays[0].shape)
-  for array, weight in zip(arrays, weights, strict=True):
-    total += weight * array
-  return total
+  products = (weight * array for array, weight in zip(arrays, weights, strict=True))
+  return sum(products, start=np.zeros(arrays[0].shape))

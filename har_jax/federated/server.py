@@ -90,7 +90,7 @@ class _Rounds(FedAvg):
     self.task = load_task(server.federation, server.base)
     self._start = self.task.start
     self.variables, self._history = resume(server)
-    self.done = self._first = len(self._history)
+    self.done = len(self._history)
     self._begun_s, self._asked, self._serialized = time.monotonic(), list[int](), 0
     self._seen = set[str]()  # digests of all updates: nobody makes the same one twice
 
@@ -99,7 +99,7 @@ class _Rounds(FedAvg):
   ) -> Iterable[Message]:
     """Asks a fraction of the connected clients, drawn by seed and round in the order of registration."""
     self._begun_s = time.monotonic()
-    number = self._first + server_round
+    number = self.done + server_round
     nodes = self._connected(grid)
     rng = np.random.default_rng([self._federation.seed, number])
     count = max(1, round(self._federation.participation * len(nodes)))
@@ -107,11 +107,11 @@ class _Rounds(FedAvg):
     return self._messages(self._asked, arrays, number, MessageType.TRAIN)
 
   def _connected(self, grid: Grid, within_s: float = math.inf) -> list[int]:
-    """The clients, once all are connected or `within_s` is over."""
-    begun_s = time.monotonic()
-    while len(nodes := _nodes(grid)) < self._server.clients and time.monotonic() - begun_s < within_s:
+    """The clients in the order in which they came, once all are connected or `within_s` is over."""
+    limit_s = time.monotonic() + within_s
+    while len(nodes := list(grid.get_nodes())) < self._server.clients and time.monotonic() < limit_s:
       time.sleep(_WAIT_S)
-    return nodes
+    return [node.node_id for node in sorted(nodes, key=lambda node: (node.registered_at, node.node_id))]
 
   def configure_evaluate(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -141,7 +141,7 @@ class _Rounds(FedAvg):
         serialized += serialized_bytes(message.content)
       except UserError as error:
         problems[node] = shorten(error)
-    number = self._first + server_round
+    number = self.done + server_round
     refused = [f'client at node {node}: {problem}' for node, problem in problems.items()]
     updates.sort(key=lambda update: update[1].client)  # so that rounding does not depend on who is first
     if is_too_few := bool(self._federation.clip_norm) and len(updates) < len(self._asked):
@@ -225,12 +225,6 @@ class _Rounds(FedAvg):
   def _save(self, **entries: Any) -> None:
     card = {'settings': self._federation.entries(), 'data': dict(self._server.data), 'history': self._history}
     files.save_adapter(self._server.out, self.task.adapter(self.variables, federated=card | entries))
-
-
-def _nodes(grid: Grid) -> list[int]:
-  """The clients that are connected, in the order in which they came."""
-  nodes = sorted(grid.get_nodes(), key=lambda node: (node.registered_at, node.node_id))
-  return [node.node_id for node in nodes]
 
 
 app = ServerApp()  # Flower finds no name that has an annotation

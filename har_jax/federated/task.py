@@ -10,7 +10,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.federated.federation import Federation
 from har_jax.files import safetensors_io
-from har_jax.recognizer.short_training import ShortTraining, as_arrays
+from har_jax.recognizer.short_training import ShortTraining
 from har_jax.records import Measures
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
@@ -23,19 +23,12 @@ class Task:
   federation: Federation
   training: ShortTraining
   prepared: methods.Prepared
+  start: Variables  # what training changes and messages hold
 
   def __init__(self, federation: Federation, base: files.Base):
     self.federation = federation
     self.training = ShortTraining(federation.classes, federation.parameters(base))
-    self.prepared = self.training.prepared
-
-  @property
-  def start(self) -> Variables:
-    """Variables that training changes and messages hold, sorted, in NumPy.
-
-    They are the trainable leaves and BatchNorm's statistics.
-    """
-    return as_arrays(self.prepared.trainable | self.prepared.statistics)
+    self.prepared, self.start = self.training.prepared, self.training.start
 
   @functools.cached_property
   def checksum(self) -> str:
@@ -52,7 +45,7 @@ class Task:
     steps = self.federation.local_steps
     total = self.federation.rounds * steps
     changed, losses = self.training.run(
-      variables, self.prepared.frozen, windows, seed=seed, first=done * steps, steps=steps, total=total
+      variables, windows, seed=seed, first=done * steps, steps=steps, total=total
     )
     if not np.isfinite(losses).all():
       raise UserError(

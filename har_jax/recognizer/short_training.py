@@ -23,7 +23,8 @@ from har_jax.variables import Variables, split_statistics
 class ShortTraining:
   """State that many trainings of the same shapes share: they are one compiled program.
 
-  prepared: the variables before any training. Raises UserError where the base takes normalized windows.
+  prepared: the variables before any training. start: those that training changes, in NumPy, by path: the
+  trainable leaves and BatchNorm's statistics. Raises UserError where the base takes normalized windows.
   """
 
   base: files.Base
@@ -33,6 +34,7 @@ class ShortTraining:
   seed: int
   objective: Classify
   prepared: methods.Prepared
+  start: Variables
 
   def __init__(self, classes: Sequence[Any], parameters: Parameters):
     base, experiment = check(parameters)
@@ -49,11 +51,11 @@ class ShortTraining:
     self.prepared = files.prepare(
       base, self.objective, self.method, self.settings, self.seed, classes=tuple(classes)
     )
+    self.start = _as_arrays(self.prepared.trainable | self.prepared.statistics)
 
   def run(
     self,
     variables: Variables,
-    frozen: Variables,
     windows: Batch,
     *,
     seed: int,
@@ -66,7 +68,7 @@ class ShortTraining:
     `first` of `total` steps are done already: the rate follows its schedule over all. The optimizer's
     averages start anew.
     """
-    training, pretrained = self.training, self.method.pretrained
+    training, pretrained, frozen = self.training, self.method.pretrained, self.prepared.frozen
     wrap = methods.Wrapped(self.method, self.settings)
     start = compiled_start(training, pretrained=pretrained, wrap=wrap)
     train_steps = compiled_steps(self.objective, training, pretrained=pretrained, wrap=wrap)
@@ -80,7 +82,7 @@ class ShortTraining:
       stacked = data_batches.stack([next(read) for _ in range(count)], size)
       state, step_losses = train_steps(state, frozen, stacked, key, np.int32(total), np.int32(count))
       losses.append(np.asarray(step_losses)[:count])
-    return as_arrays(state.trainable | state.statistics), np.concatenate(losses)
+    return _as_arrays(state.trainable | state.statistics), np.concatenate(losses)
 
   def adapter(self, variables: Variables, classes: Sequence[Any], **entries: Any) -> files.Adapter:
     """The adapter of all of an adapted model's variables. entries: more of its card."""
@@ -94,6 +96,6 @@ class ShortTraining:
     return files.make_adapter(self.base, variables, card)
 
 
-def as_arrays(variables: Variables) -> Variables:
+def _as_arrays(variables: Variables) -> Variables:
   """Variables as NumPy arrays, in sorted order."""
   return {path: np.asarray(variables[path]) for path in sorted(variables)}

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -40,6 +41,11 @@ def _without_seconds(card: records.Continual) -> records.Continual:
   return msgspec.structs.replace(card, history=history, seconds=0.0)
 
 
+def _read_state(folder: pathlib.Path) -> dict[str, np.ndarray]:
+  path = folder / 'continual.safetensors'
+  return safetensors_io.from_bytes(path, path.read_bytes())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('strategy', strategies.STRATEGIES)
 def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, quick, tmp_path):
@@ -50,10 +56,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, qui
       run.run(settings, learner, tmp_path / 'stopped', _kill)
   resumed = run.run(settings, learner, tmp_path / 'stopped', _kill)  # nothing is left to do
   assert _without_seconds(resumed) == _without_seconds(whole)
-  states = [
-    safetensors_io.from_bytes(path, path.read_bytes())
-    for path in (tmp_path / name / 'continual.safetensors' for name in ('whole', 'stopped'))
-  ]
+  states = [_read_state(tmp_path / name) for name in ('whole', 'stopped')]
   assert states[0].keys() == states[1].keys()
   for path, leaf in states[0].items():
     np.testing.assert_array_equal(leaf, states[1][path])
@@ -71,8 +74,7 @@ def test_the_adapter_predicts_as_the_run_did(learner, stream, quick, tmp_path):
   assert card.seconds == sum(entry.seconds for entry in card.history)
   recognizer = Recognizer.load(tmp_path)
   assert list(recognizer.classes_) == list(stream.classes)
-  state = safetensors_io.from_bytes(tmp_path, (tmp_path / 'continual.safetensors').read_bytes())
-  wanted = learner.logits(part(state, 'model'), stream.unseen)
+  wanted = learner.logits(part(_read_state(tmp_path), 'model'), stream.unseen)
   right = metrics.accuracy_score(stream.unseen['label'], wanted.argmax(axis=1))
   assert card.unseen.accuracy == pytest.approx(right, abs=0.02)
   signals = stream.unseen['signal'] * np.repeat([9.80665, 1.0], 3).astype(np.float32)
@@ -131,7 +133,8 @@ def test_the_choices_of_strategy_are_those_of_the_table():
 
 
 def test_people_have_first_windows_and_others_are_unseen(windows, monkeypatch):
-  stream = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0)
+  stream_people = functools.partial(domains.stream_people, Datasets.open(windows), 'made', labels=4)
+  stream = stream_people(seed=0)
   assert len(stream.domains) == 7  # of ten; three are in no domain
   for domain in stream.domains:
     assert np.bincount(domain.train['label']).tolist() == [4, 4, 4]
@@ -141,14 +144,12 @@ def test_people_have_first_windows_and_others_are_unseen(windows, monkeypatch):
   recordings = {int(number) for domain in stream.domains for number in domain.test['recording']}
   assert not recordings & set(stream.unseen['recording'].tolist())
   monkeypatch.setattr(domains, '_MOST_TEST', 3)  # of seven, evenly
-  few, many = (
-    part.domains[0].test
-    for part in (domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0), stream)
-  )
+  few, many = (part.domains[0].test for part in (stream_people(seed=0), stream))
   rows = np.concatenate([np.flatnonzero(many['label'] == label)[[0, 3, 6]] for label in range(3)])
   np.testing.assert_array_equal(few['signal'], many['signal'][np.sort(rows)])
-  other = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=1)
-  assert [domain.name for domain in other.domains] != [domain.name for domain in stream.domains]
+  assert [domain.name for domain in stream_people(seed=1).domains] != [
+    domain.name for domain in stream.domains
+  ]
 
 
 def test_datasets_and_positions_are_domains(windows):
@@ -287,10 +288,8 @@ def test_the_command_leaves_adapters_and_a_picture(windows, base, tmp_path):
   printed = json.loads(out)
   assert len(printed['history']) == 2
   assert '<svg' in (tmp_path / 'matrix.svg').read_text()
-  for number in range(2):
-    assert files.load_adapter(tmp_path / f'domain{number}').card.classes == list(
-      Recognizer.load(tmp_path / f'domain{number}').classes_
-    )
+  for domain in (tmp_path / 'domain0', tmp_path / 'domain1'):
+    assert files.load_adapter(domain).card.classes == list(Recognizer.load(domain).classes_)
 
 
 _MATRIX = np.array([[0.9, 0.3, 0.2], [0.6, 0.8, 0.5], [0.7, 0.6, 0.9]])

@@ -55,7 +55,7 @@ def trainings(learner, monkeypatch) -> list[dict[str, Any]]:
 def test_each_domain_draws_by_its_own_seed(learner, stream, monkeypatch):
   seeds = []
 
-  def run(variables, frozen, windows, *, seed, **steps):
+  def run(variables, windows, *, seed, **steps):
     seeds.append(seed)
     return variables, np.zeros(1)
 

@@ -49,14 +49,14 @@ def test_the_rate_follows_its_schedule_over_all_rounds_and_draws_depend_on_the_s
 ):
   """A last step moves far less. With one order of windows, only dropout and augmentation differ by seed."""
   task, person = _task(base), people.read(archive).clients[0]
-  training, start, frozen = task.training, task.start, task.prepared.frozen
+  training, start = task.training, task.start
   read = data_batches.training_batches
   monkeypatch.setattr(
     data_batches, 'training_batches', lambda arrays, **options: read(arrays, **options | {'seed': 0})
   )
 
   def run(seed: int, first: int) -> tuple[float, float]:
-    trained, losses = training.run(start, frozen, person.train, seed=seed, first=first, steps=1, total=20)
+    trained, losses = training.run(start, person.train, seed=seed, first=first, steps=1, total=20)
     moved = [np.abs(trained[path] - start[path]).max() for path in training.prepared.trainable]
     return max(moved), float(losses[0])
 
@@ -179,7 +179,7 @@ def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
   task = _task(base)
   asked: list[dict] = []
 
-  def run(variables, frozen, windows, **options):
+  def run(variables, windows, **options):
     asked.append(options)
     return variables, np.zeros(2)
 

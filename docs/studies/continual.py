@@ -15,7 +15,11 @@ from typing import Any
 import pandas as pd
 import study
 
+from har_jax import files, runtime
 from har_jax.cli import report
+from har_jax.continual import domains, run
+from har_jax.continual.settings import Settings
+from har_jax.datasets.datasets import Datasets
 from har_jax.report import csv_table, markdown
 
 FLAGS, _define = study.new_flags()
@@ -52,10 +56,6 @@ def _cases() -> Iterator[dict[str, Any]]:
 
 
 def _measured(case: study.Row) -> Iterator[study.Row]:
-  from har_jax import runtime
-  from har_jax.continual import run
-  from har_jax.continual.settings import Settings
-
   entries = _STREAMS[case['stream']]
   options = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'seed')}
   settings = Settings(steps=entries['steps'], **options)
@@ -81,11 +81,6 @@ def _measured(case: study.Row) -> Iterator[study.Row]:
 @functools.lru_cache(maxsize=1)
 def _learner(name: str, seed: int, rank: int) -> Any:
   """Learner of a stream and seed, which all strategies share."""
-  from har_jax import files
-  from har_jax.continual import domains
-  from har_jax.continual.settings import Settings
-  from har_jax.datasets.datasets import Datasets
-
   entries = _STREAMS[name]
   shared = {'labels': _LABELS, 'seed': seed, 'classes': entries['classes'], 'most': entries['people']}
   datasets, targets = Datasets.open(pathlib.Path(_WINDOWS.value)), entries['targets'].split(',')

@@ -13,10 +13,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import simulated_user
 import study
 
+from har_jax import Recognizer
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+from har_jax.recordings import Reading, to_windows
 from har_jax.report import csv_table, markdown
+from har_jax.signal.recording import LOCOMOTION
 from har_jax.stream.corrections import PENALTY, REPLAYED
+from har_jax.timeline.activities import label_at
 
 FLAGS, _define = study.new_flags()
 _ARCHIVE_PATH = _define('archive_path', None, "HAPT's zip or extracted folder")
@@ -30,13 +38,6 @@ _GROUP = ['recordings', 'trained_people', 'seed']  # trained_people 0: the bundl
 
 
 def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]:
-  import simulated_user
-
-  from har_jax import Recognizer
-  from har_jax.archives import ARCHIVES
-  from har_jax.archives.source import Source
-  from har_jax.errors import UserError
-
   if _ARCHIVE_PATH.value is None:
     raise UserError("--archive_path= HAPT's zip or folder")
   hapt = ARCHIVES[name]
@@ -67,18 +68,12 @@ def _measured(
   replayed: int,
   most: tuple[int, ...] = _MOST,
 ) -> Iterator[dict[str, Any]]:
-  import simulated_user
-
   for row in simulated_user.measure(people, recognizer, most, penalty=penalty, replayed=replayed):
     yield {'part': part, 'penalty': penalty, 'replayed': replayed, **row}
 
 
 def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
   """An adapter of these people's first windows of each activity."""
-  from har_jax.recordings import Reading, to_windows
-  from har_jax.signal.recording import LOCOMOTION
-  from har_jax.timeline.activities import label_at
-
   reading = Reading(recordings, [], [], '', True)
   windows = to_windows(reading, base.windowing, unlabeled=True)
   names = [label_at(recordings[window.recording], window.start_s, base.windowing) for window in windows]

@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 import study
 from jaxtyping import Float, Int
+from sklearn.metrics import f1_score
+
+from har_jax.baselines import relative_features
+from har_jax.datasets import windows
 
 FLAGS, _define = study.new_flags()
 _define('windows', 'windows')
@@ -31,8 +35,6 @@ class Kind:
 @functools.cache
 def open_windows(kind: Kind) -> Any:
   """The dataset's windows at the position, at 50 Hz."""
-  from har_jax.datasets import windows
-
   loaded = windows.load(f'{FLAGS["windows"].value}/{kind.dataset}')
   return windows.at_position(loaded, kind.position)
 
@@ -72,8 +74,6 @@ def draw(
 
 
 def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
-  from sklearn.metrics import f1_score
-
   return float(f1_score(true, predicted, average='macro', labels=np.unique(true), zero_division=0))
 
 
@@ -93,7 +93,6 @@ def compare_with_walking(
   model: Any, probabilities: Float[np.ndarray, 'w y'], signals: Float[np.ndarray, 'w n 6'], people: np.ndarray
 ) -> Float[np.ndarray, 'w y']:
   """Probabilities by the bundled base's own head, whose windows of a person are one recording."""
-  from har_jax.baselines import relative_features
 
   def combined(own: np.ndarray) -> Float[np.ndarray, 'w y']:
     described = relative_features.describe(signals[own], 50)

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 import study
 
+from har_jax import files, methods
+from har_jax.datasets.normalization import PHYSICAL
+from har_jax.recognizer import fitting, parameters
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import csv_table, markdown
+from har_jax.variables import resident
 
 FLAGS, _define = study.new_flags()
 TABLE, PAGE = study.places('method_costs')[0], study.places('methods')[1]
@@ -31,8 +36,6 @@ _SHOWN = {
 
 def _rows() -> list[dict[str, Any]]:
   """A row for each method. Its repeats are spread over the whole time, since a machine's speed changes."""
-  from har_jax import methods
-
   rng = np.random.default_rng(0)
   signals = rng.normal(0, 3, (_WINDOWS, 128, 6)).astype(np.float32)
   labels = np.arange(_WINDOWS) % _CLASSES
@@ -49,11 +52,6 @@ class _Measured:
   """The costs of one method."""
 
   def __init__(self, name: str, signals: np.ndarray, labels: np.ndarray):
-    from har_jax import files
-    from har_jax.datasets.normalization import PHYSICAL
-    from har_jax.recognizer import fitting, parameters
-    from har_jax.recognizer.recognizer import Recognizer
-
     defaults = parameters.Parameters(files.bundled_base(), method=name)
     base, experiment = parameters.check(defaults)
     windows = {
@@ -78,8 +76,6 @@ class _Measured:
     self._window_s.append((time.monotonic() - begun_s) / _PREDICTED)
 
   def costs(self) -> dict[str, float]:
-    from har_jax.variables import resident
-
     return {
       'training_mb': round(self._fit.memory_bytes() / 1e6, 2),
       'step_ms': round(1e3 * statistics.median(self._step_s), 2),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import checks
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from har_jax.archives import own_dataset
 from har_jax.archives.source import Source
@@ -86,8 +87,6 @@ def _describe(parts: list[Recording]) -> np.ndarray:
 
 def fit(examples: list[Examples]) -> dict[str, list[float]]:
   """Differences of the logits of a logistic regression in which each place and person weighs the same."""
-  from sklearn.linear_model import LogisticRegression
-
   examples = [example for example in examples if len(example[2])]
   places = [place for place, _, _ in examples]
   values = np.concatenate([described for _, _, described in examples])

@@ -20,6 +20,7 @@ import study
 from jaxtyping import Bool, Float
 from scipy import special
 
+from har_jax import Recognizer, files
 from har_jax.recognizer import calibration, prediction_sets
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
@@ -66,8 +67,6 @@ class Answered:
 
 def answer(kind: kinds.Kind, seed: int) -> Answered:
   """Answers of a linear head on the frozen bundled base."""
-  from har_jax import Recognizer, files
-
   signals, activities, people = kinds.load(kind)
   sizes, most = (_LABELS, max(_CALIBRATED)), (_MOST_OTHERS, _MOST_TESTED)
   train, own, others, tested = study.draw_parts(activities, people, seed, sizes, most)
@@ -179,8 +178,6 @@ def measured(
 
 def measure_base(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
   """Rows of TABLE: the bundled base without labels, on windows of activities that it knows."""
-  from har_jax import Recognizer
-
   model = Recognizer.load()
   signals, activities, people = kinds.load(kind)
   is_class = np.flatnonzero(np.isin(activities, model.classes_))

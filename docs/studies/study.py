@@ -11,6 +11,7 @@ import pandas as pd
 from absl import flags
 from jaxtyping import Int
 
+from har_jax import runtime
 from har_jax.cli import command, report
 from har_jax.report import csv_table, markdown
 
@@ -100,8 +101,6 @@ def draw_parts(
 
 def run_on() -> Row:
   """Device, versions and commit, as columns of a table of measurements."""
-  from har_jax import runtime
-
   versions, device = runtime.versions(), runtime.device()
   shown = ' '.join(f'{name} {versions[name]}' for name in ('python', 'har_jax', 'jax'))
   where = {'device': device.kind, 'cores': device.host_cores, 'versions': shown}

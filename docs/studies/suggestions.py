@@ -17,10 +17,16 @@ import numpy as np
 import pandas as pd
 import study
 from jaxtyping import Float
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.linear_model import LogisticRegression
 
+from har_jax import Recognizer, methods
+from har_jax.continual.learner import Features
+from har_jax.model import head_input_limits
 from har_jax.report import csv_table, markdown
 from har_jax.signal import statistics
 from har_jax.timeline import suggestions
+from har_jax.train import evaluation, output_layer
 
 FLAGS = kinds.FLAGS
 TABLE, PAGE = study.places('suggestions')
@@ -81,10 +87,6 @@ def draw(kind: kinds.Kind, seed: int) -> Person:
 
 def encode(signals: Float[np.ndarray, 'w n 6']) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
   """Inputs of a linear head on the bundled base, and the base's own answers."""
-  from har_jax import Recognizer, methods
-  from har_jax.continual.learner import Features
-  from har_jax.train import evaluation
-
   model = Recognizer.load()
   windows = {'signal': model.prepare(signals), 'label': np.zeros(len(signals), np.int32)}
   objective = Features(methods.with_linear_head(model.adapter_.objective.model), 2)
@@ -96,9 +98,6 @@ def head_inputs(
   features: Float[np.ndarray, 'w f'], training: Float[np.ndarray, 't f']
 ) -> Float[np.ndarray, 'w f']:
   """Features of `encode` as a linear head takes them that is fitted to some of them."""
-  from har_jax.model import head_input_limits
-  from har_jax.train import output_layer
-
   count = len(statistics.NAMES)
   widths = features.shape[1] - count, count
   mean, scale = output_layer.standardization(training, widths)
@@ -108,8 +107,6 @@ def head_inputs(
 
 def choices(person: Person, count: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
   """Indices of so many stretches, by each way to choose them."""
-  from sklearn.cluster import kmeans_plusplus
-
   total = len(person.stretches)
   ordered = np.sort(person.probabilities, axis=1)
   margins = ordered[:, -1] - ordered[:, -2]
@@ -128,8 +125,6 @@ def _scaled(features: Float[np.ndarray, 's f']) -> Float[np.ndarray, 's f']:
 
 
 def _least_certain(scaled: Float[np.ndarray, 's f'], margins: np.ndarray, count: int) -> np.ndarray:
-  from sklearn.cluster import KMeans
-
   clusters = KMeans(count, n_init=1, random_state=0).fit_predict(scaled)
   members = [np.flatnonzero(clusters == cluster) for cluster in np.unique(clusters)]
   return np.array([own[margins[own].argmin()] for own in members])
@@ -137,8 +132,6 @@ def _least_certain(scaled: Float[np.ndarray, 's f'], margins: np.ndarray, count:
 
 def measure(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
   """Rows of TABLE. A stretch has one label, its most frequent activity."""
-  from sklearn.linear_model import LogisticRegression
-
   person, activities = draw(kind, seed), kinds.load(kind)[1]
   names = np.array([_most_frequent(activities[stretch]) for stretch in person.stretches])
   tested = np.stack([person.features[index] for index in person.tested.tolist()])

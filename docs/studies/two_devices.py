@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import study
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.model_selection import GroupKFold
 
 from har_jax.report import csv_table, markdown
 from har_jax.signal.statistics import window_statistics
@@ -90,9 +92,6 @@ def _pair(
 
 def _answer(features: np.ndarray, activity: np.ndarray, subject: np.ndarray) -> np.ndarray:
   """Probabilities by forests that were fitted to other people; none is 0."""
-  from sklearn.ensemble import ExtraTreesClassifier
-  from sklearn.model_selection import GroupKFold
-
   probabilities = np.full((len(features), int(activity.max()) + 1), 0.0)
   for train, test in GroupKFold(_FOLDS).split(features, groups=subject):
     forest = ExtraTreesClassifier(_TREES, random_state=0).fit(features[train], activity[train])

@@ -16,6 +16,11 @@ import numpy as np
 import study
 import suggestions
 from jaxtyping import Float, Int
+from scipy import special
+from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
 
 from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
@@ -69,11 +74,6 @@ def scores(
   labels: Int[np.ndarray, 't'],
 ) -> Iterator[tuple[str, Float[np.ndarray, 'w']]]:
   """Scores by name; the higher, the less known. The features are standardized, in order of people."""
-  from scipy import special
-  from sklearn.covariance import ledoit_wolf_shrinkage
-  from sklearn.linear_model import LogisticRegression
-  from sklearn.neighbors import NearestNeighbors
-
   head = LogisticRegression(C=10.0, max_iter=1000).fit(train, labels)
   logits = head.predict_log_proba(features)
   yield HIGHEST, -logits.max(axis=1)
@@ -106,8 +106,6 @@ def scores(
 
 def measure(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
   """Rows of TABLE: how well each score tells each of some activities that were left out."""
-  from sklearn.metrics import roc_auc_score
-
   features, activities, part, people = draw(kind, seed)
   recorded, names = part[part > 0], activities[part > 0]
   tested = names[recorded == 3]

@@ -26,6 +26,8 @@ import study
 from absl import flags
 from kinds import Kind, draw, load, macro_f1
 
+from har_jax import Recognizer, files
+from har_jax.baselines import BASELINES
 from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
@@ -53,8 +55,6 @@ class Baseline:
   """A baseline of the package, with names as labels."""
 
   def __init__(self, name: str, seed: int):
-    from har_jax.baselines import BASELINES
-
     self._model = BASELINES[name](seed)
 
   def fit(self, X: np.ndarray, y: np.ndarray) -> 'Baseline':
@@ -67,15 +67,11 @@ class Baseline:
 
 
 def _recognizer(base: Any, method: str, seed: int) -> Any:
-  from har_jax import Recognizer
-
   return Recognizer(base, method=method, random_state=seed, validation_fraction=0.0)
 
 
 def models() -> dict[str, Callable[[int], Any]]:
   """Functions from a seed to a model that is not fitted, by name."""
-  from har_jax import files
-
   made: dict[str, Callable[[int], Any]] = {name: functools.partial(Baseline, name) for name in _BASELINES}
   for name in ('linear', 'lora', 'scratch'):
     made[name] = functools.partial(_recognizer, files.bundled_base(), name)

@@ -21,6 +21,9 @@ import study
 import unseen
 from jaxtyping import Float
 
+from har_jax import Recognizer, files
+from har_jax.baselines import BASELINES
+from har_jax.config import Windowing
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 from har_jax.timeline.activities import to_level
@@ -39,9 +42,6 @@ _Answers = Iterator[tuple[str, Float[np.ndarray, 'w y']]]
 
 def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.ndarray, _Answers]:
   """Indices of the tested people's windows, the classes, and probabilities by each model."""
-  from har_jax import Recognizer, files
-  from har_jax.baselines import BASELINES
-
   signals, activities, people = kinds.load(kind)
   chosen, tested = kinds.draw(activities, people, labels, seed)
   drawn = np.random.default_rng(seed).permutation(np.unique(people[tested]))[:_PEOPLE]
@@ -75,8 +75,6 @@ def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.nd
 
 def _unlabeled(kind: kinds.Kind, seed: int, absent: str) -> tuple[np.ndarray, np.ndarray, _Answers]:
   """The same for the base's own head, on the windows of activities that it knows, but for one."""
-  from har_jax import Recognizer
-
   model = Recognizer.load()
   signals, activities, people = kinds.load(kind)
   is_known = np.isin(activities, model.classes_) & (activities != absent)
@@ -100,8 +98,6 @@ def _unlabeled(kind: kinds.Kind, seed: int, absent: str) -> tuple[np.ndarray, np
 
 def measure(case: study.Row) -> Iterator[study.Row]:
   """Rows of the table: macro-F1 of each window's answer, and of those that a hidden Markov model smoothed."""
-  from har_jax.config import Windowing
-
   window_s = Windowing().seconds
   chain = Chain(MEAN_BOUT_S, window_s / 2, window_s)
   (kind,) = (one for one in unseen.KINDS if one.name == case['kind'])

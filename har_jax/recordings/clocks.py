@@ -72,14 +72,14 @@ class Times:
 
 
 def parse(cells: Any, column: str, first_row: int = 0) -> Times:
-  """A pandas Series of times → nanoseconds, NaT if missing, and the kind of clock; '' for plain numbers.
+  """A pandas Series of times → nanoseconds, NaT if missing, and the kind of clock; an array stays numbers, ''.
 
   Raises UserError at a cell that is neither a date nor a time of day, with its row.
   """
   import pandas as pd
 
-  if pd.api.types.is_numeric_dtype(cells):
-    return Times({'': cells.to_numpy(np.float64, na_value=np.nan)}, '')
+  if isinstance(cells, np.ndarray):
+    return Times({'': cells}, '')
   if pd.api.types.is_datetime64_any_dtype(cells):
     zoned = getattr(cells.dtype, 'tz', None) is not None
     times = cells.dt.tz_convert('UTC').dt.tz_localize(None) if zoned else cells

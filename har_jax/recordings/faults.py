@@ -31,13 +31,12 @@ _JUMP_G, _AGAIN, _STEADY_G, _TURNED_RAD = 1.35, 0.65, 0.25, 2.0
 
 def find(reading: Reading) -> Iterator[str]:
   """Finds a gyroscope that is none, and axes that change; a sentence for each."""
-  if reading.has_gyro:
-    if all(_is_copy(recording) for recording in reading.recordings):
-      yield (
-        'The gyroscope has the values of the accelerometer, so answers are worthless: choose its own columns '
-        'with columns.'
-      )
-      return
+  if reading.has_gyro and all(map(_is_copy, reading.recordings)):
+    yield (
+      'The gyroscope has the values of the accelerometer, so answers are worthless: choose its own columns '
+      'with columns.'
+    )
+  elif reading.has_gyro:
     yield from _jumps(reading)
 
 

@@ -203,14 +203,8 @@ def _times(
   table: Table, start: int, stop: int, chunks: list[dict[int, Any]]
 ) -> tuple[Float[np.ndarray, 's'], Float[np.ndarray, 's'], str]:
   """Numbers or nanoseconds, NaN if missing, and the kind of clock; '' for numbers."""
-  columns = [[chunk[index] for chunk in chunks] for index in (start, stop)]
-  if isinstance(columns[0][0], np.ndarray):
-    return np.concatenate(columns[0]), np.concatenate(columns[1]), ''
   # Both columns together say whether day or month is first.
-  titles = (table.title(start), table.title(stop))
-  parts = [
-    clocks.parse(part, title) for title, column in zip(titles, columns, strict=True) for part in column
-  ]
+  parts = [clocks.parse(chunk[index], table.title(index)) for index in (start, stop) for chunk in chunks]
   ns, kind = clocks.join(parts, table.title(start))
   times = np.where(ns == clocks.MISSING, np.nan, ns.astype(np.float64))
   return times[: len(times) // 2], times[len(times) // 2 :], kind

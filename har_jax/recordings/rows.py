@@ -102,9 +102,7 @@ def _read_columns(
   for chunk in table.read(kinds):
     for name, axes in table.axes.items():
       parts[name].append(np.stack([chunk[index] for index in axes.columns], axis=1))
-    if table.time is not None and kinds[table.time] == 'precise':
-      times.append(clocks.Times({'': chunk[table.time]}, ''))
-    elif table.time is not None:
+    if table.time is not None:
       # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
       times.append(clocks.parse(chunk[table.time], table.title(table.time), count))
       count += len(chunk[table.time])

@@ -175,7 +175,7 @@ def printable(label: str) -> str:
   return ''.join(letter for letter in label if letter.isprintable()).strip()
 
 
-def make_table(path: pathlib.Path, frame: Any, **fields: Any) -> Table:
+def make_table(path: pathlib.Path, frame: Any) -> Table:
   """A DataFrame in memory; an index of times, or one with a name, is a column. Raises UserError: no value."""
   import pandas as pd
 
@@ -200,7 +200,7 @@ def make_table(path: pathlib.Path, frame: Any, **fields: Any) -> Table:
       for index, kind in kinds.items()
     }
 
-  table = Table(path, names, tuple(zip(*columns, strict=True)), read, **fields)
+  table = Table(path, names, tuple(zip(*columns, strict=True)), read)
   return table
 
 

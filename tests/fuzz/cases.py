@@ -1,6 +1,8 @@
-"""Reads a damaged copy of a format's valid input, under limits of time, memory and place."""
+"""What a format of the campaign is; reads damaged copies of its valid input, under limits."""
 
 import contextlib
+import dataclasses
+import hashlib
 import logging
 import os
 import pathlib
@@ -10,20 +12,44 @@ import sys
 import traceback
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import mutations
 import numpy as np
 import pytest
-from form import Format
 
 from har_jax.errors import UserError
 
 TIME_S = 20
 MEMORY_BYTES = 1_500_000_000
 _DEVICES = ('/dev/', '/proc/')
-GOOD = ('refused', 'equal', 'reported', 'other data')
 BAD = ('different', 'traceback', 'hang', 'memory', 'escaped')
+
+
+Read = tuple[str, str]  # what a reader gives: the numbers, as a hash, and what it said about them
+
+
+def digest(*parts: Any) -> str:
+  sha = hashlib.sha256()
+  for part in parts:
+    sha.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode(errors='replace'))
+  return sha.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+  """`build` writes a valid input to a folder; `damage` changes one of its files; `read` may write to `out`.
+
+  `has_sum`: the format holds a checksum, so damage must be refused or change nothing.
+  """
+
+  name: str
+  build: Callable[[pathlib.Path], Any]
+  damage: Callable[[bytes, mutations.Random], bytes]
+  read: Callable[[pathlib.Path, pathlib.Path], Read]
+  has_sum: bool
+  files: str = '*'  # which are damaged
 
 
 class _HangError(BaseException):

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import export_base
 import jax
 import jax.numpy as jnp
 import made_results
@@ -16,7 +17,8 @@ import mutations
 import numpy as np
 import received_formats
 import traps
-from form import Format, Read, digest
+import user_files
+from cases import Format, Read, digest
 from official import OFFICIAL, zipped
 
 from har_jax import checksums, config, config_fields, files, methods, storage
@@ -71,12 +73,10 @@ def _archives(kind: str, damage: Callable, has_sum: bool) -> list[Format]:
 def _build_dataset(folder: pathlib.Path) -> None:
   (folder / 'dataset.toml').write_text(
     'name = "mine"\nlicense = "CC0"\nposition = "wrist"\nrate_hz = 50.0\n[activities]\ngo = "walking"\n'
-    '[columns]\nax = "ax"\nay = "ay"\naz = "az"\n[units]\nacc = "m/s2"\ngyro = "rad/s"\ntime = "ms"\n'
+    '[columns]\nax = "ax"\nay = "ay"\naz = "az"\n[units]\nacc = "m/s2"\ngyro = "rad/s"\ntime = "s"\n'
   )
   for subject, label in (('1', 'go'), ('2', 'sitting')):
-    (folder / subject).mkdir()
-    day = received_formats.make_day().head(300).assign(label=label)
-    day.to_csv(folder / subject / 'day.csv', index=False)
+    export_base.folder_of(folder, {f'{subject}/day.csv': user_files.FRAME[:300].assign(label=label)})
 
 
 def _read_dataset(folder: pathlib.Path, out: pathlib.Path) -> Read:

@@ -13,8 +13,8 @@ import export_devices
 import exports
 import mutations
 import numpy as np
-import pandas as pd
-from form import Format, Read, digest
+import user_files
+from cases import Format, Read, digest
 
 from har_jax import recordings, records, storage
 from har_jax.config import DEFAULT_WINDOWING
@@ -26,24 +26,13 @@ _BYTES, _TEXT = mutations.damaged_bytes, mutations.damaged_text
 # --- recordings
 
 
-def make_day() -> pd.DataFrame:
-  time_s = np.arange(700) / 50
-  noise = np.random.default_rng(1).normal(0, 0.05, (700, 6))
-  values = np.sin(2 * np.pi * 1.9 * time_s[:, None] + np.arange(6)) + noise + [0, 0, 9.6, 0, 0, 0]
-  columns = pd.DataFrame(values.round(5), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
-  return columns.assign(time=(time_s * 1000).astype(int))[['time', *columns]]
-
-
 def _build_day(folder: pathlib.Path) -> None:
-  make_day().to_csv(folder / 'day.csv', index=False)
-  (folder / 'labels.csv').write_text('start,end,activity\n0,6,walking\n6,13.5,sitting\n')
+  labels = 'start,end,activity\n0,6,walking\n6,13.5,sitting\n'
+  export_base.folder_of(folder, {'day.csv': user_files.FRAME, 'labels.csv': labels})
 
 
 def _build_sensor_files(folder: pathlib.Path) -> None:
-  """Writes a file for each sensor, as some phone apps do."""
-  for name, columns in (('Accelerometer', ['ax', 'ay', 'az']), ('Gyroscope', ['gx', 'gy', 'gz'])):
-    part = make_day()[['time', *columns]].set_axis(['time', 'x', 'y', 'z'], axis=1)
-    part.assign(time=part['time'] / 1000).to_csv(folder / f'{name}.csv', index=False)
+  export_base.folder_of(folder, user_files.SENSORS)
 
 
 def _build_export(name: str, folder: pathlib.Path) -> None:

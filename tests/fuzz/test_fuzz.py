@@ -8,7 +8,7 @@ import cases
 import formats
 import jax
 import pytest
-from form import Format, Read
+from cases import Format, Read
 
 from har_jax.baselines import forest
 from har_jax.errors import UserError

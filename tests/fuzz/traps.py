@@ -3,19 +3,16 @@
 import io
 import pathlib
 import re
-import sys
 
 import mutations
 import numpy as np
 import pandas as pd
-from form import Format, Read, digest
+import worn_device
+from cases import Format, Read, digest
 
 from har_jax import files, recordings
 from har_jax.signal import DEFAULT_WINDOWING
 from har_jax.timeline import rate_check
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-import worn_device
 
 _ACC, _GYRO = ['ax', 'ay', 'az'], ['gx', 'gy', 'gz']
 _SECONDS = 90

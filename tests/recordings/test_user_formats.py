@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import user_files
 from test_read_files import MOMENTS
-from user_files import ACC, FRAME, GYRO
+from user_files import ACC, FRAME, SENSORS
 
 from har_jax import recordings
 from har_jax.errors import UserError
@@ -267,10 +267,6 @@ def test_files_of_one_name_are_different_recordings(tmp_path):
   assert [user_files.find_spans(each) for each in of_one.recordings] == [[], [(1, 9, 'walk')]]
 
 
-SENSORS = {
-  name: FRAME[['time', *axes]].set_axis(['time', *'xyz'], axis=1)
-  for name, axes in (('Accelerometer.csv', ACC), ('Gyroscope.csv', GYRO))
-}
 PROPERTY = pd.DataFrame({'property': ['brand'], 'value': ['x']})
 
 

@@ -32,6 +32,10 @@ def frame(time, acc, gyro, names='time ax ay az gx gy gz') -> pd.DataFrame:
 FRAME = frame(*signal()).round(6)
 ACC, GYRO = ['ax', 'ay', 'az'], ['gx', 'gy', 'gz']
 AXES = [*ACC, *GYRO]
+SENSORS = {
+  name: FRAME[['time', *axes]].set_axis(['time', *'xyz'], axis=1)
+  for name, axes in (('Accelerometer.csv', ACC), ('Gyroscope.csv', GYRO))
+}
 
 
 def written(tmp_path, frame: pd.DataFrame, name='walk.csv', **options):
@@ -62,13 +66,6 @@ def exported(name: str, folder: pathlib.Path, one: export_base.Recording) -> exp
 
 def read(folder: pathlib.Path, table: pd.DataFrame, **options) -> recordings.Reading:
   return recordings.read(written(folder, table), **{'gyro_unit': 'rad/s'} | options)
-
-
-def says(reading: recordings.Reading, words: str) -> bool:
-  """Whether a warning, of reading or of the check, has these words."""
-  return any(
-    words in sentence for sentence in reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
-  )
 
 
 def assert_same(reading: recordings.Reading, *, gyro: bool = True, atol: float = 1e-3) -> None:

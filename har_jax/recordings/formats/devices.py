@@ -22,7 +22,7 @@ from har_jax.errors import UserError, shorten
 from har_jax.recordings import limits, tables
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats.export import Export, export_single
-from har_jax.recordings.tables import Axes, NoRecording, border
+from har_jax.recordings.tables import NoRecording, border
 
 _HEADER_BYTES, _BLOCK_BYTES = 1024, 512
 _BLOCK = np.dtype(
@@ -81,11 +81,9 @@ def find(files: Files) -> list[Export]:
 
   columns: dict[str, Any] = {'time': pd.to_datetime(pd.Series(samples.time_s), unit='s')}
   columns |= {f'acceleration {axis} (g)': samples.acc_g[:, i] for i, axis in enumerate('xyz')}
-  axes = {'acc': Axes((1, 2, 3), 'g')}
   if samples.gyro_deg_s is not None:
     columns |= {f'rotation {axis} (deg/s)': samples.gyro_deg_s[:, i] for i, axis in enumerate('xyz')}
-    axes['gyro'] = Axes((4, 5, 6), 'deg/s')
-  table = tables.make_table(file.path, pd.DataFrame(columns), axes=axes, time=0)
+  table = tables.make_table(file.path, pd.DataFrame(columns))
   return export_single(files, table, device.maker, warnings=tuple(samples.warnings))
 
 

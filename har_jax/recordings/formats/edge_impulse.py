@@ -52,7 +52,6 @@ def _sample(files: Files, labels: dict[str, str]) -> list[Export]:
     table = open_table(file)
     if table.names[0].lower() != 'timestamp' or table.xyz('acc') is None:
       return []
-    table = dataclasses.replace(table, time=0)
     # walk.2f3a.csv is a sample with a label; day.csv is any file.
     activity = listed if listed is not None else parts[0] if len(parts) > 2 and parts[-1] == 'csv' else ''
   else:
@@ -63,7 +62,8 @@ def _sample(files: Files, labels: dict[str, str]) -> list[Export]:
   source = f"{APP}'s {_INFO}" if listed is not None else "the file's name, as in Edge Impulse"
   notes = (f'The label of the whole recording is {shorten(activity)}, from {source}.',) if activity else ()
   # Samples of one label differ after the first dot.
-  return export_single(dataclasses.replace(files, name=file.stem), table, APP, activity=activity, notes=notes)
+  files, table = dataclasses.replace(files, name=file.stem), dataclasses.replace(table, time=0)
+  return export_single(files, table, APP, activity=activity, notes=notes)
 
 
 def _table(file: File) -> Table | None:
@@ -95,4 +95,4 @@ def _table(file: File) -> Table | None:
 
   frame = pd.DataFrame(values, columns=names)
   frame.insert(0, 'timestamp (ms)', np.arange(len(values)) * interval_ms, allow_duplicates=True)
-  return tables.make_table(file.path, frame, time=0)
+  return tables.make_table(file.path, frame)

@@ -72,7 +72,7 @@ class Times:
 
 
 def parse(cells: Any, column: str, first_row: int = 0) -> Times:
-  """A pandas Series of times → nanoseconds, NaT if missing, and the kind of clock; an array stays numbers, ''.
+  """A pandas Series of times → nanoseconds, NaT if missing, and the kind of clock; an array stays numbers.
 
   Raises UserError at a cell that is neither a date nor a time of day, with its row.
   """

@@ -13,7 +13,7 @@ from user_files import ACC, DEGREES, EPOCH_S, FRAME, GYRO, START
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
-from har_jax.recordings import columns, files, windows
+from har_jax.recordings import files, windows
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 TIME_S, ACC_M_S2, GYRO_RAD_S = user_files.signal()
@@ -56,6 +56,7 @@ APPS = (
   ('timestamp|acc_x|acc_y|acc_z|gyro_x|gyro_y|gyro_z', 1, 1),
   ('Timestamp|AccX|AccY|AccZ|GyrX|GyrY|GyrZ', 1, 1),
   ('t|a_x|a_y|a_z|g_x|g_y|g_z', 1, 1),
+  ('t|ax_in_g|ay_in_g|az_in_g|gyro_x_deg/s|gyro_y_deg/s|gyro_z_deg/s', 1 / G, DEGREES),
   ('time_s|accel_x_g|accel_y_g|accel_z_g|gyro_x_dps|gyro_y_dps|gyro_z_dps', 1 / G, DEGREES),
   ('Zeit|Beschleunigung x|Beschleunigung y|Beschleunigung z|Drehrate x|Drehrate y|Drehrate z', 1, 1),
   ('time|gFx|gFy|gFz|wx|wy|wz', 1 / G, 1),  # Physics Toolbox
@@ -264,24 +265,6 @@ def test_a_file_is_read_as_what_was_recorded(tmp_path, content, options, expecte
 
 
 LABELED = FRAME.assign(label=['walk'] * 300 + [''] * 300 + ['sit'] * 400)
-
-
-@pytest.mark.parametrize(
-  ('name', 'sensor', 'axis', 'unit'),
-  [
-    ('acc_x', 'acc', 'x', ''),
-    ('total_acc_x', 'total', 'x', ''),
-    ('linear_acc_y', 'linear', 'y', ''),
-    ('ax (m/s^2)', 'acc', 'x', 'm/s2'),
-    ('gFx', 'total', 'x', 'g'),
-    ('Gravity z', 'gravity', 'z', ''),
-    ('gyro_z_rad/s', 'gyro', 'z', 'rad/s'),
-    ('rotation rate alpha', 'gyro', 'x', 'deg/s'),
-    ('y', 'plain', 'y', ''),
-  ],
-)
-def test_a_column_has_its_sensor_axis_and_unit_by_its_name(name, sensor, axis, unit):
-  assert columns._parse(name)[:3] == (sensor, axis, unit)
 
 
 def test_many_chunks_are_one_recording(tmp_path, monkeypatch):

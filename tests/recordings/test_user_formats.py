@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 import shutil
-from typing import Any
 
 import export_base
 import export_devices
@@ -12,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import user_files
-from test_read_files import MOMENTS
-from user_files import ACC, FRAME, SENSORS
+from test_read_files import AUTO, MOMENTS, at, csv, named, row
+from user_files import ACC, DEGREES, EPOCH_S, FRAME, GYRO, SENSORS
 
 from har_jax import recordings
 from har_jax.errors import UserError
@@ -57,130 +56,87 @@ LATE = exports.sensor_logger_files(dataclasses.replace(ONE, time_s=ONE.time_s + 
 LATE = exports.sensor_logger_files(ONE, 'android', total=True) | {'Gyroscope.csv': LATE['Gyroscope.csv']}
 LATE['Gravity.csv'] = ''  # the linear acceleration must not be taken
 ANNOTATIONS = exports.annotations([(2, 'walk'), (7, ''), (12, 'sit; read')])
+PHYPHOX = exports.phyphox_files(ONE, ',', '.')
+ACC_TABLE = exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc)
+GYRO_TABLE = exports.phyphox_table('Gyroscope', ONE.time_s, ONE.gyro)
 TEXT = exports.phyphox_text(exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True))
-COMMAS = pd.DataFrame(np.column_stack([ONE.time_s, ONE.acc]), columns=['time', 'ax', 'ay', 'az']).round(6)
-BROWSER = pd.DataFrame(
-  np.concatenate([ONE.acc, ONE.gyro * export_base.DEGREES], axis=1),
-  columns=[f'accelerationIncludingGravity.{axis}' for axis in 'xyz']
-  + [f'rotationRate.{angle}' for angle in ('alpha', 'beta', 'gamma')],
-).assign(timestamp=ONE.time_s * 1000)
-PLAIN = export_base.columns_of(ONE.time_s, {'a{}': ONE.acc, 'g{}': ONE.gyro}).to_csv(index=False).encode()
-IMPULSE = export_base.columns_of(
-  {'timestamp': np.round(ONE.time_s * 1000)}, {'acc{}': ONE.acc, 'gyr{}': ONE.gyro}
+IN_MS = at(np.round(FRAME.time * 1000))
+BROWSER = '|'.join(
+  ['timestamp', *(f'accelerationIncludingGravity.{axis}' for axis in 'xyz')]
+  + [f'rotationRate.{angle}' for angle in ('alpha', 'beta', 'gamma')]
 )
 SAME = {'acc': (ONE.acc, 1e-5), 'gyro': (ONE.gyro, 1e-5)}
 ON_THE_WALL = {'start': '2026-05-28T20:26:40+00:00', 'time_zone': 'UTC+02:00'}
-
-
-def paused() -> str:
-  """The clock of the app stands still for 30 seconds."""
-  wall = export_base.EPOCH_S
-  events = [('START', 0.0, wall), ('PAUSE', 8.0, wall + 8)]
-  return exports.phyphox_time([*events, ('START', 8.0, wall + 38), ('PAUSE', 24.0, wall + 54)])
-
-
-ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
-  'gravity that ends early': (
-    ANDROID | {'Gravity.csv': ''.join(str(ANDROID['Gravity.csv']).splitlines(keepends=True)[:601])},
-    {'arrays': {'time_s': (ONE.time_s[:650], 1e-5)},
-     'warnings': ['550 rows of acceleration have no gravity']},
-  ),
-  "the browser's angular velocity": (BROWSER, {'arrays': SAME}),
-  'decimal commas in quotes': (
-    COMMAS.map(lambda value: str(value).replace('.', ',')).to_csv(index=False).replace('","', '", "'),
-    {'arrays': {'acc': (ONE.acc, 2e-6)}},
-  ),
-  'Sensor Logger without metadata': (
-    {name: text for name, text in PHONE.items() if name != 'Metadata.csv'},
-    {'arrays': {'acc': (-ONE.acc, 1e-5)}, 'warnings': ['no Metadata with the platform']},
-  ),
-  'Sensor Logger of another platform': (
-    ANDROID | {'Metadata.csv': str(ANDROID['Metadata.csv']).replace('android', 'ipados')},
-    {'arrays': SAME, 'warnings': ['no Metadata with the platform']},
-  ),
-  'Sensor Logger of an iPhone': (
-    PHONE,
-    {'arrays': SAME, 'notes': [', without standardized frames: its signs are opposite to ours']},
-  ),
-  'Sensor Logger of an iPhone, standardized': (
-    exports.sensor_logger_files(ONE, 'ios', standardized=True),
-    {'notes': [', with standardized frames: its signs are ours']},
-  ),
-  'Sensor Logger of Android': (ANDROID, {'arrays': SAME, 'notes': ['its signs are ours']}),
-  'annotations without text, after an empty line': (
-    ANDROID | {'Annotation.csv': ANNOTATIONS.replace('\n', '\n\n', 1)},
-    {'spans': [(2, 7, 'walk'), (12, 24, 'sit; read')], 'time_zone': 'Europe/Berlin'},
-  ),
-  'a gyroscope that is 2 ms late, and total acceleration': (
-    {f'walk-2026/{name}': text for name, text in LATE.items()},
-    {'arrays': {'acc': (ONE.acc[1:], 1e-5), 'gyro': (ONE.gyro[:-1], 1e-5),
-                'time_s': (ONE.time_s[:-1] + 0.018, 1e-5)},
-     'files': ['walk-2026']},
-  ),
-  **{
-    f'phyphox with {separator!r} and {decimal!r}{", short names" * short}': (
-      exports.phyphox_files(ONE, separator, decimal, short=short), {'arrays': SAME, **ON_THE_WALL}
-    )
+# The clock of the app stands still for 30 seconds.
+EVENTS = (('START', 0.0, 0.0), ('PAUSE', 8.0, 8.0), ('START', 8.0, 38.0), ('PAUSE', 24.0, 54.0))
+PAUSED = exports.phyphox_time([(name, at_s, EPOCH_S + wall_s) for name, at_s, wall_s in EVENTS])
+ROWS = [
+  row('gravity that ends early',
+      ANDROID | {'Gravity.csv': ''.join(str(ANDROID['Gravity.csv']).splitlines(keepends=True)[:601])},
+      arrays={'time_s': (ONE.time_s[:650], 1e-5)}, warnings=['550 rows of acceleration have no gravity']),
+  row('turns in a browser', named(BROWSER, IN_MS.assign(**FRAME[GYRO] * DEGREES)), AUTO, same=True),
+  row('decimal commas in quotes',
+      FRAME.map(lambda value: str(value).replace('.', ',')).to_csv(index=False).replace('","', '", "'),
+      same=True),
+  row('Sensor Logger without metadata', PHONE | {'Metadata.csv': ''}, arrays={'acc': (-ONE.acc, 1e-5)},
+      warnings=['no Metadata with the platform']),
+  row('Sensor Logger of another platform',
+      ANDROID | {'Metadata.csv': str(ANDROID['Metadata.csv']).replace('android', 'ipados')},
+      arrays=SAME, warnings=['no Metadata with the platform']),
+  row('Sensor Logger of an iPhone', PHONE, arrays=SAME,
+      notes=[', without standardized frames: its signs are opposite to ours']),
+  row('Sensor Logger of an iPhone, standardized', exports.sensor_logger_files(ONE, 'ios', standardized=True),
+      notes=[', with standardized frames: its signs are ours']),
+  row('Sensor Logger of Android', ANDROID, arrays=SAME, notes=['its signs are ours']),
+  row('annotations without text, after an empty line',
+      ANDROID | {'Annotation.csv': ANNOTATIONS.replace('\n', '\n\n', 1)},
+      spans=[(2, 7, 'walk'), (12, 24, 'sit; read')], time_zone='Europe/Berlin'),
+  row('a gyroscope that is 2 ms late, and total acceleration',
+      {f'walk-2026/{name}': text for name, text in LATE.items()}, files=['walk-2026'],
+      arrays={'acc': (ONE.acc[1:], 1e-5), 'gyro': (ONE.gyro[:-1], 1e-5),
+              'time_s': (ONE.time_s[:-1] + 0.018, 1e-5)}),
+  *(
+    row(f'phyphox with {separator!r} and {decimal!r}{", short names" * short}',
+        exports.phyphox_files(ONE, separator, decimal, short=short), AUTO, arrays=SAME, **ON_THE_WALL)
     for separator, decimal in exports.PHYPHOX_DIALECTS
     for short in (False, True)
-  },
-  'a pause of phyphox': (
-    exports.phyphox_files(ONE, ',', '.') | {'meta/time.csv': paused()},
-    {'arrays': {'time_s': (np.r_[ONE.time_s[:400], ONE.time_s[:800]], 1e-5)},
-     'offsets_s': pytest.approx([0, 38])},
   ),
-  **{
-    f'phyphox in another language, {time}': (
-      ('Raw Data.csv', (
-        f'"{time} (s)",' + ','.join(f'"{acc} {axis} (m/s^2)"' for axis in 'xyz') + TEXT[TEXT.index('\n') :]
-      ).encode()),
-      {'arrays': {'acc': (ONE.acc, 1e-5)}},
-    )
+  row('a pause of phyphox', PHYPHOX | {'meta/time.csv': PAUSED}, offsets_s=pytest.approx([0, 38]),
+      arrays={'time_s': (np.r_[ONE.time_s[:400], ONE.time_s[:800]], 1e-5)}),
+  row('a clock of phyphox that is not wanted', PHYPHOX, {'rate_hz': 10},
+      arrays={'time_s': (np.arange(1200) / 10, 1e-9)}),
+  *(
+    row(f'phyphox in another language, {time}',
+        f'"{time} (s)",' + ','.join(f'"{acc} {axis} (m/s^2)"' for axis in 'xyz') + TEXT[TEXT.index('\n') :],
+        arrays={'acc': (ONE.acc, 1e-5)})
     for time, acc in (('Zeit', 'Beschleunigung'), ('Temps', 'Accélération'), ('Tiempo', 'Aceleración'))
-  },
-  'both sensors of phyphox in one table': (
-    exports.phyphox_text(
-      exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc).join(
-        exports.phyphox_table('Gyroscope', ONE.time_s, ONE.gyro).iloc[:, 1:]
-      )
-    ),
-    {'arrays': SAME},
   ),
-  'several recordings of one phyphox sensor': (
-    {'monday.csv': TEXT, 'tuesday.csv': TEXT}, {'files': ['monday', 'tuesday']}
-  ),
-  'a name that is no label': (IMPULSE, {'spans': [], 'notes': ['read as Edge Impulse']}),
-  **{
-    f'{len(names)} tables in folders of a zip': (
-      ('all.zip', export_base.zip_bytes(dict.fromkeys(names, PLAIN))),
-      {'files': sorted(pathlib.PurePosixPath(name).stem for name in names)},
-    )
+  row('both sensors of phyphox in one table',
+      exports.phyphox_text(ACC_TABLE.join(GYRO_TABLE.iloc[:, 1:])), AUTO, arrays=SAME),
+  row('several recordings of one phyphox sensor', {'monday.csv': TEXT, 'tuesday.csv': TEXT},
+      files=['monday', 'tuesday']),
+  row('a name that is no label', named('timestamp|accx|accy|accz|gyrx|gyry|gyrz', IN_MS), same=True, spans=[],
+      notes=['read as Edge Impulse']),
+  *(
+    row(f'{len(names)} tables in folders of a zip',
+        ('all.zip', export_base.zip_bytes(dict.fromkeys(names, csv(FRAME)))),
+        files=sorted(pathlib.PurePosixPath(name).stem for name in names))
     for names in (['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv'])
-  },
-  'a doubt about all files': (
-    dict.fromkeys(['ana.csv', 'ben.csv'], FRAME.assign(**FRAME[ACC] - FRAME[ACC].mean())),
-    {'warnings': ['All 2 files: Acceleration seems to lack gravity'], 'never': ['ana: ', 'ben: ']},
   ),
-  'a recording that was copied': (
-    {'day.csv': FRAME[:600], 'day (1).csv': FRAME[:600], 'half.csv': FRAME[:300]},
-    {'warnings': ['day, day (1) hold the same samples'], 'never': [', half', 'half, ']},
-  ),
-  'files in folders next to a recording': (
-    {'day.csv': FRAME, 'answers/windows.csv': FRAME},
-    {'files': ['day'], 'warnings': ['Not read: answers/windows.csv, as']},
-  ),
-}  # fmt: skip
+  row('a doubt about all files',
+      dict.fromkeys(['ana.csv', 'ben.csv'], FRAME.assign(**FRAME[ACC] - FRAME[ACC].mean())),
+      warnings=['All 2 files: Acceleration seems to lack gravity'], never=['ana: ', 'ben: ']),
+  row('a recording that was copied',
+      {'day.csv': FRAME[:600], 'day (1).csv': FRAME[:600], 'half.csv': FRAME[:300]},
+      warnings=['day, day (1) hold the same samples'], never=[', half', 'half, ']),
+  row('files in folders next to a recording', {'day.csv': FRAME, 'answers/windows.csv': FRAME},
+      files=['day'], warnings=['Not read: answers/windows.csv, as']),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(('content', 'expected'), ROWS.values(), ids=ROWS)
-def test_an_export_is_read_as_what_was_recorded(tmp_path, content, expected):
-  user_files.expect(recordings.read(user_files.put(tmp_path, content)), **expected)
-
-
-def test_of_phyphox_a_clock_that_is_not_wanted_is_not_read(tmp_path):
-  path = user_files.put(tmp_path, exports.phyphox_files(ONE, ',', '.'))
-  (recording,) = recordings.read(path, rate_hz=10).recordings
-  np.testing.assert_allclose(np.diff(recording.acc.time_s), 0.1)
+@pytest.mark.parametrize(('content', 'options', 'expected'), ROWS)
+def test_an_export_is_read_as_what_was_recorded(tmp_path, content, options, expected):
+  user_files.expect(recordings.read(user_files.put(tmp_path, content), **options), **expected)
 
 
 def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tmp_path):

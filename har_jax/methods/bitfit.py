@@ -5,6 +5,5 @@ from har_jax.methods.method import Method, in_head
 METHOD = Method(
   name='bitfit',
   summary='trains the biases, and the head',
-  adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: in_head(path) or (path.startswith('params/') and path.endswith('/bias')),
 )

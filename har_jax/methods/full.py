@@ -5,6 +5,5 @@ from har_jax.methods.method import Method
 METHOD = Method(
   name='full',
   summary='trains every weight',
-  adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: path.startswith('params/'),
 )

@@ -10,7 +10,6 @@ from har_jax.methods.method import Method, in_head
 METHOD = Method(
   name='linear',
   summary="fits a linear head to the frozen encoder's features and the window's statistics",
-  adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: in_head(path),
   fits_head=True,
   budget_place=2,

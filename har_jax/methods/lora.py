@@ -12,9 +12,9 @@ from har_jax.methods.method import (
   Method,
   PeftLayout,
   Settings,
+  Transform,
   in_head,
   module_key,
-  scale_rates,
   target_modules,
   without,
 )
@@ -49,16 +49,19 @@ def trains(path: str, settings: Settings, collections: tuple[str, ...] = ('lora'
   return path.partition('/')[0] in collections or in_head(path)
 
 
-def optimizer(
-  transform: optax.GradientTransformationExtraArgs, settings: Settings
-) -> optax.GradientTransformationExtraArgs:
+def optimizer(transform: Transform, settings: Settings) -> Transform:
   """LoRA+: B trains at a multiple of A's rate.   Source: arXiv:2402.12354, section 4."""
   ratio = settings.lora.rate_ratio
   if ratio == 1:
     return transform
-  return scale_rates(
-    transform, lambda path: ratio if path.startswith('lora/') and path.endswith('/b') else 1.0
-  )
+
+  def is_b(path: str) -> bool:
+    return path.startswith('lora/') and path.endswith('/b')
+
+  def scaled(updates: Variables, params: Variables | None = None) -> Variables:
+    return {path: update * ratio if is_b(path) else update for path, update in updates.items()}
+
+  return optax.chain(transform, optax.stateless(scaled))
 
 
 def merge(variables: Variables) -> Variables:

@@ -13,6 +13,7 @@ from har_jax.variables import Variables, collection
 
 # The collections of the plain model. Every other collection belongs to the method that adds it.
 MODEL_COLLECTIONS = ('params', 'batch_stats')
+Transform = optax.GradientTransformationExtraArgs  # its update takes `step` and `total_steps`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Settings:
 class Method:
   """A method owns its variables: it says what it adds, what trains, and how to merge. Nothing else does.
 
-  adapt: adds or replaces entries of a model's variables.
   trains: whether the leaf at a path is trained; all others are frozen.
+  adapt: adds or replaces entries of a model's variables.
   collections: the collections that `adapt` adds.
   rebuilt: those of them that `adapt` computes from the base alone, so that no adapter file needs them.
   merge: folds the collections into `params`; the result is a plain model.
@@ -51,15 +52,13 @@ class Method:
 
   name: str
   summary: str
-  adapt: Callable[[Variables, Settings, jax.Array], Variables]
   trains: Callable[[str, Settings], bool]
+  adapt: Callable[[Variables, Settings, jax.Array], Variables] = lambda variables, settings, key: variables
   collections: tuple[str, ...] = ()
   rebuilt: tuple[str, ...] = ()
   merge: Callable[[Variables], Variables] = dict
   unmerged: str = ''
-  optimizer: Callable[
-    [optax.GradientTransformationExtraArgs, Settings], optax.GradientTransformationExtraArgs
-  ] = lambda transform, settings: transform
+  optimizer: Callable[[Transform, Settings], Transform] = lambda transform, settings: transform
   pairs: str = ''
   peft: 'PeftLayout | None' = None
   pretrained: bool = True
@@ -101,9 +100,7 @@ class Wrapped:
   method: Method
   settings: Settings
 
-  def __call__(
-    self, transform: optax.GradientTransformationExtraArgs
-  ) -> optax.GradientTransformationExtraArgs:
+  def __call__(self, transform: Transform) -> Transform:
     return self.method.optimizer(transform, self.settings)
 
 
@@ -143,17 +140,6 @@ def module_key(module: str, key: jax.Array) -> jax.Array:
 def without(variables: Variables, *collections: str) -> Variables:
   """The variables of all other collections."""
   return {path: leaf for path, leaf in variables.items() if collection(path) not in collections}
-
-
-def scale_rates(
-  transform: optax.GradientTransformationExtraArgs, factor: Callable[[str], float]
-) -> optax.GradientTransformationExtraArgs:
-  """The transformation with each leaf's rate multiplied by the factor of its path."""
-
-  def scaled(updates: Variables, params: Variables | None = None) -> Variables:
-    return {path: update * factor(path) for path, update in updates.items()}
-
-  return optax.chain(transform, optax.stateless(scaled))
 
 
 def check_collections(method: Method, variables: Variables) -> None:

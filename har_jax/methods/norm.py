@@ -12,6 +12,5 @@ _NORM = re.compile(r'params/encoder/(.*/)?norm(_\w+)?/(scale|bias)')
 METHOD = Method(
   name='norm',
   summary='trains scale and bias of the layer norms, and the head',
-  adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: in_head(path) or bool(_NORM.fullmatch(path)),
 )

@@ -19,6 +19,5 @@ def trains(path: str, settings: Settings) -> bool:
 METHOD = Method(
   name='partial',
   summary='trains the last blocks, and the head',
-  adapt=lambda variables, settings, key: variables,
   trains=trains,
 )

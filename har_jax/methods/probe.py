@@ -5,6 +5,5 @@ from har_jax.methods.method import Method, in_head
 METHOD = Method(
   name='probe',
   summary='trains the head on the frozen encoder',
-  adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: in_head(path),
 )

@@ -5,7 +5,6 @@ from har_jax.methods.method import Method
 METHOD = Method(
   name='scratch',
   summary='trains every weight, from random weights',
-  adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: path.startswith('params/'),
   pretrained=False,
 )

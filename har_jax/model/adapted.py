@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from har_jax.model.normalization import row
 from har_jax.model.product import product
 
 Pair = tuple[Float[Array, 'i r'], Float[Array, 'r o']]
@@ -17,7 +18,7 @@ Pair = tuple[Float[Array, 'i r'], Float[Array, 'r o']]
 
 def scaled_input(layer: nn.Module, x: Float[Array, '*b i']) -> Float[Array, '*b i']:
   """The input, times the collection `ia3`'s factor per input.   Source: arXiv:2205.05638, section 3.3."""
-  return _scaled(x, layer.get_variable('ia3', 'input')) if layer.has_variable('ia3', 'input') else x
+  return x * row(layer.get_variable('ia3', 'input'), x) if layer.has_variable('ia3', 'input') else x
 
 
 def low_rank_pair(layer: nn.Module, fan_in: int, fan_out: int) -> Pair | None:
@@ -30,11 +31,11 @@ def low_rank_pair(layer: nn.Module, fan_in: int, fan_out: int) -> Pair | None:
     return layer.get_variable('lora_scale', 'value') * a, b
   if layer.has_variable('adalora', 'a'):
     a, e, b = _leaves(layer, 'adalora', 'a', 'e', 'b')
-    return _scaled(a, layer.get_variable('adalora_scale', 'value') * e), b
+    return a * (layer.get_variable('adalora_scale', 'value') * e)[None], b
   if layer.has_variable('vera', 'd'):
     d, gain = _leaves(layer, 'vera', 'd', 'b')
     shared = layer.scope.root.get_variable('vera_shared', layer.path[0])  # type: ignore[union-attr]
-    return _scaled(shared['a'][:fan_in], d), _scaled(shared['b'][:, :fan_out], gain)
+    return shared['a'][:fan_in] * d[None], shared['b'][:, :fan_out] * gain[None]
   return None
 
 
@@ -50,7 +51,7 @@ def normalized_columns(
   left, right = pair
   # Its source treats the norm as a constant, which saves its gradient (section 4.3).
   norm = jax.lax.stop_gradient(jnp.linalg.norm(kernel() + left @ right, axis=0))
-  return _scaled(y, (layer.get_variable('dora', 'magnitude') / norm).astype(y.dtype))
+  return y * row((layer.get_variable('dora', 'magnitude') / norm).astype(y.dtype), y)
 
 
 def adapted_output(layer: nn.Module, y: Float[Array, '*b o']) -> Float[Array, '*b o']:
@@ -59,22 +60,15 @@ def adapted_output(layer: nn.Module, y: Float[Array, '*b o']) -> Float[Array, '*
   Source: arXiv:2205.05638, section 3.3; arXiv:1902.00751, section 2.1.
   """
   if layer.has_variable('ia3', 'output'):
-    y = _scaled(y, layer.get_variable('ia3', 'output'))
+    y = y * row(layer.get_variable('ia3', 'output'), y)
   if layer.has_variable('adapter', 'down'):
     down, down_bias, up, up_bias = _leaves(layer, 'adapter', 'down', 'down_bias', 'up', 'up_bias')
     dtype = layer.precision.dtype  # type: ignore[attr-defined]
-    hidden = nn.gelu(_shifted(product(y.astype(dtype), down.astype(dtype)).astype(jnp.float32), down_bias))
-    y = y + _shifted(product(hidden.astype(dtype), up.astype(dtype)).astype(jnp.float32), up_bias)
+    hidden = product(y.astype(dtype), down.astype(dtype)).astype(jnp.float32) + row(down_bias, y)
+    change = product(nn.gelu(hidden).astype(dtype), up.astype(dtype)).astype(jnp.float32)
+    y = y + (change + row(up_bias, y))
   return y
 
 
 def _leaves(layer: nn.Module, collection: str, *names: str) -> list[Array]:
   return [layer.get_variable(collection, name) for name in names]  # type: ignore[misc]
-
-
-def _scaled(x: Float[Array, '*b i'], factor: Float[Array, 'i']) -> Float[Array, '*b i']:
-  return x * factor.reshape((1,) * (x.ndim - 1) + factor.shape)
-
-
-def _shifted(x: Float[Array, '*b i'], bias: Float[Array, 'i']) -> Float[Array, '*b i']:
-  return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from har_jax import config, initializers, nf4
 from har_jax.model import adapted
-from har_jax.model.normalization import LayerNorm
+from har_jax.model.normalization import LayerNorm, row
 from har_jax.model.product import low_rank_product, product
 
 
@@ -41,7 +41,7 @@ class Dense(nn.Module):
       y = product(x, kernel.astype(dtype)) if pair is None else low_rank_product(x, kernel, *pair)
       y = adapted.normalized_columns(self, y, lambda: kernel, pair)
     bias = self.param('bias', initializers.zeros, (self.features,))
-    y = y.astype(jnp.float32) + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+    y = y.astype(jnp.float32) + row(bias, y)
     return adapted.adapted_output(self, y)
 
   def _packed_product(

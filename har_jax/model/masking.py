@@ -14,8 +14,7 @@ def draw_mask(
   """
   order = jnp.argsort(jax.random.uniform(key, (batch, tokens)), axis=1)
   visible = jnp.sort(order[:, hidden:], axis=1)
-  mask = jnp.ones((batch, tokens), bool)
-  return visible, mask.at[jnp.arange(batch)[:, None], visible].set(False)
+  return visible, ~is_visible(visible, tokens)
 
 
 def is_visible(visible: Int[Array, 'b v'], tokens: int) -> Bool[Array, 'b t']:

@@ -32,7 +32,7 @@ def _forward(x: Array, scale: Array, bias: Array) -> tuple[Array, tuple[Array, .
   mean = jnp.mean(x, axis=-1, keepdims=True)
   variance = jnp.maximum(0, jnp.mean(jnp.square(x), axis=-1, keepdims=True) - jnp.square(mean))
   factor = jax.lax.rsqrt(variance + nn.LayerNorm.epsilon)
-  scale, bias = _row(scale, x), _row(bias, x)
+  scale, bias = row(scale, x), row(bias, x)
   return (x - mean) * (factor * scale) + bias, (x, mean, factor, scale)
 
 
@@ -49,5 +49,6 @@ def _backward(residuals: tuple[Array, ...], dy: Array) -> tuple[Array, Array, Ar
 _normalize.defvjp(_forward, _backward)
 
 
-def _row(vector: Float[Array, 'c'], x: Float[Array, '*b c']) -> Array:
+def row(vector: Float[Array, 'c'], x: Float[Array, '*b c']) -> Array:
+  """The vector with as many axes as x, so that it lines up with the last one."""
   return vector.reshape((1,) * (x.ndim - 1) + vector.shape)

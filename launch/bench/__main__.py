@@ -10,7 +10,6 @@ import sys
 
 import tqdm
 from absl import flags
-from msgspec import structs
 
 from har_jax import config, config_fields, runtime, storage
 from har_jax.cli import command, jobs, training
@@ -96,19 +95,10 @@ def _steps(experiment: config.Experiment, batches: list[int]) -> None:
     raise UserError(
       f'--peers needs torch, peft and bitsandbytes installed; {missing.name} is not'
     ) from missing
-  bench = {
-    'experiment': config_fields.to_json(experiment),
-    'steps': rows,
-    'versions': runtime.versions(also=('torch', 'peft', 'bitsandbytes')),
-    'device': structs.asdict(runtime.device()),
-  }
-  out = pathlib.Path(_OUT.value)
-  storage.write(out / 'steps.json', bench)
-  text = tables.steps(bench)
-  storage.write_text(out / 'steps.md', text)
+  out, also = pathlib.Path(_OUT.value), ('torch', 'peft', 'bitsandbytes')
+  bench = running.save(out / 'steps', tables.steps, experiment, also, steps=rows)
   ratios = guard.ratios(bench)
   storage.write(out / 'ratios.json', ratios)
-  print(text)
   print(out / 'steps.md')
   if reference is not None and (lines := guard.slower(ratios['ratios'], reference)):
     raise UserError(
@@ -129,18 +119,9 @@ def _scaling(experiment: config.Experiment) -> None:
     )
   measured = scaling.measure(experiment, sizes, repeats=_REPEATS.value)
   rows = list(tqdm.tqdm(measured, desc='scaling', unit=' figures'))
-  bench = {
-    'experiment': config_fields.to_json(experiment),
-    'scaling': rows,
-    'versions': runtime.versions(),
-    'device': structs.asdict(runtime.device()),
-  }
   out = pathlib.Path(_OUT.value)
-  storage.write(out / 'scaling.json', bench)
-  text = tables.scaling(bench)
-  storage.write_text(out / 'scaling.md', text)
+  bench = running.save(out / 'scaling', tables.scaling, experiment, scaling=rows)
   storage.write_text(out / 'scaling.svg', chart.scaling(bench))
-  print(text)
   print(out / 'scaling.svg')
 
 

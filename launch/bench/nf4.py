@@ -4,7 +4,6 @@ python -m launch.bench.nf4 --out=runs/bench
 python -m launch.bench.nf4 --shapes=192x576 --rows=64 --batches=64
 """
 
-import dataclasses
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,14 +12,13 @@ from typing import Any
 import numpy as np
 import tqdm
 from absl import flags
-from msgspec import structs
 
-from har_jax import config, config_fields, runtime, storage
+from har_jax import config, config_fields
 from har_jax.cli import command, training
 from har_jax.errors import UserError
 from har_jax.export.timing import interleaved
 from launch.bench import HELP, tables
-from launch.bench.running import Program, batch_sizes, finetuning, per_step, summary
+from launch.bench.running import Program, batch_sizes, finetuning, per_step, save, summary
 from launch.bench.weight_formats import OPERATIONS, weight_formats
 
 COMMON = 'shapes rows batches repeats presets out'
@@ -49,7 +47,6 @@ def main() -> None:
   batches = batch_sizes(_BATCHES.value)
   if _PRESETS.value:
     command.check_choices('presets', _PRESETS.value, list(config.PRESETS))
-  out = pathlib.Path(_OUT.value)
   matrix_rows = _measured(matrices(shapes, rows=_ROWS.value, repeats=_REPEATS.value), 'matrices')
   step_rows = [
     row
@@ -57,19 +54,17 @@ def main() -> None:
     for row in _measured(steps(experiment, batch=batch, repeats=_REPEATS.value), f'batch {batch}')
   ]
   model = experiment.model
-  bench = {
-    'experiment': config_fields.to_json(experiment),
-    'two_kernels_bytes': 2 * 4 * model.width * max(model.width, model.mlp_dim),
-    'matrices': matrix_rows,
-    'steps': step_rows,
-    'memory': _measured(memory(_PRESETS.value), 'memory'),
-    'versions': runtime.versions(also=('bitsandbytes', 'torch', 'qwix')),
-    'device': structs.asdict(runtime.device()),
-  }
-  storage.write(out / 'nf4.json', bench)
-  text = tables.nf4(bench)
-  storage.write_text(out / 'nf4.md', text)
-  print(text)
+  out = pathlib.Path(_OUT.value)
+  save(
+    out / 'nf4',
+    tables.nf4,
+    experiment,
+    ('bitsandbytes', 'torch', 'qwix'),
+    two_kernels_bytes=2 * 4 * model.width * max(model.width, model.mlp_dim),
+    matrices=matrix_rows,
+    steps=step_rows,
+    memory=_measured(memory(_PRESETS.value), 'memory'),
+  )
   print(out / 'nf4.md')
 
 
@@ -155,8 +150,7 @@ def memory(presets: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def _program(experiment: config.Experiment, name: str, batch: int) -> Program:
   method, double = _METHODS[name]
-  precision = dataclasses.replace(experiment.precision, nf4_double=double)
-  return finetuning(dataclasses.replace(experiment, precision=precision), method, batch)
+  return finetuning(config_fields.replace(experiment, {('precision', 'nf4_double'): double}), method, batch)
 
 
 if __name__ == '__main__':

@@ -5,12 +5,14 @@ import functools
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from har_jax import config
 from har_jax.errors import UserError
 
-_JOIN_S = 10.0
+_calls: dict[str, Callable[[], Any]] = {}  # in the second process
 
 
 @contextlib.contextmanager
@@ -21,52 +23,30 @@ def peers(
 
   Raises what making them raises.
   """
-  spawn = multiprocessing.get_context('spawn')
-  connection, child_connection = spawn.Pipe()
-  process = spawn.Process(target=_serve, args=(child_connection, experiment, kind, batch, steps), daemon=True)
-  process.start()
-  child_connection.close()
+  with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as other:
+    names = ask(other, _make_calls, experiment, kind, batch, steps)
+    yield {name: functools.partial(ask, other, _time_call, name) for name in names}
+
+
+def ask(other: ProcessPoolExecutor, task: Callable[..., Any], *arguments: Any) -> Any:
+  """What the task returns there. Raises what it raises, and UserError if the process has ended."""
   try:
-    names = _receive(connection)
-    yield {name: functools.partial(_call, connection, name) for name in names}
-  finally:
-    connection.close()
-    process.join(_JOIN_S)
-    process.kill()
-
-
-def _call(connection: Any, name: str) -> float:
-  connection.send(name)
-  return _receive(connection)
-
-
-def _receive(connection: Any) -> Any:
-  try:
-    message = connection.recv()
-  except EOFError as error:
+    return other.submit(task, *arguments).result()
+  except BrokenProcessPool as error:
     raise UserError(
       'the process that times the other libraries has ended; its message is above, or it was killed for want '
       'of memory: use smaller --batches'
     ) from error
-  if isinstance(message, BaseException):
-    raise message
-  return message
 
 
-def _serve(connection: Any, experiment: config.Experiment, kind: str, batch: int, steps: int) -> None:
-  """Sends the names, then the seconds of each name that it receives, until the other end closes."""
-  with contextlib.suppress(EOFError, BrokenPipeError):
-    try:
-      from launch.bench.pytorch_baseline import variants
+def _make_calls(experiment: config.Experiment, kind: str, batch: int, steps: int) -> list[str]:
+  from launch.bench.pytorch_baseline import variants
 
-      calls = variants(experiment, kind, batch, steps)
-      connection.send(list(calls))
-      while True:
-        call = calls[connection.recv()]
-        started = time.perf_counter()
-        call()
-        connection.send(time.perf_counter() - started)
-    except (EOFError, BrokenPipeError):
-      raise
-    except Exception as error:
-      connection.send(error)
+  _calls.update(variants(experiment, kind, batch, steps))
+  return list(_calls)
+
+
+def _time_call(name: str) -> float:
+  started = time.perf_counter()
+  _calls[name]()
+  return time.perf_counter() - started

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.interpreters import partial_eval
+from msgspec import structs
 
-from har_jax import config, methods, variables
+from har_jax import config, config_fields, methods, runtime, storage, variables
 from har_jax.cli import command
 from har_jax.datasets import batches
 from har_jax.datasets.batches import Batch
@@ -58,13 +60,35 @@ def per_step(timed: Mapping[str, Any], fraction: float) -> dict[str, Any]:
   return {'ms': fraction * timed['ms'], 'ms_quartiles': [fraction * ms for ms in timed['ms_quartiles']]}
 
 
-def finetuning(experiment: config.Experiment, method: str, batch: int) -> Program:
-  """Training steps of a method, from random weights."""
-  return _Training(*_prepare(experiment, method), experiment.finetune, batch).program()
+def save(
+  path: pathlib.Path,
+  table: Callable[[dict[str, Any]], str],
+  experiment: config.Experiment,
+  also: Sequence[str] = (),
+  **measured: Any,
+) -> dict[str, Any]:
+  """Writes `path`.json and its table, `path`.md, and prints the table. Returns the content of the first.
+
+  also: packages whose versions it has.
+  """
+  bench = {
+    'experiment': config_fields.to_json(experiment),
+    **measured,
+    'versions': runtime.versions(also=also),
+    'device': structs.asdict(runtime.device()),
+  }
+  storage.write(path.with_suffix('.json'), bench)
+  text = table(bench)
+  storage.write_text(path.with_suffix('.md'), text)
+  print(text)
+  return bench
 
 
-def parallel_finetuning(experiment: config.Experiment, method: str, batch: int, runs: int) -> Program:
-  """Training steps of several runs on one frozen encoder; `windows` counts those of all runs."""
+def finetuning(experiment: config.Experiment, method: str, batch: int, runs: int = 1) -> Program:
+  """Training steps of a method, from random weights; of several runs, side by side on one frozen encoder.
+
+  `windows` counts those of all runs.
+  """
   return _Training(*_prepare(experiment, method), experiment.finetune, batch, runs).program()
 
 
@@ -240,10 +264,5 @@ def products(traced: Any) -> Iterator[Any]:
 
 def _inside(parameters: dict[str, Any]) -> list[Any]:
   """The programs inside a traced operation: jit, custom derivatives; one of those for several platforms."""
-  notes = []
-  for value in parameters.values():
-    first = value[0] if isinstance(value, tuple) and value else value
-    inner = getattr(first, 'jaxpr', first)
-    if hasattr(inner, 'eqns'):
-      notes.append(inner)
-  return notes
+  firsts = (value[0] if isinstance(value, tuple) and value else value for value in parameters.values())
+  return [inner for first in firsts if hasattr(inner := getattr(first, 'jaxpr', first), 'eqns')]

@@ -65,4 +65,4 @@ def _program(experiment: config.Experiment, step: str, dimension: str, size: int
   batch = size if dimension == 'batch' else training.batch
   if step == 'pretraining':
     return running.pretraining(scaled, batch)
-  return running.parallel_finetuning(scaled, 'lora', batch, size if dimension == 'runs' else 1)
+  return running.finetuning(scaled, 'lora', batch, size if dimension == 'runs' else 1)

@@ -1,7 +1,7 @@
 """Steps and epochs: time, windows per second, and the fraction of the machine's plain matrix product."""
 
 import contextlib
-import dataclasses
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from har_jax import config
+from har_jax import config, config_fields
 from har_jax.export.timing import interleaved
 from launch.bench import peer_process, running
 from launch.bench.running import Program, per_step, summary
@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[config.Experiment, int], Program]] = {
   EPOCH: lambda experiment, batch: running.epoch(experiment, batch),
 }
 # [m, k] times [k, n]: an MLP layer over 2048 tokens, and a cube. The faster one is the machine's rate.
-_PRODUCTS = ((2048, 192, 768), (1024, 1024, 1024))
+_PRODUCTS = {'×'.join(map(str, sizes)): sizes for sizes in ((2048, 192, 768), (1024, 1024, 1024))}
 _HALF = 'bfloat16'
 
 
@@ -47,22 +47,14 @@ def measure(
   """
   for kind in kinds:
     for batch in batches:
-      ours = {
-        our_name(dtype): KINDS[kind](_with_dtype(experiment, dtype), batch)
-        for dtype in dtypes or [experiment.precision.dtype]
-      }
+      ours = {}
+      for dtype in dtypes or [experiment.precision.dtype]:
+        changed = config_fields.replace(experiment, {('precision', 'dtype'): dtype})
+        ours[f'{OURS}, {_HALF}' if dtype == _HALF else OURS] = KINDS[kind](changed, batch)
       steps = next(iter(ours.values())).windows // batch
-      peer_calls: contextlib.AbstractContextManager[dict[str, Callable[[], float]]] = contextlib.nullcontext(
-        {}
-      )
-      if peers:
-        peer_calls = peer_process.peers(experiment, kind, batch, steps)
-      with peer_calls as others:
+      with contextlib.ExitStack() as stack:
+        others = stack.enter_context(peer_process.peers(experiment, kind, batch, steps)) if peers else {}
         yield from _compare(kind, batch, ours, others, repeats=repeats)
-
-
-def our_name(dtype: str) -> str:
-  return f'{OURS}, {_HALF}' if dtype == _HALF else OURS
 
 
 def precision_of(name: str) -> str:
@@ -80,8 +72,9 @@ def _compare(
 ) -> Iterator[dict[str, Any]]:
   first, reference = next(iter(ours.items()))
   calls = {name: program.call for name, program in ours.items()} | dict(others)
-  seconds = interleaved(calls | {_name(sizes): _product(sizes) for sizes in _PRODUCTS}, repeats=repeats)
-  rate = max(_operations(sizes) / summary(seconds[_name(sizes)], None)['ms'] / 1e6 for sizes in _PRODUCTS)
+  products = {name: _product(*sizes) for name, sizes in _PRODUCTS.items()}
+  seconds = interleaved(calls | products, repeats=repeats)
+  rate = max(2 * math.prod(_PRODUCTS[name]) / summary(seconds[name], None)['ms'] / 1e6 for name in products)
   for name in calls:
     program = ours.get(name, reference)
     fraction = 1.0 if kind == EPOCH else batch / program.windows  # of a call that is one step
@@ -122,10 +115,6 @@ def peak_resident_bytes() -> int:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _with_dtype(experiment: config.Experiment, dtype: str) -> config.Experiment:
-  return dataclasses.replace(experiment, precision=dataclasses.replace(experiment.precision, dtype=dtype))
-
-
 def _our_columns(program: Program, fraction: float) -> dict[str, Any]:
   return {
     'operations': round(fraction * program.operations),
@@ -136,17 +125,7 @@ def _our_columns(program: Program, fraction: float) -> dict[str, Any]:
   }
 
 
-def _product(sizes: tuple[int, int, int]) -> Callable[[], Any]:
-  m, k, n = sizes
+def _product(m: int, k: int, n: int) -> Callable[[], Any]:
   left, right = jnp.ones((m, k)), jnp.ones((k, n))
   product = jax.jit(jnp.matmul)
   return lambda: product(left, right)
-
-
-def _operations(sizes: tuple[int, int, int]) -> int:
-  m, k, n = sizes
-  return 2 * m * k * n
-
-
-def _name(sizes: tuple[int, int, int]) -> str:
-  return 'product ' + '×'.join(map(str, sizes))

@@ -21,7 +21,7 @@ def asked(monkeypatch) -> list[tuple[config.Model, int, int]]:
 
   monkeypatch.setattr(running, 'pretraining', program)
   monkeypatch.setattr(
-    running, 'parallel_finetuning', lambda experiment, _, batch, runs: program(experiment, batch, runs)
+    running, 'finetuning', lambda experiment, _, batch, runs: program(experiment, batch, runs)
   )
   return programs
 
@@ -50,7 +50,7 @@ def test_each_parallel_run_has_the_operations_of_a_single_run(tiny):
   model = dataclasses.replace(tiny, depth=1)
   experiment = config.Experiment(protocol=config.Protocol(), model=model, finetune=config.Training())
   single = running.finetuning(experiment, 'lora', 4)
-  parallel = running.parallel_finetuning(experiment, 'lora', 4, 3)
+  parallel = running.finetuning(experiment, 'lora', 4, 3)
   assert (parallel.windows, parallel.operations) == (3 * single.windows, 3 * single.operations)
   assert parallel.held_bytes['frozen'] == single.held_bytes['frozen']
   assert parallel.held_bytes['trainable'] == 3 * single.held_bytes['trainable']

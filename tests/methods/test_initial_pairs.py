@@ -34,6 +34,22 @@ def _pair(adapted: Variables) -> np.ndarray:
   return np.asarray(scale * (a @ b))
 
 
+def _start_error(base: Variables, name: str, start: str) -> float:
+  """The distance of the kernel, merged before the first step, from that of the base."""
+  merged = methods.merge(methods.METHODS[name], _adapted(base, name, start=start))
+  return float(np.linalg.norm(merged[f'params/{_UP}/kernel'] - base[f'params/{_UP}/kernel']))
+
+
+def _optimizer(
+  base: Variables, name: str, training: config.Training, lora: config.Lora
+) -> tuple[Variables, optimizer.Wrap]:
+  """What the method trains of the base, and its optimizer."""
+  method, settings = methods.METHODS[name], methods.Settings(lora)
+  wrap = methods.Wrapped(method, settings)
+  trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable
+  return trainable, optimizer.build(training, pretrained=True, wrap=wrap)
+
+
 def test_pissa_starts_at_the_closest_product_of_its_rank(base):
   adapted = _adapted(base, 'lora', start='pissa')
   kernel = np.asarray(base[f'params/{_UP}/kernel'])
@@ -41,20 +57,11 @@ def test_pissa_starts_at_the_closest_product_of_its_rank(base):
   np.testing.assert_allclose(rest + _pair(adapted), kernel, atol=1e-6)
   values = np.linalg.svd(kernel, compute_uv=False)
   assert np.linalg.norm(rest) == pytest.approx(np.linalg.norm(values[4:]), rel=1e-5)
-  np.testing.assert_allclose(
-    methods.merge(methods.METHODS['lora'], adapted)[f'params/{_UP}/kernel'], kernel, atol=1e-6
-  )
+  assert _start_error(base, 'lora', 'pissa') < 1e-5
 
 
 def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base):
-  kernel = np.asarray(base[f'params/{_UP}/kernel'])
-  errors = {
-    start: np.linalg.norm(
-      methods.merge(methods.METHODS['qlora'], _adapted(base, 'qlora', start=start))[f'params/{_UP}/kernel']
-      - kernel
-    )
-    for start in ('zero', 'pissa', 'loftq')
-  }
+  errors = {start: _start_error(base, 'qlora', start) for start in ('zero', 'pissa', 'loftq')}
   assert errors['loftq'] < 0.8 * errors['zero']
   assert errors['pissa'] < errors['zero']
   with pytest.raises(UserError, match='loftq needs kernels in four bits'):
@@ -62,19 +69,16 @@ def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base):
 
 
 def test_more_iterations_of_loftq_start_closer(base, monkeypatch):
-  kernel = np.asarray(base[f'params/{_UP}/kernel'])
-
-  def error() -> float:
-    merged = methods.merge(methods.METHODS['qlora'], _adapted(base, 'qlora', start='loftq'))
-    return float(np.linalg.norm(merged[f'params/{_UP}/kernel'] - kernel))
-
-  five = error()
+  five = _start_error(base, 'qlora', 'loftq')
   monkeypatch.setattr('har_jax.methods.initial_pairs._LOFTQ_ITERATIONS', 1)
-  assert five < error()
+  assert five < _start_error(base, 'qlora', 'loftq')
 
 
-def test_adalora_scales_its_product_by_alpha_over_rank(base):
-  assert _adapted(base, 'adalora')[f'adalora_scale/{_UP}/value'] == 8 / 4
+@pytest.mark.parametrize(
+  ('name', 'scaling', 'scale'), [('adalora', 'rank', 8 / 4), ('lora', 'rank', 8 / 4), ('lora', 'root', 8 / 2)]
+)
+def test_pairs_are_scaled_by_alpha_over_the_rank_or_its_root(base, name, scaling, scale):
+  assert _adapted(base, name, scaling=scaling)[f'{name}_scale/{_UP}/value'] == scale
 
 
 def test_veras_shared_pair_is_uniform_within_kaimings_bound(base):
@@ -104,11 +108,6 @@ def test_a_rank_beyond_the_kernels_own_is_filled(base):
   np.testing.assert_allclose(adapted['params/encoder/block_0/attention/query/kernel'], 0, atol=1e-6)
 
 
-def test_a_scale_over_the_root_of_the_rank(base):
-  adapted = _adapted(base, 'lora', scaling='root')
-  assert float(adapted[f'lora_scale/{_UP}/value']) == 8 / 2
-
-
 def test_kernels_that_train_are_not_packed(base):
   settings = methods.Settings(depth=2)
   packed = methods.METHODS['qpartial'].adapt(base, settings, jax.random.key(0))
@@ -117,11 +116,8 @@ def test_kernels_that_train_are_not_packed(base):
 
 
 def test_adalora_keeps_the_most_important_entries_of_all_layers(base):
-  method = methods.METHODS['adalora']
-  settings = methods.Settings(config.Lora(rank=4, alpha=8.0, targets=('up', 'down')))
-  trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable
-  training = config.Training(learning_rate=0.01, warmup=0.0)
-  transform = optimizer.build(training, pretrained=True, wrap=methods.Wrapped(method, settings))
+  lora = config.Lora(rank=4, alpha=8.0, targets=('up', 'down'))
+  trainable, transform = _optimizer(base, 'adalora', config.Training(learning_rate=0.01, warmup=0.0), lora)
   rng = np.random.default_rng(0)
   # The gradients of the first block are the larger, so its entries matter more.
   gradients = {
@@ -185,11 +181,8 @@ def test_settings_follow_from_an_adapters_card(base):
 
 @pytest.mark.parametrize('name', ['lora', 'dora'])
 def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base, name):
-  settings = methods.Settings(config.Lora(rank=4, alpha=8.0, rate_ratio=8.0))
-  lora = methods.METHODS[name]
-  trainable = methods.prepare(lambda _: dict(base), lora, settings, 0).trainable
   training = config.Training(learning_rate=0.01, warmup=0.0)
-  transform = optimizer.build(training, pretrained=True, wrap=methods.Wrapped(lora, settings))
+  trainable, transform = _optimizer(base, name, training, config.Lora(rank=4, alpha=8.0, rate_ratio=8.0))
   gradients = jax.tree.map(jnp.ones_like, trainable)
   at = {'step': jnp.int32(0), 'total_steps': jnp.int32(10**6)}
   update = jax.jit(transform.update)  # one program, not a hundred
@@ -215,13 +208,16 @@ def test_every_method_over_four_bits_packs_what_it_does_not_train(tiny):
       assert any(path.startswith('nf4/') for path in shapes), name
 
 
+def _leaves(base: Variables, name: str, end: str) -> np.ndarray:
+  """All numbers of the leaves that a method adds whose paths have this end."""
+  adapted = _adapted(base, name).items()
+  return np.concatenate(
+    [np.ravel(leaf) for path, leaf in adapted if path.startswith(f'{name}/') and path.endswith(end)]
+  )
+
+
 def test_the_first_layer_of_an_adapter_is_normal_up_to_two_deviations(base):
-  leaves = [
-    leaf
-    for path, leaf in _adapted(base, 'adapter').items()
-    if path.startswith('adapter/') and path.endswith('/down')
-  ]
-  drawn = np.concatenate([np.ravel(leaf) for leaf in leaves]) / 0.01
+  drawn = _leaves(base, 'adapter', '/down') / 0.01
   assert len(drawn) > 500
   assert -2 <= drawn.min() < -1.9
   assert 1.9 < drawn.max() <= 2
@@ -229,9 +225,7 @@ def test_the_first_layer_of_an_adapter_is_normal_up_to_two_deviations(base):
 
 
 def test_tokens_of_prompts_are_as_small_as_positions(base):
-  tokens = np.concatenate(
-    [np.ravel(leaf) for path, leaf in _adapted(base, 'prompt').items() if path.startswith('prompt/')]
-  )
+  tokens = _leaves(base, 'prompt', '')
   assert tokens.std() == pytest.approx(0.02, rel=0.15)
   assert abs(tokens.mean()) < 0.005
 
@@ -258,9 +252,8 @@ def test_adaloras_score_of_an_entry_has_the_means_of_its_column_and_row():
 
 
 def test_adalora_scores_entries_by_sensitivity_times_uncertainty(base, monkeypatch):
-  method, settings = methods.METHODS['adalora'], methods.Settings(config.Lora(rank=2, targets=('up',)))
-  trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable
-  transform = optimizer.build(config.Training(), pretrained=True, wrap=methods.Wrapped(method, settings))
+  lora = config.Lora(rank=2, targets=('up',))
+  trainable, transform = _optimizer(base, 'adalora', config.Training(), lora)
   scored, scores = [], adalora._scores
   monkeypatch.setattr(adalora, '_scores', lambda importance: scored.append(importance) or scores(importance))
   gradients = {

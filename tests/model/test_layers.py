@@ -52,13 +52,6 @@ def test_the_bias_of_a_dense_layer_in_bfloat16_is_not_rounded():
   assert (y.dtype, y.item()) == (jnp.float32, 1 + 2**-10)
 
 
-def test_dense_adds_its_scaled_lora_pair():
-  variables, x = _dense_variables() | _pair(), _normal(3, 6, seed=4)
-  a, b, kernel = map(np.asarray, (*variables['lora'].values(), variables['params']['kernel']))
-  expected = np.asarray(x) @ (kernel + 0.5 * a @ b) + np.asarray(variables['params']['bias'])[None]
-  np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
-
-
 def _gelu(x: np.ndarray) -> np.ndarray:
   return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2  # arXiv:1606.08415, section 2
 
@@ -78,13 +71,14 @@ def _with_lengths(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, c: dict) 
   [
     ({'ia3': {'input': (6,), 'output': (4,)}}, lambda x, w, b, c: ((x * c['input']) @ w + b) * c['output']),
     ({'adapter': {'down': (4, 3), 'down_bias': (3,), 'up': (3, 4), 'up_bias': (4,)}}, _bottleneck),
+    ({'lora': {'a': (6, 2), 'b': (2, 4)}}, lambda x, w, b, c: x @ (w + 0.5 * c['a'] @ c['b']) + b),
     (
       {'adalora': {'a': (6, 2), 'e': (2,), 'b': (2, 4)}},
       lambda x, w, b, c: x @ (w + 0.5 * c['a'] * c['e'] @ c['b']) + b,
     ),
     ({'lora': {'a': (6, 2), 'b': (2, 4)}, 'dora': {'magnitude': (4,)}}, _with_lengths),
   ],
-  ids=['ia3', 'adapter', 'adalora', 'dora'],
+  ids=['ia3', 'adapter', 'lora', 'adalora', 'dora'],
 )
 def test_dense_is_changed_as_each_method_says(collections, formula):
   shapes = {(name, leaf): shape for name, leaves in collections.items() for leaf, shape in leaves.items()}

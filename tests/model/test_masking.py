@@ -40,8 +40,3 @@ def test_scattering_gathered_tokens_restores_them():
     jnp.full_like(tokens, 7), masking.gather_tokens(tokens, visible), visible
   )
   np.testing.assert_array_equal(scattered, np.where(np.asarray(mask)[:, :, None], 7, tokens))
-
-
-def test_visible_tokens_are_those_that_the_mask_does_not_hide():
-  visible, mask = _draw_mask(jax.random.key(1), 50, 8, 6)
-  np.testing.assert_array_equal(masking.is_visible(visible, 8), ~np.asarray(mask))

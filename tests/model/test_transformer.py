@@ -214,22 +214,16 @@ def test_the_head_averages_statistics_with_momentum_09():
   np.testing.assert_allclose(statistics['var'], 0.9 + 0.1 * batch_variance, rtol=1e-4)  # from 1
 
 
-def test_the_heads_input_is_the_mean_over_tokens(tiny, drawn):
-  model_variables, signal = variables.nest(drawn(Classify(tiny, 3).init)), _windows(2)
-  tokens, _ = jax.jit(Encoder(tiny).apply)({'params': model_variables['params']['encoder']}, signal)
-  features = jax.jit(Classify(tiny, 3).features)(variables.flatten(model_variables), signal)
-  np.testing.assert_allclose(features, np.asarray(tokens).mean(axis=1), rtol=1e-5, atol=1e-6)
-
-
-def test_pooled_statistics_are_mean_maximum_and_standard_deviation(tiny, drawn):
-  model = dataclasses.replace(tiny, pooling='statistics')
+@pytest.mark.parametrize('pooling', ['mean', 'statistics'])
+def test_the_heads_input_is_the_mean_over_tokens_or_also_maximum_and_deviation(tiny, drawn, pooling):
+  model = dataclasses.replace(tiny, pooling=pooling)
   objective, signal = Classify(model, 3), _windows(2)
   held = drawn(objective.init)
   tokens, _ = jax.jit(Encoder(model).apply)({'params': variables.nest(held)['params']['encoder']}, signal)
   features = jax.jit(objective.features)(held, signal)
   mean, maximum, variance = (of(np.asarray(tokens), axis=1) for of in (np.mean, np.max, np.var))
-  expected = np.concatenate([mean, maximum, np.sqrt(variance + 1e-4)], axis=-1)
-  np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+  parts = [mean] if pooling == 'mean' else [mean, maximum, np.sqrt(variance + 1e-4)]
+  np.testing.assert_allclose(features, np.concatenate(parts, axis=-1), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize('pooling', ['mean', 'statistics'])
@@ -259,14 +253,9 @@ def test_pooled_statistics_have_finite_gradients(tiny):
   assert all(np.isfinite(leaf).all() for leaf in gradient.values())
 
 
-@functools.cache
-def _shapes(objective: Classify) -> variables.Variables:
-  return initial_shapes(objective)
-
-
 def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[int, int]:
   """Trainable and total parameters, from shapes alone."""
-  base = _shapes(Classify(experiment.model, classes))
+  base = initial_shapes(Classify(experiment.model, classes))
 
   def split(base: variables.Variables) -> tuple[variables.Variables, variables.Variables]:
     prepared = prepare(lambda _: dict(base), METHODS[method], Settings.from_experiment(experiment), seed=0)
@@ -279,32 +268,27 @@ def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[i
 
 
 @pytest.mark.parametrize(
-  ('method', 'trainable', 'total'),
-  [('full', 2_210_857, 2_210_857), ('lora', 428_832, 2_636_105), ('qlora', 428_832, 2_636_105)],
-)
-def test_the_paper_configuration_has_the_counts_of_the_paper(method, trainable, total):
-  assert _counts(config.Experiment.paper(), 9, method) == (trainable, total)  # Table III
-
-
-@pytest.mark.parametrize(
-  ('method', 'trainable', 'total'),
+  ('preset', 'classes', 'method', 'trainable', 'total'),
   [
+    ('paper', 9, 'full', 2_210_857, 2_210_857),  # Table III of the paper
+    ('paper', 9, 'lora', 428_832, 2_636_105),
+    ('paper', 9, 'qlora', 428_832, 2_636_105),
     # A stage of width w over c channels: down k·c·w + w, conv 3·w·w + w, shortcut c·w + w, two norms of
     # 2·w. Of 12 channels to 64 with k = 7: 18,880; then k = 5, to 96: 65,184, to 128: 123,776, to 128:
     # 148,352. With the projection 128·192 + 192, the stem has 380,960. Positions 8·192, mask token 192,
     # last norm 384: 2,112. Two blocks of four 192·192 + 192, up 192·576 + 576, down 576·192 + 192, two
     # norms of 384: 370,944 each. Head 3·192·128 + 128 + 256 + 128·6 + 6 = 74,886.
-    ('full', 1_199_846, 1_199_846),
-    ('probe', 74_886, 1_199_846),
+    ('base', 6, 'full', 1_199_846, 1_199_846),
+    ('base', 6, 'probe', 74_886, 1_199_846),
     # Adapters of rank 32, a block: 4·32·(192 + 192) + 2·32·(192 + 576) = 98,304. A stage:
     # 32·((k·c + w) + (3·w + w) + (c + w)), that is 15,360 + 30,720 + 43,008 + 49,152, and 32·(128 + 192):
     # 148,480 for the stem.
-    ('lora', 419_974, 1_544_934),
-    ('qlora', 419_974, 1_544_934),
+    ('base', 6, 'lora', 419_974, 1_544_934),
+    ('base', 6, 'qlora', 419_974, 1_544_934),
   ],
 )
-def test_the_base_configuration_has_these_counts(method, trainable, total):
-  assert _counts(config.Experiment(), 6, method) == (trainable, total)
+def test_a_preset_has_these_counts_of_parameters(preset, classes, method, trainable, total):
+  assert _counts(config.PRESETS[preset](), classes, method) == (trainable, total)
 
 
 def test_the_paper_decoder_mirrors_the_encoder():

@@ -14,7 +14,6 @@ from jaxtyping import Array
 from har_jax import config
 from har_jax.datasets.batches import Batch
 from har_jax.train.loop import Run, Trained, train
-from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.train.objective import Reconstruct
 from har_jax.variables import Variables
 
@@ -27,14 +26,7 @@ class Line(Reconstruct):
 
   model: config.Model = _MODEL
 
-  def losses(
-    self,
-    variables: Variables,
-    batch: dict,
-    key: Array,
-    training: config.Training,
-    shard_over_batch: ShardOverBatch = on_one_device,
-  ) -> tuple[Array, Variables]:
+  def losses(self, variables: Variables, batch: dict, key: Array, *_: Any) -> tuple[Array, Variables]:
     w = variables['params/head/kernel'] * variables['params/frozen/value']
     noise = 0.1 * jax.random.normal(key, batch['label'].shape)
     mean = variables['batch_stats/mean']

@@ -76,9 +76,7 @@ def test_rotating_a_normalized_window_equals_normalizing_a_rotated_one():
 class _FirstSample(Classify):
   """A window's loss is its first sample."""
 
-  def losses(
-    self, variables: Any, batch: dict, key: jax.Array, training: config.Training, shard_over_batch: Any
-  ) -> tuple[jax.Array, dict]:
+  def losses(self, variables: Any, batch: dict, *_: Any) -> tuple[jax.Array, dict]:
     return batch['signal'][:, 0, 0] + 0 * variables['w'], {}
 
 

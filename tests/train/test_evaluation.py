@@ -56,11 +56,7 @@ def test_predictions_average_over_circular_shifts_by_fractions_of_a_patch(drawn,
   signal = np.random.default_rng(0).standard_normal((count, 128, 6)).astype(np.float32)
   windows = {'signal': signal, 'label': np.zeros(count, np.int32)}
   shifted = [
-    predict(
-      objective,
-      variables,
-      windows | {'signal': np.concatenate([signal[:, -shift:], signal[:, :-shift]], axis=1)},
-    )
+    predict(objective, variables, windows | {'signal': np.roll(signal, shift, axis=1)})
     for shift in (4, 8, 12)
   ]
   once = predict(objective, variables, windows)

@@ -1,6 +1,7 @@
 """The training step, on a loss small enough to work by hand."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,6 @@ from scipy import special
 
 from har_jax import config
 from har_jax.train import optimizer
-from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.train.objective import Classify, Reconstruct
 from har_jax.train.step import State, compiled_steps, start, training_step
 from har_jax.variables import Variables
@@ -29,14 +29,7 @@ class Product(Reconstruct):
   model: config.Model = _MODEL
   noise: float = 0.0
 
-  def losses(
-    self,
-    variables: Variables,
-    batch: dict,
-    key: Array,
-    training: config.Training,
-    shard_over_batch: ShardOverBatch = on_one_device,
-  ) -> tuple[Array, Variables]:
+  def losses(self, variables: Variables, batch: dict, key: Array, *_: Any) -> tuple[Array, Variables]:
     product = variables['params/w'] * variables['params/v']
     noise = self.noise * jax.random.normal(key, batch['x'].shape)
     return product * batch['x'] + noise, {'batch_stats/seen': variables['batch_stats/seen'] + 1}
@@ -123,32 +116,3 @@ def test_what_changes_a_loss_is_off_by_default(tiny, drawn):
     if isinstance(objective, Classify):
       expected = -special.log_softmax(expected, axis=1)[np.arange(6), batch['label']]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_padding_has_no_part_in_the_running_statistics(tiny, drawn):
-  objective = Classify(dataclasses.replace(tiny, depth=1, dropout=0.0), 3)
-  variables, rng = drawn(objective.init), np.random.default_rng(0)
-  batch = {
-    'signal': jnp.asarray(rng.standard_normal((6, 128, 6)), jnp.float32),
-    'label': jnp.arange(6, dtype=jnp.int32) % 3,
-    'weight': jnp.float32([1, 1, 1, 1, 0, 0]),
-  }
-  key, training = jax.random.key(0), config.Training()
-  padded, statistics = objective.losses(variables, batch, key, training)
-  others = batch | {'signal': batch['signal'].at[4:].multiply(100)}
-  other, of_others = objective.losses(variables, others, key, training)
-  assert statistics
-  for path, leaf in statistics.items():
-    np.testing.assert_array_equal(leaf, of_others[path])
-  np.testing.assert_array_equal(padded[:4], other[:4])
-
-
-def test_dropout_is_drawn_by_the_key(tiny, drawn):
-  objective = Classify(dataclasses.replace(tiny, depth=1, dropout=0.5), 3)
-  variables, ones = drawn(objective.init), jnp.ones(4)
-  batch = {'signal': jnp.ones((4, 128, 6)), 'label': jnp.arange(4) % 3, 'weight': ones}
-  first, same, other = (
-    objective.losses(variables, batch, jax.random.key(seed), config.Training())[0] for seed in (0, 0, 1)
-  )
-  np.testing.assert_array_equal(first, same)
-  assert not np.allclose(first, other)

@@ -3,6 +3,7 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import jax
 import optax
@@ -13,7 +14,7 @@ from har_jax.variables import Variables, collection
 
 # The collections of the plain model. Every other collection belongs to the method that adds it.
 MODEL_COLLECTIONS = ('params', 'batch_stats')
-Transform = optax.GradientTransformationExtraArgs  # its update takes `step` and `total_steps`
+Transform: TypeAlias = optax.GradientTransformationExtraArgs  # its update takes `step` and `total_steps`
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,14 +18,13 @@ import pandas as pd
 from har_jax import files
 from har_jax.cli import command
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.datasets import signal_summary
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.report import csv_table
 from har_jax.signal import frames
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
-from har_jax.signal.summary import SignalSummary
+from har_jax.signal.summary import SignalSummary, summarize
 
 FLAGS, _define = command.new_flags()
 _WINDOWS = _define('windows', 'windows')
@@ -83,9 +82,7 @@ def _judged(
       trained_people = rng.choice(people, trained, replace=False)
       training = np.flatnonzero(where & np.isin(windows.subject, trained_people))[:: max(trained // 4, 1)]
       names = np.array(windows.meta.activities)[windows.activity[training]]
-      expected = signal_summary.summarize(
-        windows.signals[training], names.tolist(), windows.windowing.rate_hz
-      )
+      expected = summarize(windows.signals[training], names.tolist(), windows.meta.windowing.rate_hz)
       others = np.setdiff1d(people, trained_people)
     for person in rng.permutation(others)[:_MOST_PEOPLE]:
       mine = np.flatnonzero(where & (windows.subject == person))

@@ -17,19 +17,10 @@ from har_jax.archives import (
 from har_jax.archives.archive import Archive
 from har_jax.archives.sample import SAMPLE
 
-_ALL: tuple[Archive, ...] = (
-  hapt.ARCHIVE,
-  motionsense.ARCHIVE,
-  dsads.ARCHIVE,
-  wisdm.ARCHIVE,
-  hhar.ARCHIVE,
-  realworld.ARCHIVE,
-  pamap2.ARCHIVE,
-  ucihar.ARCHIVE,
-  pdiot.ARCHIVE,
-  weda_fall.ARCHIVE,
-  sp_sw_har.ARCHIVE,
-  liara.ARCHIVE,
-  *SAMPLE,
+_READERS = (
+  *(hapt, motionsense, dsads, wisdm, hhar, realworld, pamap2),
+  *(ucihar, pdiot, weda_fall, sp_sw_har, liara),
 )
-ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in _ALL}
+ARCHIVES: dict[str, Archive] = {
+  archive.name: archive for archive in (*(reader.ARCHIVE for reader in _READERS), *SAMPLE)
+}

@@ -29,11 +29,7 @@ _ACTIVITIES = {
   'shortSwitch': 'turning_wrist',
   'shortWalking': 'walking',
 }
-_PIECES = (  # of one recording, in order
-  'shortRunning',
-  'shortSeat',
-  'shortWalking',
-)
+_PIECES = ('shortRunning', 'shortSeat', 'shortWalking')  # of one recording, in order
 _NAME = re.compile(rf'raw/([A-J])/({"|".join(_ACTIVITIES)})/iteration_(\d+)\.csv$')
 _COLUMNS = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
 

@@ -8,7 +8,6 @@ n rows.
 """
 
 import collections
-import dataclasses
 import re
 from collections.abc import Iterator
 
@@ -36,25 +35,9 @@ _ACTIVITIES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class _Device:
-  """One of the two devices; people wear both at once, and have one number."""
-
-  folder: str
-  gyro_factor: float = 1.0  # from the archive's angular velocity to the device's, in its acceleration's axes
-
-  @property
-  def name(self) -> re.Pattern[str]:
-    """A file's subject, its number, and activity. Only the Respeck was also worn while eating and talking."""
-    device, activity = self.folder.lower(), '|'.join(_ACTIVITIES)
-    return re.compile(
-      rf'{self.folder}/(s(\d+))/\1_{device}_({activity})_(?:breathingNormal|eating|talking)\.csv$'
-    )
-
-
-# With the factor, gravity turns with angular velocity (signal/gyro_agreement.py): the best for half of the
-# people, and for the other half.
-_DEVICES = {'pocket': _Device('Thingy'), 'chest': _Device('Respeck', gyro_factor=-2.0)}
+# Folder of each device, and the factor with which gravity turns with its angular velocity
+# (signal/gyro_agreement.py): the best for half of the people, and for the other half. All wear both at once.
+_DEVICES = {'pocket': ('Thingy', 1.0), 'chest': ('Respeck', -2.0)}
 _COLUMNS = ['timestamp', *(f'{sensor}_{axis}' for sensor in ('accel', 'gyro') for axis in 'xyz')]
 # Two clips have each row twice, so that their clock is unknown. In no other is a row equal to the one before.
 _MAX_REPEATED_ROWS = 0.25  # fraction of the rows
@@ -62,9 +45,15 @@ _MAX_REPEATED_ROWS = 0.25  # fraction of the rows
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """One recording per clip, by subject, then by the activity's name in the archive."""
-  device, clips = _DEVICES[position], []
-  layout = f'named s<n>/s<n>_{device.folder.lower()}_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
-  for name, match in source.match(f'{device.folder}/s*/*.csv', device.name, layout):
+  folder, gyro_factor = _DEVICES[position]
+  device, activities = folder.lower(), '|'.join(_ACTIVITIES)
+  # Only the Respeck was also worn while eating and talking.
+  regex = re.compile(
+    rf'{folder}/(s(\d+))/\1_{device}_({activities})_(?:breathingNormal|eating|talking)\.csv$'
+  )
+  layout = f'named s<n>/s<n>_{device}_<{activities}>_breathingNormal.csv'
+  clips = []
+  for name, match in source.match(f'{folder}/s*/*.csv', regex, layout):
     rows = read_rows(source, name, columns=_COLUMNS)
     if (np.diff(rows[:, 0]) <= 0).any():
       raise UserError(f'{source.path}: {name} has a timestamp that does not exceed the one before')
@@ -78,7 +67,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     else:
       time_s = (rows[:, 0] - rows[0, 0]) / 1e3
       acc = Samples(time_s, (rows[:, 1:4] * STANDARD_GRAVITY_M_S2).astype(np.float32))
-      gyro = Samples(time_s, (device.gyro_factor * np.deg2rad(rows[:, 4:])).astype(np.float32))
+      gyro = Samples(time_s, (gyro_factor * np.deg2rad(rows[:, 4:])).astype(np.float32))
       span = Span(0.0, float(time_s[-1]) + 1 / _RATE_HZ, _ACTIVITIES[activity])
       yield Recording(subject, position, acc, gyro, (span,))
 

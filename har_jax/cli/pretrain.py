@@ -31,7 +31,6 @@ _start = training.define_training(
 def main() -> None:
   datasets, experiment, options = _start()
   from har_jax import files, storage
-  from har_jax.datasets import signal_summary
   from har_jax.datasets.folds import Sources
   from har_jax.experiments import stages as staging
   from har_jax.experiments import supervised_head
@@ -55,7 +54,7 @@ def main() -> None:
   base = files.load_base(stages[-1].folder)
   if base.classes:
     base = supervised_head.with_general_head(base, *sources.labeled_windows())
-  base.card.signals = signal_summary.summarize_sources(datasets, sources.names, supervised_head.NAMES)
+  base.card.signals = sources.summarize(supervised_head.NAMES)
   base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
   if base.classes and (head := supervised_head.fit_recording_head(sources, seed=0)):
     recording_head.save(out, head, base=base.checksum)

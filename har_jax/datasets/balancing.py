@@ -1,4 +1,4 @@
-"""Training sets with equal parts of each class, or of each data source; windows with pseudo-labels.
+"""Training sets with equal parts of each class or source, pseudo-labels, or variants as of other devices.
 
 w windows, y classes.
 Source of pseudo-labels: D.-H. Lee, Pseudo-Label (ICML workshop 2013); arXiv:1911.04252 (balanced classes).
@@ -9,12 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.datasets.batches import Batch
+from har_jax.datasets.batches import Batch, concatenate
 
 WINDOWS_PER_CLASS = 600  # about as many as a run has steps, and few next to an archive's windows
 MAX_REPEATS = 20  # a handful of windows must not stand for a class
 _CONFIDENT_FRACTION = 0.6  # of the windows predicted as a class: most wrong predictions are among the others
 WINDOWS_PER_SOURCE = 12_000  # so that no archive outweighs the others; a few people have many windows
+_ROTATED = 0.5  # of the windows
+# Standard deviation of an axis of acceleration, in the windows' unit: g, or about one of the axis itself.
+_MOVES = 0.15
 
 
 def balance_classes(windows: Batch, *, seed: int) -> Batch:
@@ -78,3 +81,29 @@ def filter_by_teacher(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed:
   """
   agrees = logits.argmax(axis=1) == windows['label']
   return balance_classes({name: values[agrees] for name, values in windows.items()}, seed=seed)
+
+
+def vary(windows: Batch, classes: int, *, seed: int) -> Batch:
+  """Half of the windows as a device in any orientation gives them; then each moving one again, in reverse.
+
+  A movement in reverse is another activity, so its label is that of the movement, plus `classes`.
+  In reverse, acceleration is the same, and rotation has the opposite sign.
+  windows: signal [w, n, 6], origin [w, 2] and label [w]; `origin` is the physical zero of each sensor.
+  """
+  from scipy.spatial.transform import Rotation  # late: importing it takes a while, and few need it
+
+  rng = np.random.default_rng(seed)
+  origin = windows['origin'][:, None, :, None]
+  triads = windows['signal'].reshape(*windows['signal'].shape[:2], 2, 3) - origin
+  is_rotated = rng.random(len(triads)) < _ROTATED
+  rotations = Rotation.random(int(is_rotated.sum()), rng).as_matrix().astype(np.float32)
+  triads[is_rotated] = np.einsum('wij,wnsj->wnsi', rotations, triads[is_rotated])
+  moves = triads[:, :, 0].std(axis=1).max(axis=1) > _MOVES
+  backward = triads[moves, ::-1] * np.array([[1], [-1]], np.float32)
+  moving = {name: rows[moves] for name, rows in windows.items()}
+  reverse = moving | {
+    'signal': (backward + origin[moves]).reshape(moving['signal'].shape),
+    'label': moving['label'] + classes,
+  }
+  forward = windows | {'signal': (triads + origin).reshape(windows['signal'].shape)}
+  return concatenate([forward, reverse], tuple(windows))

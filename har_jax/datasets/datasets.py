@@ -58,7 +58,7 @@ class Dataset:
 
   @property
   def identity(self) -> records.IdentifiedWindows:
-    meta, is_usual = self.meta, self.windowing == DEFAULT_WINDOWING
+    meta, is_usual = self.meta, self.meta.windowing == DEFAULT_WINDOWING
     return records.IdentifiedWindows(
       checksum=meta.checksum,
       position=meta.position,
@@ -68,10 +68,6 @@ class Dataset:
       windows=meta.counts.windows,
       sum=self.checksum,
     )
-
-  @property
-  def windowing(self) -> Windowing:
-    return self.meta.windowing
 
   @property
   def people(self) -> frozenset[str]:
@@ -124,9 +120,9 @@ class Datasets:
   @property
   def windowing(self) -> Windowing:
     """Length and rate of all windows. Raises UserError if they differ."""
-    first, *others = [self[name].windowing for name in self.names]
+    first, *others = [self[name].meta.windowing for name in self.names]
     if any(other != first for other in others):
-      listed = ', '.join(f'{name} {self[name].windowing}' for name in self.names)
+      listed = ', '.join(f'{name} {self[name].meta.windowing}' for name in self.names)
       raise UserError(
         f'the windows in {self.folder} differ ({listed}): prepare them alike, or name one length and rate '
         'with --model_window_samples and --model_rate_hz, and its datasets with --targets and --sources'

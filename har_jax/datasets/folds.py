@@ -1,19 +1,20 @@
 """The windows of one fold: of the sources to pretrain on, of the target to adapt, validate and test on."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from har_jax import config, records
 from har_jax.archives import ARCHIVES
-from har_jax.datasets import balancing, normalization, splits, variants
+from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets.batches import Batch, concatenate
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
-from har_jax.signal.recording import LOCOMOTION
+from har_jax.signal import summary
+from har_jax.signal.recording import LOCOMOTION, STANDARD_GRAVITY_M_S2
 
 _SPLITS = {
   'subject': 'subject-wise: no subject is in two parts',
@@ -29,7 +30,7 @@ class Sources:
 
   Each holds out subjects for validation, at all positions, and each of its positions is normalized on the
   other subjects. No seed has a part in it. If varied, labeled windows to train on have the variants of
-  `variants.vary`, for devices that no source has.
+  `balancing.vary`, for devices that no source has.
   """
 
   datasets: Datasets
@@ -57,7 +58,7 @@ class Sources:
         batches.append(balancing.draw_from_source(part | {'label': label[part['activity']]}, seed=0))
     train, validation = parts
     drawn = concatenate(train, ('signal', 'origin', 'label'))
-    drawn = variants.vary(drawn, len(self.classes) // 2, seed=0) if self.is_varied else drawn
+    drawn = balancing.vary(drawn, len(self.classes) // 2, seed=0) if self.is_varied else drawn
     return drawn, concatenate(validation, ('signal', 'label'))
 
   def windows_of_classes(self, classes: Sequence[str]) -> Batch:
@@ -74,6 +75,26 @@ class Sources:
       )
     except UserError as error:
       raise UserError(f'{name}: {error}; leave it out with --sources') from error
+
+  def summarize(self, names: Mapping[str, str]) -> summary.SignalSummary | None:
+    """Summarizes windows of activities in `names`, under their names there; None if there are none."""
+    gravity: list[summary.Gravity] = []
+    samples, means, rate_hz = [], [], 0
+    for source in self.names:
+      windows = self.datasets[source].windows
+      activities = np.array(windows.meta.activities)[windows.activity]
+      indices = np.flatnonzero(np.isin(activities, list(names)))
+      if not len(indices):
+        continue
+      signals, rate_hz = windows.signals[indices], windows.meta.rate_hz
+      positions = [f'{source}, {windows.meta.all_positions[place]}' for place in windows.position[indices]]
+      known_names = [names[activity] for activity in activities[indices]]
+      gravity += summary.summarize(signals, known_names, rate_hz, positions).gravity
+      samples.append(summary.draw_evenly(signals))
+      means.append(signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2)
+    if not gravity:
+      return None
+    return summary.summarize_means(gravity, np.concatenate(samples), np.concatenate(means), rate_hz)
 
   def _read(self, name: str) -> tuple[Batch, Batch]:
     """A source's train and validation windows, with its own indices of activities."""

@@ -48,10 +48,6 @@ class Windows:
   position: Int16[np.ndarray, 'w']
   meta: records.Windows
 
-  @property
-  def windowing(self) -> Windowing:
-    return self.meta.windowing
-
   def labels(self, classes: Sequence[str]) -> Int32[np.ndarray, 'w']:
     """The index of each window's activity in `classes`, or -1."""
     return find_labels(self.meta.activities, classes)[self.activity]
@@ -148,14 +144,13 @@ def at_position(windows: Windows, number: int) -> Windows:
   return Windows(windows.signals[rows], **columns, meta=meta)
 
 
-def save(windows: Windows, folder: str | Place) -> None:
+def save(windows: Windows, folder: Place) -> None:
   """Writes a windows folder completely or not at all: writes it next to `folder`, then renames it.
 
   Buckets cannot rename: there meta.json is deleted first and written last, as no folder is valid without it.
   Replaces the files of a windows folder, never anything else: other files in it are kept.
   Raises UserError: a full or read-only disk, a folder with other files.
   """
-  folder = pathlib.Path(folder) if isinstance(folder, str) else folder
   if folder.exists() and not _is_replaceable(folder):
     raise UserError(f'{folder} exists and is not a windows folder: move it away or choose another --out')
   if storage.is_bucket(folder):

@@ -12,12 +12,13 @@ import scipy  # loads scipy.special when it is used
 from jaxtyping import Float
 
 from har_jax import methods, records, runtime, storage, variables
-from har_jax.datasets import balancing, signal_summary
+from har_jax.datasets import balancing
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.folds import TargetWindows
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
 from har_jax.methods import METHODS, Settings
+from har_jax.signal.summary import summarize
 from har_jax.storage import Place
 from har_jax.train import loop, metrics, output_layer
 from har_jax.train.evaluation import predict
@@ -151,7 +152,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float, batch_runs: 
     spec,
     data,
     scipy.special.softmax(logits.astype(np.float64), axis=1),
-    signals=signal_summary.summarize(signals, activities, spec.experiment.model.rate_hz),
+    signals=summarize(signals, activities, spec.experiment.model.rate_hz),
     collections=list(METHODS[spec.method].collections),
     starts_from=relative_to(stages[-1].folder, spec.result) if stages else None,
     validation=msgspec.convert(end.history, list[records.Validation]),

@@ -153,7 +153,7 @@ def _read_recordings(sources: Sources, source: str, seed: int) -> Iterator[tuple
     features, labels = [], []
     for subject in np.unique(windows.subject[here]):
       indices = here[windows.subject[here] == subject]
-      described = relative_features.describe(windows.signals[indices], windows.windowing.rate_hz)
+      described = relative_features.describe(windows.signals[indices], windows.meta.windowing.rate_hz)
       relative = described.relative_to(label[indices] == KNOWN_CLASSES.index(WALKING))
       if relative is not None:
         is_labeled = label[indices] >= 0

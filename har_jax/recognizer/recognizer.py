@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from har_jax import config, files, storage
-from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.files import baseline_adapter
 from har_jax.recognizer import (
@@ -27,7 +26,7 @@ from har_jax.recognizer import (
   validation,
 )
 from har_jax.recognizer.validation import Estimator
-from har_jax.signal.summary import SignalSummary
+from har_jax.signal.summary import SignalSummary, summarize
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
@@ -195,7 +194,7 @@ class Recognizer(parameters.Parameters, Estimator):
     parts = fitting.divide(self, signals, labels, groups, held_out, experiment.protocol.normalize)
     entries = {
       'classes': classes.tolist(),
-      'signals': signal_summary.summarize(signals, classes[labels].tolist(), windowing.rate_hz),
+      'signals': summarize(signals, classes[labels].tolist(), windowing.rate_hz),
     }
     adapter, plan = adapter_fit.fit(self, base, experiment, parts, entries, more)
     self._set_adapter(base, adapter)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from har_jax.recordings import infer
 from har_jax.recordings.reading import Reading
-from har_jax.signal import axes_change, rotations, still
+from har_jax.signal import axes_change, frames, still
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording
 
 _SAME = 0.999  # correlation of each axis with that of the other sensor
@@ -123,7 +123,7 @@ def _jumps_by(
   acc_g: Float[np.ndarray, 'm 3'], gyro: Float[np.ndarray, 'm 3'], size: int
 ) -> Float[np.ndarray, 'c']:
   """Changes of gravity within `size` moments, without the middle one; 0 if its length changes."""
-  turns = rotations.matrices((gyro[1:] + gyro[:-1]) / 2 * infer.MOMENT_S)
+  turns = frames.rotation_matrices((gyro[1:] + gyro[:-1]) / 2 * infer.MOMENT_S)
   to_start = np.stack(list(itertools.accumulate(turns, np.matmul, initial=np.eye(3))))
   around = np.lib.stride_tricks.sliding_window_view(np.einsum('mij,mj->mi', to_start, acc_g), size, axis=0)
   sides = around[..., :_AROUND], around[..., _AROUND + 1 :]

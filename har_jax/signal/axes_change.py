@@ -16,7 +16,6 @@ from jaxtyping import Bool, Float, Int
 
 from har_jax.signal import frames, segments
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
-from har_jax.signal.rotations import matrices
 
 _NOISE = (0.05, 0.1)  # least that a sample deviates from the line through those before it: g, rad/s
 _LEAST_JUMP_G, _LEAST_RATIO = 0.3, 2.0  # of acceleration; to those of the second before and after
@@ -34,6 +33,8 @@ _OTHER_MOTION, _SAME_MOTION, _MOTION_LEFT = 1.5, 0.5, 0.25
 _PIECE_S = 600.0  # a day at once would take gigabytes
 _FEWEST_SAMPLES = 100
 _STUDENT = 3.0  # degrees of freedom: three axes
+# Axes of acceleration and gyroscope: as they are, rotated alike, and opposite signs of acceleration.
+_ACC, _GYRO = (np.concatenate([frames.ROTATIONS, sign * np.eye(3)[None]]) for sign in (-1, 1))
 
 
 class Change(NamedTuple):
@@ -202,7 +203,7 @@ def _gravity_g(recording: Recording, boundary_s: float, sign: int) -> Float[np.n
     return None
   rates = np.stack([np.interp(acc_lags_s, gyro_lags_s, axis) for axis in gyro.T], axis=1)
   rates = (rates + np.concatenate([rates[:1], rates[:-1]])) / 2
-  turns = matrices(sign * rates * np.diff(acc_lags_s, prepend=0.0)[:, None])
+  turns = frames.rotation_matrices(sign * rates * np.diff(acc_lags_s, prepend=0.0)[:, None])
   to_boundary = np.stack(list(itertools.accumulate(turns, np.matmul)))
   return np.einsum('nij,nj->i', to_boundary, acc) / len(acc) / STANDARD_GRAVITY_M_S2
 
@@ -214,16 +215,3 @@ def _beside(
   first, last = np.searchsorted(samples.time_s, sorted([boundary_s, boundary_s + sign * _GRAVITY_S]))
   part = slice(first, last)
   return np.abs(samples.time_s[part] - boundary_s)[::sign], samples.values[part][::sign].astype(np.float64)
-
-
-def _candidates() -> tuple[Float[np.ndarray, 'c 3 3'], Float[np.ndarray, 'c 3 3']]:
-  """Axes of acceleration and gyroscope: as they are, rotated alike, and opposite signs of acceleration."""
-  rotations = frames.signed_permutations()
-  rotations = rotations[np.linalg.det(rotations) > 0]
-  rotations = rotations[
-    np.argsort(-np.trace(rotations, axis1=1, axis2=2), kind='stable')
-  ]  # the identity is first
-  return np.concatenate([rotations, -np.eye(3)[None]]), np.concatenate([rotations, np.eye(3)[None]])
-
-
-_ACC, _GYRO = _candidates()

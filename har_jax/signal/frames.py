@@ -1,7 +1,7 @@
-"""Frames: where a device's axes point, as a signed permutation per sensor.
+"""Frames: where a device's axes point, as a signed permutation per sensor. Rotation vectors as matrices.
 
 A device worn in another way rotates both sensors alike. An app that negates acceleration or swaps columns
-changes one sensor or both.
+changes one sensor or both.   n rotation vectors, in radians.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from har_jax.errors import UserError
 
 _NAMES = 'xyz'
+_CROSSES = np.cross(np.eye(3), np.eye(3)[:, None]).reshape(3, 9)  # of unit vectors
 _EXAMPLES = 'give auto, as_is, flip, or axes such as -x,-y,z or y,x,z,y,x,z'
 
 
@@ -84,4 +85,25 @@ def _write_axes(matrix: Float[np.ndarray, '3 3']) -> str:
   return ','.join('-' * bool(row[axis] < 0) + _NAMES[axis] for row, axis in zip(matrix, axes, strict=True))
 
 
+def rotation_matrices(vectors: Float[np.ndarray, '*n 3']) -> Float[np.ndarray, '*n 3 3']:
+  """Matrices of rotation vectors: Rodrigues' formula."""
+  angles, crosses = angles_and_crosses(vectors)
+  return np.eye(3) + np.sin(angles) * crosses + (1 - np.cos(angles)) * (crosses @ crosses)
+
+
+def angles_and_crosses(
+  vectors: Float[np.ndarray, '*n 3'],
+) -> tuple[Float[np.ndarray, '*n 1 1'], Float[np.ndarray, '*n 3 3']]:
+  """Angles, and matrices whose product with a vector is the cross product of the axis and it."""
+  angles = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-9)[..., None, None]
+  return angles, cross(vectors) / angles
+
+
+def cross(vectors: Float[np.ndarray, '*n 3']) -> Float[np.ndarray, '*n 3 3']:
+  """Matrices whose product with another vector is the cross product of both."""
+  return (vectors @ _CROSSES).reshape(*vectors.shape, 3)
+
+
 AS_IS, FLIP = parse('as_is'), parse('flip')
+ROTATIONS = signed_permutations()
+ROTATIONS = ROTATIONS[np.linalg.det(ROTATIONS) > 0]  # the identity first

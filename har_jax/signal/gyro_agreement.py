@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax.signal import frames, rotations
+from har_jax.signal import frames
+from har_jax.signal.frames import ROTATIONS
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 _BLOCK_S = 0.08  # at 12.5 Hz the integral of a swing is still exact to a few degrees
@@ -47,9 +48,7 @@ _PART_GAIN = 0.35  # before and after a change, for either
 _BY_CHANCE, _SURELY = 3.0, 4.0  # standard errors of a mean gain; the latter of swings
 _FACTORS = np.exp2(np.arange(-12, 13) / 4)
 _MOST_LAG = 6  # blocks: half a second
-_ROTATIONS = frames.signed_permutations()
-_ROTATIONS = _ROTATIONS[np.linalg.det(_ROTATIONS) > 0]
-_CANDIDATES = np.concatenate([_ROTATIONS, -_ROTATIONS])
+_CANDIDATES = np.concatenate([ROTATIONS, -ROTATIONS])
 _SENSES = np.array([1.0, -1.0])[:, None, None, None]
 
 
@@ -144,7 +143,7 @@ def _compare_axes_in_swings(swings: _Blocks, usual: int) -> Agreement:
   """Other axes that fit swings better, which are not unique."""
   if len(swings.acc) < _FEWEST_WINDOWS:
     return Agreement()
-  logs = _log_swing_misfits(swings.acc, _SENSES * swings.gyro, swings.step_s, _ROTATIONS)
+  logs = _log_swing_misfits(swings.acc, _SENSES * swings.gyro, swings.step_s, ROTATIONS)
   logs = logs.reshape(len(_CANDIDATES), -1)
   gains = logs[usual] - logs
   best = int(gains.mean(axis=1).argmax())
@@ -248,13 +247,13 @@ def _log_swing_misfits(
   turns: of acceleration, as in `_log_misfits`.
   """
   count = acc.shape[1]
-  spin = rotations.cross(gyro)
+  spin = frames.cross(gyro)
   # A window may be rotated to any of its moments, so one integral does for all lags.
   gyro, pulls, from_start = (
     np.moveaxis(np.lib.stride_tricks.sliding_window_view(part, count, axis=2), (2, -1), (0, 3))
     for part in (gyro, spin @ spin, _rotations_from_start(gyro, step_s))
   )
-  arms = rotations.cross(np.gradient(gyro, step_s, axis=3)) + pulls
+  arms = frames.cross(np.gradient(gyro, step_s, axis=3)) + pulls
   # Products of deviations from a window's mean follow from means, which need no rotation for each turn.
   flat, into = (part.reshape(*part.shape[:3], -1, 3) for part in (arms, from_start))
   mean = flat.swapaxes(3, 4) @ into / count
@@ -280,13 +279,13 @@ def _log_misfits(blocks: _Blocks) -> Float[np.ndarray, 'c w']:
   integrals do for all candidates: of the gyroscope, and of its opposite for mirror images.
   """
   from_start = _rotations_from_start(_SENSES * blocks.gyro, blocks.step_s)
-  apart = _turned_mean(from_start, _halves(blocks.acc), _ROTATIONS)
+  apart = _turned_mean(from_start, _halves(blocks.acc), ROTATIONS)
   return _log_lengths(apart, blocks.body).reshape(len(_CANDIDATES), -1)
 
 
 def _log_factor_misfits(blocks: _Blocks) -> Float[np.ndarray, 'f w']:
   """The logs of `_log_misfits` for multiples of the gyroscope, which rotate about the same axes."""
-  angles, crosses = rotations.angles_and_crosses(_steps(blocks.gyro, blocks.step_s))
+  angles, crosses = frames.angles_and_crosses(_steps(blocks.gyro, blocks.step_s))
   sines, cosines = (function(angles[..., 0] * _FACTORS)[..., None, :] for function in (np.sin, np.cos))
   halves = _halves(blocks.acc)[..., None]
   apart = halves[:, -1] + np.zeros(len(_FACTORS))
@@ -324,7 +323,7 @@ def _rotations_from_start(
   gyro: Float[np.ndarray, 'g w t 3'], step_s: float
 ) -> Float[np.ndarray, 'g w t 3 3']:
   """Rotations from the frame at the window's start to each block's frame."""
-  steps = rotations.matrices(-_steps(gyro, step_s))
+  steps = frames.rotation_matrices(-_steps(gyro, step_s))
   matrices = np.broadcast_to(np.eye(3), (*gyro.shape, 3)).copy()
   for block in range(steps.shape[2]):
     matrices[:, :, block + 1] = steps[:, :, block] @ matrices[:, :, block]

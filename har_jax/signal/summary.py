@@ -1,20 +1,25 @@
-"""What the windows that a model was trained on looked like: an entry of its card.   m vectors."""
+"""Summary of the windows that a model was trained on, in physical units: an entry of its card.
+
+w windows, n samples, m vectors.
+"""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
 from msgspec import Meta
 
-from har_jax.signal import frames
+from har_jax.signal import frames, gyro_agreement
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 HAS_GRAVITY_G = 0.5  # the mean of a window is longer with gravity: 0.9 to 1.1 g
 _PERSON_G = 0.25  # spread from one person to another, about 15 degrees: added to that of the training windows
 _OUTLIERS = 0.02  # fraction of windows whose mean is anywhere in the unit ball
 _LOG_UNIT_BALL = float(np.log(4 / 3 * np.pi))
 _UPPER = np.triu_indices(3)
+_MAX_WINDOWS = 2000  # for the gyroscope, evenly over the training windows
 _Number = Annotated[float, Meta(ge=-1e30, le=1e30)]  # neither NaN nor infinite
 
 
@@ -86,3 +91,53 @@ def _symmetric(upper: Sequence[float]) -> Float[np.ndarray, '3 3']:
   matrix = np.zeros((3, 3))
   matrix[_UPPER] = upper
   return matrix + np.triu(matrix, 1).T
+
+
+def summarize(
+  signals: Float[np.ndarray, 'w n 6'],
+  activities: Sequence[Any],
+  rate_hz: int,
+  positions: Sequence[str] | None = None,
+) -> SignalSummary:
+  """Summarizes windows in m/s² and rad/s, by activity, and by position if there are several."""
+  names = np.array([str(activity) for activity in activities])
+  worn_at = np.full(len(names), '') if positions is None else np.array(positions)
+  means = signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2
+  gravity = []
+  for position, activity in sorted(set(zip(worn_at.tolist(), names.tolist(), strict=True))):
+    of_both = means[(worn_at == position) & (names == activity)]
+    covariance = np.cov(of_both.T) if len(of_both) > 3 else np.zeros((3, 3))
+    gravity.append(
+      Gravity(activity, position, len(of_both), _rounded(of_both.mean(axis=0)), _rounded(covariance[_UPPER]))
+    )
+  return summarize_means(gravity, signals, means, rate_hz)
+
+
+def summarize_means(
+  gravity: Sequence[Gravity],
+  signals: Float[np.ndarray, 'w n 6'],
+  means: Float[np.ndarray, 'm 3'],
+  rate_hz: int,
+) -> SignalSummary:
+  """Summarizes windows by their gravity, and the means in g of these windows or of more."""
+  return SignalSummary(
+    tuple(gravity),
+    round(float(np.median(np.linalg.norm(means, axis=1))), 3),
+    bool(signals[..., 3:].any()),
+    _gyro_axes(gyro_agreement.check(draw_evenly(signals), rate_hz)),
+  )
+
+
+def _gyro_axes(agreement: gyro_agreement.Agreement) -> str:
+  if agreement.gyro is None:
+    return 'x,y,z' if agreement.is_known else ''
+  return str(frames.derive_frame(agreement.gyro)) if agreement.is_unique else ''
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+  return tuple(np.round(values, 3).tolist())
+
+
+def draw_evenly(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, '_some n 6']:
+  """Windows for the gyroscope: evenly over all."""
+  return signals[:: max(len(signals) // _MAX_WINDOWS, 1)]

@@ -1,7 +1,11 @@
-"""Training sets with equal parts of each class, or of each source."""
+"""Training sets with equal parts of each class or source; variants in any orientation, and in reverse."""
+
+import functools
 
 import numpy as np
+import pytest
 
+from har_jax.datasets import balancing
 from har_jax.datasets.balancing import (
   MAX_REPEATS,
   WINDOWS_PER_CLASS,
@@ -9,6 +13,7 @@ from har_jax.datasets.balancing import (
   balance_classes,
   concatenate_equally,
   draw_from_source,
+  vary,
 )
 from har_jax.datasets.batches import Batch
 
@@ -28,13 +33,6 @@ def test_balanced_classes_have_equal_counts_and_keep_their_labels():
   assert len(np.unique(number[balanced['label'] == 0])) == WINDOWS_PER_CLASS  # no repeats in a large class
   repeats = np.bincount(number[balanced['label'] == 2])[-100:]
   assert repeats.tolist() == [WINDOWS_PER_CLASS // 100] * 100
-
-
-def test_a_seed_repeats_its_draw_and_another_differs():
-  windows = _windows([0] * (2 * WINDOWS_PER_CLASS))
-  first, again, other = (balance_classes(windows, seed=seed)['signal'] for seed in (0, 0, 1))
-  np.testing.assert_array_equal(first, again)
-  assert not np.array_equal(first, other)
 
 
 def test_balancing_no_windows_gives_none():
@@ -61,9 +59,6 @@ def test_of_a_large_source_as_many_windows_are_drawn_in_order_and_once():
   assert len(number) == WINDOWS_PER_SOURCE
   assert (np.diff(number) > 0).all()
   assert np.array_equal(np.array(label)[number], drawn['label'])
-  again, other = (draw_from_source(_windows(label), seed=seed)['signal'] for seed in (0, 1))
-  np.testing.assert_array_equal(again, drawn['signal'])
-  assert not np.array_equal(other, drawn['signal'])
 
 
 def test_rare_activities_of_a_source_are_drawn_more_often():
@@ -77,3 +72,68 @@ def test_rare_activities_of_a_source_are_drawn_more_often():
 def test_a_small_source_is_unchanged():
   windows = _windows([2] * WINDOWS_PER_SOURCE)
   assert draw_from_source(windows, seed=0) is windows
+
+
+_CLASSES = 3
+
+
+@pytest.fixture
+def moving() -> dict[str, np.ndarray]:
+  """400 windows of a device whose zeros are not 0, as normalized ones are; every second one rests."""
+  rng = np.random.default_rng(0)
+  strength = np.where(np.arange(400) % 2, 0.01, 1.0)[:, None, None]
+  origin = np.tile([0.5, -0.2], (400, 1))
+  signal = np.repeat(origin, 3, axis=1)[:, None] + [0.0, 0.6, 0.8, 0.0, 0.0, 0.0]
+  signal = signal + strength * rng.normal(size=(400, 32, 6))
+  return {
+    'signal': signal.astype(np.float32),
+    'origin': origin.astype(np.float32),
+    'label': np.arange(400) % _CLASSES,
+  }
+
+
+def _triads(windows: dict[str, np.ndarray]) -> np.ndarray:
+  signal = windows['signal']
+  return signal.reshape(*signal.shape[:2], 2, 3) - windows['origin'][:, None, :, None]
+
+
+def _products(triads: np.ndarray) -> np.ndarray:
+  """What no rotation changes: lengths of both sensors' vectors, and the angle between them."""
+  return np.einsum('wnsi,wnti->wnst', triads, triads)
+
+
+def test_half_of_the_windows_are_rotated_with_both_sensors_and_in_every_direction(moving):
+  before = _triads(moving)
+  after = _triads(vary(moving, _CLASSES, seed=0))[:400]
+  np.testing.assert_allclose(_products(after), _products(before), atol=1e-4)
+  is_rotated = np.abs(after - before).max(axis=(1, 2, 3)) > 1e-3
+  assert 160 < is_rotated.sum() < 240
+  gravity = after[is_rotated, :, 0].mean(axis=1)
+  assert np.abs(gravity.mean(axis=0)).max() < 0.15  # of a length of one
+  assert (np.abs(gravity).max(axis=0) > 0.8).all()
+  # A rotation is no mirror image.
+  volumes = [np.linalg.det(triads[is_rotated, :3, 0]) for triads in (before, after)]
+  np.testing.assert_allclose(volumes[1], volumes[0], atol=1e-4)
+
+
+def test_each_moving_window_comes_again_in_reverse_as_another_activity(moving):
+  varied = vary(moving, _CLASSES, seed=0)
+  triads = _triads(varied)
+  assert len(triads) == 600
+  forward, backward = triads[:400:2], triads[400:]
+  np.testing.assert_allclose(backward[:, ::-1, 0], forward[:, :, 0], atol=1e-6)
+  np.testing.assert_allclose(backward[:, ::-1, 1], -forward[:, :, 1], atol=1e-6)
+  np.testing.assert_array_equal(varied['label'][:400], moving['label'])
+  np.testing.assert_array_equal(varied['label'][400:], moving['label'][::2] + _CLASSES)
+  assert varied['signal'].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+  'draw', [balance_classes, draw_from_source, functools.partial(vary, classes=_CLASSES)]
+)
+def test_a_seed_repeats_its_draw_and_another_differs(draw, moving, monkeypatch):
+  monkeypatch.setattr(balancing, 'WINDOWS_PER_CLASS', 50)
+  monkeypatch.setattr(balancing, 'WINDOWS_PER_SOURCE', 50)
+  first, again, other = (draw(moving, seed=seed)['signal'] for seed in (0, 0, 1))
+  np.testing.assert_array_equal(first, again)
+  assert not np.array_equal(first, other)

@@ -25,7 +25,7 @@ def test_seconds_and_steps_follow_from_samples_and_rate():
 def test_a_folder_says_the_length_and_rate_of_its_windows(tmp_path, windowing):
   windows = store.load(save_windows(tmp_path / 'made', windowing=windowing))
   assert windows.signals.shape == (360, windowing.samples, 6)
-  assert windows.windowing == Datasets.open(tmp_path).windowing == windowing
+  assert windows.meta.windowing == Datasets.open(tmp_path).windowing == windowing
 
 
 def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path):
@@ -33,7 +33,7 @@ def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path):
   meta = storage.parse(path)
   del meta['window_samples']
   storage.write(path, meta)
-  assert store.load(path.parent).windowing == DEFAULT_WINDOWING
+  assert store.load(path.parent).meta.windowing == DEFAULT_WINDOWING
 
 
 def test_signals_of_another_length_than_the_meta_says_are_refused(tmp_path):

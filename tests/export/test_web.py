@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from har_jax import export
-from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.export import web
 from har_jax.recognizer import loading
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal.summary import summarize
 from har_jax.stream.stream import Stream
 
 _SOURCE = pathlib.Path(__file__).parents[2] / 'web'
@@ -44,7 +44,7 @@ def _listed(folder: pathlib.Path) -> dict:
 
 @pytest.mark.usefixtures('built')
 def test_the_folder_holds_page_model_and_card(recognizer, signals, tmp_path):
-  trained = signal_summary.summarize(signals, ['walking'] * len(signals), 50)
+  trained = summarize(signals, ['walking'] * len(signals), 50)
   adapter = recognizer.adapter_.with_card(signals=trained)
   export.write(
     tmp_path / 'page',

@@ -8,8 +8,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import check_estimator
 
 from har_jax.baselines import forest
-from har_jax.datasets import signal_summary
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal import summary
 
 _MESSAGE = 'the error is a ValueError, in words of the field'
 _NOT_APPLICABLE = {
@@ -50,7 +50,7 @@ class _OfRows(Recognizer, BaseEstimator):
 @pytest.mark.parametrize('method', ['linear', 'forest'])
 def test_it_passes_scikit_learns_checks_but_those_that_do_not_apply(base, method, monkeypatch):
   monkeypatch.setattr(forest, '_TREES', 5)
-  monkeypatch.setattr(signal_summary, '_evenly', lambda signals: signals[:8])  # they rotate nothing
+  monkeypatch.setattr(summary, 'draw_evenly', lambda signals: signals[:8])  # they rotate nothing
   results = check_estimator(
     _OfRows(base, method=method, max_steps=2, validation_fraction=0), on_fail=None, on_skip=None
   )

@@ -10,19 +10,18 @@ import worn_device
 
 from har_jax import files
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.frame_check import FrameWarning
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import frames, gyro_agreement
 from har_jax.signal.recording import Samples
-from har_jax.signal.summary import SignalSummary
+from har_jax.signal.summary import SignalSummary, summarize
 from har_jax.stream.stream import Stream
 from har_jax.timeline import rate_check
 
 TRAINED, LABELS = worn_device.windows(0)
-SUMMARY = signal_summary.summarize(TRAINED, LABELS.tolist(), 50)
+SUMMARY = summarize(TRAINED, LABELS.tolist(), 50)
 SIGNALS, ACTIVITIES = worn_device.windows(1)  # of another person
 G = np.float32([9.80665] * 3 + [1] * 3)
 LINEAR = SIGNALS - SIGNALS.mean(axis=1, keepdims=True) * np.float32([1, 1, 1, 0, 0, 0])
@@ -89,7 +88,7 @@ def test_acceleration_without_gravity_is_refused():
 
 
 def test_a_model_of_acceleration_without_gravity_refuses_gravity():
-  trained = signal_summary.summarize(LINEAR, ACTIVITIES.tolist(), 50)
+  trained = summarize(LINEAR, ACTIVITIES.tolist(), 50)
   assert not frame_check.check(trained, LINEAR, 'auto', 50).warnings
   with pytest.raises(UserError, match=r'has gravity.*without gravity'):
     frame_check.check(trained, SIGNALS, 'auto', 50)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import worn_device
 
-from har_jax.datasets import signal_summary
 from har_jax.recognizer import frame_check
 from har_jax.signal import frames
+from har_jax.signal.summary import summarize
 
 TRAINED, LABELS = worn_device.windows(0)
-SUMMARY = signal_summary.summarize(TRAINED, LABELS.tolist(), 50)
+SUMMARY = summarize(TRAINED, LABELS.tolist(), 50)
 SIGNALS, _ = worn_device.windows(1)  # of another person
 
 

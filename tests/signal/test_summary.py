@@ -12,13 +12,14 @@ import worn_device
 from scipy import stats
 
 from har_jax import records
-from har_jax.datasets import signal_summary
+from har_jax.config import Protocol
 from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
-from har_jax.signal.summary import Gravity, SignalSummary
+from har_jax.signal.summary import Gravity, SignalSummary, summarize
 
 SIGNALS, ACTIVITIES = worn_device.windows(0)
-SUMMARY = signal_summary.summarize(SIGNALS, ACTIVITIES.tolist(), 50)
+SUMMARY = summarize(SIGNALS, ACTIVITIES.tolist(), 50)
 
 
 def test_gravity_is_kept_by_activity_in_g():
@@ -40,7 +41,7 @@ def test_a_covariance_that_no_windows_have_is_refused():
 
 def test_acceleration_without_gravity_is_seen():
   linear = SIGNALS - SIGNALS.mean(axis=1, keepdims=True)
-  assert not signal_summary.summarize(linear, ACTIVITIES.tolist(), 50).has_gravity
+  assert not summarize(linear, ACTIVITIES.tolist(), 50).has_gravity
 
 
 def test_the_means_of_training_are_more_likely_than_their_opposites():
@@ -70,7 +71,7 @@ def test_positions_of_two_sources_are_apart(tmp_path):
   for name in ('one', 'other'):
     made_people.save_windows(tmp_path / name, ('waist', 'wrist'))
   names = {'walking': 'walks', 'sitting': 'sits'}
-  summary = signal_summary.summarize_sources(Datasets.open(tmp_path), ['one', 'other'], names)
+  summary = Sources(Datasets.open(tmp_path), ('one', 'other'), Protocol()).summarize(names)
   assert summary.positions == 4
   assert [(entry.activity, entry.position, entry.windows) for entry in summary.gravity] == [
     (activity, f'{source}, {position}', 120)

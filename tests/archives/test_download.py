@@ -4,28 +4,22 @@ import contextlib
 import dataclasses
 import hashlib
 import http.server
-import io
 import pathlib
 import socket
 import threading
 import urllib.request
-import zipfile
 
+import numpy as np
 import pytest
+from official import zipped
 
 from har_jax.archives import ARCHIVES, download
 from har_jax.archives.archive import Archive
 from har_jax.errors import UserError
 
-
-def a_zip(size: int = 3_000_000) -> bytes:
-  content = io.BytesIO()
-  with zipfile.ZipFile(content, 'w') as file:
-    file.writestr('numbers.bin', bytes(range(256)) * (size // 256))
-  return content.getvalue()
-
-
-WHOLE, OTHER, LONG = a_zip(), a_zip(2_000_000), a_zip(4_000_000)
+WHOLE, OTHER, LONG = (
+  zipped({'numbers.bin': np.random.default_rng(0).bytes(size)}) for size in (3_000_000, 2_000_000, 4_000_000)
+)
 
 
 @dataclasses.dataclass
@@ -41,10 +35,6 @@ class Web:
   status: int | None = None
   url: str = ''
   ranges: list = dataclasses.field(default_factory=list)
-
-  def change(self, fields: dict) -> None:
-    for name, value in fields.items():
-      setattr(self, name, value)
 
 
 @pytest.fixture
@@ -91,37 +81,43 @@ def web():
     thread.join()
 
 
-def fetch(archive: Archive, folder) -> pathlib.Path:
-  return download.fetch(archive, folder, allow_http=True)  # the server here has no certificate
-
-
 def archive_at(url: str) -> Archive:
   return Archive('an', 'An archive', '', ('waist',), lambda *_: iter(()), url, 'none')
 
 
+def fetch(url: str, folder: pathlib.Path) -> pathlib.Path:
+  return download.fetch(archive_at(url), folder, allow_http=True)  # the server here has no certificate
+
+
+def names_in(folder: pathlib.Path) -> list[str]:
+  return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.mark.parametrize('has_length', [True, False])
-def test_a_download_has_the_name_and_bytes_of_the_server_and_a_checksum(web, tmp_path, has_length):
+def test_a_download_has_the_name_and_bytes_of_the_server_and_a_checksum(web, tmp_path, has_length, caplog):
   web.has_length = has_length
-  path = fetch(archive_at(web.url), tmp_path / 'new')
+  path = fetch(web.url, tmp_path / 'new')
   assert path == tmp_path / 'new' / 'an+archive.zip'
   assert path.read_bytes() == web.content
   checksum = hashlib.sha256(web.content).hexdigest()
   assert (tmp_path / 'new' / 'an+archive.zip.sha256').read_text() == f'{checksum}  an+archive.zip\n'
-  assert len(list(path.parent.iterdir())) == 2  # no .part
-  fetch(archive_at(web.url), tmp_path / 'new')
+  assert names_in(path.parent) == ['an+archive.zip', 'an+archive.zip.sha256']  # no .part
+  assert 'no official checksum is known' in caplog.text
+  caplog.clear()
+  fetch(web.url, tmp_path / 'new')
   assert web.ranges == [None]  # not downloaded again
+  assert not caplog.text
 
 
 def test_a_broken_download_resumes_from_its_bytes(web, tmp_path):
   web.cut_after = 1_234_567
   with pytest.raises(UserError, match=f'1234567 of {len(web.content)} bytes.*1234567 bytes are kept'):
-    fetch(archive_at(web.url), tmp_path)
-  names = sorted(file.name for file in tmp_path.iterdir())
-  assert names == ['an+archive.zip.part', 'an+archive.zip.part.version']
+    fetch(web.url, tmp_path)
+  assert names_in(tmp_path) == ['an+archive.zip.part', 'an+archive.zip.part.version']
   assert (tmp_path / 'an+archive.zip.part').read_bytes() == web.content[:1_234_567]
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+  assert fetch(web.url, tmp_path).read_bytes() == web.content
   assert web.ranges == [None, 'bytes=1234567-']
-  assert sorted(file.name for file in tmp_path.iterdir()) == ['an+archive.zip', 'an+archive.zip.sha256']
+  assert names_in(tmp_path) == ['an+archive.zip', 'an+archive.zip.sha256']
 
 
 @pytest.mark.parametrize(
@@ -134,11 +130,11 @@ def test_a_broken_download_resumes_from_its_bytes(web, tmp_path):
   ],
 )
 def test_of_another_version_or_an_unknown_one_a_download_starts_over(web, tmp_path, before, after, requested):
-  web.change({'cut_after': 1000} | before)
+  vars(web).update({'cut_after': 1000} | before)
   with pytest.raises(UserError):
-    fetch(archive_at(web.url), tmp_path)
-  web.change(after)
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+    fetch(web.url, tmp_path)
+  vars(web).update(after)
+  assert fetch(web.url, tmp_path).read_bytes() == web.content
   assert web.ranges == [None, requested]
 
 
@@ -153,9 +149,9 @@ _OTHER_RANGES = [
 ]
 
 
-def _put_part(folder: pathlib.Path, content: bytes) -> None:
-  (folder / 'an+archive.zip.part').write_bytes(content)
-  (folder / 'an+archive.zip.part.version').write_text('"1"')
+def _put_part(folder: pathlib.Path, content: bytes, name: str = 'an+archive.zip') -> None:
+  (folder / f'{name}.part').write_bytes(content)
+  (folder / f'{name}.part.version').write_text('"1"')
 
 
 @pytest.mark.parametrize(
@@ -170,18 +166,18 @@ def _put_part(folder: pathlib.Path, content: bytes) -> None:
 def test_what_does_not_continue_a_part_is_not_appended(web, tmp_path, size, changes, message, is_left):
   part = (WHOLE + b'more')[:size]
   _put_part(tmp_path, part)
-  web.change(changes)
+  vars(web).update(changes)
   with pytest.raises(UserError, match=message):
-    fetch(archive_at(web.url), tmp_path)
+    fetch(web.url, tmp_path)
   left = tmp_path / 'an+archive.zip.part'
   assert (left.read_bytes() if left.exists() else None) == (part if is_left else None)
   web.headers = {}
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+  assert fetch(web.url, tmp_path).read_bytes() == web.content
 
 
 def test_a_part_that_is_already_complete_is_used(web, tmp_path):
   _put_part(tmp_path, web.content)
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+  assert fetch(web.url, tmp_path).read_bytes() == web.content
   assert web.ranges == [f'bytes={len(web.content)}-']
 
 
@@ -200,10 +196,10 @@ def test_a_part_that_is_already_complete_is_used(web, tmp_path):
 )
 def test_a_wrong_response_is_an_error_that_leaves_nothing(web, tmp_path, monkeypatch, changes, message):
   monkeypatch.setattr(download, '_MAX_BYTES', len(LONG) - 1000)
-  web.change(changes)
+  vars(web).update(changes)
   with pytest.raises(UserError, match=message):
-    fetch(archive_at(web.url), tmp_path)
-  assert list(tmp_path.iterdir()) == []
+    fetch(web.url, tmp_path)
+  assert names_in(tmp_path) == []
 
 
 def test_http_needs_an_explicit_yes_and_a_redirection_to_it_too(web, tmp_path):
@@ -216,39 +212,27 @@ def test_http_needs_an_explicit_yes_and_a_redirection_to_it_too(web, tmp_path):
     download._Redirects(False).redirect_request(request, None, 302, '', {}, 'http://example.org/a.zip')
   with pytest.raises(UserError, match='neither https nor http'):
     download._Redirects(True).redirect_request(request, None, 302, '', {}, 'ftp://example.org/a.zip')
-  followed = download._Redirects(True).redirect_request(
-    request, None, 302, '', {}, 'http://example.org/b.zip'
-  )
-  assert followed.full_url == 'http://example.org/b.zip'
-  assert web.ranges == []
-  assert list(tmp_path.iterdir()) == []
-
-
-def test_the_first_sum_is_said_to_be_compared_with_none(web, tmp_path, caplog):
-  fetch(archive_at(web.url), tmp_path)
-  assert 'no official checksum is known' in caplog.text
-  caplog.clear()
-  fetch(archive_at(web.url), tmp_path)
-  assert not caplog.text
+  url = 'http://example.org/b.zip'
+  assert download._Redirects(True).redirect_request(request, None, 302, '', {}, url).full_url == url
+  assert web.ranges == names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize('is_there', [True, False])  # damaged after its download, or another one downloaded
 def test_other_bytes_than_in_an_earlier_download_are_an_error(web, tmp_path, is_there):
-  path = fetch(archive_at(web.url), tmp_path)
-  web.content = a_zip(1_000_000)
+  path = fetch(web.url, tmp_path)
+  web.content = OTHER
   path.write_bytes(web.content) if is_there else path.unlink()
   with pytest.raises(UserError, match=r'SHA-256.*earlier.*delete .*\.sha256'):
-    fetch(archive_at(web.url), tmp_path)
+    fetch(web.url, tmp_path)
   assert path.exists() == is_there
 
 
 @pytest.mark.parametrize('host', ['', 'http://127.0.0.1:9'])  # the discard port: no server
 def test_a_failed_download_names_the_url_and_where_to_put_the_file_and_keeps_the_part(web, tmp_path, host):
-  (tmp_path / 'gone.zip.part').write_bytes(b'some')
-  (tmp_path / 'gone.zip.part.version').write_text('"1"')
+  _put_part(tmp_path, b'some', 'gone.zip')
   url = f'{host}/gone.zip' if host else web.url.replace('an+archive', 'gone')
   with pytest.raises(UserError, match='refused' if host else '404') as raised:
-    fetch(archive_at(url), tmp_path)
+    fetch(url, tmp_path)
   for words in (url, '4 bytes are kept', str(tmp_path / 'gone.zip')):
     assert words in str(raised.value)
   assert (tmp_path / 'gone.zip.part').read_bytes() == b'some'
@@ -260,19 +244,19 @@ def test_a_server_that_sends_nothing_counts_as_dead(tmp_path, monkeypatch):
     closing = threading.Timer(5.0, server.close)  # or this test would wait for ever
     closing.start()
     with pytest.raises(UserError, match='timed out'):
-      fetch(archive_at(f'http://127.0.0.1:{server.getsockname()[1]}/an+archive.zip'), tmp_path)
+      fetch(f'http://127.0.0.1:{server.getsockname()[1]}/an+archive.zip', tmp_path)
     closing.cancel()
 
 
 def test_the_sample_is_not_downloaded(tmp_path):
   with pytest.raises(UserError, match='sample_wisdm comes with the package'):
-    fetch(ARCHIVES['sample_wisdm'], tmp_path)
+    download.fetch(ARCHIVES['sample_wisdm'], tmp_path)
 
 
 @pytest.mark.parametrize(('name', 'file'), [('pdiot', 'pdiot-data.zip'), ('weda_fall', 'WEDA-FALL.zip')])
 def test_a_snapshot_of_a_repository_is_named_after_it(tmp_path, name, file):
-  (tmp_path / file).write_bytes(a_zip(256))  # there already, so that nothing is downloaded
-  assert fetch(ARCHIVES[name], tmp_path) == tmp_path / file
+  (tmp_path / file).write_bytes(OTHER)  # there already, so that nothing is downloaded
+  assert download.fetch(ARCHIVES[name], tmp_path) == tmp_path / file
 
 
 def test_every_real_archive_has_its_url():

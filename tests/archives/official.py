@@ -88,6 +88,10 @@ def zipped_texts(texts: Texts) -> bytes:
   return zipped(files | {name: zipped_texts(contents) for name, contents in inner.items()})
 
 
+def _write_zip(folder: pathlib.Path, texts: Texts) -> pathlib.Path:
+  return write(folder, {'archive.zip': zipped_texts(texts)}) / 'archive.zip'
+
+
 def read_texts(source: Source) -> Texts:
   contents = {}
   for name in source.names:
@@ -139,33 +143,34 @@ def _wisdm(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   return write(folder, files)
 
 
+_HHAR = 'Activity recognition exp'
+
+
 def _hhar(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """One table a sensor, in a zip within a zip."""
   time_s = _clock(rate_hz)
   times_ns = [START_MS * 10**6 + round(second * 1e9) for second in time_s.tolist()]
-  files: dict[str, str | bytes] = {}
+  texts = {}
   for sensor, values in zip(('accelerometer', 'gyroscope'), motion(time_s), strict=True):
     rows = [
       f'{row},{time // 10**6},{time},{x:.9g},{y:.9g},{z:.9g},a,nexus4,nexus4_1,{code}\n'
       for row, (time, (x, y, z)) in enumerate(zip(times_ns, values.tolist(), strict=True))
     ]
     header = 'Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n'
-    files[f'Activity recognition exp/Phones_{sensor}.csv'] = header + ''.join(rows)
-  (folder / 'hhar.zip').write_bytes(zipped({'Activity recognition exp.zip': zipped(files)}))
-  return folder / 'hhar.zip'
+    texts[f'{_HHAR}.zip/{_HHAR}/Phones_{sensor}.csv'] = header + ''.join(rows)
+  return _write_zip(folder, texts)
 
 
 def _realworld(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """A zip for each sensor and activity, of milliseconds since 1970."""
   time_s = _clock(rate_hz)
   sensors = (('acc', f'acc_{code}_waist.csv'), ('gyr', f'Gyroscope_{code}_waist.csv'))
-  files: dict[str, str | bytes] = {}
+  texts = {}
   for (sensor, name), values in zip(sensors, motion(time_s), strict=True):
     rows = [np.arange(len(time_s)) + 1, START_MS + (1000 * time_s).round(), *values.T]
     text = _table('id,attr_time,attr_x,attr_y,attr_z', rows, '%.14g')
-    files[f'realworld2016_dataset/proband1/data/{sensor}_{code}_csv.zip'] = zipped({name: text})
-  (folder / 'realworld.zip').write_bytes(zipped(files))
-  return folder / 'realworld.zip'
+    texts[f'realworld2016_dataset/proband1/data/{sensor}_{code}_csv.zip/{name}'] = text
+  return _write_zip(folder, texts)
 
 
 def _pamap2(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
@@ -177,9 +182,7 @@ def _pamap2(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
   for first in (3, 20, 37):  # temperature, acceleration up to 16 g, up to 6 g, angular velocity
     table[:, first + 1 : first + 4], table[:, first + 7 : first + 10] = acc, gyro
   text = _table('', list(table.T), delimiter=' ')
-  inner = zipped({'PAMAP2_Dataset/Protocol/subject101.dat': text})
-  (folder / 'pamap2.zip').write_bytes(zipped({'PAMAP2_Dataset.zip': inner}))
-  return folder / 'pamap2.zip'
+  return _write_zip(folder, {'PAMAP2_Dataset.zip/PAMAP2_Dataset/Protocol/subject101.dat': text})
 
 
 def _ucihar(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
@@ -192,27 +195,22 @@ def _ucihar(folder: pathlib.Path, rate_hz: float, code: int) -> pathlib.Path:
       for axis, column in zip('xyz', values.T, strict=True):
         text = _table('', list(column.reshape(10, 128).T), delimiter=' ')
         files[f'{part}/Inertial Signals/{sensor}_{axis}_{part}.txt'] = text
-  inner = zipped({f'UCI HAR Dataset/{name}': text for name, text in files.items()})
-  (folder / 'har.zip').write_bytes(zipped({'UCI HAR Dataset.zip': inner}))
-  return folder / 'har.zip'
+  return _write_zip(
+    folder, {f'UCI HAR Dataset.zip/UCI HAR Dataset/{name}': text for name, text in files.items()}
+  )
 
 
 def _pdiot(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """Acceleration in g, angular velocity in degrees per second."""
   time_s = _clock(rate_hz)
   acc, gyro = motion(time_s)
-  rows = [
-    np.arange(len(acc)),
-    START_MS + 1000 * time_s,
-    *(acc / STANDARD_GRAVITY_M_S2).T,
-    *np.rad2deg(gyro).T,
-  ]
   header = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z'
   files = {}
   for device, factor in (('Thingy', 1.0), ('Respeck', -1 / 2)):
     name = f'{device}/s1/s1_{device.lower()}_{code}_breathingNormal.csv'
-    scaled = [*rows[:5], *(factor * np.stack(rows[5:]))]
-    files[f'updated_anonymized_dataset_2023/{name}'] = _table(header, scaled, '%.14g')
+    sensors = np.concatenate([acc / STANDARD_GRAVITY_M_S2, factor * np.rad2deg(gyro)], axis=1)
+    rows = [np.arange(len(acc)), START_MS + 1000 * time_s, *sensors.T]
+    files[f'updated_anonymized_dataset_2023/{name}'] = _table(header, rows, '%.14g')
   return write(folder, files)
 
 
@@ -220,12 +218,9 @@ def _liara(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
   """Fifteen pieces without a clock; g, and degrees per second with the other sign."""
   acc, gyro = motion(np.arange(15 * 112) / rate_hz)
   rows = np.concatenate([acc / STANDARD_GRAVITY_M_S2, -np.rad2deg(gyro), np.zeros_like(acc)], axis=1)
-  names = [f'raw/A/{code}/iteration_{piece}.csv' for piece in range(1, 16)]
-  files = {
-    f'ActivitiesExercisesRecognition/{name}': _table('ax,ay,az,gx,gy,gz,mx,my,mz', list(piece.T))
-    for name, piece in zip(names, np.split(rows, 15), strict=True)
-  }
-  return write(folder, files)
+  tables = [_table('ax,ay,az,gx,gy,gz,mx,my,mz', list(piece.T)) for piece in np.split(rows, 15)]
+  path = f'ActivitiesExercisesRecognition/raw/A/{code}'
+  return write(folder, {f'{path}/iteration_{n}.csv': text for n, text in enumerate(tables, 1)})
 
 
 def _weda_fall(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
@@ -252,23 +247,14 @@ def _sp_sw_har(folder: pathlib.Path, rate_hz: float, code: str) -> pathlib.Path:
 _UCI = {1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying'}
 # Archive → its writer; those without files need none.
 OFFICIAL = {
-  'hapt': Official(
-    50,
-    _hapt,
-    _UCI
-    | {7: 'stand_to_sit', 8: 'sit_to_stand', 9: 'sit_to_lie', 10: 'lie_to_sit', 11: 'stand_to_lie'}
-    | {12: 'lie_to_stand'},
-    {('waist', 'standing'): (1, 0, 0)},
-  ),
-  'motionsense': Official(
-    50,
-    _motionsense,
-    {
-      'wlk': 'walking', 'jog': 'running', 'dws': 'downstairs', 'ups': 'upstairs', 'sit': 'sitting',
-      'std': 'standing',
-    },
-    {('pocket', 'standing'): (0, -1, 0), ('pocket', 'walking'): (0, -1, 0)},
-  ),
+  'hapt': Official(50, _hapt, _UCI | {
+    7: 'stand_to_sit', 8: 'sit_to_stand', 9: 'sit_to_lie', 10: 'lie_to_sit', 11: 'stand_to_lie',
+    12: 'lie_to_stand',
+  }, {('waist', 'standing'): (1, 0, 0)}),
+  'motionsense': Official(50, _motionsense, {
+    'wlk': 'walking', 'jog': 'running', 'dws': 'downstairs', 'ups': 'upstairs', 'sit': 'sitting',
+    'std': 'standing',
+  }, {('pocket', 'standing'): (0, -1, 0), ('pocket', 'walking'): (0, -1, 0)}),
   'dsads': Official(25, _dsads, {
     9: 'walking', 1: 'sitting', 2: 'standing', 3: 'lying', 4: 'lying_on_side', 5: 'upstairs',
     6: 'downstairs', 7: 'standing_in_elevator', 8: 'moving_in_elevator', 10: 'treadmill_walking',

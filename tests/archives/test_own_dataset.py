@@ -16,6 +16,7 @@ from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold
 from har_jax.errors import UserError
+from har_jax.signal.recording import Recording
 
 _TOML = """
 name = "office"
@@ -45,6 +46,11 @@ def dataset(tmp_path) -> pathlib.Path:
   return tmp_path / 'study' / 'dataset.toml'
 
 
+def _read(dataset: pathlib.Path) -> tuple[list[Recording], collections.Counter]:
+  dropped: collections.Counter = collections.Counter()
+  return list(own_dataset.load(dataset).read(Source(dataset.parent), 'wrist', dropped)), dropped
+
+
 def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path):
   out, _ = succeed('prepare', dataset, f'--out={tmp_path}/windows')
   assert 'office (wrist): ' in out
@@ -61,7 +67,7 @@ def test_units_and_title_are_those_of_the_file(dataset, unit, rad_s):
   dataset.write_text(f'title = "Office, 2026"\n{_TOML}gyro = "{unit}"')
   archive = own_dataset.load(dataset)
   assert (archive.name, archive.title) == ('office', 'Office, 2026')
-  read = list(archive.read(Source(dataset.parent), 'wrist', collections.Counter()))
+  read, _ = _read(dataset)
   assert len(read) == 4
   for recording in read:
     np.testing.assert_allclose(recording.gyro.values[1:3, 2], np.array([0.2, 0.1]) * rad_s, rtol=1e-5)
@@ -72,19 +78,19 @@ def test_recordings_without_a_time_have_the_rate_of_the_file_and_hidden_folders_
   for path in dataset.parent.glob('*/day.csv'):
     path.write_text('\n'.join(row.partition(',')[2] for row in path.read_text().split()))
   dataset.write_text(f'rate_hz = 25\n{_TOML}')
-  read = list(own_dataset.load(dataset).read(Source(dataset.parent), 'wrist', collections.Counter()))
+  read, _ = _read(dataset)
   assert [recording.subject for recording in read] == ['ana', 'ben', 'eva', 'tom']
   assert read[0].acc.time_s[25] == 1.0
 
 
 def test_columns_have_the_roles_of_the_file_and_other_files_are_counted(dataset):
-  path, dropped = dataset.parent / 'ana' / 'day.csv', collections.Counter()
+  path = dataset.parent / 'ana' / 'day.csv'
   path.write_text(path.read_text().replace('time,ax,ay,az', 'time,p,q,r'))
   dataset.write_text(f'{_TOML}[columns]\nax = "r"\nay = "q"\naz = "p"\n')
   (dataset.parent / 'ana' / 'notes.csv').write_text('note\nshoes\n')
   for subject in ('ben', 'eva', 'tom'):
     shutil.rmtree(dataset.parent / subject)
-  (read,) = own_dataset.load(dataset).read(Source(dataset.parent), 'wrist', dropped)
+  (read,), dropped = _read(dataset)
   np.testing.assert_allclose(read.acc.values[0], [9.80665, 0, 0], rtol=1e-5)
   assert dropped == {'files that are no recordings': 1}
 
@@ -118,12 +124,9 @@ def test_a_mistake_in_the_file_is_an_error(dataset, old, new, message):
     own_dataset.load(dataset)
 
 
-def test_a_file_that_is_missing_is_said_to_be(tmp_path):
+def test_a_missing_file_and_a_dataset_without_folders_are_errors(tmp_path):
   with pytest.raises(UserError, match=r'dataset.toml: No such file or directory; give the dataset.toml of'):
     own_dataset.load(tmp_path / 'dataset.toml')
-
-
-def test_a_dataset_without_folders_is_an_error(tmp_path):
   (tmp_path / 'dataset.toml').write_text(_TOML)
   code, _, err = run_in_process('prepare', f'{tmp_path}/dataset.toml', f'--out={tmp_path}/windows')
   assert (code, 'has no folder' in err) == (1, True)
@@ -134,7 +137,6 @@ def test_recordings_without_a_gyroscope_are_counted(dataset):
   path.write_text(
     '\n'.join(','.join((*row.split(',')[:4], row.split(',')[7])) for row in path.read_text().split())
   )
-  dropped: collections.Counter = collections.Counter()
-  archive = own_dataset.load(dataset)
-  assert len(list(archive.read(Source(dataset.parent), 'wrist', dropped))) == 4
+  read, dropped = _read(dataset)
+  assert len(read) == 4
   assert dropped == {'recordings without a gyroscope: its samples are zeros': 1}

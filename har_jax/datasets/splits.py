@@ -1,7 +1,7 @@
 """Splits into train, validation and test parts, held-out windows, and label budgets.   w windows."""
 
-import dataclasses
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -17,8 +17,7 @@ _MIN_SUBJECTS = 4  # with fewer subjects, windows are held out, not subjects
 _MIN_REMAINING = 2  # windows of a class that stay: one to train on, and one that may overlap
 
 
-@dataclasses.dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
   """Indices of windows, each part sorted; the parts are disjoint."""
 
   train: Int[np.ndarray, 'a']

@@ -1,7 +1,5 @@
 """Splits have disjoint parts, and label budgets thin the train and validation parts only."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -13,16 +11,13 @@ from har_jax.signal.cutting import Window
 _SUBJECTS, _CLASSES, _EACH = 20, 4, 30
 SUBJECTS = np.repeat(np.arange(_SUBJECTS, dtype=np.int16), _CLASSES * _EACH)
 LABELS = np.tile(np.repeat(np.arange(_CLASSES, dtype=np.int32), _EACH), _SUBJECTS)
-
-
-def _parts(split: splits.Split) -> list[np.ndarray]:
-  return [split.train, split.validation, split.test]
+EVERY = np.arange(len(LABELS))
 
 
 @pytest.mark.parametrize('kind', ['subject', 'window'])
 @pytest.mark.parametrize('seed', range(5))
 def test_every_window_is_in_one_part(kind, seed):
-  parts = _parts(splits.split(LABELS, SUBJECTS, Protocol(split=kind), seed))
+  parts = splits.split(LABELS, SUBJECTS, Protocol(split=kind), seed)
   np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(LABELS)))
   assert all((np.diff(part) > 0).all() for part in parts)
 
@@ -32,20 +27,17 @@ def test_every_window_is_in_one_part(kind, seed):
 @pytest.mark.parametrize('seed', range(3))
 def test_subject_wise_no_subject_is_in_two_parts(seed, count, sizes):
   subjects = SUBJECTS % count
-  parts = [set(subjects[part]) for part in _parts(splits.split(LABELS, subjects, Protocol(), seed))]
+  parts = [set(subjects[part]) for part in splits.split(LABELS, subjects, Protocol(), seed)]
   assert [len(part) for part in parts] == sizes
   assert set.union(*parts) == set(range(count))
 
 
 def test_the_official_split_fixes_test_subjects_and_draws_the_others():
   official = np.array([3, 7, 11, 15])
-  parts = [
-    [
-      set(SUBJECTS[part])
-      for part in _parts(splits.split(LABELS, SUBJECTS, Protocol(split='official'), seed, official=official))
-    ]
-    for seed in (0, 1)
+  drawn = [
+    splits.split(LABELS, SUBJECTS, Protocol(split='official'), seed, official=official) for seed in (0, 1)
   ]
+  parts = [[set(SUBJECTS[part]) for part in split] for split in drawn]
   assert all(test == {3, 7, 11, 15} for _, _, test in parts)
   assert all((len(train), len(validation)) == (14, 2) for train, validation, _ in parts)
   assert all(set.union(*three) == set(range(_SUBJECTS)) for three in parts)
@@ -56,8 +48,8 @@ def test_five_folds_test_each_subject_once_and_never_train_on_one_tested():
   folds = [splits.split(LABELS, SUBJECTS, Protocol(split='five_fold'), seed) for seed in range(5)]
   tested = np.concatenate([np.unique(SUBJECTS[fold.test]) for fold in folds])
   np.testing.assert_array_equal(np.sort(tested), np.arange(_SUBJECTS))
-  for train, validation, test in map(_parts, folds):
-    parts = [set(SUBJECTS[part]) for part in (train, validation, test)]
+  for fold in folds:
+    parts = [set(SUBJECTS[part]) for part in fold]
     assert [len(part) for part in parts] == [14, 2, 4]
     assert set.union(*parts) == set(range(_SUBJECTS))
 
@@ -75,41 +67,36 @@ def test_a_sixth_fold_and_fewer_subjects_than_folds_are_refused():
 def test_window_wise_every_part_keeps_the_class_proportions(seed):
   labels = np.repeat(np.arange(3, dtype=np.int32), [600, 300, 100])
   split = splits.split(labels, np.zeros(1000, np.int16), Protocol(split='window'), seed)
-  for part, total in zip(_parts(split), (600, 100, 300), strict=True):
+  for part, total in zip(split, (600, 100, 300), strict=True):
     assert abs(len(part) - total) <= 1
     fractions = np.bincount(labels[part]) / len(part)
     np.testing.assert_allclose(fractions, [0.6, 0.3, 0.1], atol=1.5 / total)
 
 
-def _draw_part(seed: int, kind: str, part: int) -> np.ndarray:
-  return _parts(splits.split(LABELS, SUBJECTS, Protocol(split=kind), seed))[part]
+def _labeled(budget: str, part: np.ndarray = EVERY, seed: int = 0) -> np.ndarray:
+  return splits.apply_label_budget(part, LABELS, Protocol(label_budget=budget), seed)
 
 
-def _draw_budget(seed: int, budget: str) -> np.ndarray:
-  return splits.apply_label_budget(np.arange(len(LABELS)), LABELS, Protocol(label_budget=budget), seed)
+@pytest.mark.parametrize(
+  'draw',
+  [
+    lambda seed: splits.split(LABELS, SUBJECTS, Protocol(), seed),
+    lambda seed: splits.split(LABELS, SUBJECTS, Protocol(split='window'), seed),
+    lambda seed: [_labeled(budget, seed=seed) for budget in ('0.1', '10/class')],
+    lambda seed: [np.flatnonzero(splits.hold_out_subjects(SUBJECTS, 0.3, seed=seed))],
+    lambda seed: [np.flatnonzero(splits.hold_out_at_random(np.arange(72) % 3, None, 0.25, seed)[0])],
+  ],
+)
+def test_a_seed_repeats_its_draws_and_another_differs(draw):
+  for first, again, other in zip(draw(0), draw(0), draw(1), strict=True):
+    np.testing.assert_array_equal(first, again)
+    assert set(first) != set(other)
 
 
-DRAWS = [
-  *(functools.partial(_draw_part, kind='subject', part=part) for part in range(3)),
-  *(functools.partial(_draw_part, kind='window', part=part) for part in range(3)),
-  *(functools.partial(_draw_budget, budget=budget) for budget in ('0.1', '10/class')),
-  lambda seed: np.flatnonzero(splits.hold_out_subjects(SUBJECTS, 0.3, seed=seed)),
-  lambda seed: np.flatnonzero(splits.hold_out_at_random(np.arange(72) % 3, None, 0.25, seed)[0]),
-]
-
-
-@pytest.mark.parametrize('draw', DRAWS)
-def test_a_seed_repeats_its_draw_and_another_differs(draw):
-  np.testing.assert_array_equal(draw(0), draw(0))
-  assert set(draw(0)) != set(draw(1))
-
-
-@pytest.mark.parametrize('seed', range(10))
-def test_the_train_part_has_every_class_even_a_rare_one(seed):
-  labels = LABELS.copy()
-  labels[(SUBJECTS >= 3) & (LABELS == 3)] = 0  # three subjects of twenty have class 3
-  split = splits.split(labels, SUBJECTS, Protocol(), seed)
-  assert set(labels[split.train]) == {0, 1, 2, 3}
+def test_the_train_part_has_every_class_even_a_rare_one():
+  labels = np.where((SUBJECTS >= 3) & (LABELS == 3), 0, LABELS)  # three subjects of twenty have class 3
+  for seed in range(10):
+    assert set(labels[splits.split(labels, SUBJECTS, Protocol(), seed).train]) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize('kind', ['subject', 'window'])
@@ -129,11 +116,9 @@ def test_a_budget_per_class_keeps_that_many_or_all():
   labels = np.repeat(np.arange(3, dtype=np.int32), [50, 20, 5])
   labeled = splits.apply_label_budget(np.arange(75), labels, Protocol(label_budget='10/class'), 0)
   np.testing.assert_array_equal(np.bincount(labels[labeled]), [10, 10, 5])
-  # As in the runs of results/.
-  drawn = [
-    splits.apply_label_budget(np.arange(9), labels, Protocol(label_budget='3/class'), n) for n in (0, 1)
-  ]
-  assert [part.tolist() for part in drawn] == [[1, 3, 6], [2, 4, 6]]
+  for seed, drawn in enumerate([[1, 3, 6], [2, 4, 6]]):  # as in the runs of results/
+    labeled = splits.apply_label_budget(np.arange(9), labels, Protocol(label_budget='3/class'), seed)
+    assert labeled.tolist() == drawn
 
 
 @pytest.mark.parametrize('budget', ['0.7', '0.1', '0.01', '1/class', '10/class'])
@@ -141,21 +126,14 @@ def test_a_budget_per_class_keeps_that_many_or_all():
 def test_a_budget_changes_no_split_and_stays_in_its_part(kind, budget):
   protocol = Protocol(split=kind, label_budget=budget)
   split, expected = (splits.split(LABELS, SUBJECTS, used, 3) for used in (protocol, Protocol(split=kind)))
-  for part, same in zip(_parts(split), _parts(expected), strict=True):
-    np.testing.assert_array_equal(part, same)
-  labeled = splits.apply_label_budget(split.train, LABELS, protocol, 3)
+  np.testing.assert_equal(split, expected)
+  labeled = _labeled(budget, split.train, seed=3)
   assert set(labeled) <= set(split.train)
   assert len(set(labeled)) == len(labeled)
-  assert not set(labeled) & set(split.test)
 
 
 def test_a_smaller_budget_is_a_subset_of_a_larger_one():
-  part = np.arange(len(LABELS))
-  small, large = (
-    set(splits.apply_label_budget(part, LABELS, Protocol(label_budget=budget), 0))
-    for budget in ('0.1', '0.3')
-  )
-  assert small < large
+  assert set(_labeled('0.1')) < set(_labeled('0.3'))
 
 
 def test_hold_out_takes_all_windows_of_a_fraction_of_the_subjects():
@@ -177,9 +155,6 @@ def test_hold_out_takes_all_windows_of_a_fraction_of_the_subjects():
 def test_too_few_subjects_or_windows_are_an_error(labels, subjects, protocol, message):
   with pytest.raises(UserError, match=message):
     splits.split(np.array(labels), np.array(subjects), protocol, 0)
-
-
-def test_a_single_subject_cannot_be_held_out():
   with pytest.raises(UserError, match=r'^1 subjects'):
     splits.hold_out_subjects(np.zeros(5, np.int16), 0.1, seed=0)
 

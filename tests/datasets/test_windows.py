@@ -115,36 +115,29 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
   assert (tmp_path / 'tiny' / 'thesis.tex').read_text() == 'years'
 
 
-@pytest.mark.parametrize('stage', ['signals', 'index', 'meta', 'first rename', 'second rename'])
+@pytest.mark.parametrize(
+  ('owner', 'operation', 'number'),
+  [
+    *((np, 'save', 1), (np, 'savez', 1), (pathlib.Path, 'write_bytes', 1)),
+    *((pathlib.Path, 'rename', number) for number in (1, 2)),  # of two if there was a folder before
+  ],
+)
 @pytest.mark.parametrize('before', [False, True])
-def test_a_full_disk_leaves_the_previous_folder(tmp_path, monkeypatch, stage, before):
+def test_a_full_disk_leaves_the_previous_folder(tmp_path, monkeypatch, owner, operation, number, before):
   if before:
     store.save(_windows(subjects=('5',)), tmp_path / 'tiny')
+  original, calls = getattr(owner, operation), []
 
-  def full(*_, **__):
+  def fail(path, *arguments, **options):
+    calls.append(path)
+    if len(calls) != (number if before else 1):
+      return original(path, *arguments, **options)
+    if operation != 'rename':
+      with open(path, 'wb') as file:
+        file.write(b'half')
     raise OSError(errno.ENOSPC, 'No space left on device')
 
-  def partial_file(path, *_, **__):
-    pathlib.Path(path).write_bytes(b'half')
-    full()
-
-  rename, calls = pathlib.Path.rename, []
-
-  def fails_at(number):
-    def rename_or_fail(path, target):
-      calls.append(path)
-      return full() if len(calls) == number else rename(path, target)
-
-    return rename_or_fail
-
-  if stage == 'signals':
-    monkeypatch.setattr(store.np, 'save', partial_file)
-  elif stage == 'index':
-    monkeypatch.setattr(store.np, 'savez', partial_file)
-  elif stage == 'meta':
-    monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
-  else:
-    monkeypatch.setattr(pathlib.Path, 'rename', fails_at(1 if stage == 'first rename' or not before else 2))
+  monkeypatch.setattr(owner, operation, fail)
   with pytest.raises(UserError, match=r'tiny: No space left on device'):
     store.save(_windows(), tmp_path / 'tiny')
   monkeypatch.undo()

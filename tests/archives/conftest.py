@@ -8,8 +8,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import IO
 
-import official
 import pytest
+from zips import write
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
@@ -24,7 +24,7 @@ def read(request, tmp_path) -> Callable[..., Read]:
   archive, numbers = ARCHIVES[request.module.__name__.removeprefix('test_')], itertools.count()
 
   def read_files(files: dict[str, str | bytes], position: str = archive.positions[0]) -> Read:
-    source = Source(official.write(tmp_path / f'archive_{next(numbers)}', files))
+    source = Source(write(tmp_path / f'archive_{next(numbers)}', files))
     dropped: collections.Counter = collections.Counter()
     return list(archive.read(source, position, dropped)), dropped
 

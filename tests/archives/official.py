@@ -7,12 +7,12 @@ reader makes of them must be the motion again.   n samples.
 import dataclasses
 import io
 import pathlib
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from zips import Texts, write, zipped_texts
 
 from har_jax.archives.source import Source
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
@@ -20,7 +20,6 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 SECONDS = 30
 _AXIS, _UP = np.array([0.4, -0.7, 0.3]), np.array([2.0, -1.0, 9.5])
 START_MS = 1_435_993_000_000
-Texts = dict[str, str]  # files by name; of a zip within, <zip>/<name>
 
 
 def motion(time_s: Float[np.ndarray, 'n']) -> tuple[Float[np.ndarray, 'n 3'], Float[np.ndarray, 'n 3']]:
@@ -58,34 +57,6 @@ def _table(
   text = io.StringIO()
   np.savetxt(text, np.stack(columns, axis=1), form, delimiter, header=header, comments='')
   return text.getvalue() if header else text.getvalue().lstrip('\n')
-
-
-def write(folder: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
-  for name, content in files.items():
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-  return folder
-
-
-def zipped(files: dict[str, str | bytes]) -> bytes:
-  content = io.BytesIO()
-  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as file:
-    for name, text in files.items():
-      file.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)  # of a fixed date
-  return content.getvalue()
-
-
-def zipped_texts(texts: Texts) -> bytes:
-  """The texts as a zip; what lies in a zip within stays there."""
-  files: dict[str, str | bytes] = {}
-  inner: dict[str, Texts] = {}
-  for name, text in texts.items():
-    outer, is_zip, name_inside = name.partition('.zip/')
-    if is_zip:
-      inner.setdefault(f'{outer}.zip', {})[name_inside] = text
-    else:
-      files[name] = text
-  return zipped(files | {name: zipped_texts(contents) for name, contents in inner.items()})
 
 
 def _write_zip(folder: pathlib.Path, texts: Texts) -> pathlib.Path:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from official import OFFICIAL, Texts, read_texts, zipped_texts
+from official import OFFICIAL, read_texts
+from zips import Texts, zipped_texts
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source

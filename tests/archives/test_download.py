@@ -11,7 +11,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from official import zipped
+from zips import zipped
 
 from har_jax.archives import ARCHIVES, download
 from har_jax.archives.archive import Archive

@@ -11,7 +11,8 @@ import cut_pieces
 import numpy as np
 import official
 import pytest
-from official import OFFICIAL, SECONDS, motion, read_texts, zipped_texts
+from official import OFFICIAL, SECONDS, motion, read_texts
+from zips import write, zipped_texts
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
@@ -104,7 +105,7 @@ def _read_acc(name: str, path: pathlib.Path) -> tuple[list[np.ndarray], collecti
 def test_an_archive_whose_zips_are_extracted_reads_the_same(tmp_path, name):
   path = _small(name, tmp_path / 'whole')
   texts = {file.replace('.zip/', '/'): text for file, text in read_texts(Source(path)).items()}
-  extracted = official.write(tmp_path / 'extracted', texts)
+  extracted = write(tmp_path / 'extracted', texts)
   np.testing.assert_equal(_read_acc(name, extracted), _read_acc(name, path))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from official import zipped
+from zips import zipped
 
 START_MS = 1_435_993_000_000
 

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from official import zipped
+from zips import zipped
 
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError

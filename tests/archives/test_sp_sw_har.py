@@ -5,7 +5,8 @@ import collections
 import cut_pieces
 import numpy as np
 import pytest
-from official import OFFICIAL, write
+from official import OFFICIAL
+from zips import write
 
 from har_jax.archives.sp_sw_har import ARCHIVE
 from har_jax.datasets.prepare import prepare

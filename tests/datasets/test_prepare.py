@@ -1,6 +1,7 @@
 """Preparing an archive, and detecting archives in a folder."""
 
 import dataclasses
+import pathlib
 import struct
 import zipfile
 import zlib
@@ -8,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from tiny_archives import dsads_folder, hapt_files, hapt_zip
+from zips import write, zipped_texts
 
 import har_jax
 from har_jax.archives import ARCHIVES
@@ -47,10 +49,7 @@ def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
 
   files = hapt_files()
   files['RawData/gyro_exp01_user01.txt'] = loud(files['RawData/gyro_exp01_user01.txt'])
-  for name, content in files.items():
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text(content)
-  prepare(HAPT, tmp_path, tmp_path / 'windows', progress=False)
+  prepare(HAPT, write(tmp_path / 'archive', files), tmp_path / 'windows', progress=False)
   (line,) = [text for text in caplog.messages if 'variance' in text]
   assert line.startswith('hapt: Over half of the variance of the gyroscope is in 1 of ')
 
@@ -138,107 +137,77 @@ def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_p
     prepare(archive, path, tmp_path, position='torso,head', progress=False)
 
 
-def _marker_file(archive) -> str:
+def _marker_file(name: str) -> str:
   """A file name that matches the archive's marker."""
-  return archive.marker.replace('[0-9]', '1').replace('*', '1').replace('?', '1')
+  return ARCHIVES[name].marker.replace('[0-9]', '1').replace('*', '1').replace('?', '1')
+
+
+def _detected(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+  return {archive.name: path for archive, path in detect_archives(folder)}
 
 
 def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog):
   hapt = hapt_zip(tmp_path / 'one' / 'two' / 'download.zip')
-  extracted = tmp_path / 'mine' / 'x' / _marker_file(ARCHIVES['motionsense'])
-  extracted.parent.mkdir(parents=True)
-  extracted.write_text('')
-  inner = tmp_path / 'inner.zip'
-  with zipfile.ZipFile(inner, 'w') as archive:
-    archive.writestr('top/' + _marker_file(ARCHIVES['dsads']), '')
-  with zipfile.ZipFile(tmp_path / 'outer.zip', 'w') as archive:
-    archive.write(inner, 'DSADS.zip')
-  inner.unlink()
-  # A second copy, and files of other kinds.
+  outer = zipped_texts({f'DSADS.zip/top/{_marker_file("dsads")}': ''})
+  secret = bytearray(outer)
+  secret[secret.rindex(b'PK\x01\x02') + 8] |= 1  # the bit that says that it is encrypted
+  write(tmp_path, {
+    f'mine/x/{_marker_file("motionsense")}': '', 'outer.zip': outer, 'secret.zip': bytes(secret),
+    'broken.zip': hapt.read_bytes()[:3000], 'empty.zip': '', 'notes.txt': 'RawData/acc_exp01_user01.txt',
+  })  # fmt: skip
   with zipfile.ZipFile(hapt) as archive:
     archive.extractall(tmp_path / 'hapt again')
-  (tmp_path / 'broken.zip').write_bytes(hapt.read_bytes()[:3000])
-  secret = bytearray((tmp_path / 'outer.zip').read_bytes())
-  secret[secret.rindex(b'PK\x01\x02') + 8] |= 1  # the bit that says that it is encrypted
-  (tmp_path / 'secret.zip').write_bytes(secret)
-  (tmp_path / 'empty.zip').write_bytes(b'')
   (tmp_path / 'folder.zip').mkdir()
-  (tmp_path / 'notes.txt').write_text('RawData/acc_exp01_user01.txt')
   (tmp_path / 'loop').symlink_to(tmp_path)
   (tmp_path / 'nowhere').symlink_to(tmp_path / 'missing')
-  paths = {archive.name: path for archive, path in detect_archives(tmp_path)}
-  assert paths == {
-    'hapt': hapt,
-    'motionsense': tmp_path / 'mine' / 'x',
-    'dsads': tmp_path / 'outer.zip',
-  }
+  paths = {'hapt': hapt, 'motionsense': tmp_path / 'mine' / 'x', 'dsads': tmp_path / 'outer.zip'}
+  assert _detected(tmp_path) == paths
   assert 'broken.zip skipped' in caplog.text
   assert 'secret.zip skipped' in caplog.text
 
 
-def test_every_archive_is_detected_by_its_marker_alone(tmp_path):
-  for archive in ARCHIVES.values():
-    if archive.marker:
-      folder = tmp_path / archive.name
-      folder.mkdir()
-      with zipfile.ZipFile(folder / 'a.zip', 'w') as file:
-        file.writestr(_marker_file(archive), '')
-      names_and_paths = [(detected.name, path) for detected, path in detect_archives(folder)]
-      assert names_and_paths == [(archive.name, folder / 'a.zip')]
-      with zipfile.ZipFile(folder / 'a.zip') as file:
-        file.extractall(folder / 'extracted')
-      (folder / 'a.zip').unlink()
-      names_and_paths = [(detected.name, path) for detected, path in detect_archives(folder)]
-      assert [name for name, _ in names_and_paths] == [archive.name]
+@pytest.mark.parametrize('name', [name for name, archive in ARCHIVES.items() if archive.marker])
+def test_an_archive_is_detected_by_its_marker_alone(tmp_path, name):
+  files = {_marker_file(name): ''}
+  write(tmp_path, {'zip/a.zip': zipped_texts(files)})
+  write(tmp_path / 'extracted' / 'a', files)
+  assert _detected(tmp_path / 'zip') == {name: tmp_path / 'zip' / 'a.zip'}
+  assert [*_detected(tmp_path / 'extracted')] == [name]
 
 
-@pytest.mark.parametrize('is_fully_extracted', [False, True])
-def test_an_extracted_archive_of_zips_is_detected(tmp_path, is_fully_extracted):
-  data = tmp_path / 'mine' / 'proband1' / 'data'
-  data.mkdir(parents=True)
-  if is_fully_extracted:
-    (data / 'acc_walking_csv').mkdir()
-    (data / 'acc_walking_csv' / 'acc_walking_waist.csv').write_text('')
-  else:
-    with zipfile.ZipFile(data / 'acc_walking_csv.zip', 'w') as file:
-      file.writestr('acc_walking_waist.csv', '')
-    (data / 'acc_broken_csv.zip').write_bytes(b'PK')
-  names_and_paths = [(archive.name, path) for archive, path in detect_archives(tmp_path)]
-  assert names_and_paths == [('realworld', tmp_path / 'mine')]
+@pytest.mark.parametrize(
+  'files',
+  [
+    {'acc_walking_csv/acc_walking_waist.csv': ''},
+    {'acc_walking_csv.zip': zipped_texts({'acc_walking_waist.csv': ''}), 'acc_broken_csv.zip': b'PK'},
+  ],
+)
+def test_an_extracted_archive_of_zips_is_detected(tmp_path, files):
+  write(tmp_path / 'mine' / 'proband1' / 'data', files)
+  assert _detected(tmp_path) == {'realworld': tmp_path / 'mine'}
 
 
 def test_every_archive_is_described():
   for name, archive in ARCHIVES.items():
     assert archive.name == name == name.lower()
-    assert archive.title
-    assert archive.positions
-    assert archive.license
+    assert all((archive.title, archive.positions, archive.license))
 
 
 @pytest.mark.archives
 def test_the_real_archives_are_detected(archives_folder):
-  expected = {name for name in ARCHIVES if (archives_folder / name).is_dir()}
-  assert [archive.name for archive, _ in detect_archives(archives_folder)] == [
-    name for name in ARCHIVES if name in expected
-  ]
+  assert [*_detected(archives_folder)] == [name for name in ARCHIVES if (archives_folder / name).is_dir()]
 
 
 def test_parts_of_an_archive_in_two_zips_are_read_together_or_one_is_named(tmp_path, caplog):
   names = [
     f'data/{device}/s1/s1_{device.lower()}_sitting_breathingNormal.csv' for device in ('Thingy', 'Respeck')
   ]
-  (tmp_path / 'pdiot').mkdir()
-  for number, name in enumerate(names):
-    with zipfile.ZipFile(tmp_path / 'pdiot' / f'{number}.zip', 'w') as part:
-      part.writestr(name, '')
-  (detected,) = detect_archives(tmp_path / 'pdiot')
-  assert detected == (ARCHIVES['pdiot'], tmp_path / 'pdiot')
-  clips = Source(detected[1]).find('*/s*/s*_breathingNormal.csv')
+  folder = write(tmp_path / 'pdiot', {f'{n}.zip': zipped_texts({name: ''}) for n, name in enumerate(names)})
+  assert _detected(folder) == {'pdiot': folder}
+  clips = Source(folder).find('*/s*/s*_breathingNormal.csv')
   assert [name.partition('/')[2] for name in clips] == names
   assert not caplog.messages
-  hapt_zip(tmp_path / 'pdiot' / 'HAPT Data Set.zip')
-  paths = {archive.name: path.name for archive, path in detect_archives(tmp_path / 'pdiot')}
-  assert paths == {'hapt': 'HAPT Data Set.zip', 'pdiot': '0.zip'}
-  assert [message.partition(';')[0] for message in caplog.messages] == [
-    f'pdiot: {tmp_path}/pdiot/0.zip is read, {tmp_path}/pdiot/1.zip is not'
-  ]
+  hapt = hapt_zip(folder / 'HAPT Data Set.zip')
+  assert _detected(folder) == {'hapt': hapt, 'pdiot': folder / '0.zip'}
+  (message,) = caplog.messages
+  assert message.partition(';')[0] == f'pdiot: {folder}/0.zip is read, {folder}/1.zip is not'

@@ -1,9 +1,9 @@
 """Two archives of a few windows each, in their official layout."""
 
 import pathlib
-import zipfile
 
 import numpy as np
+from zips import write, zipped_texts
 
 
 def hapt_files(rows: int = 500) -> dict[str, str]:
@@ -18,11 +18,7 @@ def hapt_files(rows: int = 500) -> dict[str, str]:
 
 
 def hapt_zip(path: pathlib.Path, **options) -> pathlib.Path:
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with zipfile.ZipFile(path, 'w') as archive:
-    for name, content in hapt_files(**options).items():
-      archive.writestr(name, content)
-  return path
+  return write(path.parent, {path.name: zipped_texts(hapt_files(**options))}) / path.name
 
 
 def dsads_folder(tmp_path: pathlib.Path) -> pathlib.Path:

@@ -19,7 +19,8 @@ import received_formats
 import traps
 import user_files
 from cases import Format, Read, digest
-from official import OFFICIAL, zipped
+from official import OFFICIAL
+from zips import zipped
 
 from har_jax import checksums, config, config_fields, files, methods, storage
 from har_jax.archives import ARCHIVES, own_dataset

@@ -43,9 +43,13 @@ def test_what_is_no_frame_is_named(text):
 # --- whether gravity rotates as the gyroscope says
 
 
+SIGNALS, _ = worn_device.windows(0)
+NEGATED, ROTATED = frames.parse('x,y,z,-x,-y,-z'), frames.parse('x,y,z,z,x,y')  # the gyroscope alone
+BACK = frames.parse('y,z,x').acc  # the matrix that undoes ROTATED
+
+
 def _checked(frame: str) -> gyro_agreement.Agreement:
-  signals, _ = worn_device.windows(0)
-  return gyro_agreement.check(frames.parse(frame)(signals), 50)
+  return gyro_agreement.check(frames.parse(frame)(SIGNALS), 50)
 
 
 @pytest.mark.parametrize('frame', ['as_is', 'flip', 'y,x,z', '-x,-y,z'])
@@ -82,10 +86,8 @@ def test_squares_of_a_misfit_of_noise_and_of_the_bodys_acceleration_add_up():
 
 
 def test_eight_windows_in_which_gravity_moves_are_enough():
-  signals, _ = worn_device.windows(0)
-  halves = signals[..., :3].reshape(len(signals), 2, 64, 3).mean(axis=2)
-  most_first = signals[np.argsort(-np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1))]
-  negated = frames.parse('x,y,z,-x,-y,-z')(most_first)
+  halves = SIGNALS[..., :3].reshape(len(SIGNALS), 2, 64, 3).mean(axis=2)
+  negated = NEGATED(SIGNALS[np.argsort(-np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1))])
   assert gyro_agreement.check(negated[:7], 50) == gyro_agreement.Agreement()
   assert np.array_equal(gyro_agreement.check(negated[:8], 50).gyro, -np.eye(3))
 
@@ -98,63 +100,56 @@ def test_turns_about_the_vertical_tell_the_axes_where_gravity_hardly_moves():
   signals = np.concatenate([tilting, turning]).astype(np.float32)
   assert not gyro_agreement.check(tilting, 50).is_known
   assert gyro_agreement.check(signals, 50).gyro is None
-  agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals), 50)
+  agreement = gyro_agreement.check(ROTATED(signals), 50)
   assert agreement.gyro is not None
-  assert np.array_equal(agreement.gyro, frames.parse('y,z,x').acc)
+  assert np.array_equal(agreement.gyro, BACK)
 
 
 def test_windows_of_impacts_do_not_hide_the_calm_ones():
-  signals, _ = worn_device.windows(0)
-  bounce = np.random.default_rng(0).normal(0, 8, (len(signals), 2, 1, 3)).repeat(64, axis=2)
-  impacts = signals.copy()
+  bounce = np.random.default_rng(0).normal(0, 8, (len(SIGNALS), 2, 1, 3)).repeat(64, axis=2)
+  impacts = SIGNALS.copy()
   impacts[..., :3] += (bounce * np.sin(np.arange(64) / 5)[:, None] ** 2).reshape(-1, 128, 3)
-  mixed = frames.parse('x,y,z,-x,-y,-z')(np.concatenate([impacts, signals]))
+  mixed = NEGATED(np.concatenate([impacts, SIGNALS]))
   assert np.array_equal(gyro_agreement.check(mixed, 50).gyro, -np.eye(3))
 
 
 def test_a_recording_is_compared_with_the_axes_of_training():
-  signals, _ = worn_device.windows(0)
-  mirrored = frames.parse('x,y,z,-x,-y,-z')(signals)
-  assert gyro_agreement.check(mirrored, 50, -np.eye(3)).gyro is None
-  assert gyro_agreement.check(signals, 50, -np.eye(3)).gyro is not None
+  assert gyro_agreement.check(NEGATED(SIGNALS), 50, -np.eye(3)).gyro is None
+  assert gyro_agreement.check(SIGNALS, 50, -np.eye(3)).gyro is not None
 
 
 @pytest.mark.parametrize('rate_hz', [25, 100])
 def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz):
-  signals = worn_device.windows(0)[0].reshape(-1, 256, 6)  # so long that they last 2.56 s at twice their rate
+  signals = SIGNALS.reshape(-1, 256, 6)  # so long that they last 2.56 s at twice their rate
   signals = signals[:, ::2] if rate_hz == 25 else signals.repeat(2, axis=1)
   assert gyro_agreement.check(signals, rate_hz).gyro is None
   assert gyro_agreement.check(signals, rate_hz).is_known
-  agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals), rate_hz)
-  assert agreement.is_unique
+  assert gyro_agreement.check(ROTATED(signals), rate_hz).is_unique
   assert gyro_agreement.check(signals, 2 * rate_hz).factor == pytest.approx(2, rel=0.1)
   assert gyro_agreement.check(signals, rate_hz).factor is None
 
 
 def test_a_few_windows_tell_no_factor():
-  signals = worn_device.windows(0)[0].reshape(-1, 256, 6)
+  signals = SIGNALS.reshape(-1, 256, 6)
   assert gyro_agreement.check(signals, 100).factor == pytest.approx(2, rel=0.1)
-  other = frames.parse('x,y,z,z,x,y')(signals)  # as in training
-  assert gyro_agreement.check(other, 100, frames.parse('y,z,x').acc).factor == pytest.approx(2, rel=0.1)
+  assert gyro_agreement.check(ROTATED(signals), 100, BACK).factor == pytest.approx(2, rel=0.1)
   turning = signals[gyro_agreement._largest(gyro_agreement._blocks(signals, 100).change)]
   assert gyro_agreement.check(turning[:7], 100).factor is None
 
 
 @pytest.mark.parametrize('blocks', [-4, 4])
 def test_a_gyroscope_of_another_time_is_told_by_its_delay(blocks: int):
-  signals = worn_device.windows(0)[0].reshape(3, -1, 6)  # of each activity in one piece
+  signals = SIGNALS.reshape(3, -1, 6)  # of each activity in one piece
   late = signals.copy()
   late[..., 3:] = np.roll(signals[..., 3:], 4 * blocks, axis=1)
   late = late.reshape(-1, 128, 6)
   assert gyro_agreement.check(late, 50).late_s == pytest.approx(0.08 * blocks)
-  other = frames.parse('x,y,z,z,x,y')(late)  # as in training
-  late_s = gyro_agreement.check(other, 50, frames.parse('y,z,x').acc).late_s
-  assert late_s == pytest.approx(0.08 * blocks)
+  assert gyro_agreement.check(ROTATED(late), 50, BACK).late_s == pytest.approx(0.08 * blocks)
 
 
 def test_a_part_with_other_axes_is_told_from_a_recording_with_other_axes():
-  signals = np.random.default_rng(0).permutation(worn_device.windows(0)[0])
-  negated = frames.parse('x,y,z,-x,-y,-z')(signals)
+  signals = np.random.default_rng(0).permutation(SIGNALS)
+  negated = NEGATED(signals)
   for part in (20, 60, 100):
     agreement = gyro_agreement.check(np.concatenate([signals[:part], negated[part:]]), 50)
     assert agreement.changes
@@ -185,6 +180,6 @@ def test_a_delay_is_seen_in_swings_that_hide_gravity(blocks: int):
 def test_other_axes_are_seen_in_swings_that_hide_gravity():
   signals = _leg(0)
   assert gyro_agreement.check(signals, 50) == gyro_agreement.Agreement()
-  agreement = gyro_agreement.check(frames.parse('x,y,z,-x,-y,-z')(signals), 50)
+  agreement = gyro_agreement.check(NEGATED(signals), 50)
   assert agreement.gyro is not None
   assert not agreement.is_unique  # about which axis it swings, and which way

@@ -1,0 +1,36 @@
+"""Folders and zips of small files."""
+
+import io
+import pathlib
+import zipfile
+from collections.abc import Mapping
+
+Texts = dict[str, str]  # files by name; of a zip within, <zip>/<name>
+
+
+def write(folder: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
+  for name, content in files.items():
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+  return folder
+
+
+def zipped(files: dict[str, str | bytes]) -> bytes:
+  content = io.BytesIO()
+  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as file:
+    for name, text in files.items():
+      file.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)  # of a fixed date
+  return content.getvalue()
+
+
+def zipped_texts(texts: Texts) -> bytes:
+  """The texts as a zip; what lies in a zip within stays there."""
+  files: dict[str, str | bytes] = {}
+  inner: dict[str, Texts] = {}
+  for name, text in texts.items():
+    outer, is_zip, name_inside = name.partition('.zip/')
+    if is_zip:
+      inner.setdefault(f'{outer}.zip', {})[name_inside] = text
+    else:
+      files[name] = text
+  return zipped(files | {name: zipped_texts(contents) for name, contents in inner.items()})

@@ -1,11 +1,12 @@
 """A source reads zips, zips in zips and folders alike, and reports damage."""
 
+import hashlib
 import pathlib
 import zipfile
 
 import numpy as np
 import pytest
-from zips import zipped
+from zips import write, zipped
 
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError
@@ -50,22 +51,18 @@ def test_zips_within_zips_are_folders(tmp_path):
   assert [_read(source, name) for name in (*source.names, *source.names[::-1])] == [
     b'B', b'A', b'deep', b'deep', b'A', b'B'
   ]  # fmt: skip
-  (tmp_path / 'folder' / 'y').mkdir(parents=True)
-  (tmp_path / 'folder' / 'y' / 'in.zip').write_bytes(innermost)
-  assert _read(Source(tmp_path / 'folder'), 'y/in.zip/c.csv') == b'deep'
+  folder = write(tmp_path / 'folder', {'y/in.zip': innermost})
+  assert _read(Source(folder), 'y/in.zip/c.csv') == b'deep'
 
 
 def test_a_folder_named_like_a_zip_is_a_folder(tmp_path):
-  (tmp_path / 'HAPT.zip' / 'raw.zip').mkdir(parents=True)
-  (tmp_path / 'HAPT.zip' / 'raw.zip' / 'a.txt').write_text('1')
-  assert _read(Source(tmp_path), 'HAPT.zip/raw.zip/a.txt') == b'1'
+  assert _read(Source(write(tmp_path, {'HAPT.zip/raw.zip/a.txt': '1'})), 'HAPT.zip/raw.zip/a.txt') == b'1'
   assert _read(Source(_zip(tmp_path / 'z', {'raw.zip/a.txt': '1'})), 'raw.zip/a.txt') == b'1'
 
 
 def test_an_entry_name_cannot_lead_outside(tmp_path):
-  (tmp_path / 'secret').write_text('outside')
-  (tmp_path / 'in').mkdir()
-  source = Source(_zip(tmp_path / 'in' / 'a.zip', {'../secret': 'inside', '/etc/x': 'inside'}))
+  write(tmp_path, {'secret': 'outside', 'in/a.zip': zipped({'../secret': 'inside', '/etc/x': 'inside'})})
+  source = Source(tmp_path / 'in' / 'a.zip')
   assert _read(source, '../secret') == b'inside'
   assert (tmp_path / 'secret').read_text() == 'outside'
   assert sorted(path.name for path in tmp_path.rglob('*')) == ['a.zip', 'in', 'secret']
@@ -110,22 +107,15 @@ def test_an_error_of_the_reader_passes_through(tmp_path):
 
 
 def test_the_checksum_is_that_of_the_zip_or_of_the_listing(tmp_path):
-  import hashlib
-
   path = _zip(tmp_path / 'a.zip', {'a.txt': '1'})
   assert Source(path).checksum() == 'sha256:' + hashlib.sha256(path.read_bytes()).hexdigest()
-  (tmp_path / 'folder').mkdir()
-  (tmp_path / 'folder' / 'a.txt').write_text('1')
-  before = Source(tmp_path / 'folder').checksum()
+  before, after = (Source(write(tmp_path / 'folder', {'a.txt': text})).checksum() for text in ('1', '12'))
   assert before.startswith('listing-sha256:')
-  (tmp_path / 'folder' / 'a.txt').write_text('12')
-  assert Source(tmp_path / 'folder').checksum() != before
+  assert before != after
 
 
 def _rows_of(tmp_path: pathlib.Path, text: str, **options):
-  (tmp_path / 'folder').mkdir(exist_ok=True)
-  (tmp_path / 'folder' / 't.csv').write_text(text, encoding='utf-8')
-  return read_rows(Source(tmp_path / 'folder'), 't.csv', **options)
+  return read_rows(Source(write(tmp_path / 'folder', {'t.csv': text})), 't.csv', **options)
 
 
 def test_columns_are_read_by_number_or_by_name(tmp_path):
@@ -155,8 +145,8 @@ def test_a_malformed_table_names_its_file_and_the_error(tmp_path, text, columns,
   assert 't.csv' in str(raised.value)
 
 
-def _bounded(tmp_path, files, **options) -> list[str]:
-  return Source(_zip(tmp_path / 'a.zip', files), **options).names
+def _bounded(tmp_path, files) -> list[str]:
+  return Source(_zip(tmp_path / 'a.zip', files)).names
 
 
 def _nested(depth: int) -> dict[str, bytes | str]:
@@ -176,10 +166,9 @@ def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_p
     _bounded(tmp_path, {'a.csv': bytes(4 << 20)})
   with pytest.raises(UserError, match='would unpack'):
     _bounded(tmp_path, {'in.zip': zipped({'a.csv': bytes(4 << 20)})})
-  (tmp_path / 'folder').mkdir()
-  _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(4 << 20)})
+  folder = write(tmp_path / 'folder', {'in.zip': zipped({'a.csv': bytes(4 << 20)})})
   with pytest.raises(UserError, match='would unpack'):
-    Source(tmp_path / 'folder').names  # noqa: B018
+    Source(folder).names  # noqa: B018
 
 
 def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ import worn_device
 from official import OFFICIAL
 
 from har_jax.archives import ARCHIVES
-from har_jax.archives.archive import Archive
 from har_jax.config import Windowing
 from har_jax.datasets.prepare import prepare
 from har_jax.datasets.unit_check import UnitCheck
@@ -20,70 +19,59 @@ from har_jax.signal.cutting import Window
 from har_jax.signal.recording import Recording, Samples
 
 
-def _changed(change: Callable[[Recording], Recording]) -> Archive:
-  """HAPT, whose reader makes a mistake."""
-  archive = ARCHIVES['hapt']
+def _prepare(change: Callable[[Recording], Iterable[Recording]], tmp_path: pathlib.Path) -> None:
+  """Prepares HAPT, whose reader makes a mistake."""
+  archive, path = ARCHIVES['hapt'], OFFICIAL['hapt'].write(tmp_path)
 
-  def read(source, position, dropped):
-    for recording in archive.read(source, position, dropped):
-      yield change(recording)
+  def read(*arguments):
+    for recording in archive.read(*arguments):
+      yield from change(recording)
 
-  return dataclasses.replace(archive, read=read)
-
-
-def _scaled(*, acc: float = 1.0, gyro: float = 1.0) -> Callable[[Recording], Recording]:
-  def scaled(samples: Samples, factor: float) -> Samples:
-    return Samples(samples.time_s, samples.values * np.float32(factor))
-
-  return lambda recording: dataclasses.replace(
-    recording, acc=scaled(recording.acc, acc), gyro=scaled(recording.gyro, gyro)
-  )
+  prepare(dataclasses.replace(archive, read=read), path, tmp_path / 'windows', progress=False)
 
 
-def _prepare(change: Callable[[Recording], Recording], tmp_path: pathlib.Path) -> None:
-  path = OFFICIAL['hapt'].write(tmp_path)
-  prepare(_changed(change), path, tmp_path / 'windows', progress=False)
+def _with(sensor: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Recording], list[Recording]]:
+  """Changes the values of one sensor."""
+
+  def changed(recording: Recording) -> list[Recording]:
+    samples = getattr(recording, sensor)
+    values = change(samples.values).astype(np.float32)
+    return [dataclasses.replace(recording, **{sensor: Samples(samples.time_s, values)})]
+
+  return changed
 
 
 @pytest.mark.parametrize(
-  ('mistake', 'message'),
+  ('sensor', 'factor', 'message'),
   [
-    ({'acc': 1 / 9.80665}, r'hapt: acceleration is in g by its own numbers, for 30 of 30 s.*by 9\.80665 in'),
-    ({'acc': 1000 / 9.80665}, r'hapt: acceleration is in mg .*Multiply by 0\.00980665 in the reader'),
-    ({'gyro': 180 / np.pi}, r'hapt: angular velocity is in deg/s .*Multiply by 0\.0174533 in the reader'),
+    ('acc', 1 / 9.80665, r'hapt: acceleration is in g by its own numbers, for 30 of 30 s.*by 9\.80665 in'),
+    ('acc', 1000 / 9.80665, r'hapt: acceleration is in mg .*Multiply by 0\.00980665 in the reader'),
+    ('gyro', 180 / np.pi, r'hapt: angular velocity is in deg/s .*Multiply by 0\.0174533 in the reader'),
   ],
 )
-def test_units_that_a_reader_has_not_converted_are_an_error(tmp_path, mistake, message):
+def test_units_that_a_reader_has_not_converted_are_an_error(tmp_path, sensor, factor, message):
   with pytest.raises(UserError, match=message):
-    _prepare(_scaled(**mistake), tmp_path)
+    _prepare(_with(sensor, lambda values: values * factor), tmp_path)
   assert not (tmp_path / 'windows' / 'hapt').exists()
 
 
-def _without_gravity(recording: Recording) -> Recording:
-  linear = np.random.default_rng(0).normal(0, 3, recording.acc.values.shape).astype(np.float32)
-  return dataclasses.replace(recording, acc=Samples(recording.acc.time_s, linear))
-
-
-def _turned(recording: Recording) -> Recording:
-  values = recording.gyro.values[:, [1, 0, 2]]
-  return dataclasses.replace(recording, gyro=Samples(recording.gyro.time_s, values))
-
-
-def _slowed(recording: Recording) -> Recording:
+def _slowed(recording: Recording) -> list[Recording]:
   """Samples at 50 Hz that were read as samples at 25 Hz."""
   acc, gyro = (Samples(2 * samples.time_s, samples.values) for samples in (recording.acc, recording.gyro))
   spans = tuple(dataclasses.replace(span, stop_s=2 * span.stop_s) for span in recording.spans)
-  return dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)
+  return [dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)]
 
 
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    (_without_gravity, 'hapt: Acceleration seems to lack gravity'),
-    (_turned, 'hapt, waist: gravity turns about other axes than the gyroscope says, for 1 of 1 people'),
+    (_with('acc', lambda values: np.random.default_rng(0).normal(0, 3, values.shape)),
+     'hapt: Acceleration seems to lack gravity'),
+    (_with('gyro', lambda values: values[:, [1, 0, 2]]),
+     'hapt, waist: gravity turns about other axes than the gyroscope says, for 1 of 1 people'),
     (_slowed, 'hapt, waist: gravity turns 0.5 times as fast as the gyroscope says, for 1 of 1 people'),
   ],
-)
+)  # fmt: skip
 def test_what_is_doubtful_is_a_warning(tmp_path, change, message, caplog):
   _prepare(change, tmp_path)
   with caplog.at_level(logging.WARNING):
@@ -99,15 +87,8 @@ def test_short_windows_of_good_recordings_give_no_warning(samples, tmp_path, cap
 
 
 def test_one_device_in_another_unit_is_a_warning(tmp_path, caplog):
-  archive = ARCHIVES['hapt']
-
-  def read(source, position, dropped):
-    (recording,) = archive.read(source, position, dropped)
-    yield from (recording, recording)
-    yield dataclasses.replace(_scaled(acc=1 / 9.80665)(recording), subject='2')
-
-  path = OFFICIAL['hapt'].write(tmp_path)
-  prepare(dataclasses.replace(archive, read=read), path, tmp_path / 'windows', progress=False)
+  in_g = _with('acc', lambda values: values / 9.80665)
+  _prepare(lambda one: [one, one, dataclasses.replace(in_g(one)[0], subject='2')], tmp_path)
   assert caplog.messages[0] == (
     'hapt: acceleration is in m/s2 by its own numbers, but 30 of 90 s in g: do all devices have the same '
     'unit?'

@@ -5,38 +5,51 @@ import pytest
 import worn_device
 
 from har_jax.signal import axes_change
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples, regular
 
 _TURN = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
 
 
-def _find(acc, gyro, rate_hz=worn_device.RATE_HZ):
-  time_s = np.arange(len(acc)) / rate_hz
-  samples = [Samples(time_s, part.astype(np.float32)) for part in (acc, gyro)]
-  return axes_change.find([Recording('me', '', *samples, ())])
+def _recording(acc, gyro, rate_hz=worn_device.RATE_HZ) -> Recording:
+  return Recording('me', '', regular(acc, rate_hz), regular(gyro, rate_hz), ())
 
 
-def _day():
-  """Ten minutes of walking, and three of sitting."""
+def _find(*sensors):
+  return axes_change.find([_recording(*sensors)])
+
+
+def _changed(parts, first: int, matrix, last: int | None = None):
+  """Both sensors with other axes from one sample to another."""
+  changed = [part.copy() for part in parts]
+  for part in changed:
+    part[first:last] = part[first:last] @ matrix.T
+  return changed
+
+
+@pytest.fixture(scope='module')
+def day():
+  """Acceleration and angular velocity of eleven minutes of walking, and three of sitting."""
   signal = np.concatenate([worn_device.signal('walking', 660, 1), worn_device.signal('sitting', 180, 2)])
   return signal[:, :3], signal[:, 3:]
+
+
+@pytest.fixture(scope='module')
+def negated(day):
+  """The day with negated acceleration from some moment on."""
+  acc, gyro = day
+  return np.concatenate([acc[:5000], -acc[5000:]]), gyro
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('matrix', [_TURN, np.diag([-1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, -1.0])])
 @pytest.mark.parametrize('second', [100.0, 599.0, 601.0, 700.0])
-def test_axes_of_both_sensors_that_change_are_found_at_their_moment(matrix, second):
-  acc, gyro = _day()
-  first = round(second * worn_device.RATE_HZ)
-  changed = [np.concatenate([part[:first], part[first:] @ matrix.T]) for part in (acc, gyro)]
-  change = _find(*changed)
-  assert change == (0, pytest.approx(second, abs=0.5))
+def test_axes_of_both_sensors_that_change_are_found_at_their_moment(day, matrix, second):
+  changed = _changed(day, round(second * worn_device.RATE_HZ), matrix)
+  assert _find(*changed) == (0, pytest.approx(second, abs=0.5))
 
 
-def test_acceleration_that_is_negated_from_some_moment_on_is_found():
-  acc, gyro = _day()
-  change = _find(np.concatenate([acc[:5000], -acc[5000:]]), gyro)
-  assert change == (0, pytest.approx(100.0, abs=0.03))
+def test_acceleration_that_is_negated_from_some_moment_on_is_found(negated):
+  assert _find(*negated) == (0, pytest.approx(100.0, abs=0.03))
 
 
 def test_axes_that_change_in_a_run_are_found_by_its_movement(monkeypatch):
@@ -47,39 +60,28 @@ def test_axes_that_change_in_a_run_are_found_by_its_movement(monkeypatch):
   gyro = np.gradient(angle, time_s)[:, None] * [0, 0, 1]
   acc, gyro = acc + rng.normal(0, 2, acc.shape), gyro + rng.normal(0, 0.5, gyro.shape)
   assert _find(acc, gyro, 25) is None
-  changed = [np.concatenate([part[:1500], part[1500:] @ _TURN.T]) for part in (acc, gyro)]
+  changed = _changed((acc, gyro), 1500, _TURN)
   assert _find(*changed, 25) == (0, pytest.approx(60.0, abs=0.5))
   monkeypatch.setattr(axes_change, '_OTHER_MOTION', np.inf)
   assert _find(*changed, 25) is None  # sample by sample, it is not seen
 
 
-def test_no_change_is_found_in_a_recording_as_it_is_or_with_several():
-  acc, gyro = _day()
-  assert _find(acc, gyro) is None
-  changed = [part.copy() for part in (acc, gyro)]
-  for part in changed:
-    part[10_000:20_000] = part[10_000:20_000] @ _TURN.T
-  assert _find(*changed) is None
-  assert _find(acc[:50], gyro[:50]) is None
+def test_no_change_is_found_in_a_recording_as_it_is_or_with_several(day):
+  assert _find(*day) is None
+  assert _find(*_changed(day, 10_000, _TURN, 20_000)) is None
+  assert _find(*(part[:50] for part in day)) is None
 
 
-def test_a_change_in_each_of_two_recordings_is_none():
-  acc, gyro = _day()
-  time_s = np.arange(len(acc)) / worn_device.RATE_HZ
-  negated = np.concatenate([acc[:5000], -acc[5000:]])
-  plain, changed = (
-    Recording('me', '', *(Samples(time_s, part.astype(np.float32)) for part in (first, gyro)), ())
-    for first in (acc, negated)
-  )
+def test_a_change_in_each_of_two_recordings_is_none(day, negated):
+  plain, changed = _recording(*day), _recording(*negated)
   assert axes_change.find([plain, changed]) == (1, pytest.approx(100.0, abs=0.03))
   assert axes_change.find([changed, changed]) is None
 
 
-def test_of_clear_changes_the_largest_is_the_one(monkeypatch):
+def test_of_clear_changes_the_largest_is_the_one(day, monkeypatch):
   changes = [axes_change.Change(3.0, 1.0, True), axes_change.Change(9.0, 1.5, True)]
   monkeypatch.setattr(axes_change, '_changes_of_motion', lambda recording: iter(changes))
-  acc, gyro = _day()
-  assert _find(acc[:500], gyro[:500]) == (0, 9.0)
+  assert _find(*(part[:500] for part in day)) == (0, 9.0)
 
 
 def test_noise_is_that_of_the_second_before_and_after_without_the_moment_itself():
@@ -104,13 +106,10 @@ def test_gravity_next_to_a_moment_is_unknown_with_a_gap(sign, lost, is_known):
     np.testing.assert_allclose(gravity_g, [0, 0, 1], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-  ('after_g', 'is_clear'), [(-0.3, False), (-0.5, True)]
-)  # of -1, 0.7 and 0.5 are left
+@pytest.mark.parametrize(('after_g', 'is_clear'), [(-0.3, False), (-0.5, True)])  # 0.7 and 0.5 are left
 def test_other_axes_must_explain_most_of_the_change_of_gravity(monkeypatch, after_g, is_clear):
   sides = {-1: np.array([1.0, 0, 0]), 1: np.array([after_g, 0, 0])}
   monkeypatch.setattr(axes_change, '_gravity_g', lambda recording, time_s, sign: sides[sign])
-  samples = Samples(np.zeros(0), np.zeros((0, 3)))
-  recording, opposite = Recording('me', '', samples, samples, ()), len(axes_change._ACC) - 1
+  recording, opposite = _recording(*np.zeros((2, 0, 3))), len(axes_change._ACC) - 1
   (change,) = axes_change._with_gravity(recording, 3.0, opposite, is_likely=True)
   assert change == (3.0, pytest.approx(-2 * after_g), is_clear)

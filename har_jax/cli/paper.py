@@ -64,5 +64,5 @@ def main() -> None:
   if shard[1] > 1:
     print('this shard is done; once all are, the same command without --lodo_shard writes the tables')
     return
-  storage.write_text(out / 'tables.md', tables.text(frame.load(out)))
+  storage.write_text(out / 'tables.md', tables.text(tables.sections(frame.load(out))))
   print(out / 'tables.md')

@@ -60,16 +60,17 @@ def main() -> dict[str, object]:
   runs = frame.load(folder) if table is None else frame.read_csv(table)
   out = storage.place(_OUT.value) if _OUT.value else source
   storage.check_writable(out)
-  text = tables.text(runs)
+  sections, (shown, *_) = tables.sections(runs), page.largest(runs)
+  text = tables.text(sections)
   if (personal := source / 'personalization.csv').exists():
     text += '\n' + markdown.markdown([tables.personalization(personal)])
   files = [out / 'tables.md', out / 'headline.svg']
   storage.write_text(files[0], text)
-  storage.write_text(files[1], page.headline(runs))
+  storage.write_text(files[1], page.headline(shown))
   if _HTML.value:
     files.append(out / 'report.html')
-    storage.write_text(files[-1], page.html(runs, folder=_RESULTS.value[0]))
-  print(tables.terminal(runs), page.verdict(runs), sep='\n\n')
+    storage.write_text(files[-1], page.html(runs, sections, folder=_RESULTS.value[0]))
+  print(tables.terminal(sections['2']), page.verdict(shown), sep='\n\n')
   print(*files, sep='\n')
   # Through text: it turns missing values into null.
   rows = json.loads(runs[[*frame.KEY, *results.MEASURED]].to_json(orient='records'))

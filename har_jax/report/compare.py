@@ -1,6 +1,5 @@
 """One table of two or more folders of results: what differs between them, and by how much. Needs no JAX."""
 
-import functools
 import string
 from collections.abc import Mapping
 
@@ -9,7 +8,7 @@ import pandas as pd
 from har_jax import config
 from har_jax.errors import UserError
 from har_jax.report import groups
-from har_jax.report.markdown import NONE, POINTS, TEXTS, Cell, Section, rows, spread_of
+from har_jax.report.markdown import NONE, POINTS, TEXTS, Cell, Section, positive_of, rows, spread_of
 
 _WINDOWS = {'windows': 'windows of sources', 'target_windows': 'windows of targets'}
 
@@ -50,15 +49,10 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
     column = f'{name} − {names[0]}, points'
     shared[column] = 100 * (shared[name] - shared[names[0]])
     cells[column] = spread_of(column, POINTS)
-    cells[f'seeds with {name} > {names[0]}'] = functools.partial(_higher, column)
+    cells[f'seeds with {name} > {names[0]}'] = positive_of(column)
   table = rows(shared, by, cells)
   left_out = of_rows.ngroups - len(table)
   notes = [f'{left_out} rows are left out: one folder has them alone.'] if left_out else []
   if runs.groupby('folder')['split'].agg(set).astype(str).nunique() > 1:
     notes.append(TEXTS['other_splits'])
   return Section('Macro-F1', TEXTS['compared'], table, notes)
-
-
-def _higher(column: str, part: pd.DataFrame) -> str:
-  """Number of positive differences, of all."""
-  return f'{(part[column] > 0).sum()} of {part[column].count()}'

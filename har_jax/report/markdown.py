@@ -5,14 +5,13 @@ import importlib.resources
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from har_jax import escaping
 
-Cell = Callable[[pd.DataFrame], str]
+Cell = Callable[[pd.api.typing.DataFrameGroupBy], Iterable[str]]  # a text for each group of runs
 
 NONE = '–'
 POINTS = '+z.1f'  # of a difference: +0.0, never -0.0
@@ -80,11 +79,9 @@ def rows(runs: pd.DataFrame, by: Sequence[str], cells: Mapping[str, Cell]) -> pd
 
   Columns of published figures are left out where all are missing.
   """
-  made = [
-    dict(zip(by, map(str, key), strict=True)) | {name: cell(part) for name, cell in cells.items()}
-    for key, part in runs.groupby([*by], sort=False, dropna=False)
-  ]
-  table = pd.DataFrame(made, columns=[*by, *cells]).replace({'nan': NONE, '<NA>': NONE})
+  groups = runs.groupby([*by], sort=False, dropna=False)
+  table = groups.size().reset_index()[[*by]].astype('string').fillna(NONE)
+  table = table.assign(**{name: [*cell(groups)] for name, cell in cells.items()})
   return table[[name for name in table if 'published' not in name or (table[name] != NONE).any()]]
 
 
@@ -94,10 +91,10 @@ def mean_rows(runs: pd.DataFrame, by: Sequence[str], columns: Mapping[str, tuple
   `by` is without the target; `columns`: name → column of the runs, format.
   """
   of_targets = runs.groupby([*by, 'target'], sort=False)[[column for column, _ in columns.values()]].mean()
-  whole = of_targets.groupby([*by], sort=False).filter(
-    lambda group: len(group) == runs['target'].nunique() > 1
+  groups, targets = of_targets.groupby([*by], sort=False), runs['target'].nunique()
+  means = (
+    groups.mean().where(groups.count() == targets)[(groups.size() == targets) & (targets > 1)].reset_index()
   )
-  means = whole.groupby([*by], sort=False).agg(lambda column: column.mean(skipna=False)).reset_index()
   texts = {
     name: [number(value, form) for value in means[measure]] for name, (measure, form) in columns.items()
   }
@@ -123,27 +120,30 @@ def intervals(values: pd.DataFrame, form: str) -> list[str]:
 def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
   """Mean ± sample standard deviation of known values; with `count`, their number where some are missing."""
 
-  def cell(runs: pd.DataFrame) -> str:
-    present = runs[column].dropna().to_numpy(float)
-    deviation = f' ± {present.std(ddof=1):{form.lstrip("+")}}' if present.size > 1 else ''
-    fewer = f' (n={present.size})' if count and 0 < present.size < len(runs) else ''
-    return number(present.mean() if present.size else np.nan, form) + deviation + fewer
+  def text(mean: float, deviation: float, present: int, size: int) -> str:
+    spread = f' ± {deviation:{form.lstrip("+")}}' if present > 1 else ''
+    fewer = f' (n={present})' if count and 0 < present < size else ''
+    return number(mean, form) + spread + fewer
 
-  return cell
-
-
-def span(values: Iterable[Any], form: str = '{:,}') -> str:
-  """The value, or smallest–largest where they differ."""
-  ends = dict.fromkeys(form.format(end) for end in (min(values), max(values)))
-  return '–'.join(ends)
+  return lambda groups: map(text, *(groups[column].agg(name) for name in ('mean', 'std', 'count', 'size')))
 
 
-def span_of(column: str) -> Cell:
-  return lambda runs: span(runs[column])
+def span(low: float, high: float, form: str = '{:,}') -> str:
+  """The value, or smallest–largest if they differ."""
+  return '–'.join(dict.fromkeys([form.format(low), form.format(high)]))
 
 
-def seeds(runs: pd.DataFrame) -> str:
-  return f'n={runs["seed"].nunique()}'
+def span_of(column: str, form: str = '{:,}') -> Cell:
+  return lambda groups: map(partial(span, form=form), groups[column].min(), groups[column].max())
+
+
+def positive_of(column: str) -> Cell:
+  """Number of positive differences, of all."""
+  return lambda groups: groups[column].agg(lambda values: f'{(values > 0).sum()} of {values.count()}')
+
+
+def seeds(groups: pd.api.typing.DataFrameGroupBy) -> Iterable[str]:
+  return groups['seed'].nunique().map('n={}'.format)
 
 
 def p_value(value: float) -> str:

@@ -3,7 +3,7 @@
 import importlib.resources
 import itertools
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -19,16 +19,16 @@ def refuse_without_tools() -> None:
   require('jinja2', "the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
 
 
-def html(runs: pd.DataFrame, *, folder: str) -> str:
+def html(runs: pd.DataFrame, sections: Mapping[str, list[Section]], *, folder: str) -> str:
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
-  folder: the results, as the page's commands name it.
+  sections: `tables.sections` of the runs. folder: the results, as the page's commands name it.
   Raises UserError if a run occurs twice, or if jinja2 is not installed.
   """
   refuse_without_tools()
   import jinja2
 
-  shown = largest(groups.without_sweeps(runs))
+  shown = largest(runs)
   budgets = groups.families(runs, 'label_budget')
   ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
   environment = jinja2.Environment(
@@ -48,16 +48,15 @@ def html(runs: pd.DataFrame, *, folder: str) -> str:
       'confusion': _drawn('confusion', curves.confusion, shown, 'confusion'),
       'learning': _drawn('curves', curves.learning_curves, shown, 'curves'),
     },
-    tables=tables.sections(runs)
-    | {'means': [*map(tables.targets, shown)], 'commands': [_commands(runs, folder)]},
+    tables={**sections, 'means': [*map(tables.targets, shown)], 'commands': [_commands(runs, folder)]},
     numeric=markdown.numeric,
     keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
   )
 
 
-def headline(runs: pd.DataFrame) -> str:
-  """An SVG file: macro-F1 of each method, of the first split's largest experiment."""
-  return figures.as_file(curves.means(tables.by_target(largest(groups.without_sweeps(runs))[0]), 'headline'))
+def headline(shown: pd.DataFrame) -> str:
+  """An SVG file: macro-F1 of each method of an experiment."""
+  return figures.as_file(curves.means(tables.by_target(shown), 'headline'))
 
 
 def finding(runs: pd.DataFrame) -> tuple[str, str]:
@@ -76,9 +75,8 @@ def finding(runs: pd.DataFrame) -> tuple[str, str]:
   )
 
 
-def verdict(runs: pd.DataFrame) -> str:
+def verdict(shown: pd.DataFrame) -> str:
   """The finding as a terminal shows it, and whether LoRA is ahead of the forest if both were run."""
-  shown = largest(groups.without_sweeps(runs))[0]
   best, mean_of = finding(shown)
   lines = [f'{best}. {mean_of}']
   means = tables.by_target(shown).mean(axis=1, skipna=False).dropna()
@@ -90,9 +88,9 @@ def verdict(runs: pd.DataFrame) -> str:
 
 
 def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
-  """Experiments with the most runs, one for each split."""
+  """Experiments with the most runs, one for each split, without sweeps."""
   parts: dict[str, pd.DataFrame] = {}
-  for part in groups.experiments(runs):
+  for part in groups.experiments(groups.without_sweeps(runs)):
     split = part['split'].iloc[0]
     parts[split] = max(parts.get(split, part), part, key=len)
   return list(parts.values())

@@ -1,9 +1,9 @@
 """Figures as published: arXiv:2512.17983v1, Tables II to VII. Window-wise split 70/30, one run each."""
 
-import functools
 import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -57,13 +57,14 @@ def rows(
   """
   table, key, forms = theirs
 
-  def cell(index: int, form: str, part: pd.DataFrame) -> str:
-    values = (part[name].iat[0] for name in key)
-    entry = table.get(tuple(SAME_RECORDINGS.get(value, value) for value in values))
-    return number(entry[index], form) if entry else NONE
+  def column(index: int, form: str) -> Cell:
+    def text(*values: Any) -> str:
+      entry = table.get(tuple(SAME_RECORDINGS.get(value, value) for value in values))
+      return number(entry[index], form) if entry else NONE
 
-  columns = enumerate(forms.items())
-  added = {f'published {name}': functools.partial(cell, index, form) for index, (name, form) in columns}
+    return lambda groups: map(text, *(groups[name].first() for name in key))
+
+  added = {f'published {name}': column(index, form) for index, (name, form) in enumerate(forms.items())}
   made = markdown.rows(runs, by, {**cells, **added})
   is_hapt = 'target' in made and 'hapt' in set(made['target'])
   hapt = ' hapt: published for UCI HAR v1, other windows of the same recordings.' if is_hapt else ''

@@ -1,5 +1,7 @@
 """Tests of differences, intervals and ranks as tables. Needs no JAX."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from har_jax.report import groups, published, statistics
@@ -9,14 +11,16 @@ from har_jax.report.statistics import FEWEST, LEVEL, MARGIN
 _AGAINST = 'full'
 
 
-def sections(runs: pd.DataFrame) -> list[Section]:
+def sections(parts: Sequence[pd.DataFrame]) -> list[Section]:
   """Sections of each experiment: tests against full fine-tuning, intervals, ranks of over two methods."""
-  parts = groups.experiments(runs)
   return [
     *(_tests(part) for part in parts if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
     *(_levels(part) for part in parts),
     *(_ranks(part, made) for part in parts if (made := statistics.ranks(part))),
-    Section('What datasets can show', what_datasets_show(runs['target'].nunique())),
+    Section(
+      'What datasets can show',
+      what_datasets_show(len({target for part in parts for target in part['target']})),
+    ),
   ]
 
 

@@ -1,6 +1,6 @@
 """The tables of results: what was run, Tables II to V, and all tables as Markdown. Needs no JAX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -16,9 +16,9 @@ _EMPTY = 'none'  # a hyperparameter that is an empty list
 _NARROW = ['target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE]  # what a terminal shows
 
 
-def text(runs: pd.DataFrame) -> str:
-  """All tables as Markdown. Raises UserError where one run occurs twice."""
-  return '\n'.join(markdown.markdown(part) for part in sections(runs).values() if part)
+def text(sections: Mapping[str, list[Section]]) -> str:
+  """All tables as Markdown."""
+  return '\n'.join(markdown.markdown(part) for part in sections.values() if part)
 
 
 def by_target(runs: pd.DataFrame, column: str = 'macro_f1') -> pd.DataFrame:
@@ -50,11 +50,10 @@ def means(runs: pd.DataFrame) -> Section:
   return Section('Means of the targets', '', table.reset_index(), best=('macro-F1', 'accuracy'))
 
 
-def terminal(runs: pd.DataFrame) -> str:
+def terminal(table2: Iterable[Section]) -> str:
   """Table II as plain text, without the widest columns."""
   return '\n\n'.join(
-    f'{section.title}\n\n{markdown.tabulated(section.table.filter(_NARROW), "simple")}'
-    for section in table2(groups.without_sweeps(runs))
+    f'{section.title}\n\n{markdown.tabulated(section.table.filter(_NARROW), "simple")}' for section in table2
   )
 
 
@@ -66,12 +65,12 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
   changed = commands.differing(runs[list(config.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
   common = [(flag, value or _EMPTY) for flag, value in changed.items() if runs[flag].nunique() == 1]
   same = pd.DataFrame(common, columns=['field', 'value'])
-  count = {'runs': lambda part: f'{len(part):,}'}
+  count = {'runs': lambda groups: groups.size().map('{:,}'.format)}
   windows = {f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')}
-  data = {'classes': span_of('num_classes')} | windows
-  data['test subjects'] = lambda part: markdown.span(part['subject_macro_f1'].str.split().str.len())
-  data['pretrained on'] = lambda part: '; '.join(sorted(set(part['sources'])))
-  hours = {'hours of training': lambda part: f'{part["seconds"].sum() / 3600:.1f}'}
+  data = {'classes': span_of('num_classes')} | windows | {'test subjects': span_of('subjects')}
+  data['pretrained on'] = lambda groups: groups['sources'].agg(lambda names: '; '.join(sorted(set(names))))
+  hours = {'hours of training': lambda groups: (groups['seconds'].sum() / 3600).map('{:.1f}'.format)}
+  runs = runs.assign(subjects=runs['subject_macro_f1'].str.split().str.len())
   datasets = markdown.rows(runs.sort_values(['target', 'split']), ['target', 'split'], data | count)
   machines = markdown.rows(runs.sort_values('device'), ['device', 'versions'], count | hours)
   return [
@@ -82,11 +81,11 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
   ]
 
 
-def table2(runs: pd.DataFrame) -> list[Section]:
+def table2(experiments: Iterable[pd.DataFrame]) -> list[Section]:
   """Adaptation to the dataset left out of pretraining: a section for each experiment."""
   tables = []
   theirs = published.TABLE_II, published.RUN, {'accuracy': '.3f', 'macro-F1': '.3f'}
-  for part in groups.experiments(runs):
+  for part in experiments:
     full = sweeps.matched_full(part, 'macro_f1', ['target', 'seed'])
     part = part.assign(points=100 * (part['macro_f1'] - full))
     difference = {DIFFERENCE: ('points', POINTS)} if part['points'].notna().any() else {}
@@ -96,7 +95,7 @@ def table2(runs: pd.DataFrame) -> list[Section]:
       **{name: spread_of(*column, count=True) for name, column in difference.items()},
       'trainable': span_of('trained_parameters'),
       'total': span_of('total_parameters'),
-      'training, s': lambda runs: f'{runs["seconds"].mean():,.1f}',
+      'training, s': lambda groups: groups['seconds'].mean().map(partial(number, form=',.1f')),
     }
     is_same_split = part['split'].iat[0] == published.SPLIT
     remark = (
@@ -119,12 +118,11 @@ def table3(runs: pd.DataFrame) -> list[Section]:
     'classes': span_of('num_classes'),
     'trainable': span_of('trained_parameters'),
     'total': span_of('total_parameters'),
-    'trainable fraction': lambda part: markdown.span(
-      100 * part['trained_parameters'] / part['total_parameters'], '{:.1f} %'
-    ),
+    'trainable fraction': span_of('percent', '{:.1f} %'),
   }
   theirs = published.TABLE_III, ['method'], {'trainable': ',', 'total': ','}
   caption = f'Of encoder, head and adapters; of a baseline, all numbers that were fitted. {TEXTS["range"]}'
+  runs = runs.assign(percent=100 * runs['trained_parameters'] / runs['total_parameters'])
   return [Section('Table III. Parameters', caption, *_by_model(runs, ('model',), cells, theirs))]
 
 
@@ -138,9 +136,9 @@ def table4(runs: pd.DataFrame) -> list[Section]:
   return [Section('Table IV. Memory', f'{TEXTS["memory"]} {TEXTS["range"]}', table, notes)]
 
 
-def _megabytes(runs: pd.DataFrame, column: str) -> str:
-  megabytes = runs[column] / 2**20
-  return '<0.01' if 0 < megabytes.max() < 0.005 else markdown.span(megabytes, '{:.2f}')
+def _megabytes(groups: pd.api.typing.DataFrameGroupBy, column: str) -> list[str]:
+  ends = zip(groups[column].min() / 2**20, groups[column].max() / 2**20, strict=True)
+  return ['<0.01' if 0 < high < 0.005 else markdown.span(low, high, '{:.2f}') for low, high in ends]
 
 
 def _by_model(
@@ -153,7 +151,7 @@ def _by_model(
   return published.rows(groups.ordered(runs, by), by, cells, theirs, remark)
 
 
-def table5(runs: pd.DataFrame) -> list[Section]:
+def table5(experiments: Iterable[pd.DataFrame]) -> list[Section]:
   """Seconds of training: a section for each experiment."""
   cells = {
     'seeds': seeds,
@@ -164,7 +162,7 @@ def table5(runs: pd.DataFrame) -> list[Section]:
   theirs = published.TABLE_V, published.RUN, {'s': ',.0f', '÷ full': '.2f'}
   remark = '50 epochs on their CPU, window-wise split; only the ratio compares'
   tables = []
-  for part in groups.experiments(runs):
+  for part in experiments:
     full = sweeps.matched_full(part, 'seconds', ['target', 'seed', 'device', 'batch_runs'])
     part = part.assign(ratio=part['seconds'] / full)
     table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
@@ -175,21 +173,25 @@ def table5(runs: pd.DataFrame) -> list[Section]:
 
 
 def sections(runs: pd.DataFrame) -> dict[str, list[Section]]:
-  """Name of each table → a section for each set of runs that may share it."""
+  """Name of each table → a section for each set of runs that may share it.
+
+  Raises UserError if a run occurs twice.
+  """
   main_runs = groups.without_sweeps(runs)
+  experiments = groups.experiments(main_runs)
   return {
     'configuration': configuration(runs),
-    '2': table2(main_runs),
+    '2': table2(experiments),
     '3': table3(runs),
     '4': table4(runs),
-    '5': table5(main_runs),
+    '5': table5(experiments),
     '6': sweeps.table6(runs),
     '7': sweeps.table7(runs),
     'leakage': sweeps.leakage(main_runs),
     'pretraining': sweeps.pretraining(runs),
     'rotation': sweeps.ablations(runs, {'finetune_rotation_std_deg': 0.0}),
     'ablations': sweeps.ablations(runs),
-    'statistics': significance.sections(main_runs),
+    'statistics': significance.sections(experiments),
   }
 
 
@@ -199,12 +201,12 @@ def personalization(path: Place) -> Section:
   points = 100 * (subjects['macro_f1_after'] - subjects['macro_f1_before'])
   cells = {
     'seeds': seeds,
-    'subjects and seeds': lambda part: str(len(part)),
+    'subjects and seeds': lambda groups: groups.size().map(str),
     'test windows': span_of('test_windows'),
     'before': spread_of('macro_f1_before', '.3f'),
     'after': spread_of('macro_f1_after', '.3f'),
     'after − before, points': spread_of('points', POINTS),
-    'better': lambda part: f'{(part["points"] > 0).sum()} of {len(part)}',
+    'better': markdown.positive_of('points'),
   }
   by = ['experiment', 'label_budget', 'target', 'method', 'labels_per_class']
   caption = 'Macro-F1 of a subject under a seed, mean ± sample standard deviation over both.'

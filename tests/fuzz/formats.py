@@ -33,7 +33,7 @@ from har_jax.errors import UserError
 from har_jax.files import baseline_adapter, safetensors_io
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.report import frame, markdown, tables
+from har_jax.report import frame, groups, markdown, tables
 from har_jax.signal import cutting
 from har_jax.train import optimizer
 from har_jax.train.checkpoint import Checkpoints
@@ -219,7 +219,7 @@ def _build_results(folder: pathlib.Path) -> None:
 
 def _read_results(folder: pathlib.Path, out: pathlib.Path) -> Read:
   runs = frame.load(folder)
-  text = markdown.markdown(tables.table2(runs))  # all tables take a second
+  text = markdown.markdown(tables.table2(groups.experiments(runs)))  # all tables take a second
   storage.write_text(out / 'tables.md', text)
   return digest(text, runs.to_csv()), ''
 

@@ -14,13 +14,19 @@ import msgspec
 import numpy as np
 
 from har_jax import records, results
-from har_jax.report import frame, page
+from har_jax.report import frame, page, tables
 
 
 def with_json(contents: list[dict[str, Any]]) -> Any:
   """Results as the frame that frame.load makes."""
   made = [msgspec.convert(result, records.Result) for result in contents]
   return frame.from_rows(results.row(result, 'study') | {'result': result} for result in made)
+
+
+def html(results, folder='runs/x') -> str:
+  """The page of results."""
+  runs = with_json(results)
+  return page.html(runs, tables.sections(runs), folder=folder)
 
 
 @functools.cache
@@ -53,7 +59,7 @@ def contents(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
 @functools.cache
 def made(result: Callable[..., dict[str, Any]]) -> str:
   """The page of `contents`."""
-  return page.html(with_json(contents(result)), folder='runs/x')
+  return html(contents(result))
 
 
 def write_with_long_names(path: pathlib.Path) -> None:
@@ -66,7 +72,7 @@ def write_with_long_names(path: pathlib.Path) -> None:
     run['test']['confusion'] = (np.eye(9, dtype=int) * 95 + 1).tolist()
     run['data']['classes'] = [f'walking {index} with a long name' for index in range(9)]
   folder = 'runs/a-folder-with-a-rather-long-name-that-nobody-would-break/and-another-one-below-it'
-  path.write_text(page.html(with_json(runs), folder=folder), encoding='utf-8')
+  path.write_text(html(runs, folder), encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -23,7 +23,11 @@ def product(**axes):
 
 def sections(results, title):
   """Sections of the statistics whose title begins so."""
-  return [section for section in significance.sections(runs(results)) if section.title.startswith(title)]
+  return [
+    section
+    for section in significance.sections(groups.experiments(runs(results)))
+    if section.title.startswith(title)
+  ]
 
 
 def cells(table, **where):

@@ -8,7 +8,7 @@ from report_rows import cells, product, runs
 
 from har_jax import config, results
 from har_jax.errors import UserError
-from har_jax.report import commands, curves, frame, groups, page, tables
+from har_jax.report import commands, curves, frame, groups, tables
 
 
 def _named(part):
@@ -43,7 +43,7 @@ def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows(res
 
 def test_table_ii_has_its_difference_to_full():
   results = [*_BOTH, *product(method=['rocket'], seed=(0, 1), macro_f1=[0.92])]
-  for section in tables.table2(runs(results)):
+  for section in tables.table2(groups.experiments(runs(results))):
     row = cells(section.table, method='rocket')
     assert (row['macro-F1'], row['seeds']) == ('0.920 ± 0.000', 'n=2')
     assert row[tables.DIFFERENCE] == '+2.0 ± 0.0'
@@ -71,9 +71,9 @@ def test_a_baseline_stays_where_the_experiment_that_it_joins_stays(result):
 
 def test_baselines_alone_are_an_experiment():
   rows = runs(product(method=('forest', 'rocket'), seed=(0, 1)))
-  (section,) = tables.table2(rows)
-  assert list(section.table['method']) == ['forest', 'rocket']
-  assert 'forest' in tables.text(rows)
+  sections = tables.sections(rows)
+  assert list(sections['2'][0].table['method']) == ['forest', 'rocket']
+  assert 'forest' in tables.text(sections)
   assert commands.flags_of(rows) == []
 
 
@@ -91,7 +91,7 @@ def test_missing_hyperparameters_read_back(result, tmp_path):
   assert (tmp_path / 'again.csv').read_bytes() == (tmp_path / 'runs.csv').read_bytes()
   flags = [flag for flag in config.HYPERPARAMETERS if flag not in results.SHARED]
   assert again.loc[again['method'] == 'forest', flags].isna().all(axis=None)
-  assert tables.text(again) == tables.text(rows)
+  assert tables.text(tables.sections(again)) == tables.text(tables.sections(rows))
 
 
 def test_a_baseline_has_no_learning_curve(result):
@@ -105,7 +105,7 @@ def test_a_baseline_has_no_learning_curve(result):
 def test_the_page_shows_baselines_in_tables_and_figures():
   pytest.importorskip('jinja2')
   results = product(method=('full', 'forest', 'rocket'), seed=(0, 1), subjects=[{'3': 0.9, '4': 0.8}])
-  text = page.html(page_fixtures.with_json(results), folder='runs/x')
+  text = page_fixtures.html(results)
   parts = dict(re.findall(r'<h2[^>]*>([^<]+)</h2>(.*?)(?=<h2|$)', text, re.DOTALL))
   for name in (
     'How good is each method on each dataset?',
@@ -122,8 +122,8 @@ def test_an_ensemble_is_a_row_beside_lora_and_the_baselines():
   methods = ('lora', 'ensemble', 'forest', 'rocket')
   made = runs(product(method=methods, seed=(0, 1)))
   (part,) = groups.experiments(made)
-  (section,) = tables.table2(part)
+  (section,) = tables.table2([part])
   assert section.table['method'].tolist()[:4] == list(methods)
   assert any(note.startswith('ensemble: ') for note in section.notes)
-  (without,) = tables.table2(part[part['method'] != 'ensemble'])
+  (without,) = tables.table2([part[part['method'] != 'ensemble']])
   assert not any(note.startswith('ensemble: ') for note in without.notes)

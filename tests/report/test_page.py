@@ -117,7 +117,7 @@ def test_nothing_is_loaded_from_elsewhere(text, read):
 def test_names_from_result_files_are_escaped(result):
   name = '<b>"&$'
   one = json.loads(json.dumps(result(target='x<script>y')).replace('"walking"', json.dumps(name)))
-  text = page.html(with_json([one]), folder='runs/<i>')
+  text = page_fixtures.html([one], 'runs/<i>')
   read = Read(text)
   assert not read.named('b')
   assert not read.named('i')
@@ -155,7 +155,7 @@ def test_every_part_is_there(read):
 
 @pytest.mark.slow
 def test_parts_without_content_are_left_out(result):
-  text = Read(page.html(with_json([result()]), folder='runs/x')).text
+  text = Read(page_fixtures.html([result()])).text
   for missing in ('Which rank', 'Does pretraining help?'):
     assert missing not in text
 

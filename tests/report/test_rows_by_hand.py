@@ -10,10 +10,12 @@ def test_what_is_missing_is_a_dash_in_tables_and_groups_of_it_are_rows():
     {'name': ['a', "it's", None], 'rank': pd.array([1, None, 3], dtype='Int64'), 'score': [0.1, 1e-9, 3.0]}
   )
   made = markdown.rows(
-    frame.iloc[1:3], ['name', 'rank'], {'runs': lambda part: str(len(part)), 'published': str}
+    frame.iloc[1:3],
+    ['name', 'rank'],
+    {'runs': lambda groups: groups.size().map(str), 'published': lambda groups: ['1'] * len(groups)},
   )
   assert made.drop(columns='published').to_numpy().tolist() == [["it's", '–', '1'], ['–', '3', '1']]
-  absent = markdown.rows(frame, ['name'], {'published': lambda part: markdown.NONE})
+  absent = markdown.rows(frame, ['name'], {'published': lambda groups: [markdown.NONE] * len(groups)})
   assert absent.columns.tolist() == ['name']
 
 

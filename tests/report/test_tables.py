@@ -11,9 +11,13 @@ DIFFERENCE = tables.DIFFERENCE
 THEIRS = 'published macro-F1'
 
 
+def sections2(results):
+  return tables.table2(groups.experiments(runs(results)))
+
+
 def table2(results):
   """The one section of Table II."""
-  (section,) = tables.table2(runs(results))
+  (section,) = sections2(results)
   return section
 
 
@@ -101,7 +105,7 @@ def test_the_mean_difference_is_that_of_the_targets(result):
 )
 def test_runs_that_differ_are_never_averaged(result, other):
   results = [result(macro_f1=0.9, method=other.get('method', 'full')), result(macro_f1=0.5, seed=1, **other)]
-  sections = tables.table2(runs(results))
+  sections = sections2(results)
   assert sorted(section.table['macro-F1'][0] for section in sections) == ['0.500', '0.900']
 
 
@@ -121,7 +125,7 @@ def test_runs_without_adapters_join_those_of_their_own_experiment(result):
 
 
 def test_targets_with_other_sources_share_a_table(result):
-  assert len(tables.table2(runs([result(target='dsads'), result(target='hhar')]))) == 1
+  assert len(sections2([result(target='dsads'), result(target='hhar')])) == 1
 
 
 def test_sections_are_sorted_by_split_and_from_the_most_labels(result):
@@ -132,7 +136,7 @@ def test_sections_are_sorted_by_split_and_from_the_most_labels(result):
     {'label_budget': '0.05'},
     {},
   ]
-  titles = [section.title for section in tables.table2(runs([result(**option) for option in options]))]
+  titles = [section.title for section in sections2([result(**option) for option in options])]
   assert titles == [
     'Table II: study, subject-wise split, labels 0.7',
     'Table II: study, subject-wise split, labels 0.05',
@@ -144,7 +148,7 @@ def test_sections_are_sorted_by_split_and_from_the_most_labels(result):
 
 def test_a_run_that_occurs_twice_is_refused(result):
   with pytest.raises(UserError, match=r'two results of wisdm, full, seed 0'):
-    tables.table2(runs([result(), result(macro_f1=0.8)]))
+    sections2([result(), result(macro_f1=0.8)])
 
 
 def test_published_figures_stand_next_to_the_same_target_and_budget(result):
@@ -262,7 +266,7 @@ def test_the_ratio_of_seconds_is_paired_by_seed(result):
       for seed, seconds in enumerate((5.0, 16.0, 99.0))
     ),
   ]
-  (section,) = tables.table5(runs(results))
+  (section,) = tables.table5([runs(results)])
   lora = cells(section.table, method='lora')
   # .5 and .8: mean .65, deviation .212; the means' ratio would be 40 / 15.
   assert (lora['÷ full'], lora['training, s']) == ('0.65 ± 0.21 (n=2)', '40.0 ± 51.4')
@@ -273,7 +277,7 @@ def test_the_ratio_of_seconds_is_paired_by_seed(result):
 
 @pytest.mark.parametrize('other', [{'device': {'kind': 'NVIDIA H100'}}, {'batch_runs': 3}], ids=str)
 def test_seconds_of_other_conditions_make_no_ratio(result, other):
-  (section,) = tables.table5(runs([result(), result(method='lora', **other)]))
+  (section,) = tables.table5([runs([result(), result(method='lora', **other)])])
   assert cells(section.table, method='lora')['÷ full'] == '–'
 
 
@@ -310,7 +314,7 @@ def test_markdown_has_all_tables():
     label_budget=('0.7', '0.1'),
     subjects=[{'a': 0.8, 'b': 0.7}],
   )
-  everything = tables.text(runs(results))
+  everything = tables.text(tables.sections(runs(results)))
   assert [line for line in everything.splitlines() if line.startswith('## Leakage')] == [
     '## Leakage: study, labels 0.7',
     '## Leakage: study, labels 0.1',
@@ -343,6 +347,6 @@ def test_a_section_is_heading_caption_table_and_notes():
 
 def test_the_terminal_shows_table_ii_in_fewer_columns():
   results = product(target=['hhar'], method=('full', 'lora'), seed=(0, 1))
-  text = tables.terminal(runs(results))
+  text = tables.terminal(sections2(results))
   assert '0.900 ± 0.000' in text
   assert max(map(len, text.splitlines())) <= 110

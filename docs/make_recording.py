@@ -21,7 +21,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from absl import flags
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
@@ -30,31 +29,21 @@ from har_jax.config import DEFAULT_WINDOWING as WINDOWING
 from har_jax.errors import UserError
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording
 
-FLAGS = flags.FlagValues()
-_OUT = flags.DEFINE_string('out', 'watch', 'folder for day.csv, labels.csv and truth.csv', flag_values=FLAGS)
-_ARCHIVE = flags.DEFINE_enum(
-  'archive', 'sample_motionsense', list(ARCHIVES), 'archive of the recordings', flag_values=FLAGS
+FLAGS, _define = command.new_flags()
+_OUT = _define('out', 'watch', 'folder for day.csv, labels.csv and truth.csv')
+_ARCHIVE = _define('archive', 'sample_motionsense', 'archive of the recordings', choices=list(ARCHIVES))
+_ARCHIVE_PATH = _define(
+  'archive_path', None, "the archive's zip or extracted folder; none if it comes with the package"
 )
-_ARCHIVE_PATH = flags.DEFINE_string(
-  'archive_path',
-  None,
-  "the archive's zip or extracted folder; none if it comes with the package",
-  flag_values=FLAGS,
-)
-_SUBJECT = flags.DEFINE_string('subject', '1', 'subject, by its name in the archive', flag_values=FLAGS)
-_PEOPLE = flags.DEFINE_integer(
+_SUBJECT = _define('subject', '1', 'subject, by its name in the archive')
+_PEOPLE = _define(
   'people',
   0,
   'the first so many people of the archive, a folder for each, and a dataset.toml; 0: --subject alone',
   lower_bound=0,
-  flag_values=FLAGS,
 )
-_WINDOWS = flags.DEFINE_integer(
-  'windows_per_activity',
-  0,
-  'windows to label of each activity; 0: all, without truth.csv',
-  lower_bound=0,
-  flag_values=FLAGS,
+_WINDOWS = _define(
+  'windows_per_activity', 0, 'windows to label of each activity; 0: all, without truth.csv', lower_bound=0
 )
 _APP_HZ = 100.0
 _START_NS = 1_767_000_000_000_000_000  # 2025-12-29T09:20Z

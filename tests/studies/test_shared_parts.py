@@ -1,5 +1,9 @@
-"""Studies measure a case once, and draw windows of people who are apart."""
+"""Studies measure a case once, draw windows of people who are apart, and count what crosses sockets."""
 
+import collections
+import pathlib
+
+import federated
 import numpy as np
 import study
 
@@ -33,3 +37,23 @@ def test_parts_are_of_half_the_people_and_the_quarters_of_others():
   assert (len(others), len(set(people[others])), len(set(people[last]))) == (15, 2, 2)
   assert not set(people[np.r_[train, more]]) & set(people[np.r_[others, last]])
   assert 'walking' not in activities[np.r_[train, more, others, last]]  # which the last quarter lacks
+
+
+def test_bytes_at_sockets_are_those_of_a_client_and_a_round_once_all_is_over(monkeypatch):
+  class Processes:
+    """In place of Flower's."""
+
+    sent, received = collections.Counter({0: 900, 1: 300}), collections.Counter({0: 500, 1: 300})
+
+    def __init__(self, *_: object):
+      self.card = {'history': [{'clients': [0, 1]}, {'clients': [0, 1]}], 'later': None}
+      self.start_link = self.start_node = self.run = self.close = lambda *_: None
+
+    def wait(self, is_over) -> None:
+      assert not is_over()
+      self.card['later'] = [{'client': 0}]
+      assert is_over()
+
+  monkeypatch.setattr(federated.flower_processes, 'Processes', Processes)
+  counted = federated._at_sockets({'method': 'lora', 'rank': 32}, pathlib.Path('windows'))
+  assert counted == {'socket_to_client': 200, 'socket_from_client': 200}  # the adapter is sent once more

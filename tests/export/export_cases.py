@@ -29,14 +29,14 @@ MEASURED = records.MeasuredExport(
 BOUND = {'float32': 2e-5, 'int8': 0.12}
 
 
-def cut_from(recordings: Any, count: int = 3, most: int = 24) -> np.ndarray:
-  """At most about `most` windows, evenly spaced, of the first `count` recordings."""
+def cut_from(recordings: Any) -> np.ndarray:
+  """About two dozen windows, evenly spaced, of the first three recordings."""
   dropped: collections.Counter = collections.Counter()
   cut = [
     window.signal
-    for recording in itertools.islice(recordings, count)
+    for recording in itertools.islice(recordings, 3)
     for window in cutting.cut(
       recording, resample(recording, dropped, DEFAULT_WINDOWING), dropped, DEFAULT_WINDOWING
     )
   ]
-  return np.stack(cut[:: max(1, len(cut) // most)]).astype(np.float32)
+  return np.stack(cut[:: max(1, len(cut) // 24)]).astype(np.float32)

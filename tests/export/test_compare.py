@@ -1,5 +1,6 @@
 """How an export differs from its recognizer: by hand, and by the command."""
 
+import functools
 import pathlib
 
 import export_cases
@@ -40,20 +41,17 @@ def folder(signals, tmp_path_factory) -> pathlib.Path:
 
 
 def test_windows_to_compare_are_of_the_classes_and_subjects(folder, signals, monkeypatch):
-  chosen, labels = compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING)
+  read = functools.partial(compare.labeled_windows, folder, export_cases.CLASSES, DEFAULT_WINDOWING)
+  chosen, labels = read()
   np.testing.assert_array_equal(chosen, signals[:12][np.arange(12) % 3 < 2])
   assert labels.tolist() == [0, 1] * 4  # running is none of the classes
-  chosen, labels = compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING, ['Bob', 'Cem'])
+  chosen, labels = read(['Bob', 'Cem'])
   np.testing.assert_array_equal(chosen, signals[1:12:3])
   assert labels.tolist() == [1] * 4
   with pytest.raises(UserError, match='Dov'):
-    compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING, ['Dov'])
+    read(['Dov'])
   monkeypatch.setattr(compare, '_MAX_WINDOWS', 3)
-  assert compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING)[1].tolist() == [
-    0,
-    1,
-    1,
-  ]
+  assert read()[1].tolist() == [0, 1, 1]
 
 
 @pytest.mark.slow

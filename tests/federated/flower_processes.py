@@ -6,13 +6,14 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+
+import psutil  # Orbax needs it, too
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _PATIENCE_S = 600.0  # each message starts a process that imports JAX
@@ -94,18 +95,10 @@ class Processes:
     """Kills a process and all that it has started, at once."""
     for name in names:
       process = self._running.pop(name)
-      children = subprocess.run(
-        ['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True, check=True
-      ).stdout
-      of_parent: dict[int, list[int]] = {}
-      for pid, parent in (map(int, line.split()) for line in children.splitlines()):
-        of_parent.setdefault(parent, []).append(pid)
-      family = [process.pid]
-      for pid in family:
-        family += of_parent.get(pid, [])
-      for pid in family:
-        with contextlib.suppress(ProcessLookupError):
-          os.kill(pid, signal.SIGKILL)
+      parent = psutil.Process(process.pid)
+      for one in (parent, *parent.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+          one.kill()
       process.wait()
 
   def close(self) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import types
+from collections.abc import Callable
 
 import pytest
 from in_process import refuse
@@ -56,18 +57,21 @@ def test_nothing_else_imports_flower():
   subprocess.run([sys.executable, '-c', code], cwd=_ROOT, check=True)
 
 
-@pytest.mark.slow
-def test_a_simulation_ends_with_an_adapter(windows, base, tmp_path):
+@pytest.fixture
+def start(windows, base, tmp_path) -> Callable[..., subprocess.Popen]:
   pytest.importorskip('flwr')
-  flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out')
-  quick = ('--rank=2', '--rounds=2', '--local_steps=2')
+  flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out', '--rank=2')
+  command = [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags]
+  pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+  return lambda *words: subprocess.Popen([*command, *words], **pipes, text=True, cwd=_ROOT)
+
+
+@pytest.mark.slow
+def test_a_simulation_ends_with_an_adapter(start, tmp_path):
   private = ('--equal_weights', '--clip_norm=1', '--noise_multiplier=2')
-  out = subprocess.run(
-    [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags, *quick, *private],
-    capture_output=True,
-    text=True,
-    check=True,
-  ).stdout
+  process = start('--rounds=2', '--local_steps=2', *private)
+  out, err = process.communicate()
+  assert process.returncode == 0, err
   assert '6 clients' in out
   assert re.search(r'round 2: 6 of 6 clients, loss \d', out)
   assert re.search(r'epsilon \d+\.\d\d at delta 0\.02', out)
@@ -76,17 +80,8 @@ def test_a_simulation_ends_with_an_adapter(windows, base, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.linux
-def test_ctrl_c_within_a_round_is_a_sentence(windows, base, tmp_path):
-  pytest.importorskip('flwr')
-  flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out')
-  quick = ('--rank=2', '--rounds=20', '--local_steps=400')
-  process = subprocess.Popen(
-    [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags, *quick],
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-    cwd=_ROOT,
-  )
+def test_ctrl_c_within_a_round_is_a_sentence(start):
+  process = start('--rounds=20', '--local_steps=400')
   assert process.stdout is not None
   next(line for line in process.stdout if line.startswith('round 1:'))
   time.sleep(0.5)

@@ -18,17 +18,13 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from har_jax import config
-from har_jax.archives import ARCHIVES
-from har_jax.archives.source import Source
 from har_jax.baselines import BASELINES
 from har_jax.datasets import splits
 from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
 from har_jax.recognizer.calibration import fit_temperature
-from har_jax.recordings import Reading, to_windows
 from har_jax.report import csv_table, markdown
 from har_jax.signal.recording import LOCOMOTION, Recording, Span, regular
-from har_jax.timeline.activities import label_at
 from har_jax.timeline.bouts import Chain
 from har_jax.timeline.predictions import Predictions, without_gaps
 from har_jax.train import metrics
@@ -46,9 +42,7 @@ _MIN_PROBABILITY = 1e-3  # a forest's may be 0
 
 
 def _measure_all() -> None:
-  if _ARCHIVE_PATH.value is None:
-    raise UserError("--archive_path= HAPT's zip or folder")
-  csv_table.write(pd.DataFrame(_rows(_ARCHIVE_PATH.value)).round(6), TABLE)
+  csv_table.write(pd.DataFrame(_rows()).round(6), TABLE)
 
 
 def block() -> str:
@@ -69,22 +63,17 @@ def block() -> str:
   return markdown.tabulated(markdown.rows(test, [*by, 'mean_bout_s'], cells))
 
 
-def _rows(archive_path: str) -> Iterator[dict[str, Any]]:
-  recordings = _read('hapt', archive_path)
+def _rows() -> Iterator[dict[str, Any]]:
+  recordings = study.read('hapt', _ARCHIVE_PATH.value)
   for seed in _SEEDS:
     for row in measure(recordings, config.Protocol(), seed):
       yield {'recordings': 'hapt', **row}
   for name, mean_bout_s in _DAYS.items():
-    parts = _read(name, ARCHIVES[name].bundled)
+    parts = study.read(name, None)
     for seed in _SEEDS:
       days = made_up_days(parts, mean_bout_s=mean_bout_s, length_s=1200.0, seed=seed)
       for row in measure(days, config.Protocol(label_budget='5/class'), seed):
         yield {'recordings': f'{name}, made-up days', **row}
-
-
-def _read(name: str, path: Any) -> list[Recording]:
-  archive = ARCHIVES[name]
-  return list(archive.read(Source(path), archive.positions[0], collections.Counter()))
 
 
 def measure(
@@ -97,9 +86,8 @@ def measure(
   """
   if all(len({span.activity for span in recording.spans}) < 2 for recording in recordings):
     raise UserError('each recording has one activity; give continuous recordings, such as those of hapt')
-  windows = to_windows(Reading(list(recordings), [], [], '', True), _WINDOWING, unlabeled=True)
+  windows, names = study.cut(recordings, _WINDOWING)
   signals = np.stack([window.signal for window in windows])
-  names = [label_at(recordings[window.recording], window.start_s, _WINDOWING) for window in windows]
   classes = [name for name in LOCOMOTION if name in names]
   labels = find_labels(names, classes)
   people = list(dict.fromkeys(recording.subject for recording in recordings))

@@ -1,5 +1,6 @@
 """What studies share: flags, paths of table and page, rows that are measured once, the page's block."""
 
+import collections
 import pathlib
 import sys
 import warnings
@@ -12,8 +13,16 @@ from absl import flags
 from jaxtyping import Int
 
 from har_jax import runtime
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
 from har_jax.cli import command, report
+from har_jax.config import Windowing
+from har_jax.errors import UserError
+from har_jax.recordings import Reading, to_windows
 from har_jax.report import csv_table, markdown
+from har_jax.signal.cutting import Window
+from har_jax.signal.recording import Recording
+from har_jax.timeline.activities import label_at
 
 ROOT = pathlib.Path(__file__).parents[2]
 Row = dict[str, Any]
@@ -97,6 +106,20 @@ def draw_parts(
   is_class = np.isin(activities, activities[parts[0]])
   quarters = zip(others, most, strict=True)
   return parts + [rng.permutation(np.flatnonzero(some & is_class))[:count] for some, count in quarters]
+
+
+def read(name: str, path: str | pathlib.Path | None) -> list[Recording]:
+  """An archive's recordings at its first position. Raises UserError without a path, unless it is bundled."""
+  archive = ARCHIVES[name]
+  if (place := path or archive.bundled) is None:
+    raise UserError(f"--archive_path= {name}'s zip or folder")
+  return list(archive.read(Source(place), archive.positions[0], collections.Counter()))
+
+
+def cut(recordings: Sequence[Recording], windowing: Windowing) -> tuple[list[Window], list[Any]]:
+  """All windows of recordings, and the activity of each, or None."""
+  windows = to_windows(Reading(list(recordings), [], [], '', True), windowing, unlabeled=True)
+  return windows, [label_at(recordings[window.recording], window.start_s, windowing) for window in windows]
 
 
 def run_on() -> Row:

@@ -5,5 +5,5 @@ import sys
 
 import jaxtyping
 
-jaxtyping.install_import_hook(['decoding', 'simulated_user'], 'beartype.beartype')
+jaxtyping.install_import_hook(['decoding', 'corrections'], 'beartype.beartype')
 sys.path.append(str(pathlib.Path(__file__).parents[2] / 'docs' / 'studies'))

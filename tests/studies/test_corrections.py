@@ -2,11 +2,11 @@
 
 import types
 
+import corrections
 import numpy as np
 import pytest
 import short_sample
-import simulated_user
-from simulated_user import Windows, measure, windows_of, without
+from corrections import Windows, measure, windows_of, without
 
 from har_jax import config
 from har_jax.errors import UserError
@@ -49,13 +49,13 @@ def test_the_user_corrects_before_the_last_recording_what_was_wrong_for_ten_seco
 def test_answers_are_those_of_the_calibrated_model(recognizer, monkeypatch):
   recognizer.adapter_.card.temperature = 2.0
   temperatures = set()
-  update = simulated_user.CorrectedFilter.update
+  update = corrections.CorrectedFilter.update
 
   def spied(layer, start_s, hidden, logits, temperature):
     temperatures.add(temperature)
     return update(layer, start_s, hidden, logits, temperature)
 
-  monkeypatch.setattr(simulated_user.CorrectedFilter, 'update', spied)
+  monkeypatch.setattr(corrections.CorrectedFilter, 'update', spied)
   list(measure([_person(np.repeat([0, 1], 20))], recognizer, (0,)))
   assert temperatures == {2.0}
 
@@ -73,9 +73,7 @@ def test_a_class_that_a_model_lacks_can_be_added_by_corrections(recognizer):
 
 def test_windows_are_by_person_with_the_labels_of_the_head(monkeypatch):
   recognizer = Recognizer.load()
-  monkeypatch.setattr(
-    simulated_user, 'predict', lambda _, __, batch: np.zeros((len(batch['signal']), 129 + 11))
-  )
+  monkeypatch.setattr(corrections, 'predict', lambda _, __, batch: np.zeros((len(batch['signal']), 129 + 11)))
   recordings = short_sample.read('sample_wisdm', subjects=2)
   people = windows_of(recognizer, recordings)
   assert list(people) == ['1600', '1604']

@@ -99,16 +99,15 @@ def _print_summary(answers: Any) -> None:
 
 
 def _print_score(scored: Any) -> None:
+  import pandas as pd
   from tabulate import tabulate
 
-  labeled = [index for index, row in enumerate(scored.confusion) if sum(row)]
-  names = [scored.names[index] for index in labeled]
-  rows = [[scored.names[index], *(scored.confusion[index][other] for other in labeled)] for index in labeled]
-  if len(labeled) < len(scored.names):
-    names.append('others')
-    rows = [
-      [*row, sum(scored.confusion[index]) - sum(row[1:])] for index, row in zip(labeled, rows, strict=True)
-    ]
+  table = pd.DataFrame(scored.confusion, scored.names, scored.names)
+  table = table[table.sum(axis=1) > 0]
+  others = table.drop(columns=table.index)
+  table = table[table.index]
+  if len(others.columns):
+    table = pd.concat([table, others.sum(axis=1).rename('others')], axis=1)
   print('Confusion matrix, rows: labels, columns: predictions; windows within one label only:')
-  print(tabulate(rows, headers=('', *names)))
+  print(tabulate(table, headers=('', *table.columns)))
   print(f'Macro-F1 {scored.macro_f1:.3f}, accuracy {scored.accuracy:.3f}, {scored.windows} windows.')

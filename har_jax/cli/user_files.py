@@ -32,14 +32,10 @@ def check_given(flag: str, text: str | None) -> None:
   """Raises UserError where a flag names a folder or file that does not exist, with the nearest one."""
   from har_jax import storage
 
-  if text is None:
+  if text is None or (place := storage.place(text)).exists():
     return
-  place = storage.place(text)
-  if place.exists():
-    return
-  near: list[str] = []
-  if place.parent.is_dir():
-    near = difflib.get_close_matches(place.name, [path.name for path in place.parent.iterdir()], 1)
+  names = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+  near = difflib.get_close_matches(place.name, names, 1)
   hint = f'; did you mean {place.parent / near[0]}?' if near else ''
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
 

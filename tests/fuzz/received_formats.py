@@ -2,10 +2,8 @@
 
 import collections
 import functools
-import io
 import json
 import pathlib
-import zipfile
 from collections.abc import Callable
 
 import export_base
@@ -49,8 +47,7 @@ def _damaged_blocks(content: bytes, rng: mutations.Random) -> bytes:
 
 def _damaged_records(content: bytes, rng: mutations.Random) -> bytes:
   """Damage to the records of an ActiGraph, whose checksums are right."""
-  with zipfile.ZipFile(io.BytesIO(content)) as zipped:
-    members = {name: zipped.read(name) for name in zipped.namelist()}
+  members = export_base.zip_members(content)
   log, records = members['log.bin'], list[bytes]()
   while log:
     stop = 8 + int.from_bytes(log[6:8], 'little')

@@ -89,6 +89,11 @@ def zip_bytes(files: Mapping[str, str | bytes]) -> bytes:
   return content.getvalue()
 
 
+def zip_members(content: bytes) -> dict[str, bytes]:
+  with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+    return {name: zipped.read(name) for name in zipped.namelist()}
+
+
 def zip_of(path: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
   path.write_bytes(zip_bytes(files))
   return path

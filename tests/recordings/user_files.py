@@ -1,6 +1,7 @@
 """Files as a user has them, and the recordings that they hold."""
 
 import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,12 @@ def put(folder: pathlib.Path, content: Any) -> pathlib.Path:
   name, data = ('day.csv', content.encode()) if isinstance(content, str) else content
   (folder / name).write_bytes(data)
   return folder / name
+
+
+def content(name: str) -> bytes:
+  """The file that an app writes."""
+  with tempfile.TemporaryDirectory() as folder:
+    return exports.WRITERS[name](pathlib.Path(folder), export_base.recording()).path.read_bytes()
 
 
 def exported(name: str, folder: pathlib.Path, one: export_base.Recording) -> export_base.Written:

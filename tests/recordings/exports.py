@@ -121,14 +121,9 @@ def phyphox_table(
 
 def phyphox_text(frame: pd.DataFrame, separator: str = ',', decimal: str = '.') -> str:
   """A quoted header, and nine digits after the point with an exponent."""
-  lines = [separator.join(f'"{name}"' for name in frame.columns)]
-  rows = frame.to_numpy()
-  lines += [
-    separator.join('NaN' if np.isnan(value) else f'{value:.9E}'.replace('E+00', 'E0') for value in row)
-    for row in rows
-  ]
-  lines[1:] = [line.replace('.', decimal) for line in lines[1:]]
-  return '\n'.join(lines) + '\n'
+  names = separator.join(f'"{name}"' for name in frame.columns)
+  options = {'sep': separator, 'decimal': decimal, 'float_format': '%.9E', 'na_rep': 'NaN'}
+  return f'{names}\n' + frame.to_csv(index=False, header=False, **options).replace('E+00', 'E0')
 
 
 def phyphox_time(events: Sequence[tuple[str, float, float]], separator: str = ',', decimal: str = '.') -> str:
@@ -142,16 +137,10 @@ def phyphox_time(events: Sequence[tuple[str, float, float]], separator: str = ',
 def phyphox_files(
   one: Recording, separator: str, decimal: str, *, short: bool = False
 ) -> dict[str, str | bytes]:
-  tables = {
-    name: phyphox_table(name, one.time_s, values, short=short)
-    for name, values in (
-      ('Accelerometer', one.acc),
-      ('Gyroscope', one.gyro),
-      ('Linear Acceleration', one.linear),
-    )
-  }
+  sensors = {'Accelerometer': one.acc, 'Gyroscope': one.gyro, 'Linear Acceleration': one.linear}
   files: dict[str, str | bytes] = {
-    f'{name}.csv': phyphox_text(table, separator, decimal) for name, table in tables.items()
+    f'{name}.csv': phyphox_text(phyphox_table(name, one.time_s, values, short=short), separator, decimal)
+    for name, values in sensors.items()
   }
   events = [('START', 0.0, EPOCH_S), ('PAUSE', one.time_s[-1] + 1, EPOCH_S + one.time_s[-1] + 1)]
   files['meta/time.csv'] = phyphox_time(events, separator, decimal)

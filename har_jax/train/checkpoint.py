@@ -1,7 +1,6 @@
 """Orbax checkpoints of a run: one item per collection, with checksums; the newest and the best are kept."""
 
 import functools
-import json
 import logging
 import math
 import os
@@ -17,7 +16,6 @@ import msgspec
 import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
-from orbax.checkpoint import checkpoint_managers
 from orbax.checkpoint.path import atomicity
 
 from har_jax import checksums, storage, variables
@@ -29,15 +27,6 @@ from har_jax.variables import Variables
 
 _LOG = logging.getLogger(__name__)
 _DISK_FACTOR = 3  # a save needs this many times the state's size: Orbax writes parts, then merges them
-
-
-def _score(measured: Mapping[str, int | float]) -> float:
-  return measured['score']
-
-
-_NEWEST_AND_BEST = checkpoint_managers.AnyPreservationPolicy(
-  [checkpoint_managers.LatestN(1), checkpoint_managers.BestN(get_metric_fn=_score, n=1)]
-)
 
 
 class _About(msgspec.Struct):
@@ -79,15 +68,12 @@ class Checkpoints:
         f'{root} has letters that this locale does not know; set PYTHONUTF8=1, or LC_ALL=C.UTF-8'
       ) from error
     options = ocp.CheckpointManagerOptions(
-      preservation_policy=_NEWEST_AND_BEST,
-      best_fn=_score,  # without it, Orbax stores no scores
       cleanup_tmp_directories=True,
       # Buckets cannot rename a folder atomically: a file in it marks it as complete.
       temporary_path_class=atomicity.CommitFileTemporaryPath if in_bucket else None,
       enable_async_checkpointing=False,  # it would copy the state, because the next step donates it
     )
     try:
-      _drop_unreadable_scores(root)
       self._manager = _Manager(root, options=options)
     except OSError as error:
       raise UserError(f'{folder} cannot be used: {error.strerror or error}; give another --out') from error
@@ -99,13 +85,14 @@ class Checkpoints:
     state: State,
     batches: grain.DatasetIterator,
     history: list[dict[str, Any]],
-    score: float = -math.inf,
+    _: float = -math.inf,  # the score, which the history has
     *,
     seconds: float = 0.0,
   ) -> None:
     """Saves a state at its step, with the seconds that the run has taken so far.
 
-    A checkpoint without a score only serves to resume: it is kept while it is the newest.
+    Deletes all but the newest and the best of the history. One that is not in the history only serves to
+    resume.
     Raises UserError where the disk is full or the folder not writable; older checkpoints stay.
     """
     self._check_disk_space(state)
@@ -122,7 +109,8 @@ class Checkpoints:
     try:
       if step in self._manager.all_steps():  # a damaged one, which `newest` skipped
         self._manager.delete(step)
-      self._manager.save(step, args=ocp.args.Composite(**items), metrics={'score': score})
+      self._manager.save(step, args=ocp.args.Composite(**items))
+      self._drop_superseded(step, history)
     except (OSError, ValueError) as error:
       raise UserError(f'cannot write a checkpoint to {self.folder}: {_reason(error)}') from error
 
@@ -144,15 +132,14 @@ class Checkpoints:
       if mesh.broadcast_bool(restored is not None):
         if restored is None:
           raise UserError(f'checkpoint {step} in {self.folder} cannot be read here ({reason}); run again')
-        self._drop_superseded(step, restored[1])
+        self._drop_superseded(step, restored[1])  # a process may have died after a save
         return restored
       _LOG.warning('checkpoint %d in %s is damaged and skipped: %s', step, self.folder, reason)
     return None
 
   def _drop_superseded(self, newest: int, history: list[dict]) -> None:
-    """Deletes what a process that died after a save had still to delete: not the newest, not the best."""
-    # On equal scores the later one is kept, as by `_NEWEST_AND_BEST`.
-    best = max(reversed(history), key=_score, default={'step': newest})['step']
+    """Deletes those before the newest but the best; on equal scores the later one is kept."""
+    best = max(reversed(history), key=lambda entry: entry['score'], default={'step': newest})['step']
     for step in self._manager.all_steps():
       if mesh.broadcast_bool(step < newest and step != best):
         self._manager.delete(step)
@@ -253,19 +240,6 @@ def _reason(error: OSError | ValueError) -> str:
   if (code := re.search(r"os_error_code='(\d+)'", str(error))) is None:
     raise error
   return os.strerror(int(code[1]))
-
-
-def _drop_unreadable_scores(folder: Place) -> None:
-  """Orbax reads all scores at once, and would open no checkpoint where one is damaged.
-
-  A checkpoint without a score is kept as one that only serves to resume.
-  """
-  for path in folder.glob('*/metrics/metrics') if folder.exists() else ():
-    try:
-      float(json.loads(path.read_bytes())['score'])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-      _LOG.warning('the score in %s is damaged and left out: %s', path, _first_line(error))
-      path.unlink(missing_ok=True)
 
 
 @functools.cache

@@ -58,7 +58,7 @@ def _assert_same(actual: State, expected: State) -> None:
 def saved(tmp_path_factory) -> Checkpoints:
   """One checkpoint, for tests that only read."""
   checkpoints = Checkpoints(tmp_path_factory.mktemp('saved') / 'checkpoints')
-  checkpoints.save(_state(1), _batches(), [], 0.0)
+  checkpoints.save(_state(1), _batches(), [])
   return checkpoints
 
 
@@ -103,9 +103,10 @@ def _kept(checkpoints: Checkpoints) -> set[int]:
 
 
 def test_the_newest_and_the_best_are_kept(checkpoints):
-  kept = []
+  history, kept = [], []
   for step, score in enumerate([0.3, 0.2, 0.3, 0.1, 0.2, 0.5], start=1):
-    checkpoints.save(_state(step), _batches(), [], score)
+    history.append({'step': step, 'score': score})
+    checkpoints.save(_state(step), _batches(), history)
     kept.append(_kept(checkpoints))
   assert kept == [{1}, {1, 2}, {3}, {3, 4}, {3, 5}, {6}]  # on equal scores the later
 
@@ -114,13 +115,13 @@ def test_one_without_a_score_is_kept_while_it_is_the_newest(checkpoints):
   checkpoints.save(_state(1), _batches(), [])
   assert _kept(checkpoints) == {1}
   history = [{'step': 2, 'score': -5.0}]
-  checkpoints.save(_state(2), _batches(), history, -5.0)
+  checkpoints.save(_state(2), _batches(), history)
   assert _kept(checkpoints) == {2}
   checkpoints.save(_state(3), _batches(), history, seconds=1.5)
   assert _kept(checkpoints) == {2, 3}
-  state, _, seconds = _newest(checkpoints.folder)  # as after a restart: scores come from the files
+  state, _, seconds = _newest(checkpoints.folder)  # as after a restart
   assert (int(state.step), seconds) == (3, 1.5)
-  Checkpoints(checkpoints.folder).save(_state(4), _batches(), [], -6.0)
+  Checkpoints(checkpoints.folder).save(_state(4), _batches(), [*history, {'step': 4, 'score': -6.0}])
   assert _kept(checkpoints) == {2, 4}
 
 
@@ -128,7 +129,7 @@ def test_a_save_does_not_poll_for_preemption(checkpoints, monkeypatch):
   # The loop's `stop` polls JAX with its own count; a poll with another count in between would disturb it.
   polled: list[int] = []
   monkeypatch.setattr(multihost_utils, 'reached_preemption_sync_point', polled.append)
-  checkpoints.save(_state(1), _batches(), [], 0.0)
+  checkpoints.save(_state(1), _batches(), [])
   assert not polled
 
 
@@ -168,14 +169,14 @@ def files_stay_small() -> Iterator[None]:
 
 @pytest.mark.linux
 def test_a_failed_write_is_a_user_error_and_keeps_the_last_checkpoint(checkpoints, request):
-  checkpoints.save(_state(1), _batches(), [], 0.0)
+  checkpoints.save(_state(1), _batches(), [])
   request.getfixturevalue('files_stay_small')
   large = _state(2)
   large.trainable['params/head/kernel'] = jnp.asarray(
     np.random.default_rng(0).standard_normal((100, 100)), jnp.float32
   )
   with pytest.raises(UserError, match=rf'{checkpoints.folder}: File too large'):
-    checkpoints.save(large, _batches(), [], 1.0)
+    checkpoints.save(large, _batches(), [])
   _assert_same(_newest(checkpoints.folder)[0], _state(1))
 
 
@@ -194,20 +195,20 @@ def test_a_full_disk_is_a_user_error_and_another_value_error_is_not(
 
   monkeypatch.setattr(checkpoints._manager, 'save', fails)
   with pytest.raises(error, match=words):
-    checkpoints.save(_state(1), _batches(), [], 0.0)
+    checkpoints.save(_state(1), _batches(), [])
 
 
 def test_too_little_disk_space_is_refused_before_writing(checkpoints, monkeypatch):
-  checkpoints.save(_state(1), _batches(), [], 0.0)
+  checkpoints.save(_state(1), _batches(), [])
   usage = types.SimpleNamespace(total=100, used=99, free=1)
   monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
   with pytest.raises(UserError, match='MB are free'):
-    checkpoints.save(_state(2), _batches(), [], 0.0)
+    checkpoints.save(_state(2), _batches(), [])
   assert sorted(path.name for path in checkpoints.folder.iterdir()) == ['1']
 
 
 def test_an_interrupted_save_is_removed(checkpoints):
-  checkpoints.save(_state(1), _batches(), [], 0.0)
+  checkpoints.save(_state(1), _batches(), [])
   partial = checkpoints.folder / '2.orbax-checkpoint-tmp'
   partial.mkdir()
   (partial / 'params').write_text('half')
@@ -224,7 +225,6 @@ def test_what_a_killed_process_had_still_to_delete_is_deleted_when_the_run_goes_
   _save(checkpoints, 0.9, 0.5, 0.7)
   shutil.copytree(tmp_path / '2', checkpoints.folder / '2')
   if not is_whole:
-    shutil.rmtree(checkpoints.folder / '2' / 'metrics')
     shutil.rmtree(checkpoints.folder / '2' / 'params')
   _assert_same(_newest(checkpoints.folder)[0], _state(3))
   assert _kept(checkpoints) == {1, 3}
@@ -234,9 +234,9 @@ def _save(checkpoints: Checkpoints, *scores: float) -> list[pathlib.Path]:
   """The folders of checkpoints with these scores, which are saved unless they are there."""
   history = [{'step': step, 'score': score} for step, score in enumerate(scores, start=1)]
   folders = [checkpoints.folder / str(entry['step']) for entry in history]
-  for number, (folder, score) in enumerate(zip(folders, scores, strict=True), start=1):
+  for number, folder in enumerate(folders, start=1):
     if not folder.exists():
-      checkpoints.save(_state(number), _batches(), history[:number], score)
+      checkpoints.save(_state(number), _batches(), history[:number])
   return folders
 
 
@@ -260,7 +260,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_replaced_by_the_
   assert 'checkpoint 2' in caplog.text
   assert 'damaged and skipped' in caplog.text
   again = Checkpoints(checkpoints.folder)
-  again.save(_state(2), _batches(), [*history, {'step': 2, 'score': 0.5}], 0.5)
+  again.save(_state(2), _batches(), [*history, {'step': 2, 'score': 0.5}])
   _assert_same(_newest(checkpoints.folder)[0], _state(2))
   _damage(first, 'params')
   with pytest.raises(UserError, match=rf'checkpoint 1 in {checkpoints.folder} .*delete .* and run again'):
@@ -272,13 +272,6 @@ def test_without_a_whole_checkpoint_there_is_none(checkpoints, caplog):
     _damage(folder, 'about')
   assert Checkpoints(checkpoints.folder).newest(_state(0), _batches()) is None
   assert caplog.text.count('skipped') == 2
-
-
-def test_a_damaged_score_costs_the_score_alone(checkpoints, caplog):
-  _, second = _save(checkpoints, 0.9, 0.5)
-  _damage(second, 'metrics')
-  assert int(_newest(checkpoints.folder)[0].step) == 2
-  assert 'score' in caplog.text
 
 
 def test_a_dtype_that_does_not_exist_is_damage(checkpoints, caplog):

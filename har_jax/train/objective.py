@@ -43,27 +43,17 @@ def _two_windows(model: config.Model) -> jax.ShapeDtypeStruct:
 def _drawn(module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct, **options: Any) -> Variables:
   """A module's initial variables. Computes nothing of its inputs, of which only shapes are needed."""
   if isinstance(key, jax.core.Tracer):
-    return _draw(module, key, inputs, options)
-  data = np.asarray(jax.random.key_data(key))
-  return dict(
-    _last_drawn(module, str(jax.random.key_impl(key)), tuple(data.tolist()), inputs, (*options.items(),))
-  )
+    return _draw(module, key, *inputs, **options)
+  return dict(_last_drawn(module, tuple(jax.random.key_data(key).tolist()), *inputs, **options))
 
 
 @functools.lru_cache(maxsize=4)
-def _last_drawn(
-  module: nn.Module,
-  implementation: str,
-  key_data: tuple[int, ...],
-  inputs: tuple[jax.ShapeDtypeStruct, ...],
-  options: tuple[tuple[str, Any], ...],
-) -> Variables:
+def _last_drawn(module: nn.Module, key_data: tuple[int, ...], *inputs: Any, **options: Any) -> Variables:
   """Runs of a study begin with the same variables: to trace the model takes longer than to draw."""
-  key = jax.random.wrap_key_data(jnp.array(key_data, np.uint32), impl=implementation)
-  return _draw(module, key, inputs, dict(options))
+  return _draw(module, jax.random.wrap_key_data(jnp.array(key_data, np.uint32)), *inputs, **options)
 
 
-def _draw(module: nn.Module, key: jax.Array, inputs: tuple[Any, ...], options: dict[str, Any]) -> Variables:
+def _draw(module: nn.Module, key: jax.Array, *inputs: Any, **options: Any) -> Variables:
   with jax.disable_jit():  # only the draws need programs; JAX would compile a stub for each inner one
     return flatten(module.lazy_init(key, *inputs, **options))
 

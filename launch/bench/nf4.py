@@ -86,25 +86,21 @@ def matrices(shapes: Sequence[tuple[int, int]], *, rows: int, repeats: int) -> I
     weights = rng.standard_normal(shape, np.float32)
     formats = list(weight_formats(weights, rng.standard_normal((rows, shape[0]), np.float32)))
     for operation in OPERATIONS:
-      calls = {
-        weight_format.name: weight_format.calls[operation]
-        for weight_format in formats
-        if operation in weight_format.calls
-      }
+      having = {form.name: form for form in formats if operation in form.calls}
+      calls = {name: form.calls[operation] for name, form in having.items()}
       seconds = interleaved(calls, repeats=repeats)
-      for weight_format in formats:
-        if weight_format.name in seconds:
-          timed = summary(seconds[weight_format.name], seconds.get('float32'))
-          yield {
-            'operation': operation,
-            'shape': list(shape),
-            'rows': rows,
-            'format': weight_format.name,
-            **timed,
-            **_rate(operation, weight_format.held_bytes, weights, rows, timed['ms'] / 1e3),
-            'bits': 8 * weight_format.held_bytes / weights.size,
-            'error': float(np.linalg.norm(weight_format.unpacked - weights) / np.linalg.norm(weights)),
-          }
+      for name, form in having.items():
+        timed = summary(seconds[name], seconds.get('float32'))
+        yield {
+          'operation': operation,
+          'shape': list(shape),
+          'rows': rows,
+          'format': name,
+          **timed,
+          **_rate(operation, form.held_bytes, weights, rows, timed['ms'] / 1e3),
+          'bits': 8 * form.held_bytes / weights.size,
+          'error': float(np.linalg.norm(form.unpacked - weights) / np.linalg.norm(weights)),
+        }
 
 
 def _rate(

@@ -219,23 +219,60 @@ def test_a_merge_that_leaves_a_collection_is_an_error(base):
     methods.merge(lora, _adapt('lora', base))
 
 
-def test_merging_unpacks_kernels_without_an_adapter_too(base, predict, batch):
-  adapted = _adapt('qlora', base, methods.Settings(config.Lora(targets=('up',))))
-  merged = methods.merge(methods.METHODS['qlora'], adapted)
+@pytest.fixture(scope='module')
+def with_stem(tiny, drawn) -> tuple[Classify, Variables]:
+  """A model with a stem. No kernel of it is a whole number of blocks of 64, and some are odd."""
+  objective = Classify(dataclasses.replace(tiny, patch_size=8, stem=(5, 5, 5)), _CLASSES)
+  return objective, drawn(objective.init)
+
+
+@pytest.mark.parametrize(
+  ('has_stem', 'name', 'targets'),
+  [
+    (False, 'qlora', ('up',)),  # kernels without an adapter are unpacked, too
+    pytest.param(True, 'lora', config.Lora().targets, marks=pytest.mark.slow),
+    pytest.param(True, 'qlora', config.Lora().targets, marks=pytest.mark.slow),
+  ],
+)
+def test_merging_folds_pairs_and_packed_kernels_into_the_base(
+  objective, base, with_stem, batch, has_stem, name, targets
+):
+  objective, base = with_stem if has_stem else (objective, base)
+  adapted, rng = _adapt(name, base, methods.Settings(config.Lora(targets=targets))), np.random.default_rng(1)
+  pairs = {path: leaf for path, leaf in adapted.items() if path.startswith('lora/') and path.endswith('/b')}
+  trained = adapted | {
+    path: jnp.asarray(0.1 * rng.standard_normal(leaf.shape), jnp.float32) for path, leaf in pairs.items()
+  }
+  assert has_stem == ('lora/encoder/embed/down_2/b' in pairs)
+  merged = methods.merge(methods.METHODS[name], trained)
   assert variables.difference(base, merged) == ''
-  found, expected = (predict(held, batch) for held in (merged, adapted))
+  predict = jax.jit(objective.predict)
+  found, expected, before = (predict(held, batch, jax.random.key(0)) for held in (merged, trained, adapted))
   np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+  assert not np.allclose(found, before, atol=1e-2)
 
 
-def test_qlora_packs_the_blocks_matrices_and_nothing_else(base):
+@pytest.mark.parametrize('has_stem', [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_qlora_packs_the_matrices_of_blocks_and_stem_and_nothing_else(base, with_stem, has_stem):
+  base = with_stem[1] if has_stem else base
   adapted = _adapt('qlora', base)
   packed = {path.removeprefix('nf4/').rsplit('/', 1)[0] for path in adapted if path.startswith('nf4/')}
-  assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES}
+  stages = {f'encoder/embed/{name}_{i}' for name in ('down', 'conv', 'shortcut') for i in range(3)}
+  stem = stages | {'encoder/embed/project'} if has_stem else set()
+  assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES} | stem
   assert not packed & {path.removeprefix('params/').removesuffix('/kernel') for path in adapted}
-  # Four attention matrices of 24·24, two of 24·48: half a byte each, and four bytes a block of 64.
-  weights = [24 * 24] * 4 + [24 * 48] * 2
-  held = 2 * sum(n // 2 + 4 * -(-n // 64) for n in weights)
-  assert variables.bytes_held(adapted)['nf4'] == held
+  sizes = [base[f'params/{module}/kernel'].size for module in packed]
+  assert any(size % 2 for size in sizes) == has_stem
+  # Half a byte each, and four bytes a block of 64.
+  assert variables.bytes_held(adapted)['nf4'] == sum(-(-size // 2) + 4 * -(-size // 64) for size in sizes)
+  unpacked = unpack(adapted)
+  for path, leaf in base.items():
+    assert unpacked[path].shape == leaf.shape
+    is_packed = path.endswith('/kernel') and path.removeprefix('params/').removesuffix('/kernel') in packed
+    # Half the widest step between levels, times the largest weight.
+    assert np.abs(unpacked[path] - leaf).max() <= (0.152 * np.abs(leaf).max() if is_packed else 0)
+  again = _adapt('qlora', unpacked)
+  assert all(np.array_equal(again[path], leaf) for path, leaf in adapted.items() if path.endswith('/codes'))
 
 
 def test_double_quantization_packs_the_same_codes_and_eight_bit_scales(base):

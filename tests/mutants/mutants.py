@@ -255,7 +255,7 @@ def try_all(package: Modules, planned: Sequence[Fault], tests: Map, results: pat
   while waiting or running:
     if waiting and free:
       fault = waiting.pop()
-      is_harmless = any(outcomes.names(entry, fault) for entry in harmless)
+      is_harmless = any(outcomes.names(*entry, fault) for entry in harmless)
       chosen = [] if is_harmless else tests.tests(fault, {pair for pair, fails in alone.items() if fails})
       if not chosen:
         outcomes.write(results, fault, outcomes.EQUIVALENT if is_harmless else outcomes.UNREACHED)

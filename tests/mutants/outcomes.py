@@ -23,19 +23,19 @@ STRICT = (
 _WANTED = {True: '95 %', False: '85 %'}
 
 
-def equivalents() -> list[dict[str, str]]:
-  """Path and change of each fault that no test can see, and why. within: code around it, if not unique."""
-  return tomllib.loads(_EQUIVALENTS.read_text())['equivalent']
+def equivalents() -> list[tuple[str, str]]:
+  """Path of each fault that no test can see, and its change, with the code around it if it is not unique."""
+  files = tomllib.loads(_EQUIVALENTS.read_text())
+  return [(path, entry) for path, reasons in files.items() for entry in reasons]
 
 
-def names(entry: dict[str, str], fault: Fault) -> bool:
+def names(path: str, entry: str, fault: Fault) -> bool:
   """Returns whether an equivalent is this fault, by its file as it is now."""
-  if (entry['path'], entry['change']) != (fault.path, fault.change):
+  change, _, within = entry.partition(' within ')
+  if (path, change) != (fault.path, fault.change):
     return False
-  if (within := entry.get('within', '').encode()) == b'':
-    return True
-  start = pathlib.Path(fault.path).read_bytes().find(within)
-  return start >= 0 and start <= fault.start < fault.stop <= start + len(within)
+  start, size = pathlib.Path(path).read_bytes().find(within.encode()), len(within.encode())
+  return not within or (start >= 0 and start <= fault.start < fault.stop <= start + size)
 
 
 def write(path: pathlib.Path, fault: Fault, outcome: str) -> None:
@@ -66,7 +66,7 @@ def table(folder: pathlib.Path) -> str:
   counted = [
     fault
     for fault, outcome in first.items()
-    if outcome != EQUIVALENT and not any(names(entry, fault) for entry in harmless)
+    if outcome != EQUIVALENT and not any(names(*entry, fault) for entry in harmless)
   ]
   rooms = collections.defaultdict(list)
   for fault in sorted(counted, key=lambda fault: (fault.path, fault.start)):

@@ -101,9 +101,9 @@ def test_a_larger_sample_begins_with_the_smaller_and_has_few_names(tmp_path, mon
 
 def test_each_equivalent_is_one_fault_of_its_file(monkeypatch):
   monkeypatch.chdir(pathlib.Path(__file__).parents[2])
-  for entry in outcomes.equivalents():
-    made = faults(pathlib.Path(entry['path']).read_text(), entry['path'])
-    assert sum(outcomes.names(entry, fault) for fault in made) == 1, entry
+  for path, entry in outcomes.equivalents():
+    made = faults(pathlib.Path(path).read_text(), path)
+    assert sum(outcomes.names(path, entry, fault) for fault in made) == 1, entry
 
 
 @pytest.mark.slow

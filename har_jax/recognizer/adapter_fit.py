@@ -55,10 +55,9 @@ def _fit_baseline(
   parts: fitting.Parts,
   entries: Mapping[str, Any],
 ) -> files.Adapter:
-  settings = Settings.from_experiment(experiment)
   card = {
     **entries,
-    **files.method_entries(parameters.method, settings, experiment.model),
+    **files.method_entries(parameters.method, Settings.from_experiment(experiment), experiment.model),
     **parts.in_card,
     'training': in_card(parameters),
     'fitted_with': baseline_adapter.versions(parameters.method),

@@ -118,19 +118,19 @@ def choose(
 def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int) -> Plan:
   """The plan with its steps, and with the minutes since the choice began, which include these trials."""
   if plan.max_steps == 1:
-    minutes = (time.monotonic() - plan.begun_s + rounds * fit.seconds(1)) / 60
-    return dataclasses.replace(plan, predicted=dataclasses.replace(plan.predicted, minutes=minutes))
-  fit.seconds(_TRIAL_STEPS[0])  # compiles
-  seconds = [fit.seconds(steps) for steps in _TRIAL_STEPS]
-  step_s = max((seconds[1] - seconds[0]) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0]), 1e-6)
-  start_s = max(seconds[0] - _TRIAL_STEPS[0] * step_s, 0.0)
-  spent_s = time.monotonic() - plan.begun_s
-  affordable = ((60 * (budget.max_minutes or math.inf) - spent_s) / rounds - start_s) / step_s
-  steps = int(min(max_steps, max(affordable, MIN_STEPS)))
-  minutes = (spent_s + rounds * (start_s + steps * step_s)) / 60
-  return dataclasses.replace(
-    plan, max_steps=steps, predicted=dataclasses.replace(plan.predicted, minutes=minutes)
-  )
+    steps, minutes = 1, (time.monotonic() - plan.begun_s + rounds * fit.seconds(1)) / 60
+  else:
+    few, more = _TRIAL_STEPS
+    fit.seconds(few)  # compiles
+    few_s, more_s = fit.seconds(few), fit.seconds(more)
+    step_s = max((more_s - few_s) / (more - few), 1e-6)
+    start_s = max(few_s - few * step_s, 0.0)
+    spent_s = time.monotonic() - plan.begun_s
+    affordable = ((60 * (budget.max_minutes or math.inf) - spent_s) / rounds - start_s) / step_s
+    steps = int(min(max_steps, max(affordable, MIN_STEPS)))
+    minutes = (spent_s + rounds * (start_s + steps * step_s)) / 60
+  predicted = dataclasses.replace(plan.predicted, minutes=minutes)
+  return dataclasses.replace(plan, max_steps=steps, predicted=predicted)
 
 
 def _excess(cost: Cost, budget: Budget) -> float:

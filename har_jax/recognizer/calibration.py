@@ -6,7 +6,6 @@ Source: Guo et al., arXiv:1706.04599, section 4.2.
 """
 
 import dataclasses
-import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from har_jax.errors import UserError
 from har_jax.recognizer import prediction_sets, recording_adaptation, validation
+from har_jax.signal import segments
 
 if TYPE_CHECKING:
   from har_jax.recognizer.recognizer import Recognizer
@@ -43,12 +43,8 @@ def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w
     log_probabilities = special.log_softmax(logits / math.exp(log_temperature), axis=1)
     return float(-(targets * log_probabilities).sum(axis=1).mean())
 
-  minimum = optimize.minimize_scalar(
-    loss,
-    bounds=(math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE)),
-    method='bounded',
-    options={'xatol': 1e-4},
-  )
+  bounds = math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE)
+  minimum = optimize.minimize_scalar(loss, bounds=bounds, method='bounded', options={'xatol': 1e-4})
   return math.exp(float(minimum.x))
 
 
@@ -111,13 +107,10 @@ def calibrate(
   if (means := recognizer.adapter_.card.class_means) is not None:
     answers, inputs = recognizer.answer_with_inputs(X)
     answers = recording_adaptation.adapt_to_recordings(answers, recognizer.class_logits, recording_of_window)
-    is_next = recording_of_window[1:] != recording_of_window[:-1]
-    bounds = [0, *(np.flatnonzero(is_next) + 1).tolist(), len(names)]
-    parts = [slice(*pair) for pair in itertools.pairwise(bounds)]
+    parts = [slice(*pair) for pair in segments.equal_runs(recording_of_window).tolist()]
     distances = prediction_sets.score_unknown(inputs, answers, np.array(means), parts)
-    recognizer.adapter_ = recognizer.adapter_.with_card(
-      unknown_scores=prediction_sets.thin(distances).tolist()
-    )
+    unknown_scores = prediction_sets.thin(distances).tolist()
+    recognizer.adapter_ = recognizer.adapter_.with_card(unknown_scores=unknown_scores)
   before, after = (
     float(np.exp(special.log_softmax(logits / temperature, axis=1).max(axis=1)).mean())
     for temperature in (1.0, fitted)

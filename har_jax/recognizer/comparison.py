@@ -57,10 +57,9 @@ def compare(
   """
   test, true, classes = windows[held_out], labels[held_out], recognizer.classes_
   method = recognizer.adapter_.card.method
-  indices = np.searchsorted(classes, labels[~held_out])
-  fitted, fit_s, missing = fit_installed(
-    windows[~held_out], indices, int(recognizer.random_state), recognizer.windowing.rate_hz, but=method
-  )
+  indices, seed = np.searchsorted(classes, labels[~held_out]), int(recognizer.random_state)
+  rate_hz = recognizer.windowing.rate_hz
+  fitted, fit_s, missing = fit_installed(windows[~held_out], indices, seed, rate_hz, but=method)
   adapted = score(method, true, recognizer.predict(test), seconds)
   baselines = [
     score(name, true, classes[baseline.predict_proba(test).argmax(axis=1)], fit_s[name])
@@ -74,17 +73,15 @@ def score(model: str, true: np.ndarray, predicted: np.ndarray, seconds: float) -
   classes, labels = np.unique(np.r_[true, predicted], return_inverse=True)
   true_labels, predicted_labels = np.split(labels, 2)
   measured = metrics.measure(true_labels, predicted_labels, len(classes))
-  is_correct = true_labels == predicted_labels
   macro_f1 = metrics.labeled_macro_f1(measured.confusion)
-  return Score(model, macro_f1, measured.accuracy, seconds, is_correct)
+  return Score(model, macro_f1, measured.accuracy, seconds, true == predicted)
 
 
-def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float:
+def mcnemar_p(alone: int, other_alone: int) -> float:
   """Two-sided p of the exact McNemar test: a sign test over the windows where one model alone is right.
 
   It takes windows as independent. Windows of one recording are not, so the p is too small.
   """
-  alone, other_alone = int((one & ~other).sum()), int((other & ~one).sum())
   from scipy import stats
 
   return float(stats.binomtest(alone, alone + other_alone).pvalue) if alone + other_alone else 1.0
@@ -96,7 +93,7 @@ def verdict(adapted: Score, baselines: Sequence[Score]) -> str:
   points = 100 * (best.macro_f1 - adapted.macro_f1)
   alone = int((best.is_correct & ~adapted.is_correct).sum())
   adapted_alone = int((adapted.is_correct & ~best.is_correct).sum())
-  p = mcnemar_p(best.is_correct, adapted.is_correct)
+  p = mcnemar_p(alone, adapted_alone)
   best_one = f'the best {"other " if adapted.model in BASELINES else ""}baseline'
   counts = (
     f'Of {len(best.is_correct)} windows, {best.model} alone is right on {alone}, {adapted.model} alone on '

@@ -182,11 +182,8 @@ class Fit:
   def final_objective(self) -> Classify:
     """The model that predicts after the fit: with a linear head, but for the paper's normalized windows."""
     model = self.objective.model
-    return (
-      dataclasses.replace(self.objective, model=methods.with_linear_head(model))
-      if model.stem
-      else self.objective
-    )
+    model = methods.with_linear_head(model) if model.stem else model
+    return dataclasses.replace(self.objective, model=model)
 
   def replace_steps(self, steps: int) -> 'Fit':
     """The same with another number of training steps."""
@@ -206,19 +203,12 @@ class Fit:
     if self.method.fits_head:
       inputs = 8 * len(self.parts.train['label']) * sum(head_input_widths(self.objective.model))
       return resident(self.prepared.variables) + inputs
-    wrap = Wrapped(self.method, self.settings)
-    start = compiled_start(self.training, pretrained=self.method.pretrained, wrap=wrap)
-    state = jax.eval_shape(start, self.prepared.trainable, self.prepared.statistics)
-    planned = loop.planned_bytes(
-      self.objective,
-      self.training,
-      state,
-      self.prepared.frozen,
-      self.parts.train,
-      pretrained=self.method.pretrained,
-      wrap=wrap,
-    )
-    return resident(state) + resident(self.prepared.frozen) + planned
+    prepared, training = self.prepared, self.training
+    start = compiled_start(training, **self._by_method)
+    state = jax.eval_shape(start, prepared.trainable, prepared.statistics)
+    arrays = state, prepared.frozen, self.parts.train
+    planned = loop.planned_bytes(self.objective, training, *arrays, **self._by_method)
+    return resident(state) + resident(prepared.frozen) + planned
 
   def file_bytes(self) -> int:
     """Bytes of the arrays in the adapter's file."""
@@ -232,28 +222,20 @@ class Fit:
     return self.settings.lora.rank if self.method.pairs else None
 
   def _on(self, windows: Batch, title: str) -> Fitted:
-    prepared = self.prepared
-    run = loop.Run(
-      prepared.trainable,
-      prepared.statistics,
-      prepared.frozen,
-      windows,
-      self.parts.validation,
-      self.seed,
-      folder=None,  # minutes of training, which nothing resumes
-      title=f'{self.method.name}, {title}',
-    )
+    prepared, validated = self.prepared, self.parts.validation
+    parts = prepared.trainable, prepared.statistics, prepared.frozen
+    title = f'{self.method.name}, {title}'
+    # Minutes of training, which nothing resumes.
+    run = loop.Run(*parts, windows, validated, self.seed, folder=None, title=title)
     train = output_layer.train if self.method.fits_head else loop.train
-    (trained,) = train(
-      self.objective,
-      [run],
-      training=self.training,
-      pretrained=self.method.pretrained,
-      wrap=Wrapped(self.method, self.settings),
-      progress=self.progress,
-    )
+    training, progress = self.training, self.progress
+    (trained,) = train(self.objective, [run], training=training, progress=progress, **self._by_method)
     variables = trained.variables | prepared.frozen
     return Fitted(self.objective, variables, trained.step, scores(trained.history[-1]))
+
+  @property
+  def _by_method(self) -> dict[str, Any]:
+    return {'pretrained': self.method.pretrained, 'wrap': Wrapped(self.method, self.settings)}
 
 
 def predict(

@@ -144,20 +144,17 @@ def check(
       finding.notes.append(f'{seen} It was converted.')
     else:
       finding.warnings.append(f'{seen} frame=auto converts it.')
-  if finding.warnings:
-    return finding  # in units that are not known, gravity says nothing
-  if not _check_gravity(finding, expected, signals, may_refuse=frame != 'as_is'):
-    return finding
-  _check_axes(finding, expected, finding(signals), rate_hz, may_change=frame == 'auto')
+  # In units that are not known, gravity says nothing.
+  if not finding.warnings and _check_gravity(finding, expected, signals, may_refuse=frame != 'as_is'):
+    _check_axes(finding, expected, finding(signals), rate_hz, may_change=frame == 'auto')
   return finding
 
 
 def mean_direction(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, '3']:
   """Mean direction of gravity while the device moves; 1 long if it is always the same, 0 without movement."""
   means = _means_g(signals)[_is_moving(signals)]
-  if not len(means):
-    return np.zeros(3)
-  return (means / np.linalg.norm(means, axis=1, keepdims=True)).mean(axis=0)
+  lengths = np.linalg.norm(means, axis=1, keepdims=True)
+  return (means / lengths).mean(axis=0) if len(means) else np.zeros(3)
 
 
 def _units_seen(signals: Float[np.ndarray, 'w n 6']) -> Iterator[tuple[float, str]]:
@@ -166,10 +163,8 @@ def _units_seen(signals: Float[np.ndarray, 'w n 6']) -> Iterator[tuple[float, st
   low, median, high = np.quantile(lengths, [0.25, 0.5, 0.75])
   for factor, (unit, taken_for) in _FACTORS.items():
     if _NEAR_G[0] < low * factor and high * factor < _NEAR_G[1]:
-      yield (
-        factor,
-        f'Gravity is {median:.3g} g as read: acceleration is in {unit} and was taken for {taken_for}.',
-      )
+      seen = f'Gravity is {median:.3g} g as read: acceleration is in {unit} and was taken for {taken_for}.'
+      yield factor, seen
 
 
 def _check_gravity(
@@ -180,11 +175,11 @@ def _check_gravity(
   has_gravity, trained = length > HAS_GRAVITY_G, expected is None or expected.has_gravity
   if has_gravity == trained:
     return has_gravity
+  has, what = 'has' if has_gravity else 'lacks', 'with' if trained else 'without'
   seen = (
-    f'Acceleration {"has" if has_gravity else "lacks"} gravity: the mean of a window is {length:.2g} g long.'
+    f'Acceleration {has} gravity: the mean of a window is {length:.2g} g long. The model was trained {what} '
+    'gravity, so its answers are worthless'
   )
-  what = 'with' if trained else 'without'
-  seen += f' The model was trained {what} gravity, so its answers are worthless'
   if may_refuse:
     raise UserError(f'{seen}: export acceleration {what} gravity; frame=as_is answers all the same')
   finding.warnings.append(f'{seen}; export acceleration {what} gravity.')
@@ -192,12 +187,7 @@ def _check_gravity(
 
 
 def _check_axes(
-  finding: Finding,
-  expected: SignalSummary | None,
-  signals: Float[np.ndarray, 'w n 6'],
-  rate_hz: int,
-  *,
-  may_change: bool,
+  finding: Finding, expected: SignalSummary | None, signals: np.ndarray, rate_hz: int, *, may_change: bool
 ) -> None:
   """Compares the axes of signals in the right units."""
   usual = np.eye(3) if expected is None else expected.gyro_matrix

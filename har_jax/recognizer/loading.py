@@ -21,10 +21,7 @@ class Stored(NamedTuple):
 
 def load(path: str | os.PathLike[str] | None, base: parameters.Base) -> Stored:
   """Loads what `Recognizer.load` takes. Raises UserError as that does."""
-  if path is None:
-    _check_alone(base)
-    return with_own_head(files.bundled_base(), files.BUNDLED)
-  place = storage.place(str(path))
+  place = files.BUNDLED if path is None else storage.place(str(path))
   if not place.exists():
     raise UserError(f'no such folder or file: {path}')
   base = None if base is None else parameters.load_base(base)
@@ -41,8 +38,11 @@ def load(path: str | os.PathLike[str] | None, base: parameters.Base) -> Stored:
         f'{place} has neither an adapter (adapter.json) nor a base (base.json or pretrained.json); give the '
         '--out of har-jax adapt, or the folder of Recognizer.save or har-jax pretrain'
       )
-    _check_alone(base)
-    return with_own_head(files.load_base(place), place)
+    if base is not None:
+      raise UserError(
+        'a base goes with an adapter, and none is given: give the folder of the base as the adapter'
+      )
+    return with_own_head(parameters.load_base(path), place)
   adapter = files.load_adapter(place)
   if base is None and adapter.card.base is not None:
     if (place / 'base.json').exists():
@@ -50,13 +50,6 @@ def load(path: str | os.PathLike[str] | None, base: parameters.Base) -> Stored:
     elif (bundled := files.bundled_base()).checksum == adapter.card.base:
       base = bundled
   return with_adapter(base, adapter)
-
-
-def _check_alone(base: parameters.Base) -> None:
-  if base is not None:
-    raise UserError(
-      'a base goes with an adapter, and none is given: give the folder of the base as the adapter'
-    )
 
 
 def with_own_head(base: files.Base, folder: storage.Place | None) -> Stored:

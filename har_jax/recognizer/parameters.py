@@ -31,11 +31,6 @@ _KINDS: dict[type, tuple[type, str]] = {
 }
 
 
-def _limit(quantity: str) -> Any:
-  text = f'limit on {quantity}, for --method=auto'
-  return config_fields.field(None, text)
-
-
 @dataclasses.dataclass(eq=False)
 class Parameters:
   """Parameters of `Recognizer`, whose docstring explains each. `fit` checks them, as scikit-learn asks.
@@ -66,11 +61,15 @@ class Parameters:
   validation_fraction: float | int = 0.1
   tta_shifts: int = 1
   verbose: bool = False
-  max_memory_mb: float | int | None = _limit(
-    'the megabytes of a training step: weights, optimizer, temporaries'
+  max_memory_mb: float | int | None = config_fields.field(
+    None, 'limit on the megabytes of a training step: weights, optimizer, temporaries, for --method=auto'
   )
-  max_minutes: float | int | None = _limit('the minutes of training and compiling')
-  max_adapter_kb: float | int | None = _limit("the kilobytes of the adapter's file")
+  max_minutes: float | int | None = config_fields.field(
+    None, 'limit on the minutes of training and compiling, for --method=auto'
+  )
+  max_adapter_kb: float | int | None = config_fields.field(
+    None, "limit on the kilobytes of the adapter's file, for --method=auto"
+  )
 
   def load_base(self) -> 'files.Base | None':
     """The base to adapt; None: training starts from scratch."""
@@ -139,7 +138,7 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
   if not parameters.tta_shifts >= 1:
     raise UserError(f'tta_shifts is {parameters.tta_shifts!r}; give 1 or more')
   default = config.Experiment()
-  model, rate = (default if base is None else base).model, float(parameters.learning_rate)
+  model, rate = (base or default).model, float(parameters.learning_rate)
   experiment = config.Experiment(
     model=model,
     lora=config.Lora(rank=int(parameters.rank), alpha=float(parameters.alpha)),

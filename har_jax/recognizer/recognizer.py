@@ -295,9 +295,8 @@ class Recognizer(parameters.Parameters, Estimator):
   @property
   def class_logits(self) -> Float[np.ndarray, 'y y'] | None:
     """Mean logits of the training windows of each class; None if unknown."""
-    if not hasattr(self, 'adapter_') or (card := self.adapter_.card).class_logits is None:
-      return None
-    return np.array(card.class_logits) / card.temperature
+    card = self.adapter_.card
+    return None if card.class_logits is None else np.array(card.class_logits) / card.temperature
 
   @property
   def signals(self) -> SignalSummary | None:
@@ -308,10 +307,8 @@ class Recognizer(parameters.Parameters, Estimator):
   @property
   def windowing(self) -> config.Windowing:
     """Length and rate of the windows that the model takes: those of its base."""
-    if hasattr(self, 'adapter_'):
-      return self.adapter_.objective.model.windowing
-    base = self.load_base()
-    return (config.Experiment() if base is None else base).model.windowing
+    source = self.adapter_.objective if hasattr(self, 'adapter_') else self.load_base()
+    return (source or config.Experiment()).model.windowing
 
   @property
   def has_gyro(self) -> bool:

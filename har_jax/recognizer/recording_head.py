@@ -141,7 +141,6 @@ def load(folder: Place, base: Base) -> RecordingHead | None:
   arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
   if not all(np.isfinite(leaf).all() for leaf in arrays.values()) or (arrays['scale'] <= 0).any():
     raise UserError(f'the recording head in {folder} has values that are not finite; write it again')
-  members = tuple(
-    tuple(arrays[f'member_{number}/{name}'] for name in _LEAVES) for number in range(card.members)
-  )
+  paths = [[f'member_{number}/{name}' for name in _LEAVES] for number in range(card.members)]
+  members = tuple(tuple(arrays[path] for path in member) for member in paths)
   return RecordingHead(tuple(card.classes), arrays['mean'], arrays['scale'], members)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from har_jax import config, files, methods
+from har_jax import files, methods
 from har_jax.datasets import batches as data_batches
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import PHYSICAL
@@ -27,26 +27,18 @@ class ShortTraining:
   trainable leaves and BatchNorm's statistics. Raises UserError where the base takes normalized windows.
   """
 
-  base: files.Base
-  method: methods.Method
-  training: config.Training
-  settings: methods.Settings
-  seed: int
-  objective: Classify
-  prepared: methods.Prepared
-  start: Variables
-
   def __init__(self, classes: Sequence[Any], parameters: Parameters):
     base, experiment = check(parameters)
-    if methods.METHODS[parameters.method].fits_head:
+    self.method = methods.METHODS[parameters.method]
+    if self.method.fits_head:
       raise UserError(
         f'{parameters.method} is fitted to all windows at once, not in steps; give a method that trains '
         'in steps, such as probe or lora'
       )
     if base is None or not base.model.stem:
       raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
-    self.base, self.method, self.training = base, methods.METHODS[parameters.method], experiment.finetune
-    self.settings, self.seed = methods.Settings.from_experiment(experiment), int(parameters.random_state)
+    self.base, self.training, self.seed = base, experiment.finetune, int(parameters.random_state)
+    self.settings = methods.Settings.from_experiment(experiment)
     self.objective = Classify(experiment.model, len(classes), experiment.precision)
     self.prepared = files.prepare(
       base, self.objective, self.method, self.settings, self.seed, classes=tuple(classes)

@@ -27,8 +27,7 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
   array = np.asarray(X)
   expected = (
     f'give [w, {windowing.samples}, {config.CHANNELS}]: windows of {windowing.seconds:g} s at '
-    f'{windowing.rate_hz} Hz, '
-    'acceleration x y z in m/s², angular velocity x y z in rad/s'
+    f'{windowing.rate_hz} Hz, acceleration x y z in m/s², angular velocity x y z in rad/s'
   )
   if array.ndim != 3 or array.shape[1:] != (windowing.samples, config.CHANNELS) or not len(array):
     raise ArrayError(f'the windows are {list(array.shape)}; {expected}')

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -30,6 +30,12 @@ def step_s(samples: Samples) -> float:
 def runs(flags: Bool[np.ndarray, 'n']) -> Int[np.ndarray, 'k 2']:
   """First index of each run of True, and the one after its last."""
   return np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8))).reshape(-1, 2)
+
+
+def equal_runs(codes: Shaped[np.ndarray, 'n']) -> Int[np.ndarray, 'k 2']:
+  """First index of each run of equal codes, and the one after its last. There must be a code."""
+  bounds = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1], True])
+  return np.stack([bounds[:-1], bounds[1:]], axis=1)
 
 
 def unbroken(time_s: Float[np.ndarray, 'n'], max_gap_s: float) -> list[Segment]:
@@ -76,7 +82,7 @@ def labeled_spans(
   """
   if len(time_s) < 2:
     return []
-  starts = np.flatnonzero(np.concatenate([[True], np.diff(labels) != 0]))
+  starts = equal_runs(labels)[:, 0]
   edges = np.append(time_s[starts], time_s[-1] + np.median(np.diff(time_s)))
   return [
     Span(float(start), float(stop), words[int(label)])

@@ -31,6 +31,10 @@ def _check(signals: np.ndarray, frame: str = 'auto') -> frame_check.Finding:
   return frame_check.check(SUMMARY, signals, frame, 50)
 
 
+def _check_files(expected: SignalSummary | None = None, frame: str = 'auto', **files: np.ndarray):
+  return rate_check.check(expected, worn_device.reading(**files), frame, DEFAULT_WINDOWING)
+
+
 SWAPPED = SIGNALS[..., [1, 0, 2, 4, 3, 5]]
 ONE_SENSOR = (  # axes as measured, and those that put them right by gyroscope and gravity
   ('x,y,z,-x,-y,-z', 'x,y,z,-x,-y,-z'),
@@ -80,11 +84,6 @@ def test_what_is_certain_is_corrected_and_what_is_not_is_warned_of(signals, fram
 def test_a_gyroscope_at_another_time_is_named(monkeypatch, late_s, words):
   monkeypatch.setattr(gyro_agreement, 'check', lambda *args: gyro_agreement.Agreement(late_s=late_s))
   assert f'The gyroscope is {words}' in ' '.join(_check(SIGNALS).warnings)
-
-
-def test_acceleration_without_gravity_is_refused():
-  with pytest.raises(UserError, match=r'lacks gravity.*worthless.*frame=as_is'):
-    _check(LINEAR)
 
 
 def test_a_model_of_acceleration_without_gravity_refuses_gravity():
@@ -160,8 +159,7 @@ def test_a_gyroscope_whose_sign_changes_half_way_is_warned_of():
 
 def test_one_of_two_files_of_the_opposite_sign_is_named():
   for other, doubts in ((TRAINED, 0), (frames.FLIP(SIGNALS), 1)):
-    reading = worn_device.reading(ana=SIGNALS, ben=other)
-    checked, _ = rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)
+    checked, _ = _check_files(ana=SIGNALS, ben=other)
     assert sum('opposite to that of the other files' in doubt for doubt in checked.warnings) == doubts
 
 
@@ -170,15 +168,12 @@ def test_files_that_point_hardly_any_way_are_not_opposite():
   mixed = np.where((np.arange(len(SIGNALS)) % 5 < 3)[:, None, None], frames.FLIP(SIGNALS), SIGNALS)
   directions = [frame_check.mean_direction(windows) for windows in (mixed, TRAINED)]
   assert directions[0] @ directions[1] < -0.85 * np.prod([np.linalg.norm(one) for one in directions])
-  checked, _ = rate_check.check(
-    None, worn_device.reading(ana=TRAINED, ben=mixed.astype(np.float32)), 'as_is', DEFAULT_WINDOWING
-  )
+  checked, _ = _check_files(frame='as_is', ana=TRAINED, ben=mixed.astype(np.float32))
   assert not any('opposite to that' in doubt for doubt in checked.warnings)
 
 
 def test_files_of_which_one_is_short_are_checked_together():
-  reading = worn_device.reading(ana=SIGNALS / G, ben=SIGNALS[:5] / G)
-  checked, found = rate_check.check(SUMMARY, reading, 'auto', DEFAULT_WINDOWING)
+  checked, found = _check_files(SUMMARY, ana=SIGNALS / G, ben=SIGNALS[:5] / G)
   assert found['ana'] is found['ben']
   for recording in checked.recordings:
     assert np.median(np.linalg.norm(recording.acc.values, axis=1)) == pytest.approx(9.8, abs=0.3)
@@ -188,29 +183,26 @@ def test_the_rate_is_that_of_the_longest_recording():
   reading = worn_device.reading(short=SIGNALS[:5], long=SIGNALS)
   first = reading.recordings[0]
   slow = Samples(first.acc.time_s[::2], first.acc.values[::2])
-  recordings = [dataclasses.replace(first, acc=slow), reading.recordings[1]]
-  assert rate_check.rates_hz(dataclasses.replace(reading, recordings=recordings)) == (50.0, 50.0)
+  reading.recordings[0] = dataclasses.replace(first, acc=slow)
+  assert rate_check.rates_hz(reading) == (50.0, 50.0)
 
 
 @pytest.mark.parametrize('trained_hz', [45.0, 200.0])
 def test_the_models_rate_is_fast_enough_whatever_the_training_had(trained_hz):
   summary = dataclasses.replace(SUMMARY, rates_hz=(trained_hz, trained_hz))
   for every, expected in ((1, 0), (2, 2 * (trained_hz == 200))):  # both sensors, at 50 and at 25 Hz
-    (recording,) = worn_device.reading(day=SIGNALS).recordings
-    acc, gyro = (
-      Samples(part.time_s[::every], part.values[::every]) for part in (recording.acc, recording.gyro)
-    )
-    reading = dataclasses.replace(
-      worn_device.reading(day=SIGNALS), recordings=[dataclasses.replace(recording, acc=acc, gyro=gyro)]
-    )
+    reading = worn_device.reading(day=SIGNALS)
+    (recording,) = reading.recordings
+    parts = {name: getattr(recording, name) for name in ('acc', 'gyro')}
+    slower = {name: Samples(part.time_s[::every], part.values[::every]) for name, part in parts.items()}
+    reading.recordings[0] = dataclasses.replace(recording, **slower)
     checked, _ = rate_check.check(summary, reading, 'auto', DEFAULT_WINDOWING)
     assert sum('quick movements look different' in doubt for doubt in checked.warnings) == expected
 
 
 @pytest.mark.parametrize('frame', ['-x,-y,-z', 'x,y,z,z,x,y'])
 def test_samples_of_another_unit_and_frame_are_corrected(frame):
-  reading = worn_device.reading(day=frames.parse(frame)(SIGNALS) / G)
-  (recording,) = rate_check.check(SUMMARY, reading, 'auto', DEFAULT_WINDOWING)[0].recordings
+  (recording,) = _check_files(SUMMARY, day=frames.parse(frame)(SIGNALS) / G)[0].recordings
   for samples, columns in ((recording.acc, np.s_[:3]), (recording.gyro, np.s_[3:])):
     np.testing.assert_allclose(samples.values, SIGNALS[..., columns].reshape(-1, 3), rtol=1e-5)
 
@@ -226,48 +218,35 @@ def test_where_the_app_says_its_signs_nothing_is_said_to_be_unknown(monkeypatch)
 def test_what_is_so_in_all_files_is_said_once(monkeypatch):
   finding = frame_check.Finding(notes=['one'], warnings=['doubt'])
   monkeypatch.setattr(frame_check, 'check', lambda *_: copy.deepcopy(finding))
-  checked, _ = rate_check.check(
-    None, worn_device.reading(ana=SIGNALS, ben=SIGNALS), 'auto', DEFAULT_WINDOWING
-  )
+  checked, _ = _check_files(ana=SIGNALS, ben=SIGNALS)
   assert (checked.notes, checked.warnings[0]) == (['All 2 files: one'], 'All 2 files: doubt')
 
 
-def test_a_card_without_a_summary_still_checks_units_and_gravity():
-  assert frame_check.check(None, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
-  with pytest.raises(UserError, match='lacks gravity'):
-    frame_check.check(None, LINEAR, 'auto', 50)
-  assert frame_check.check(None, frames.FLIP(SIGNALS), 'auto', 50).is_as_is
+BUNDLED = files.bundled_base().card.signals
+
+
+@pytest.mark.parametrize('expected', [SUMMARY, None, BUNDLED])
+def test_units_and_gravity_are_checked_whatever_the_card_says(expected):
+  assert frame_check.check(expected, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
+  with pytest.raises(UserError, match=r'lacks gravity.*worthless.*frame=as_is'):
+    frame_check.check(expected, LINEAR, 'auto', 50)
+  assert frame_check.check(expected, frames.FLIP(SIGNALS), 'auto', 50).is_as_is == (expected is not SUMMARY)
 
 
 def test_the_file_that_is_refused_is_named():
-  reading = worn_device.reading(ana=SIGNALS, ben=LINEAR)
   with pytest.raises(UserError, match=r'^ben: Acceleration lacks gravity'):
-    rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)
+    _check_files(ana=SIGNALS, ben=LINEAR)
 
 
 # --- the bundled base
 
 
-@pytest.fixture(scope='module')
-def pooled() -> SignalSummary:
-  summary = files.bundled_base().card.signals
-  assert summary is not None
-  return summary
-
-
-def test_the_bundled_base_knows_its_sources(pooled):
-  assert pooled.positions == 8 + 1
-  assert pooled.has_gravity
-  assert pooled.has_gyro
-  assert pooled.gyro_axes == 'x,y,z'
-
-
-def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled):
-  assert frame_check.check(pooled, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
-  with pytest.raises(UserError, match='lacks gravity'):
-    frame_check.check(pooled, LINEAR, 'auto', 50)
+def test_the_bundled_base_knows_its_sources_and_says_what_it_cannot_see():
+  assert (BUNDLED.positions, BUNDLED.gyro_axes) == (8 + 1, 'x,y,z')
+  assert BUNDLED.has_gravity
+  assert BUNDLED.has_gyro
   for signals in (SIGNALS, frames.FLIP(SIGNALS)):
-    finding = frame_check.check(pooled, signals, 'auto', 50)
+    finding = frame_check.check(BUNDLED, signals, 'auto', 50)
     assert finding.is_as_is
     assert finding.notes + finding.warnings
 
@@ -288,7 +267,7 @@ def test_predict_warns_and_does_not_change_windows(recognizer):
     (frames.FLIP(SIGNALS), 'frame=-x,-y,-z would correct it'),
     (SIGNALS / G, 'in g and was taken for m/s²'),
     (LINEAR, 'lacks gravity'),
-    (SIGNALS[..., [1, 0, 2, 4, 3, 5]], 'frame=y,x,z,y,x,z fits best'),
+    (SWAPPED, 'frame=y,x,z,y,x,z fits best'),
   ):
     with pytest.warns(FrameWarning, match=words):
       assert not np.array_equal(recognizer.predict_proba(turned), as_is)

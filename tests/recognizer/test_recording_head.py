@@ -30,6 +30,11 @@ def features_of(windows: np.ndarray, walking: np.ndarray) -> np.ndarray:
   return found
 
 
+@pytest.fixture
+def upright() -> tuple[np.ndarray, np.ndarray]:
+  return recording(np.random.default_rng(1), np.eye(3))
+
+
 @pytest.fixture(scope='module')
 def head() -> RecordingHead:
   rng = np.random.default_rng(0)
@@ -66,10 +71,9 @@ def unseen() -> tuple[np.ndarray, np.ndarray]:
   return windows, np.where(walks, [0.7, 0.1, 0.1, 0.1], [0.1, 0.25, 0.3, 0.35]) + 0 * labels[:, None]
 
 
-def test_features_do_not_depend_on_how_the_device_is_turned():
-  rng = np.random.default_rng(1)
-  windows, labels = recording(rng, np.eye(3))
-  turned = rotated(windows, random_rotation(rng))
+def test_features_do_not_depend_on_how_the_device_is_turned(upright):
+  windows, labels = upright
+  turned = rotated(windows, random_rotation(np.random.default_rng(2)))
   expected, found = (features_of(each, labels == WALKING) for each in (windows, turned))
   kept = [not name.startswith('zero crossings') for name in relative_features.NAMES]
   np.testing.assert_allclose(found[:, kept], expected[:, kept], atol=0.02)
@@ -86,8 +90,8 @@ def test_a_window_may_be_turned_by_a_half_turn_from_walking():
     np.testing.assert_allclose(described.relative_to(walking)[:, -1], [0, 0, 0, 0, 0, 180], atol=1e-5)
 
 
-def test_features_are_relative_to_walking():
-  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+def test_features_are_relative_to_walking(upright):
+  windows, labels = upright
   found = features_of(windows, labels == WALKING)
   np.testing.assert_allclose(found[labels == WALKING, :-1].mean(axis=0), 0, atol=1e-3)
   assert found.shape == (len(windows), len(relative_features.NAMES))
@@ -95,9 +99,13 @@ def test_features_are_relative_to_walking():
   assert not features_of(windows, labels == WALKING)[:, relative_features.OF_GYRO].any()
 
 
-def test_a_head_of_sources_is_fitted_to_features_relative_to_each_persons_walking(tmp_path, monkeypatch):
+@pytest.fixture
+def sources(tmp_path) -> Sources:
   made_people.save_windows(tmp_path / 'made')  # ten people, of whom two are for validation
-  sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol(validation_fraction=0.2))
+  return Sources(Datasets.open(tmp_path), ('made',), config.Protocol(validation_fraction=0.2))
+
+
+def test_a_head_of_sources_is_fitted_to_features_relative_to_each_persons_walking(sources, monkeypatch):
   given: list[np.ndarray] = []
   monkeypatch.setattr(recording_head, 'fit', lambda *arrays, seed: given.extend(arrays))
   supervised_head.fit_recording_head(sources, seed=0)
@@ -110,40 +118,32 @@ def test_a_head_of_sources_is_fitted_to_features_relative_to_each_persons_walkin
   assert (np.abs(sitting[:, :-1].mean(axis=0)) > 0.1).any()
 
 
-def test_a_class_of_a_source_weighs_as_the_root_of_its_windows(tmp_path, monkeypatch):
-  made_people.save_windows(tmp_path / 'made')
-  sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol(validation_fraction=0.2))
-  labels = np.repeat([0, 1], [900, 100])
-  monkeypatch.setattr(
-    supervised_head, '_read_recordings', lambda *_: iter([(np.zeros((1000, 3), np.float32), labels)])
-  )
+def test_a_class_of_a_source_weighs_as_the_root_of_its_windows(sources, monkeypatch):
+  parts = [(np.zeros((1000, 3), np.float32), np.repeat([0, 1], [900, 100]))]
+  monkeypatch.setattr(supervised_head, '_read_recordings', lambda *_: iter(parts))
   drawn: list[np.ndarray] = []
   monkeypatch.setattr(recording_head, 'fit', lambda features, labels, classes, seed: drawn.append(labels))
   supervised_head.fit_recording_head(sources, seed=0)
   assert drawn[0].mean() == pytest.approx(10 / (30 + 10), abs=0.02)
 
 
-def test_windows_that_do_not_move_are_no_walking():
-  windows, labels = recording(np.random.default_rng(1), np.eye(3))
-  assert relative_features.describe(windows, 50).relative_to(labels == STANDING) is None
-
-
-def test_too_little_walking_or_gravity_without_direction_is_no_reference():
-  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+def test_no_movement_too_little_walking_or_gravity_without_direction_is_no_reference(upright):
+  windows, labels = upright
   walking = np.flatnonzero(labels == WALKING)
   few = np.isin(np.arange(len(labels)), walking[: relative_features.FEWEST_WALKING - 1])
-  assert relative_features.describe(windows, 50).relative_to(few) is None
+  described = relative_features.describe(windows, 50)
+  assert described.relative_to(labels == STANDING) is None
+  assert described.relative_to(few) is None
   windows[walking[::2], :, :3] *= -1  # upside down in half of the time
   assert relative_features.describe(windows, 50).relative_to(labels == WALKING) is None
 
 
-def test_parts_of_a_recording_are_the_recording():
-  windows, labels = recording(np.random.default_rng(1), np.eye(3))
-  parts = [relative_features.describe(windows[at], 50) for at in (slice(0, 10), slice(10, None))]
-  joined = relative_features.Described(*map(np.concatenate, zip(*parts, strict=True))).relative_to(
-    labels == WALKING
-  )
-  np.testing.assert_allclose(joined, features_of(windows, labels == WALKING), atol=1e-5)
+def test_parts_of_a_recording_are_the_recording(upright):
+  windows, labels = upright
+  parts = [relative_features.describe(part, 50) for part in np.split(windows, [10])]
+  joined = relative_features.Described(*map(np.concatenate, zip(*parts, strict=True)))
+  features = features_of(windows, labels == WALKING)
+  np.testing.assert_allclose(joined.relative_to(labels == WALKING), features, atol=1e-5)
 
 
 def test_it_tells_apart_what_the_encoder_does_not(head, unseen):
@@ -223,15 +223,22 @@ def test_a_saved_head_predicts_the_same(head, base, tmp_path):
   np.testing.assert_array_equal(loaded.predict_proba(features), head.predict_proba(features))
 
 
+_ONES = np.ones(len(relative_features.NAMES), np.float32)
+
+
 @pytest.mark.parametrize(
   ('changed', 'checksum', 'message'),
   [
+    *(({name: _ONES * value}, None, 'has values that are not finite')
+      for name, value in (('mean', np.nan), ('scale', 0.0), ('scale', np.inf))),
     ({}, 'b' * 64, 'belongs to the base with checksum b'),
     ({'classes': ('walking', 'standing', 'rowing')}, None, 'classes that its base lacks: rowing'),
     ({'mean': np.zeros(3), 'scale': np.zeros(3)}, None, r'mean: expected float32\[\d+\], found float32\[3\]'),
   ],
-)
-def test_a_head_of_another_base_is_refused(head, base, tmp_path, changed, checksum, message):
+)  # fmt: skip
+def test_a_head_of_another_base_or_of_numbers_that_are_none_is_refused(
+  head, base, tmp_path, changed, checksum, message
+):
   recording_head.save(tmp_path, dataclasses.replace(head, **changed), base=checksum or base.checksum)
   with pytest.raises(UserError, match=message):
     recording_head.load(tmp_path, base)
@@ -252,14 +259,6 @@ def _predicted(
 
   recognizer.probabilities = probabilities  # type: ignore[method-assign]
   return timeline.predict(recognizer, worn_device.reading(**signals), progress=False)
-
-
-@pytest.mark.parametrize('changed', [{'mean': np.nan}, {'scale': 0.0}, {'scale': np.inf}])
-def test_a_head_of_numbers_that_are_none_is_refused(head, base, tmp_path, changed):
-  forged = {name: np.full_like(getattr(head, name), value) for name, value in changed.items()}
-  recording_head.save(tmp_path, dataclasses.replace(head, **forged), base=base.checksum)
-  with pytest.raises(UserError, match='has values that are not finite'):
-    recording_head.load(tmp_path, base)
 
 
 def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
@@ -299,15 +298,8 @@ def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(he
   assert (still.compared, still.pooled_files) == (False, 0)
 
 
-def test_the_bundled_base_has_one():
-  base = files.bundled_base()
-  head = recording_head.load(files.BUNDLED, base)
-  assert head is not None
-  assert set(head.classes) == set(base.classes) - {'unknown'}
-
-
-def test_a_fitted_recognizer_has_none():
+def test_the_bundled_base_has_one_and_a_fitted_recognizer_none():
   recognizer = Recognizer.load()
-  assert recognizer.recording_head_ is not None
+  assert {*recognizer.recording_head_.classes} == {*recognizer.base.classes} - {'unknown'}
   recognizer._set_adapter(recognizer.base_, recognizer.adapter_)  # as a fit ends
   assert recognizer.recording_head_ is None

@@ -91,6 +91,9 @@ def test_bias_and_gain_of_six_sides_are_recovered():
   measured = _measure(true)
   measured[7] *= 1.05  # no rest: it hardly counts
   np.testing.assert_allclose(still.calibrate(measured).gain, GAIN, atol=2e-3)
+  assert (
+    still.calibrate(np.concatenate([SIDES, 0.8 * SIDES[:1]])) is None
+  )  # right but for one: it would be worse
 
 
 @pytest.mark.parametrize('missing', range(6))

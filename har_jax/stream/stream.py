@@ -90,10 +90,10 @@ class Stream:
     self._frame = frame
     blank = np.zeros((windowing.samples, CHANNELS), np.float32)
     self._finding = frame_check.check(recognizer.signals, blank[None][:0], frame, rate_hz)
-    self._seen: list[np.ndarray] = []  # windows as pushed, that do not overlap by more than half
-    self._seen_s = -math.inf
+    # Of windows that do not overlap by more than half: as pushed, their logits, and the last one's start.
+    self._seen: list[np.ndarray] = []
     self._logits: collections.deque[np.ndarray] = collections.deque(maxlen=_ADAPTED_TO)
-    self._logits_s = -math.inf
+    self._apart_s = -math.inf
     self._program = compiled_predict(objective.with_hidden)
     self._variables = jax.device_put(recognizer.variables_)
     self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # without a gap
@@ -220,24 +220,25 @@ class Stream:
       if time_s[-1] < last_s:
         return predictions
       stop = int(np.searchsorted(time_s, last_s)) + 1
-      acc, gyro = (
-        Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, None))
-      )
-      recording = Recording('', '', acc, gyro, ())
+      part_s, part = time_s[first:stop], values[first:stop]
+      recording = Recording('', '', Samples(part_s, part[:, :3]), Samples(part_s, part[:, 3:]), ())
       (piece,) = resample(recording, collections.Counter(), self._windowing)
       window = piece.signal[offset : offset + samples]
-      self._check_frame(start_s, window)
+      is_apart = start_s >= self._apart_s + self._windowing.step_s - _SLACK_S
+      if is_apart:
+        self._apart_s = start_s
+        self._check_frame(window)
       hidden, logits = self._recognize(self._finding(window))
       # The current temperature: a later calibration takes effect.
       temperature = self._recognizer.adapter_.card.temperature
-      adapted = self._adapt(start_s, logits, temperature)
+      adapted = self._adapt(logits, temperature, is_apart=is_apart)
       posterior = self._filter.update(start_s, hidden, logits, temperature, adapted)
       best = int(posterior.argmax())
       predictions.append(Prediction(start_s, self.activities[best], float(posterior[best])))
       self._due_s += self._hop_s
 
   def _adapt(
-    self, start_s: float, logits: Float[np.ndarray, 'y'], temperature: float
+    self, logits: Float[np.ndarray, 'y'], temperature: float, *, is_apart: bool
   ) -> Float[np.ndarray, 'y']:
     """Logits of the next window, adapted to those so far that overlap by half at most."""
     class_logits = self._recognizer.class_logits
@@ -246,18 +247,16 @@ class Stream:
     from scipy import special
 
     so_far = np.stack([*self._logits, logits])
-    if start_s >= self._logits_s + self._windowing.step_s - _SLACK_S:
+    if is_apart:
       self._logits.append(logits)
-      self._logits_s = start_s
     adapted = adapt_to_recording(special.softmax(so_far.astype(float) / temperature, axis=1), class_logits)
     return temperature * np.log(np.maximum(adapted[-1], np.finfo(float).tiny))
 
-  def _check_frame(self, start_s: float, window: Float[np.ndarray, 'n 6']) -> None:
+  def _check_frame(self, window: Float[np.ndarray, 'n 6']) -> None:
     """Checks the frame of all windows so far at some of their numbers, the last time for good."""
-    if len(self._seen) == _CHECKED_AT[-1] or start_s < self._seen_s + self._windowing.step_s - _SLACK_S:
+    if len(self._seen) == _CHECKED_AT[-1]:
       return
     self._seen.append(window)
-    self._seen_s = start_s
     if len(self._seen) not in _CHECKED_AT:
       return
     said = {*self._finding.notes, *self._finding.warnings}
@@ -275,9 +274,8 @@ class Stream:
     """Input and logits of the output layer as loaded."""
     signal, adapter = self._recognizer.prepare(window[None]), self._recognizer.adapter_
     if adapter.baseline is not None:  # it has no output layer, and so no input of one
-      return np.zeros(adapter.objective.hidden_width + 1), baseline_adapter.logits(adapter.baseline, signal)[
-        0
-      ]
+      (logits,) = baseline_adapter.logits(adapter.baseline, signal)
+      return np.zeros(adapter.objective.hidden_width + 1), logits
     outputs = np.asarray(self._program(self._variables, {'signal': signal}, np.int32(0)))[0]
     classes = len(self._recognizer.classes_)
     return outputs[:-classes], outputs[-classes:]

@@ -28,19 +28,18 @@ def _of(*activities: str) -> np.ndarray:
 _DAY = ('lying', 'still', 'walking') * 6
 
 
-@pytest.fixture
-def stream(fitted) -> Stream:
-  return Stream(fitted, hop_s=_HOP_S, mean_bout_s=0)
+def _streams(recognizer: Recognizer, *, mean_bout_s: float = 0) -> tuple[Stream, Stream]:
+  first, second = (Stream(recognizer, hop_s=_HOP_S, mean_bout_s=mean_bout_s) for _ in range(2))
+  return first, second
 
 
 def _answers(predictions: list[Prediction]) -> list[str]:
   return [each.activity for each in predictions]
 
 
-def test_a_correction_changes_the_answer_for_such_windows_and_no_other(stream):
-  day = _of(*_DAY)
-  assert _answers(stream.push(day)) == [*_DAY]  # as fitted
-  corrected = Stream(stream._recognizer, hop_s=_HOP_S, mean_bout_s=0)
+def test_a_correction_changes_the_answer_for_such_windows_and_no_other(fitted):
+  day, (plain, corrected) = _of(*_DAY), _streams(fitted)
+  assert _answers(plain.push(day)) == [*_DAY]  # as fitted
   corrected.push(_of(*['lying', 'still'] * 12))  # longer than the half minute that is not replayed
   corrected.push(_of('walking', 'walking', 'walking'))
   corrected.correct('still', seconds=7.68)
@@ -59,7 +58,7 @@ def test_a_correction_is_of_windows_that_lie_within_its_seconds(seconds, windows
 
 
 def test_the_next_prediction_starts_from_the_corrected_activity(fitted):
-  plain, corrected = (Stream(fitted, hop_s=_HOP_S, mean_bout_s=1000.0) for _ in range(2))
+  plain, corrected = _streams(fitted, mean_bout_s=1000.0)
   for each in (plain, corrected):
     each.push(_of('still', 'still'))
   corrected.correct('lying')
@@ -71,7 +70,7 @@ def test_the_next_prediction_starts_from_the_corrected_activity(fitted):
 
 
 def test_a_correction_that_was_taken_back_leaves_no_trace(fitted):
-  plain, corrected = (Stream(fitted, hop_s=_HOP_S, mean_bout_s=5.0) for _ in range(2))
+  plain, corrected = _streams(fitted, mean_bout_s=5.0)
   parts = [_of(*_DAY), _of(*_DAY[::-1]), _of('still', *_DAY), _of(*_DAY)]
   assert plain.push(parts[0]) == corrected.push(parts[0])
   corrected.correct('lying', seconds=10)
@@ -96,21 +95,22 @@ def test_a_gap_ends_the_chains_of_all_corrections():
   assert corrected.update(9.0, np.ones(2), np.zeros(2), 1.0).tolist() == [0.5, 0.5]
 
 
-def test_a_window_that_was_corrected_twice_has_the_later_label(fitted, stream):
-  once = Stream(fitted, hop_s=_HOP_S, mean_bout_s=0)
-  for each in (stream, once):
+def test_a_window_that_was_corrected_twice_has_the_later_label(fitted):
+  twice, once = _streams(fitted)
+  for each in (twice, once):
     each.push(_of('walking', 'walking'))
-  stream.correct('lying')
-  for each in (stream, once):
+  twice.correct('lying')
+  for each in (twice, once):
     each.correct('still')
-  assert np.array_equal(stream._filter.added, once._filter.added)
+  assert np.array_equal(twice._filter.added, once._filter.added)
 
 
 @pytest.mark.parametrize('method', ['lora', pytest.param('qlora', marks=pytest.mark.slow)])
 def test_the_saved_recognizer_predicts_as_the_stream(unfitted, fitted, tmp_path, method):
   adapted = fitted if method == 'lora' else unfitted.adapt(SIGNALS, LABELS, method=method, max_steps=1)
-  stream = Stream(adapted, hop_s=_HOP_S, mean_bout_s=0)
-  stream.push(_of(*_DAY))
+  stream, _ = _streams(adapted)
+  day = _of(*_DAY)
+  stream.push(day)
   stream.correct('still')
   stream.correct('lying', seconds=20)
   stream.undo()
@@ -118,11 +118,11 @@ def test_the_saved_recognizer_predicts_as_the_stream(unfitted, fitted, tmp_path,
   loaded = Recognizer.load(tmp_path)
   assert (loaded.adapter_.card.corrections, loaded.adapter_.card.metrics) == (1, {'validation': None})
   assert loaded.adapter_.card.checksum != adapted.adapter_.card.checksum
-  predictions = stream.push(_of(*_DAY))
-  probabilities = loaded.predict_proba(_of(*_DAY).reshape(-1, 128, 6))
+  predictions, windows = stream.push(day), day.reshape(-1, 128, 6)
+  probabilities = loaded.predict_proba(windows)
   assert [each.confidence for each in predictions] == pytest.approx(probabilities.max(axis=1), abs=1e-4)
   assert _answers(predictions) == loaded.classes_[probabilities.argmax(axis=1)].tolist()
-  assert np.abs(probabilities - adapted.predict_proba(_of(*_DAY).reshape(-1, 128, 6))).max() > 0.01
+  assert np.abs(probabilities - adapted.predict_proba(windows)).max() > 0.01
   later = Stream(loaded, hop_s=_HOP_S)
   later.push(_of('still'))
   later.correct('lying', seconds=2.56)
@@ -206,7 +206,8 @@ def test_a_replayed_window_keeps_the_answer_of_its_time():
     ('still', {'seconds': float('nan')}, 'seconds is nan'),
   ],
 )
-def test_corrections_that_make_no_sense_are_refused(stream, activity, arguments, message):
+def test_corrections_that_make_no_sense_are_refused(fitted, activity, arguments, message):
+  stream, _ = _streams(fitted)
   with pytest.raises(UserError, match='no window to correct yet'):
     stream.correct('still')
   stream.push(_of('still'))
@@ -229,7 +230,7 @@ def test_numbers_get_no_name_beside_them(fitted):
 def test_a_correction_can_add_an_activity_and_be_taken_back(fitted, tmp_path):
   known = np.isin(LABELS, ['lying', 'still'])
   two = fitted.adapt(SIGNALS[known], LABELS[known])
-  plain, stream = (Stream(two, hop_s=_HOP_S, mean_bout_s=0) for _ in range(2))
+  plain, stream = _streams(two)
   for each in (plain, stream):
     each.push(_of(*['lying', 'still'] * 12, 'walking', 'walking'))
   with pytest.raises(UserError, match=r"'walking' is not a class .* it has lying, still\. Pass new=True"):

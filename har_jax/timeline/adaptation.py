@@ -1,7 +1,4 @@
-"""A recognizer adapted to a user's labeled recording, and how well it does on windows that were held out.
-
-w windows, v windows held out.
-"""
+"""A recognizer adapted to a user's labeled recording, and how well it does on windows that were held out."""
 
 import collections
 import dataclasses
@@ -11,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from jaxtyping import Bool
 
 from har_jax import files, recordings
 from har_jax.datasets import splits
@@ -124,6 +120,8 @@ def adapt(
 
   Raises UserError, with what to do, if the recording, its labels or a parameter cannot be used.
   """
+  import pandas as pd
+
   changed: dict[str, Any] = {**options}
   read_options = {name: changed.pop(name) for name in ReadingOptions.__annotations__ if name in changed}
   pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)
@@ -174,24 +172,11 @@ def adapt(
       for one in compared.scores
     }
     is_correct = compared.adapted.is_correct
-  counts = _count(activities, held_out, is_correct)
+  validated = activities[held_out]
+  parts_of = {'training': activities[~held_out], 'validation': validated, 'correct': validated[is_correct]}
+  names = pd.Index(np.unique(activities), name='activity')
+  counts = {part: [int((own == name).sum()) for name in names] for part, own in parts_of.items()}
   is_shared = np.isin(file_of_window[held_out], file_of_window[~held_out])
   are_apart = len(is_shared) > 0 and not is_shared.any()
   said = findings.notes, findings.warnings
-  return Adapted(recognizer, counts, compared, calibration, dropped, are_apart, *said)
-
-
-def _count(
-  activities: np.ndarray, held_out: Bool[np.ndarray, 'w'], is_correct: Bool[np.ndarray, 'v']
-) -> 'pd.DataFrame':
-  import pandas as pd
-
-  windows = {
-    'training': activities[~held_out],
-    'validation': activities[held_out],
-    'correct': activities[held_out][is_correct],
-  }
-  names = pd.Index(np.unique(activities), name='activity')
-  return pd.DataFrame(
-    {column: [int((present == name).sum()) for name in names] for column, present in windows.items()}, names
-  )
+  return Adapted(recognizer, pd.DataFrame(counts, names), compared, calibration, dropped, are_apart, *said)

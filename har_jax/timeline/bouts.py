@@ -3,8 +3,10 @@
 w windows, y classes.
 """
 
+import collections
 import dataclasses
 import datetime
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +17,7 @@ from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import Reading, clocks
 from har_jax.signal import segments
-from har_jax.timeline.predictions import Predictions, equal_runs, without_gaps
+from har_jax.timeline.predictions import Predictions, without_gaps
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
 _UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
@@ -60,7 +62,8 @@ class Chain:
     before: what the window before got, None for a chain's first.
     """
     likelihoods = self._likelihoods(probabilities)
-    return _normalized(likelihoods if before is None else likelihoods * self._moved(before))
+    posterior = likelihoods if before is None else likelihoods * self._moved(before)
+    return posterior / posterior.sum()
 
   def smoothed(self, probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
     """Forward-backward: posteriors from all windows of the chain."""
@@ -70,8 +73,10 @@ class Chain:
       smoothed[index] = before = self.update(before, row)
     later = np.ones(probabilities.shape[1])
     for index in range(len(probabilities) - 2, -1, -1):
-      later = _normalized(self._moved(later * self._likelihoods(probabilities[index + 1])))
-      smoothed[index] = _normalized(smoothed[index] * later)
+      later = self._moved(later * self._likelihoods(probabilities[index + 1]))
+      later /= later.sum()
+      smoothed[index] *= later
+      smoothed[index] /= smoothed[index].sum()
     return smoothed
 
   def _likelihoods(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:
@@ -85,10 +90,6 @@ class Chain:
     count = len(probabilities)
     stays = math.exp(-self.hop_s / self.mean_bout_s * count / max(count - 1, 1))
     return stays * probabilities + (1 - stays) * probabilities.mean()
-
-
-def _normalized(values: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:
-  return values / values.sum()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +158,8 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
     refused = None if predictions.refused is None else predictions.refused[part]
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
-    not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, windowing.seconds)
+    window_s = windowing.seconds
+    not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, window_s)
     is_mixed = np.r_[not_worn[1:], False] | np.r_[False, not_worn[:-1]]  # next to windows that are not worn
     for first, stop in segments.runs(~not_worn):
       codes[first:stop], confidence[first:stop] = _decode(
@@ -167,27 +169,26 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
         windowing,
         is_mixed=is_mixed[first:stop],
       )
-    window_s = windowing.seconds
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]
     recording = int(predictions.recording[part][0])
-    for first, stop, code in equal_runs(codes):
+    for first, stop in segments.equal_runs(codes).tolist():
+      code = int(codes[first])
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
       mean = float(confidence[first:stop].mean())
       possible: tuple[str, ...] = ()
       if predictions.sets is not None and code != _NOT_WORN:
         is_in_set = predictions.sets[part][first:stop].mean(axis=0) >= _IN_SET
-        possible = tuple(
-          name for number, name in enumerate(predictions.classes) if is_in_set[number] or number == code
-        )
+        is_in_set |= np.arange(len(is_in_set)) == code
+        possible = tuple(itertools.compress(predictions.classes, is_in_set))
       bouts.append(Bout(recording, float(edges[first]), float(edges[stop]), activity, mean, possible))
   return bouts
 
 
 def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
   """Minutes of each activity, longest first."""
-  minutes: dict[str, float] = {}
+  minutes: dict[str, float] = collections.defaultdict(float)
   for bout in bouts:
-    minutes[bout.activity] = minutes.get(bout.activity, 0.0) + bout.length_s / 60
+    minutes[bout.activity] += bout.length_s / 60
   return dict(sorted(minutes.items(), key=lambda entry: -entry[1]))
 
 
@@ -210,7 +211,7 @@ def _decode(
   codes = chain.smoothed(evidence).argmax(axis=1)
   confidence = probabilities[np.arange(len(codes)), codes]
   # Within a bout: as one more activity, unknown would also take the windows around each change.
-  for first, stop, _ in list(equal_runs(codes)) if rules.unknown_below else ():
+  for first, stop in segments.equal_runs(codes).tolist() if rules.unknown_below else ():
     highest = probabilities[first:stop].max(axis=1)  # a window that is sure of another activity is known, too
     pair = np.stack([highest, np.full(stop - first, rules.unknown_below)], axis=1)
     codes[first:stop][chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN

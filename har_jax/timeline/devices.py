@@ -4,6 +4,7 @@ w windows, t and u half seconds, s shifts.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -144,10 +145,7 @@ def _correlate(
 
   present = [np.isfinite(series).astype(float) for series in (first, second)]
   values = [np.nan_to_num(series - np.nanmean(series)) for series in (first, second)]
-
-  def products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return signal.correlate(one, other, method='fft')
-
+  products = functools.partial(signal.correlate, method='fft')
   overlap = products(*present)
   squares = products(values[0] ** 2, present[1]), products(present[0], values[1] ** 2)
   size = np.sqrt(squares[0].clip(0) * squares[1].clip(0))  # 0 may be rounded to less

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,6 +16,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
+from har_jax.signal import segments
 from har_jax.signal.still import is_still
 
 _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
@@ -102,7 +102,7 @@ def predict(
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
-  files = np.array(reading.files or [''] * len(reading.recordings))[recording]
+  files = np.array(reading.files)[recording]
   compared, pooled = None, 0
   joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
   if head is not None:
@@ -144,18 +144,10 @@ def predict(
 
 def without_gaps(
   recording: Int[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], windowing: Windowing
-) -> Iterator[slice]:
+) -> list[slice]:
   """Parts in which each window overlaps the next."""
   is_gap = (np.diff(recording) != 0) | (np.diff(start_s) > _MOST_STEPS * windowing.step_s)
-  for first, stop, _ in equal_runs(np.r_[0, np.cumsum(is_gap)]):
-    yield slice(first, stop)
-
-
-def equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:
-  """First index, stop index and code of each run of equal codes."""
-  bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-  for first, stop in itertools.pairwise(bounds):
-    yield first, stop, int(codes[first])
+  return [slice(*pair) for pair in segments.equal_runs(np.r_[0, np.cumsum(is_gap)]).tolist()]
 
 
 def _combine(

@@ -10,21 +10,17 @@ import har_jax
 from har_jax import recordings, storage
 from har_jax.config import SCHEMA_VERSION, Windowing
 from har_jax.files import safetensors_io
-from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source, row_faults
 from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal import segments, still
 from har_jax.signal.recording import Samples
 from har_jax.storage import Place
-from har_jax.timeline import rate_check
-from har_jax.timeline.adaptation import Adapted
+from har_jax.timeline import rate_check, recognition
 from har_jax.timeline.bouts import Clock, Rules, find_not_worn
 from har_jax.timeline.picture import QualityPicture, as_element
 from har_jax.timeline.predictions import warnings_for, without_gaps
 
 if TYPE_CHECKING:
-  import os
-
   import pandas as pd
   from matplotlib.figure import Figure
 
@@ -103,7 +99,7 @@ class Quality:
 
 def check(
   recording: Source,
-  adapter: 'Recognizer | Adapted | str | os.PathLike[str] | None' = None,
+  adapter: recognition.Adapter | None = None,
   *,
   labels: 'Source | None' = None,
   not_worn_min: float | int = 30.0,
@@ -138,9 +134,7 @@ def check(
   import pandas as pd
 
   Rules(not_worn_min=float(not_worn_min))  # raises UserError where it is out of range
-  if isinstance(adapter, Adapted):
-    adapter = adapter.recognizer
-  recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter)
+  recognizer = recognition.to_recognizer(adapter)
   findings, windowing = Findings(tell=tell), recognizer.windowing
   frame = 'as_is' if frame == 'auto' else frame
   reading, _ = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
@@ -190,12 +184,11 @@ def _cut(reading: Reading, windowing: Windowing, not_worn_min: float | int) -> '
 def _describe_files(
   reading: Reading, windows: 'pd.DataFrame', windowing: Windowing
 ) -> list[dict[str, object]]:
-  rows, files = [], np.array(reading.files or [''] * len(reading.recordings))
-  offsets_s = reading.offsets_s or [0.0] * len(files)
+  rows, files = [], np.array(reading.files)
   for name in dict.fromkeys(files.tolist()):
     numbers = np.flatnonzero(files == name).tolist()
     lengths_s = [float(reading.recordings[number].acc.time_s[-1]) for number in numbers]
-    end_s = offsets_s[numbers[-1]] + lengths_s[-1]
+    end_s = reading.offsets_s[numbers[-1]] + lengths_s[-1]
     is_off = windows['recording'].isin(numbers) & ~windows['is_worn']
     not_worn_min = float(is_off.sum()) * windowing.step_s / 60
     row = {'minutes': end_s / 60, 'coverage': sum(lengths_s) / max(end_s, 1e-9), 'gaps': len(numbers) - 1}
@@ -225,21 +218,15 @@ def _rates_hz(samples: Samples) -> Float[np.ndarray, '_k']:
 
 
 def _measure_rest(at_rest: still.Rest) -> dict[str, Any]:
-  calibration = still.calibrate(at_rest.means)
-  entries: dict[str, Any] = {
+  fit, errors = still.calibrate(at_rest.means), at_rest.errors
+  extremes = [errors.min(), errors.max()] if len(errors) else []
+  return {
     'stretches': len(at_rest.means),
     'directions': still.count_directions(at_rest.means),
     'noise_m_s2': None if at_rest.noise_m_s2 is None else round(at_rest.noise_m_s2, 4),
-    'gravity_error_m_s2': [
-      round(float(extreme(at_rest.errors)), 3) for extreme in (np.min, np.max) if len(at_rest.errors)
-    ],
-    'calibration': None,
+    'gravity_error_m_s2': [round(float(extreme), 3) for extreme in extremes],
+    'calibration': fit and {name: np.round(value, 4).tolist() for name, value in fit._asdict().items()},
   }
-  if calibration is not None:
-    entries['calibration'] = {
-      name: np.round(value, 4).tolist() for name, value in calibration._asdict().items()
-    }
-  return entries
 
 
 def _describe_rest(entries: dict[str, Any]) -> str:

@@ -50,15 +50,10 @@ def check(
   Each file is checked alone if all are long enough, since they may be of several devices; else all together.
   Raises UserError as `frame_check.check`.
   """
-  files = reading.files or [''] * len(reading.recordings)
-  signals = {
-    name: _evenly_spaced(
-      [recording for recording, file in zip(reading.recordings, files, strict=True) if file == name],
-      reading,
-      windowing,
-    )
-    for name in dict.fromkeys(files)
-  }
+  recordings_of: dict[str, list[Recording]] = {}
+  for recording, file in zip(reading.recordings, reading.files, strict=True):
+    recordings_of.setdefault(file, []).append(recording)
+  signals = {file: _evenly_spaced(parts, reading, windowing) for file, parts in recordings_of.items()}
   is_apart = len(signals) > 1 and min(map(len, signals.values())) >= frame_check.FEWEST_WINDOWS
   findings: dict[str, frame_check.Finding] = {}
   for name, windows in (signals if is_apart else {'': np.concatenate(list(signals.values()))}).items():
@@ -76,7 +71,7 @@ def check(
   if is_apart:
     doubts += _warn_of_opposite({name: findings[name](windows) for name, windows in signals.items()})
   corrected = [
-    _correct(recording, findings[file]) for recording, file in zip(reading.recordings, files, strict=True)
+    _correct(part, findings[file]) for part, file in zip(reading.recordings, reading.files, strict=True)
   ]
   trained_hz = () if expected is None else expected.rates_hz
   doubts += [
@@ -88,10 +83,10 @@ def check(
   ]
   odds = pace.check(_evenly_spaced(reading.recordings, reading, pace.WINDOWING)) if reading.has_gyro else None
   if odds is not None and odds.factor is not None:
-    words = 'twice as fast as people are' if odds.factor > 1 else 'half as fast as people are'
+    times = 'twice' if odds.factor > 1 else 'half'
     doubts.append(
-      f'Most movements are about {words}, for their strength: the sampling rate or the unit of time may be '
-      f'wrong. Divide a rate given by hand by {odds.factor:g}.'
+      f'Most movements are about {times} as fast as people are, for their strength: the sampling rate or the '
+      f'unit of time may be wrong. Divide a rate given by hand by {odds.factor:g}.'
     )
   return dataclasses.replace(reading, recordings=corrected, notes=notes, warnings=doubts), findings
 

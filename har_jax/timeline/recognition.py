@@ -103,13 +103,14 @@ def recognize(
   refusal_rate = _possible_rate(recognizer, refusal_rate, findings)
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
   answering = recognizer if second_adapter is None else load(second_adapter, base)
-  other = None if second is None else _read_second(second, answering, frame, options)
-  if other is not None:
-    reading.notes.extend(other.reading.notes)
-    findings.note(*other.reading.notes)
+  if second is not None:
+    other, other_frames = _read_second(second, answering, frame, options)
+    reading.notes.extend(other.notes)
+    findings.note(*other.notes)
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
-  if other is not None:
-    predictions, together = _combine(predictions, reading, other, findings, progress=progress)
+  if second is not None:
+    answered = predict(answering, other, progress=progress)
+    predictions, together = _combine(predictions, answered, (reading, other), findings)
   if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
     predictions = levels.by_direction(predictions)
   labeled = levels.merge_labels(labeled, activities, predictions.classes)
@@ -133,19 +134,23 @@ def recognize(
     scored,
     _to_entries(frames),
   )
-  if other is not None:
-    answers.summary['second_device'] = together
+  if second is not None:
+    answers.summary['second_device'] = together | {'frame': _to_entries(other_frames)}
   return answers
 
 
 def load(adapter: Adapter | None, base: str | os.PathLike[str] | None = None) -> Recognizer:
   """The recognizer of an adapter, or of a base with a head. Raises UserError if it cannot answer."""
-  if isinstance(adapter, Adapted):
-    adapter = adapter.recognizer
-  recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter, base)
+  recognizer = to_recognizer(adapter, base)
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'{adapter} has a base without a head and no adapter: adapt it first')
   return recognizer
+
+
+def to_recognizer(adapter: Adapter | None, base: str | os.PathLike[str] | None = None) -> Recognizer:
+  """The recognizer of an adapter, or of a base that may lack a head."""
+  adapter = adapter.recognizer if isinstance(adapter, Adapted) else adapter
+  return adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter, base)
 
 
 def _to_entries(frames: Mapping[str, Finding]) -> list[dict[str, Any]]:
@@ -180,43 +185,31 @@ def _score(
   return levels.score(predictions, labeled, unknown_below=rules.unknown_below)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Second:
-  """What a second device recorded, and who answers it."""
-
-  recognizer: Recognizer
-  reading: Reading
-  frames: Mapping[str, Finding]
-
-
-def _read_second(second: Source, recognizer: Recognizer, frame: str, options: ReadingOptions) -> _Second:
-  """Its notes and warnings say that they are of the second device."""
+def _read_second(
+  second: Source, recognizer: Recognizer, frame: str, options: ReadingOptions
+) -> tuple[Reading, Mapping[str, Finding]]:
+  """Reads and checks it; its notes and warnings say that they are of the second device."""
   reading, frames = rate_check.read(recognizer, second, frame, Findings(), **options)
   reading = _without_labels(reading)
   doubts = reading.warnings + recordings.check(reading, recognizer.windowing)
   notes, warnings = ([f'Second device: {text}' for text in texts] for texts in (reading.notes, doubts))
-  return _Second(recognizer, dataclasses.replace(reading, notes=notes, warnings=warnings), frames)
+  return dataclasses.replace(reading, notes=notes, warnings=warnings), frames
 
 
 def _combine(
-  predictions: Predictions, reading: Reading, second: _Second, findings: Findings, *, progress: bool
+  predictions: Predictions, others: Predictions, readings: tuple[Reading, Reading], findings: Findings
 ) -> tuple[Predictions, dict[str, Any]]:
-  """Predictions of both devices, on the times of the first, and the entry of the summary."""
-  offset_s, sentence = devices.find_offset(reading, second.reading)
-  answered = predict(second.recognizer, second.reading, progress=progress)
-  answered = devices.in_order(answered, predictions.classes)
-  predictions, count = devices.combine(predictions, answered, (reading, second.reading), offset_s)
+  """Predictions of both devices, on the times of the first, and entries of the summary."""
+  reading, second = readings
+  offset_s, sentence = devices.find_offset(reading, second)
+  others = devices.in_order(others, predictions.classes)
+  predictions, count = devices.combine(predictions, others, readings, offset_s)
   reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
   findings.note(reading.notes[-1])
-  findings.warn(*second.reading.warnings)
+  findings.warn(*second.warnings)
   if not count:
     findings.warn(
       'The second device answers no window, as it recorded at other times: do both clocks, and their time '
       'zones, agree?'
     )
-  return predictions, {
-    'files': second.reading.files[:1],
-    'offset_s': round(offset_s, 2),
-    'windows': count,
-    'frame': _to_entries(second.frames),
-  }
+  return predictions, {'files': second.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}

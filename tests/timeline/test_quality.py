@@ -30,11 +30,12 @@ def _at_rest(seconds: float, acc: np.ndarray) -> np.ndarray:
 
 WALK = worn_device.signal('walking', 60, 0)
 DAY = np.concatenate([WALK, _at_rest(90, SIDES[2]), worn_device.signal('walking', 60, 1)])
+WITH_GAP = _frame(DAY, 30.0, len(DAY) - len(WALK))
 
 
 @pytest.fixture(scope='module')
 def day() -> har_jax.Quality:
-  return har_jax.check(_frame(DAY, 30.0, len(DAY) - len(WALK)), not_worn_min=1)
+  return har_jax.check(WITH_GAP, not_worn_min=1)
 
 
 def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
@@ -65,7 +66,7 @@ def test_the_picture_has_the_legend_colors_and_a_break_at_gaps_of_more_than_thre
 def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path):
   slow = _frame(WALK).iloc[::2]
   slow.to_csv(tmp_path / 'a.csv', index=False)
-  _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'b.csv', index=False)
+  WITH_GAP.to_csv(tmp_path / 'b.csv', index=False)
   checked = har_jax.check(tmp_path, not_worn_min=1)
   assert checked.files['gaps'].tolist() == [0, 1]
   np.testing.assert_allclose(checked.files['not_worn_min'], [0, 1.5], atol=0.1)
@@ -125,15 +126,15 @@ def test_missing_gravity_is_said_by_the_comparison_with_the_model_alone():
 
 @pytest.mark.slow
 def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
-  _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'day.csv', index=False)
-  flags = ('--not_worn_min=1', f'--out={tmp_path}/checked')
-  out, _ = succeed('check', tmp_path / 'day.csv', *flags)
-  assert (tmp_path / 'checked' / 'check.txt').read_text() == out.rsplit('\n', 2)[0] + '\n'
-  written = json.loads((tmp_path / 'checked' / 'check.json').read_text())
+  WITH_GAP.to_csv(tmp_path / 'day.csv', index=False)
+  folder = tmp_path / 'checked'
+  out, _ = succeed('check', tmp_path / 'day.csv', '--not_worn_min=1', f'--out={folder}')
+  assert (folder / 'check.txt').read_text() == out.rsplit('\n', 2)[0] + '\n'
+  written = json.loads((folder / 'check.json').read_text())
   assert written['files'][0]['minutes'] == day.summary['files'][0]['minutes']
   assert written['is_good']
   assert all(value == round(value, 4) for value in written['files'][0].values() if isinstance(value, float))
-  assert 'not worn' in (tmp_path / 'checked' / 'check.svg').read_text()
+  assert 'not worn' in (folder / 'check.svg').read_text()
   shown = day._repr_html_()
   assert 'At rest ' in shown
   assert 'Nothing doubtful was found.</p><svg style="max-width: 100%' in shown  # no wider than a notebook

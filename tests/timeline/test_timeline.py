@@ -143,11 +143,8 @@ def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
     'a,0.000,3.840,run,0.9000,0,',
     'b,0.000,3.840,sit,0.9000,,',
   ]
-  assert (
-    (tmp_path / 'windows.csv')
-    .read_text()
-    .startswith('file,time_s,activity,confidence,p_run,p_sit\na,0.000,run,')
-  )
+  windows = (tmp_path / 'windows.csv').read_text()
+  assert windows.startswith('file,time_s,activity,confidence,p_run,p_sit\na,0.000,run,')
   assert answers.summary['minutes'] == {'run': 0.06, 'sit': 0.06}
   assert answers.summary['gap_minutes'] == 0
   with pytest.raises(UserError, match='holds files already: give another folder, or overwrite=True'):
@@ -195,12 +192,8 @@ def test_unknown_minutes_are_all_that_was_answered_unknown():
   predictions = make_predictions([0, 0, 1, 1], classes=('run', 'unknown'), starts=[0, 1.28, 60, 61.28])
   answers = _answers(predictions, _reading([64.0], ['a'], [0.0]))
   assert (answers.summary['minutes'], answers.summary['unknown_minutes']) == ({'run': 0.06}, 0.06)
-  assert answers.minutes['minutes'].to_dict() == {
-    'run': 0.06,
-    'unknown': 0.06,
-    'not worn': 0,
-    'no signal': 0.94,
-  }
+  minutes = {'run': 0.06, 'unknown': 0.06, 'not worn': 0, 'no signal': 0.94}
+  assert answers.minutes['minutes'].to_dict() == minutes
   assert answers.days.loc['a', ['steps', 'run', 'unknown']].tolist() == [0, 0.06, 0.06]
   assert answers.summary['start'] is None
 
@@ -213,9 +206,7 @@ def test_an_activity_that_a_day_lacks_has_no_minutes_there():
 
 def test_a_day_past_midnight_has_a_row_per_date():
   bouts = find_bouts(make_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
-  clock = Clock(
-    ('day',), (0.0,), Clock.from_reading(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00')).start
-  )
+  clock = Clock.from_reading(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00'))
   stop_s = bouts[-1].stop_s
   assert [dataclasses.astuple(strip) for strip in cut_at_midnight(bouts[0], clock)] == [
     ('2026-05-28', 23.5 * 3600, 1800.0, 'a'),
@@ -287,24 +278,7 @@ def test_a_missing_gyroscope_is_named(fitted):
   assert 'this recording has none' in missing
 
 
-# --- the chain of activities: two states by hand, others as the sum over all their paths
-
-
-# A quarter of the windows' length: likelihoods are square roots of probabilities, here 2 to 1 and 1 to 3.
-HOP_S = 1.28
-PROBABILITIES = np.array([[0.8, 0.2], [0.1, 0.9]])
-# exp(-2 · 1.28 / mean) = 1/2 for the difference of two states: they stay with probability 3/4.
-MEAN_BOUT_S = 2 * HOP_S / np.log(2)
-
-
-def test_two_windows_by_hand():
-  chain = Chain(MEAN_BOUT_S, HOP_S, 4 * HOP_S)
-  first = chain.update(None, PROBABILITIES[0])
-  assert first == pytest.approx([2 / 3, 1 / 3])
-  # The prediction is (2/3 · 3/4 + 1/3 · 1/4, ...) = (7/12, 5/12); the likelihoods are 1 to 3.
-  assert chain.update(first, PROBABILITIES[1]) == pytest.approx([7 / 22, 15 / 22])
-  # Weights of the paths 00, 01, 10, 11: 2·3·1, 2·1·3, 1·1·1, 1·3·3 quarters, of 22.
-  assert chain.smoothed(PROBABILITIES) == pytest.approx(np.array([[12, 10], [7, 15]]) / 22)
+# --- the chain of activities: the sum over all its paths
 
 
 def _by_all_paths(mean_bout_s: float, hop_s: float, probabilities: np.ndarray) -> np.ndarray:
@@ -337,6 +311,6 @@ def test_posteriors_are_those_of_all_paths(activities, mean_bout_s, hop_s):
 
 
 def test_no_window_rules_an_activity_out():
-  smoothed = Chain(5.0, HOP_S, 2.56).smoothed(np.array([[1.0, 0.0], [0.0, 1.0]]))
+  smoothed = Chain(5.0, 1.28, 2.56).smoothed(np.array([[1.0, 0.0], [0.0, 1.0]]))
   assert np.isfinite(smoothed).all()
   assert smoothed.argmax(axis=1).tolist() == [0, 1]

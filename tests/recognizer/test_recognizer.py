@@ -24,6 +24,8 @@ from har_jax.errors import UserError
 from har_jax.recognizer import recording_adaptation, validation
 from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading
+from har_jax.timeline import warnings_for
 from har_jax.train.objective import Classify
 
 
@@ -123,6 +125,8 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted):
   acc_only = fitted.adapt(without, LABELS, method='probe', max_steps=3)
   assert (fitted.has_gyro, acc_only.has_gyro) == (True, False)
   np.testing.assert_array_equal(acc_only.predict_proba(SIGNALS), acc_only.predict_proba(without))
+  (ignored,) = warnings_for(acc_only, Reading([], [], [], '', True))
+  assert 'the gyroscope of this recording is ignored' in ignored
 
 
 @pytest.mark.slow

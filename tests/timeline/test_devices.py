@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from made_predictions import make_predictions
 
-from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
@@ -18,15 +18,7 @@ from har_jax.timeline.predictions import Predictions
 _RATE_HZ = 25
 
 
-def _reading(
-  first_s: float,
-  last_s: float,
-  start: str = '',
-  *,
-  day: int = 0,
-  files: tuple[str, ...] = ('a',),
-  bout_s: int = 4,
-):
+def _reading(first_s: float, last_s: float, start: str = '', *, day: int = 0, files=('a',), bout_s: int = 4):
   """One person's day, of bouts of different movement, as one of several devices sees it."""
   rng = np.random.default_rng(day)
   strengths = np.repeat(rng.uniform(0, 2, 200), 4 * _RATE_HZ)
@@ -35,9 +27,8 @@ def _reading(
   begin, end = round(first_s * _RATE_HZ), round(last_s * _RATE_HZ)
   own = np.random.default_rng(begin)  # the other device's noise is another
   length = 9.8 + strengths[begin:end] * own.normal(0, 1, end - begin) * rng.uniform(0.8, 1.2)
-  acc = Samples(
-    np.arange(end - begin) / _RATE_HZ, np.stack([length, 0 * length, 0 * length], 1).astype(np.float32)
-  )
+  values = np.stack([length, 0 * length, 0 * length], 1).astype(np.float32)
+  acc = Samples(np.arange(end - begin) / _RATE_HZ, values)
   recordings = [Recording('', '', acc, acc, ()) for _ in files]
   return Reading(recordings, [], [], start, True, list(files), [0.0] * len(files))
 
@@ -95,11 +86,8 @@ def test_a_file_of_years_is_not_aligned_half_second_by_half_second():
 
 
 def _predictions(probabilities: list[float], start_s: float = 0.0) -> Predictions:
-  size = len(probabilities)
-  both = np.stack([probabilities, 1 - np.array(probabilities)], axis=1).astype(np.float32)
-  still = np.ones(size, bool)
-  starts_s = start_s + 1.28 * np.arange(size)
-  return Predictions(('run', 'sit'), np.zeros(size, int), starts_s, both, still, DEFAULT_WINDOWING)
+  codes, starts_s = [0] * len(probabilities), start_s + 1.28 * np.arange(len(probabilities))
+  return make_predictions(codes, confidence=probabilities, starts=starts_s, still=np.ones(len(codes), bool))
 
 
 def test_windows_at_one_time_have_the_mean_of_log_probabilities():
@@ -121,9 +109,8 @@ def test_another_adapter_answers_in_its_own_order_of_the_same_activities():
   assert predictions.probabilities == pytest.approx(np.array([[0.2, 0.8], [0.9, 0.1]]))
   with pytest.raises(UserError, match="answers lie, run, the second one's run, sit: adapt both"):
     in_order(predictions, ('run', 'lie'))
-  three = dataclasses.replace(
-    predictions, classes=('a', 'b', 'c'), probabilities=np.array([[0.5, 0.3, 0.2], [0, 0, 1]])
-  )
+  probabilities = np.array([[0.5, 0.3, 0.2], [0, 0, 1]])
+  three = dataclasses.replace(predictions, classes=('a', 'b', 'c'), probabilities=probabilities)
   assert in_order(three, ('c', 'a', 'b')).probabilities.tolist() == [[0.2, 0.5, 0.3], [1, 0, 0]]
 
 

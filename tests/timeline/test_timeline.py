@@ -16,7 +16,7 @@ from har_jax.cli import predict
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
-from har_jax.timeline import Answers, Predictions, Rules, find_bouts, make_answers, score, warnings_for
+from har_jax.timeline import Answers, Predictions, Rules, find_bouts, make_answers, score
 from har_jax.timeline.bouts import Bout, Chain, Clock, cut_at_midnight
 from har_jax.timeline.picture import Picture
 
@@ -69,6 +69,7 @@ STILL = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=[False] * 10 + [T
     # After a gap the next window starts at least 2.56 s later; without one, 1.28 s and less than a sample.
     (make_predictions([0, 0], starts=[0, 2.56]), {}, [(0, 2.56, 'run'), (2.56, 5.12, 'run')]),
     (make_predictions([0, 0], starts=[0, 1.3]), {}, [(0, 3.86, 'run')]),
+    (make_predictions([0, 0, 0, 0], recording=[0, 0, 1, 1]), {}, 'run run'),
     *((STILL, {'not_worn_min': minutes}, 'run sit run') for minutes in (0.0, 2.0)),
     (STILL, {'not_worn_min': 1.0}, 'run not_worn run'),
     # A window that is not worn in a part is as its neighbors, however sure it is.
@@ -105,11 +106,6 @@ def test_where_most_windows_are_refused_a_bout_is_unknown():
   assert score(predictions, make_labeled((0.0, 99.0, 'run'))).accuracy == pytest.approx(40 / 60)
   answered = make_answers(predictions, [], Rules(), _reading([80.0], ['day'], [0.0]), _CARD)
   assert (answered.windows['activity'] == 'unknown').tolist() == refused.tolist()
-
-
-def test_bouts_are_of_one_recording_each():
-  predictions = make_predictions([0, 0, 0, 0], recording=[0, 0, 1, 1], starts=[0, 1.28, 2.56, 3.84])
-  assert [bout.recording for bout in find_bouts(predictions, Rules())] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -152,16 +148,7 @@ def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
   answers.save(tmp_path, overwrite=True)
 
 
-def test_a_window_that_may_be_of_several_activities_names_them(tmp_path):
-  sets = np.array([[True, False], [True, True]])
-  predictions = dataclasses.replace(make_predictions([0, 1]), sets=sets)
-  _answers(predictions, _reading([3.84], [''], [0.0])).save(tmp_path)
-  header, *rows = (tmp_path / 'windows.csv').read_text().splitlines()
-  assert header == 'time_s,activity,confidence,set,p_run,p_sit'
-  assert [row.split(',')[3] for row in rows] == ['run', 'run | sit']
-
-
-def test_a_bout_may_be_of_the_activities_in_half_of_its_sets(tmp_path):
+def test_sets_are_named_and_a_bout_may_be_of_the_activities_in_half_of_its_sets(tmp_path):
   sets = np.array([[True, False], [True, True], [False, True], [False, True]] + [[True, True]] * 60)
   starts = 1.28 * np.arange(64) + np.repeat([0, 100], [2, 62])  # a gap after the second
   predictions = make_predictions([0, 0, 1, 1] + [1] * 60, starts=starts, still=[False] * 4 + [True] * 60)
@@ -172,6 +159,9 @@ def test_a_bout_may_be_of_the_activities_in_half_of_its_sets(tmp_path):
   header, *rows = (tmp_path / 'bouts.csv').read_text().splitlines()
   assert header == 'start_s,end_s,activity,confidence,set,steps,cadence'
   assert [row.split(',')[4] for row in rows] == ['run | sit', 'sit', '']
+  header, *rows = (tmp_path / 'windows.csv').read_text().splitlines()
+  assert header == 'time_s,activity,confidence,set,p_run,p_sit'
+  assert [row.split(',')[3] for row in rows[:4]] == ['run', 'run | sit', 'sit', 'sit']
   assert find_bouts(dataclasses.replace(predictions, sets=~sets), Rules())[0].set == ('run', 'sit')
 
 
@@ -268,14 +258,6 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path, ca
   root = ElementTree.parse(tmp_path / 'out' / 'timeline.svg').getroot()
   texts = [''.join(each.itertext()).strip() for each in root.iter() if each.tag.endswith('}text')]
   assert any(text.startswith('a\ufffd\ufffd[2J<script>\ufffd, ') for text in texts)
-
-
-def test_a_missing_gyroscope_is_named(fitted):
-  without, complete = (Reading([], [], [], '', has_gyro) for has_gyro in (False, True))
-  assert fitted.has_gyro
-  assert not warnings_for(fitted, complete)
-  (missing,) = warnings_for(fitted, without)
-  assert 'this recording has none' in missing
 
 
 # --- the chain of activities: the sum over all its paths

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from har_jax.errors import UserError, shorten
 
 MOST = 10**9  # of whatever is counted: beyond, a number is a slip or an attack, and would run for ever
@@ -116,10 +118,4 @@ def replace(config: Any, changes: Mapping[tuple[str, str], Any]) -> Any:
 
 def to_json(config: Any) -> dict[str, Any]:
   """A dataclass of hyperparameters, or of such dataclasses, as plain JSON values."""
-  return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
-
-
-def _plain(value: Any) -> Any:
-  if dataclasses.is_dataclass(value):
-    return to_json(value)
-  return list(value) if isinstance(value, tuple) else value
+  return msgspec.json.decode(msgspec.json.encode(config))

@@ -4,7 +4,7 @@ import shlex
 
 import pandas as pd
 
-from har_jax import config, config_fields, results
+from har_jax import config, results
 
 WINDOWS = '--windows=<folder>'  # results do not say where it was, and users move it
 
@@ -43,10 +43,9 @@ def flags_of(part: pd.DataFrame) -> list[str]:
 
 def differing(run: pd.Series, experiment: config.Experiment) -> dict[str, str]:
   """Flag → value of a run's hyperparameters that differ from an experiment's and are not missing."""
-  plain = config_fields.to_json(experiment)
-  values = {flag: plain[part][name] for flag, (part, name) in config.HYPERPARAMETERS.items()}
   return {
     flag: str(run[flag])
-    for flag, value in values.items()
-    if not pd.isna(run[flag]) and str(run[flag]) != str(results.flat(value))
+    for flag, (part, name) in config.HYPERPARAMETERS.items()
+    if not pd.isna(run[flag])
+    and str(run[flag]) != str(results.flat(getattr(getattr(experiment, part), name)))
   }

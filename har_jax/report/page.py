@@ -23,9 +23,8 @@ def html(runs: pd.DataFrame, sections: Mapping[str, list[Section]], *, folder: s
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
   sections: `tables.sections` of the runs. folder: the results, as the page's commands name it.
-  Raises UserError if a run occurs twice, or if jinja2 is not installed.
+  Raises UserError if a run occurs twice.
   """
-  refuse_without_tools()
   import jinja2
 
   shown = largest(runs)

@@ -101,6 +101,12 @@ def with_altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subject
   return folder
 
 
+def alter(folder: pathlib.Path) -> None:
+  """Writes other windows where windows are."""
+  old = store.load(folder)
+  store.save(dataclasses.replace(old, signals=old.signals + 1), folder)
+
+
 def assert_equal(leaves: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
   assert leaves.keys() == expected.keys()
   assert all(np.array_equal(leaves[path], leaf) for path, leaf in expected.items())

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, as_record, run, spec_of, target_of, with_altered, without_seconds
+from lodo_studies import QUIET, alter, as_record, run, spec_of, target_of, with_altered, without_seconds
 
 from har_jax import baselines, config, experiments, files, results
 from har_jax.baselines import BASELINES
-from har_jax.datasets import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.personalization import personalize
 
@@ -94,8 +93,7 @@ def test_windows_that_change_during_a_run_give_no_result(study_of, tmp_path, win
   study, fit = study_of(tmp_path / 'out', methods=('forest',), windows=copied), spy.fit
 
   def fit_and_alter(self, X, y):
-    alpha = store.load(copied / 'alpha')
-    store.save(dataclasses.replace(alpha, signals=alpha.signals + 1), copied / 'alpha')
+    alter(copied / 'alpha')
     return fit(self, X, y)
 
   monkeypatch.setattr(spy, 'fit', fit_and_alter)

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+from collections.abc import Callable
 
 import pytest
 from lodo_studies import ADAPT_ONLY, LORA, QUIET, run
@@ -22,33 +23,35 @@ def test_stage_adapt_names_the_missing_pretraining(study_of, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_a_stop_works_while_waiting_for_another_job(study_of, tmp_path, capsys, monkeypatch):
-  monkeypatch.setattr(job_lock, '_POLL_S', 0.01)
-  other = locks.lock(tmp_path / 'alpha' / 'pretrain')
-  assert other.take()
-  asked = iter((False, False, True))
-  with pytest.raises(
-    Stopped, match='alpha: pretraining on beta, gamma: stopped while another job is running it'
-  ):
-    list(experiments.run(study_of(tmp_path), dataclasses.replace(QUIET, stop=lambda: next(asked))))
-  other.release()
-  (line,) = capsys.readouterr().err.splitlines()
+@pytest.fixture
+def stopped_while_waiting(study_of, tmp_path, capsys, monkeypatch) -> Callable[[], str]:
+  """Waits for the pretraining of another job, and returns what it wrote until it was stopped."""
+
+  def wait() -> str:
+    monkeypatch.setattr(job_lock, '_POLL_S', 0.01)
+    other = locks.lock(tmp_path / 'alpha' / 'pretrain')
+    assert other.take()
+    asked = iter((False, False, True))
+    says = 'alpha: pretraining on beta, gamma: stopped while another job is running it'
+    with pytest.raises(Stopped, match=says):
+      list(experiments.run(study_of(tmp_path), dataclasses.replace(QUIET, stop=lambda: next(asked))))
+    other.release()
+    return capsys.readouterr().err
+
+  return wait
+
+
+def test_a_stop_works_while_waiting_for_another_job(stopped_while_waiting, tmp_path):
+  (line,) = stopped_while_waiting().splitlines()
   assert f'alpha: pretraining on beta, gamma: process {os.getpid()} on ' in line
   assert 'is running it; waiting for 0 min' in line
   assert os.listdir(tmp_path / 'alpha' / 'pretrain') == []
 
 
-def test_one_of_several_jobs_of_a_terminal_waits_in_its_own_line(study_of, tmp_path, capsys, monkeypatch):
+def test_one_of_several_jobs_of_a_terminal_waits_in_its_own_line(stopped_while_waiting, monkeypatch):
   monkeypatch.setenv('TQDM_POSITION', '1')
   monkeypatch.setattr('sys.stderr.isatty', lambda: True)
-  monkeypatch.setattr(job_lock, '_POLL_S', 0.01)
-  other = locks.lock(tmp_path / 'alpha' / 'pretrain')
-  assert other.take()
-  asked = iter((False, False, True))
-  with pytest.raises(Stopped):
-    list(experiments.run(study_of(tmp_path), dataclasses.replace(QUIET, stop=lambda: next(asked))))
-  other.release()
-  err = capsys.readouterr().err
+  err = stopped_while_waiting()
   assert f'\rwaiting for process {os.getpid()} on ' in err
   assert 'it/s' not in err
   assert ': alpha: pretraining on ' in err

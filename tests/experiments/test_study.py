@@ -7,7 +7,7 @@ import shutil
 import msgspec
 import numpy as np
 import pytest
-from lodo_studies import QUIET, spec_of, target_of, with_altered
+from lodo_studies import QUIET, alter, spec_of, target_of, with_altered
 
 from har_jax import experiments
 from har_jax.datasets import windows as store
@@ -142,8 +142,7 @@ def test_sources_are_normalized_by_their_training_parts_whatever_the_target_is(
 def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(study_of, windows, tmp_path):
   copied = with_altered(windows, tmp_path / 'altered', 'beta', set())
   stages = stages_of(spec_of(study_of(tmp_path / 'out', windows=copied)))
-  beta = store.load(copied / 'beta')
-  store.save(dataclasses.replace(beta, signals=beta.signals + 1), copied / 'beta')
+  alter(copied / 'beta')
   with pytest.raises(UserError, match='the windows of beta'):
     run_stages(stages, QUIET)
   assert not stages[0].path.exists()
@@ -155,8 +154,7 @@ def test_a_stage_on_windows_that_change_while_they_are_read_is_refused(study_of,
 
   def read():
     read_windows = stage.windows()
-    beta = store.load(copied / 'beta')
-    store.save(dataclasses.replace(beta, signals=beta.signals + 1), copied / 'beta')
+    alter(copied / 'beta')
     return read_windows
 
   with pytest.raises(UserError, match=r'the windows of beta .* have changed while they were in use'):

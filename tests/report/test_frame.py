@@ -1,9 +1,6 @@
 """Result files and the table of all runs give the same rows, and lose nothing that tables need."""
 
 import contextlib
-import pathlib
-import subprocess
-import sys
 
 import made_results
 import msgspec
@@ -171,60 +168,22 @@ def test_a_table_with_other_columns_is_refused(tmp_path, columns, message):
     frame.read_csv(tmp_path / 'runs.csv')
 
 
-_NEWER = """
-import dataclasses
-import pathlib
-import sys
-
-from har_jax import config, config_fields
-
-
-def grown(part, **added):
-  fields = [(name, type(value.default), value) for name, value in added.items()]
-  return dataclasses.make_dataclass(part.__name__, fields, bases=(part,), frozen=True)
-
-
-added = {
-  'lora': grown(config.Lora, magnitude=config_fields.flag(False, 'help')),
-  'finetune': grown(config.Training, noise_std=config_fields.not_negative(0.25, 'help')),
-  'protocol': grown(config.Protocol, repeats=config_fields.count(3, 'help')),
-}
-parts = [(each.name, added.get(each.name, each.type)) for each in dataclasses.fields(config.Experiment)]
-config.Experiment = dataclasses.make_dataclass(
-  'Experiment', [(name, kind, kind()) for name, kind in parts], frozen=True
-)
-config.HYPERPARAMETERS = config._hyperparameters(config.Experiment)
-
-from har_jax.report import frame
-
-path = pathlib.Path(sys.argv[1])
-runs = frame.read_csv(path)
-has_rank, is_network = runs['lora_rank'].notna(), runs['model_width'].notna()
-assert 0 < has_rank.sum() < is_network.sum() < len(runs)
-assert (runs['lora_magnitude'][has_rank] == False).all() and runs['lora_magnitude'][~has_rank].isna().all()
-assert (runs['finetune_noise_std'][is_network] == 0.25).all()
-assert runs['finetune_noise_std'][~is_network].isna().all()
-assert (runs['repeats'] == 3).all()
-frame.to_csv(runs, pathlib.Path(sys.argv[2]))
-assert frame.read_csv(pathlib.Path(sys.argv[2])).equals(runs)
-"""
-
-
-@pytest.mark.slow
-def test_a_table_that_is_older_than_a_hyperparameter_has_its_default(tmp_path):
-  committed = pathlib.Path(__file__).parents[2] / 'results' / 'runs.csv'
-  command = [sys.executable, '-c', _NEWER, committed, tmp_path / 'runs.csv']
-  subprocess.run(command, check=True)
-
-
-def test_adapters_alone_have_the_default_of_a_hyperparameter_of_adapters(result, tmp_path):
-  path = tmp_path / 'runs.csv'
-  frame.to_csv(runs([result(method='lora', lora_rank=8), result(method='full')]), path)
-  table = pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns='lora_start')
+def test_a_table_that_is_older_than_hyperparameters_has_their_defaults(result, tmp_path):
+  path, again = tmp_path / 'runs.csv', tmp_path / 'again.csv'
+  frame.to_csv(runs([result(method=method) for method in ('full', 'lora', 'forest')]), path)
+  defaults = {
+    'classes': 'locomotion',
+    'model_log_std': True,
+    'finetune_time_warp_std': 0.0,
+    'lora_start': 'zero',
+  }
+  table = pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns=[*defaults])
   table.to_csv(path, index=False)
-  older = frame.read_csv(path).set_index('method')['lora_start']
-  assert older['lora'] == config.Lora().start
-  assert pd.isna(older['full'])
+  older = frame.read_csv(path)
+  for row, depends_on in zip(older[[*defaults]].iloc, (1, 3, 4), strict=True):  # forest, full, lora
+    assert row.dropna().to_dict() == dict(list(defaults.items())[:depends_on])
+  frame.to_csv(older, again)
+  pd.testing.assert_frame_equal(frame.read_csv(again), older)
 
 
 def test_results_of_another_schema_version_are_refused(result, tmp_path):

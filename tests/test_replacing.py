@@ -211,6 +211,6 @@ def test_files_are_written_all_or_none(tmp_path):
   (tmp_path / 'b' / 'in the way').write_text('')
   replacing.write({tmp_path / 'a': b'1', tmp_path / 'c': b'2'})
   with pytest.raises(OSError, match='exist'):
-    replacing.write({tmp_path / 'a' / 'under a file': b'', tmp_path / 'c': b'3'})
+    replacing.write({tmp_path / 'c': b'3', tmp_path / 'a' / 'under a file': b''})
   assert sorted(os.listdir(tmp_path)) == ['a', 'b', 'c']
   assert (tmp_path / 'c').read_bytes() == b'2'

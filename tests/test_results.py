@@ -41,36 +41,26 @@ def test_a_result_without_its_time_of_training_or_the_windows_of_its_target_is_r
       results.find(tmp_path)
 
 
-def test_made_up_windows_have_their_sum_in_place_of_a_checksum():
-  def named(checksum: str, sum_: str) -> tuple[str, str]:
-    made = result(checksum=checksum)
-    for windows in made['identity']['windows'].values():
-      windows['sum'] = sum_
-    row = made_results.row(made, 'study')
-    return row['windows'], row['target_windows']
-
-  assert named('', 'a')[0] != named('', 'b')[0]
-  assert named('', 'a')[1] != named('', 'b')[1]
-  assert named('sha256:aa', 'a') == named('sha256:aa', 'b')  # as rows without sums have it
+def _names(**entries: object) -> tuple[str, str]:
+  """The names of all windows and of the target's, of a row whose windows have these entries."""
+  made = result()
+  for windows in made['identity']['windows'].values():
+    windows |= entries
+  row = made_results.row(made, 'study')
+  return row['windows'], row['target_windows']
 
 
-def test_rows_of_windows_of_another_length_do_not_share_the_name_of_their_windows():
-  usual, long = result(), result()
-  for windows in long['identity']['windows'].values():
-    windows |= {'window_samples': 256, 'rate_hz': 50}
-  rows = [made_results.row(result, 'made') for result in (usual, long)]
-  for column in ('windows', 'target_windows'):
-    assert rows[0][column] != rows[1][column]
+def test_other_windows_have_another_name_and_those_without_a_checksum_are_named_by_their_sum():
+  usual, others = _names(), ({'checksum': 'sha256:bb'}, {'window_samples': 256, 'rate_hz': 50})
+  for other in (*(_names(**entries) for entries in others), _names(checksum='', sum='a')):
+    assert usual[0] != other[0]
+    assert usual[1] != other[1]
+  for made_up, name in zip(_names(checksum='', sum='a'), _names(checksum='', sum='b'), strict=True):
+    assert made_up != name
+  assert usual == _names(sum='b')  # as rows without sums have it
 
 
 def test_a_target_of_several_positions_is_tested_on_the_first():
-  def windows(position: str) -> tuple[str, str]:
-    made = result()
-    for entry in made['identity']['windows'].values():
-      entry['position'] = position
-    row = made_results.row(made, 'study')
-    return row['target_windows'], row['windows']
-
-  waist, both, wrist = map(windows, ('waist', 'waist,wrist', 'wrist'))
-  assert both[0] == waist[0] != wrist[0]
-  assert both[1] != waist[1]
+  waist, both, wrist = (_names(position=position) for position in ('waist', 'waist,wrist', 'wrist'))
+  assert both[1] == waist[1] != wrist[1]
+  assert both[0] != waist[0]

@@ -62,16 +62,13 @@ def test_a_table_of_measurements_says_where_they_were_made():
   ('arguments', 'expected'),
   [([], 'bfloat16'), (['--dtype=auto'], 'bfloat16'), (['--dtype=float32'], 'float32')],
 )
-def test_dtype_auto_is_a_dtype_in_the_experiment(arguments, expected, monkeypatch):
+def test_dtype_auto_is_a_dtype_in_the_experiment_and_an_unknown_one_an_error(
+  arguments, expected, monkeypatch
+):
   monkeypatch.setattr(runtime, 'fastest_dtype', lambda: 'bfloat16')
   values, _ = new_flags()
   experiment = define_experiment(values)
   values(['lodo', *arguments])
   assert experiment().precision.dtype == expected
-
-
-def test_an_unknown_dtype_is_an_error():
-  values, _ = new_flags()
-  define_experiment(values)
   with pytest.raises(flags.Error, match='--dtype=float8: it must be one of float32, bfloat16'):
     values(['lodo', '--dtype=float8'])

@@ -84,14 +84,10 @@ def test_an_incomplete_adapter_names_what_is_missing(base, adapter_of, adapted, 
 def test_class_means_of_another_width_are_refused(base, adapter_of):
   adapter = adapter_of('lora')
   width = adapter.objective.hidden_width
-  for columns in (width, width + 1):
-    means = [[0.0] * columns] * len(adapter.card.classes)
-    changed = adapter.with_card(class_means=means)
-    if columns == width:
-      files.attach(base, changed)
-    else:
-      with pytest.raises(UserError, match=f'rows of {columns} numbers; the output layer has {width} inputs'):
-        files.attach(base, changed)
+  right, wrong = ([[0.0] * columns] * len(adapter.card.classes) for columns in (width, width + 1))
+  files.attach(base, adapter.with_card(class_means=right))
+  with pytest.raises(UserError, match=f'rows of {width + 1} numbers; the output layer has {width} inputs'):
+    files.attach(base, adapter.with_card(class_means=wrong))
 
 
 @pytest.mark.slow

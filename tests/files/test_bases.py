@@ -1,7 +1,6 @@
 """Bases as files: nothing is lost, and damaged files are refused."""
 
 import dataclasses
-import errno
 import json
 import pathlib
 
@@ -134,9 +133,6 @@ def test_a_damaged_base_is_refused_by_name(whole, base_card, tmp_path):
   (tmp_path / 'base.json').write_text('{"format": "har_jax base 0"}')
   with pytest.raises(UserError, match=r"base\.json has the format 'har_jax base 0'"):
     files.load_base(tmp_path)
-  (tmp_path / 'base.json').write_text('{"format": ')
-  with pytest.raises(UserError, match=r'base\.json cannot be read'):
-    files.load_base(tmp_path)
   (tmp_path / 'base.json').unlink()
   with pytest.raises(UserError, match=r'holds no base: neither base\.json nor'):
     files.load_base(tmp_path)
@@ -146,26 +142,6 @@ def test_leaves_of_another_model_are_refused(whole, base_card, tiny):
   wider = config_fields.to_json(dataclasses.replace(tiny, mlp_dim=96))
   with pytest.raises(UserError, match=r'block_0/down/bias|block_0/up/kernel: expected float32\[24, 96\]'):
     files.make_base(whole, base_card | {'model': wider})
-
-
-def test_a_full_disk_leaves_the_old_files(whole, base_card, tmp_path, monkeypatch):
-  before = files.save_base(tmp_path, whole, base_card)
-  write = pathlib.Path.write_bytes
-
-  def full(path: pathlib.Path, content: bytes) -> int:
-    if '.json' in path.name:
-      raise OSError(errno.ENOSPC, 'No space left on device')
-    return write(path, content)
-
-  other = {path: 2 * leaf for path, leaf in whole.items()}
-  with monkeypatch.context() as patched:
-    patched.setattr(pathlib.Path, 'write_bytes', full)
-    with pytest.raises(UserError, match='No space left on device'):
-      files.save_base(tmp_path, other, base_card)
-  assert_equal(files.load_base(tmp_path).variables, before.variables)
-  assert len(list(tmp_path.iterdir())) == 2
-  after = files.save_base(tmp_path, other, base_card)
-  assert files.load_base(tmp_path).checksum == after.checksum != before.checksum
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,6 @@ def test_runs_without_adapters_do_not_depend_on_the_rank(result):
   assert one['lora_rank'] is one['lora_targets'] is None
 
 
-def test_other_windows_have_another_name(result):
-  names = {
-    made_results.row(result(checksum=f'sha256:{end}'), 'study')['windows'] for end in ('aa', 'aa', 'bb')
-  }
-  assert len(names) == 2
-
-
 def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
   folder = tmp_path / 'paper'
   made = [result(method=method, subjects={'1': 0.5}, label_budget='10/class') for method in ('lora', 'full')]

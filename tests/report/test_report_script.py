@@ -98,10 +98,6 @@ def test_json_has_the_files_and_the_measures_of_each_run(result, tmp_path):
   assert succeed('report', tmp_path, '--quiet') == ('', '')
 
 
-def test_a_table_of_runs_has_no_page(tmp_path):
-  assert '--html' in refuse('report', f'--runs_csv={tmp_path / "runs.csv"}', '--html')
-
-
 def test_an_ascii_terminal_gets_its_table(result, tmp_path):
   write(tmp_path, [result(seed=seed) for seed in (0, 1)])
   terminal = io.TextIOWrapper(io.BytesIO(), encoding='ascii', write_through=True)
@@ -115,6 +111,7 @@ def test_an_ascii_terminal_gets_its_table(result, tmp_path):
 def test_mistakes_are_one_line(result, tmp_path):
   assert refuse('report', f'--results={tmp_path}').startswith(f'error: no results under {tmp_path}')
   assert refuse('report', 'runs.csv').endswith('give --runs_csv=runs.csv')
+  assert '--html' in refuse('report', f'--runs_csv={tmp_path / "runs.csv"}', '--html')
   (tmp_path / 'seed0.json').write_text('{"format": ')
   assert 'seed0.json' in refuse('report', f'--results={tmp_path}')
   storage.write(tmp_path / 'seed0.json', result())

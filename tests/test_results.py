@@ -8,16 +8,13 @@ from har_jax import results, storage
 from har_jax.errors import UserError
 
 
-def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path):
+def test_results_are_found_at_any_depth_and_others_passed_over(place):
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
-    storage.write(tmp_path / name, result())
-  storage.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
-  storage.write(tmp_path / 'a' / 'pretrained.json', {'format': results.FORMAT})
-  paths = results.find(tmp_path)
-  assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
-    'a/full/window/seed0.json',
-    'b/lora/seed1.json',
-  ]
+    storage.write(place / name, result())
+  storage.write(place / 'a' / 'seed9.json', {'format': 'another'})
+  storage.write(place / 'a' / 'pretrained.json', {'format': results.FORMAT})
+  paths = [path.relative_to(place).as_posix() for path in results.find(place)]
+  assert paths == ['a/full/window/seed0.json', 'b/lora/seed1.json']
 
 
 def test_results_on_different_windows_of_one_archive_are_refused(tmp_path):

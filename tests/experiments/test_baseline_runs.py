@@ -49,6 +49,11 @@ def spy(monkeypatch) -> type[_Spy]:
   return _Spy
 
 
+@pytest.fixture
+def study(study_of, tmp_path) -> experiments.Study:
+  return study_of(tmp_path / 'out', methods=('forest',))
+
+
 @pytest.mark.parametrize('name', _EVERY)
 def test_the_same_seed_gives_the_same_numbers(study_of, tmp_path, name):
   one, other = (run(study_of(tmp_path / out, methods=(name,))) for out in ('one', 'other'))
@@ -78,8 +83,7 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(study_of, t
   assert validated['accuracy'] == pytest.approx((data.validation['label'] == 0).mean())
 
 
-def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study_of, tmp_path, windows, spy):
-  study = study_of(tmp_path / 'one', methods=('forest',))
+def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study, study_of, tmp_path, windows, spy):
   held_out = target_of(study).description.subjects
   run(study)
   first = spy.last.seen['windows']
@@ -109,13 +113,12 @@ def test_seeds_of_a_batch_are_fitted_one_by_one(study_of, tmp_path, spy):
   assert {result['batch_runs'] for result in results.values()} == {1}
 
 
-def test_a_line_says_that_a_baseline_is_fitted(study_of, tmp_path, spy, capsys):
-  list(experiments.run(study_of(tmp_path, methods=('forest',))))
+def test_a_line_says_that_a_baseline_is_fitted(study, spy, capsys):
+  list(experiments.run(study))
   assert '\ralpha: forest, subject split, seed 0: fitting forest' in capsys.readouterr().err
 
 
-def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study_of, tmp_path, spy):
-  study = study_of(tmp_path, methods=('forest',))
+def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study, spy):
   assert list(experiments.pretrain(study, QUIET)) == []
   result = run(study)[_FOREST]
   assert (result['collections'], result['starts_from'], result['step']) == (None, None, 0)
@@ -123,16 +126,15 @@ def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study_of, tmp_pat
   with pytest.raises(UserError, match='forest has no output layer to personalize'):
     personalize(spec_of(study, 'forest'), 1)
   with pytest.raises(UserError, match='is of forest, which has no adapter'):
-    files.load_run(tmp_path / _FOREST)
+    files.load_run(study.out / _FOREST)
 
 
-def test_a_stopped_baseline_leaves_no_result(study_of, tmp_path, spy):
-  study = study_of(tmp_path, methods=('forest',))
+def test_a_stopped_baseline_leaves_no_result(study, spy):
   with pytest.raises(Stopped, match='alpha: forest'):
     list(experiments.run(study, dataclasses.replace(QUIET, stop=lambda: True)))
-  assert not (tmp_path / _FOREST).exists()
+  assert not (study.out / _FOREST).exists()
 
 
-def test_its_row_has_the_hyperparameters_of_split_and_labels_alone(study_of, tmp_path, spy):
-  row = results.row(as_record(run(study_of(tmp_path, methods=('forest',)))[_FOREST]), 'a')
+def test_its_row_has_the_hyperparameters_of_split_and_labels_alone(study, spy):
+  row = results.row(as_record(run(study)[_FOREST]), 'a')
   assert {flag for flag in config.HYPERPARAMETERS if row[flag] is not None} == set(results.SHARED)

@@ -7,11 +7,13 @@ import functools
 import json
 import pathlib
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # of a script, it is not there
+from made_results import result
 
 from har_jax import records, results
 from har_jax.report import frame, page, tables
@@ -30,7 +32,7 @@ def html(results, folder='runs/x') -> str:
 
 
 @functools.cache
-def contents(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+def contents() -> list[dict[str, Any]]:
   """Two splits, three ranks and four label budgets on one target, two seeds each."""
   settings = [
     *({'method': method} for method in ('full', 'lora', 'qlora')),
@@ -57,16 +59,13 @@ def contents(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def made(result: Callable[..., dict[str, Any]]) -> str:
+def made() -> str:
   """The page of `contents`."""
-  return html(contents(result))
+  return html(contents())
 
 
 def write_with_long_names(path: pathlib.Path) -> None:
-  sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-  import made_results
-
-  text = json.dumps(contents(made_results.result))
+  text = json.dumps(contents())
   runs = json.loads(text.replace('"hapt"', '"a_target_with_a_long_name"'))
   for run in runs:
     run['test']['confusion'] = (np.eye(9, dtype=int) * 95 + 1).tolist()

@@ -38,10 +38,11 @@ def cells(table, **where):
   return row
 
 
-def runs_of(result, method, *by_seed, **options):
+def runs_of(method, *by_seed, **options):
   """A method's results; for each seed a mapping of subject to macro-F1."""
   return [
-    result(method=method, seed=seed, subjects=subjects, **options) for seed, subjects in enumerate(by_seed)
+    made_results.result(method=method, seed=seed, subjects=subjects, **options)
+    for seed, subjects in enumerate(by_seed)
   ]
 
 

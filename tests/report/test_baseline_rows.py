@@ -4,6 +4,7 @@ import re
 
 import page_fixtures
 import pytest
+from made_results import result
 from report_rows import cells, product, runs
 
 from har_jax import config, results
@@ -19,7 +20,7 @@ def _named(part):
 _BOTH = product(tta_shifts=(1, 4), seed=(0, 1))
 
 
-def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows(result):
+def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows():
   ours = runs(_BOTH)
   other = {'label_budget': '0.3'}, {'split': 'window'}, {'checksum': 'sha256:bb'}, {'target': 'dsads'}
   theirs = runs(
@@ -49,7 +50,7 @@ def test_table_ii_has_its_difference_to_full():
     assert row[tables.DIFFERENCE] == '+2.0 ± 0.0'
 
 
-def test_a_baseline_that_two_experiments_ran_counts_once(result):
+def test_a_baseline_that_two_experiments_ran_counts_once():
   results = [*_BOTH, *product(method=['forest'], tta_shifts=(1, 4))]
   for part in groups.experiments(runs(results)):
     assert list(part['method']) == ['full', 'full', 'forest']
@@ -58,7 +59,7 @@ def test_a_baseline_that_two_experiments_ran_counts_once(result):
     groups.experiments(runs(results))
 
 
-def test_a_baseline_stays_where_the_experiment_that_it_joins_stays(result):
+def test_a_baseline_stays_where_the_experiment_that_it_joins_stays():
   budgets = ('0.7', '0.3', '0.1', '10/class')
   sweep = product(label_budget=budgets, method=('full', 'forest'))
   lone = [result(label_budget='0.3', tta_shifts=4)]
@@ -77,13 +78,13 @@ def test_baselines_alone_are_an_experiment():
   assert commands.flags_of(rows) == []
 
 
-def test_the_command_of_an_experiment_has_the_flags_of_its_networks(result):
+def test_the_command_of_an_experiment_has_the_flags_of_its_networks():
   (part,) = groups.experiments(runs([result(method='forest'), result(finetune_max_steps=9)]))
   assert '--methods=full,forest --seeds=0 --finetune_max_steps=9 ' in commands.commands(part)[0]
 
 
 @pytest.mark.slow
-def test_missing_hyperparameters_read_back(result, tmp_path):
+def test_missing_hyperparameters_read_back(tmp_path):
   rows = runs([result(method='forest'), result(method='lora'), result()])
   frame.append(rows, tmp_path / 'runs.csv', 'abc1234')
   again = frame.read_csv(tmp_path / 'runs.csv')
@@ -94,7 +95,7 @@ def test_missing_hyperparameters_read_back(result, tmp_path):
   assert tables.text(tables.sections(again)) == tables.text(tables.sections(rows))
 
 
-def test_a_baseline_has_no_learning_curve(result):
+def test_a_baseline_has_no_learning_curve():
   rows = page_fixtures.with_json([result(), result(method='forest', target='dsads')])
   (drawing,) = curves.learning_curves(rows, 'curves')
   assert 'forest' not in drawing

@@ -5,6 +5,7 @@ import pathlib
 import pandas as pd
 import pytest
 from absl import flags
+from made_results import result
 from report_rows import runs
 
 from har_jax import config, config_fields, records
@@ -88,7 +89,7 @@ def test_nothing_else_is_committed_as_a_result():
 # --- commands
 
 
-def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
+def test_the_command_of_an_experiment_names_what_is_not_the_default():
   results = [
     result(method=method, seed=seed, lora_rank=8, finetune_circular_shift=False, sources=('dsads', 'hapt'))
     for method in ('full', 'lora')
@@ -101,7 +102,7 @@ def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
   ]
 
 
-def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
+def test_targets_with_fewer_sources_have_a_command_of_their_own():
   results = [result(target=target) for target in ('dsads', 'hhar', 'wisdm')] + [result(target='hapt')]
   results += [result(target='ucihar', sources=('hapt', 'hhar', 'dsads', 'wisdm'))]
   (part,) = groups.experiments(runs(results))
@@ -110,7 +111,7 @@ def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
   assert '--targets=dsads --sources=hhar ' in lines[0]
 
 
-def test_the_closest_preset_is_named(result):
+def test_the_closest_preset_is_named():
   paper = config_fields.to_json(Experiment.paper())
   flags = {flag: paper[part][name] for flag, (part, name) in config.HYPERPARAMETERS.items()}
   made = runs([result(method='lora', **flags | {'model_dropout': 0.1})])

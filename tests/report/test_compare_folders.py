@@ -1,25 +1,22 @@
 """Folders of results next to each other: what differs, and the difference paired by seed."""
 
-from collections.abc import Callable
-
 import pytest
 from in_process import refuse, succeed
+from made_results import result
 from report_rows import runs, write
 
 from har_jax.errors import UserError
 from har_jax.report import compare, frame
 
 
-def _frame(
-  result: Callable, scores: dict[int, float], *, method: str = 'lora', **flags
-) -> frame.pd.DataFrame:
+def _frame(scores: dict[int, float], *, method: str = 'lora', **flags) -> frame.pd.DataFrame:
   return runs([result(method=method, seed=seed, macro_f1=score, **flags) for seed, score in scores.items()])
 
 
-def test_the_flags_that_differ_and_the_paired_difference_are_shown(result):
+def test_the_flags_that_differ_and_the_paired_difference_are_shown():
   folders = {
-    'runs/rank8': _frame(result, {0: 0.80, 1: 0.90}, lora_rank=8),
-    'runs/rank32': _frame(result, {0: 0.84, 1: 0.89, 2: 0.1}, lora_rank=32),
+    'runs/rank8': _frame({0: 0.80, 1: 0.90}, lora_rank=8),
+    'runs/rank32': _frame({0: 0.84, 1: 0.89, 2: 0.1}, lora_rank=32),
   }
   legend, settings, figures = compare.sections(folders)
   assert legend.notes == ['A: runs/rank8', 'B: runs/rank32']
@@ -36,28 +33,28 @@ def test_the_flags_that_differ_and_the_paired_difference_are_shown(result):
   assert not figures.notes
 
 
-def test_equal_settings_and_rows_of_one_folder_are_said(result):
-  both = _frame(result, {0: 0.8})
-  more = frame.pd.concat([both, _frame(result, {0: 0.7}, method='full')])
+def test_equal_settings_and_rows_of_one_folder_are_said():
+  both = _frame({0: 0.8})
+  more = frame.pd.concat([both, _frame({0: 0.7}, method='full')])
   _, settings, figures = compare.sections({'a': both, 'b': more})
   assert settings.notes == ['No hyperparameter differs, and the windows are the same.']
   assert list(figures.table['method']) == ['lora']
   assert figures.notes == ['1 rows are left out: one folder has them alone.']
 
 
-def test_a_hyperparameter_that_differs_within_a_folder_is_a_column(result):
-  budgets = frame.pd.concat([_frame(result, {0: 0.8}, label_budget=budget) for budget in ('0.7', '10/class')])
+def test_a_hyperparameter_that_differs_within_a_folder_is_a_column():
+  budgets = frame.pd.concat([_frame({0: 0.8}, label_budget=budget) for budget in ('0.7', '10/class')])
   *_, figures = compare.sections({'a': budgets, 'b': budgets})
   assert list(figures.table['label_budget']) == ['0.7', '10/class']
 
 
-def test_other_splits_are_said(result):
-  folders = {name: _frame(result, {0: 0.8}, split=name) for name in ('subject', 'window')}
+def test_other_splits_are_said():
+  folders = {name: _frame({0: 0.8}, split=name) for name in ('subject', 'window')}
   assert any('splits differ' in note for note in compare.sections(folders)[2].notes)
 
 
 @pytest.fixture
-def folders(tmp_path, result) -> list[str]:
+def folders(tmp_path) -> list[str]:
   for name, rank in (('a', 8), ('b', 32)):
     write(tmp_path / name, [result(method='lora', lora_rank=rank)])
   return [str(tmp_path / name) for name in 'ab']

@@ -6,6 +6,7 @@ import made_results
 import msgspec
 import pandas as pd
 import pytest
+from made_results import result
 from report_rows import runs, write
 
 from har_jax import config, records, results
@@ -13,7 +14,7 @@ from har_jax.errors import UserError
 from har_jax.report import csv_table, frame, tables
 
 
-def test_a_row_holds_what_the_result_holds(result):
+def test_a_row_holds_what_the_result_holds():
   content = result(
     method='lora', seed=2, macro_f1=0.123456789, subjects={'a': 0.5, 'b': 1 / 3}, lora_rank=8, batch_runs=3
   )
@@ -63,13 +64,13 @@ def test_every_hyperparameter_is_a_column():
   assert set(config.HYPERPARAMETERS) <= set(results.RUN_COLUMNS)
 
 
-def test_runs_without_adapters_do_not_depend_on_the_rank(result):
+def test_runs_without_adapters_do_not_depend_on_the_rank():
   one, other = (made_results.row(result(lora_rank=rank), 'study') for rank in (8, 32))
   assert one == other
   assert one['lora_rank'] is one['lora_targets'] is None
 
 
-def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
+def test_a_table_of_runs_reads_back_as_the_results(tmp_path):
   folder = tmp_path / 'paper'
   made = [result(method=method, subjects={'1': 0.5}, label_budget='10/class') for method in ('lora', 'full')]
   write(folder / 'base', made)
@@ -82,7 +83,7 @@ def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
   pd.testing.assert_frame_equal(frame.read_csv(tmp_path / 'runs.csv'), loaded.drop(columns='result'))
 
 
-def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(result, tmp_path):
+def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(tmp_path):
   made = runs([result(model_stem=()), result(method='forest'), result(seed=1)])
   frame.to_csv(made, tmp_path / 'runs.csv')
   read = frame.read_csv(tmp_path / 'runs.csv').set_index(['method', 'seed'])['model_stem']
@@ -91,7 +92,7 @@ def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(result, tmp_p
   assert pd.isna(read['forest', 0])
 
 
-def test_a_result_that_is_older_than_a_hyperparameter_was_made_without_it(result):
+def test_a_result_that_is_older_than_a_hyperparameter_was_made_without_it():
   old = result(normalize='train')
   for part, name in (('model', 'stem'), ('model', 'pooling'), ('finetune', 'time_warp_std')):
     del old['identity']['experiment'][part][name]
@@ -99,7 +100,7 @@ def test_a_result_that_is_older_than_a_hyperparameter_was_made_without_it(result
   assert (row['model_stem'], row['model_pooling'], row['finetune_time_warp_std']) == ('', 'mean', 0.0)
 
 
-def test_rows_older_than_the_area_under_the_risk_curve_lack_it(result, tmp_path):
+def test_rows_older_than_the_area_under_the_risk_curve_lack_it(tmp_path):
   risks = {'aurc': 0.0625, 'risk': [0.1] * 10}
   table = runs([result(seed=seed, selective=risks) for seed in (0, 1)])
   frame.to_csv(table, tmp_path / 'runs.csv')
@@ -108,7 +109,7 @@ def test_rows_older_than_the_area_under_the_risk_curve_lack_it(result, tmp_path)
   assert frame.read_csv(tmp_path / 'old.csv')['aurc'].isna().all()
 
 
-def test_files_with_a_hyperparameter_that_is_gone_are_read_if_it_was_off(result, tmp_path):
+def test_files_with_a_hyperparameter_that_is_gone_are_read_if_it_was_off(tmp_path):
   old = result()
   for steps, read in (
     (0, contextlib.nullcontext()),
@@ -124,12 +125,12 @@ def test_files_with_a_hyperparameter_that_is_gone_are_read_if_it_was_off(result,
       assert len(frame.read_csv(tmp_path / 'runs.csv')) == 1
 
 
-def test_an_experiment_of_a_folder_itself_has_its_name(result, tmp_path):
+def test_an_experiment_of_a_folder_itself_has_its_name(tmp_path):
   write(tmp_path / 'lodo', [result()])
   assert list(frame.load(tmp_path / 'lodo')['experiment']) == ['lodo']
 
 
-def test_appending_adds_new_runs_and_replaces_known_ones(result, tmp_path):
+def test_appending_adds_new_runs_and_replaces_known_ones(tmp_path):
   table = tmp_path / 'runs.csv'
   frame.append(runs([result(seed=seed) for seed in (1, 0)], 'a'), table, 'aaaaaaa')
   again = [made_results.row(result(seed=1, macro_f1=0.5), 'a'), made_results.row(result(), 'b')]
@@ -138,7 +139,7 @@ def test_appending_adds_new_runs_and_replaces_known_ones(result, tmp_path):
   assert rows == [['a', 0, 0.9, 'aaaaaaa'], ['a', 1, 0.5, 'bbbbbbb'], ['b', 0, 0.9, 'bbbbbbb']]
 
 
-def test_appending_keeps_every_rank_of_a_sweep(result, tmp_path):
+def test_appending_keeps_every_rank_of_a_sweep(tmp_path):
   made = runs([result(method='lora', lora_rank=rank) for rank in (8, 32)])
   frame.append(made, tmp_path / 'runs.csv', '')
   assert list(frame.read_csv(tmp_path / 'runs.csv')['lora_rank']) == [8, 32]
@@ -161,7 +162,7 @@ def test_a_table_with_other_columns_is_refused(tmp_path, columns, message):
     frame.read_csv(tmp_path / 'runs.csv')
 
 
-def test_a_table_that_is_older_than_hyperparameters_has_their_defaults(result, tmp_path):
+def test_a_table_that_is_older_than_hyperparameters_has_their_defaults(tmp_path):
   path, again = tmp_path / 'runs.csv', tmp_path / 'again.csv'
   frame.to_csv(runs([result(method=method) for method in ('full', 'lora', 'forest')]), path)
   defaults = {
@@ -179,7 +180,7 @@ def test_a_table_that_is_older_than_hyperparameters_has_their_defaults(result, t
   pd.testing.assert_frame_equal(frame.read_csv(again), older)
 
 
-def test_results_of_another_schema_version_are_refused(result, tmp_path):
+def test_results_of_another_schema_version_are_refused(tmp_path):
   write(tmp_path, [result() | {'format': 'har_jax result 1'}])
   with pytest.raises(UserError, match=r'seed0.json has schema version 1, not 3; .* run it again'):
     frame.load(tmp_path)
@@ -188,7 +189,7 @@ def test_results_of_another_schema_version_are_refused(result, tmp_path):
 # --- names in result files are text: no tag of HTML, no column of a table, no formula of a spreadsheet
 
 
-def test_a_table_shows_a_tag_and_keeps_its_columns(result):
+def test_a_table_shows_a_tag_and_keeps_its_columns():
   text = tables.text(tables.sections(runs([result(target='<script>alert(1)</script>|a')])))
   assert '<script' not in text.replace(r'\<', '')
   rows = [line for line in text.splitlines() if 'alert(1)' in line and line.startswith('|')]
@@ -196,6 +197,6 @@ def test_a_table_shows_a_tag_and_keeps_its_columns(result):
   assert all(r'\<script>alert(1)\</script>\|a' in row for row in rows)
 
 
-def test_a_formula_in_the_table_of_runs_gets_an_apostrophe(result, tmp_path):
+def test_a_formula_in_the_table_of_runs_gets_an_apostrophe(tmp_path):
   frame.to_csv(runs([result(target='=1+1')]), tmp_path / 'runs.csv')
   assert ",'=1+1," in (tmp_path / 'runs.csv').read_text()

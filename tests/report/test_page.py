@@ -8,6 +8,7 @@ import shlex
 
 import page_fixtures
 import pytest
+from made_results import result
 from page_fixtures import with_json
 
 pytest.importorskip('jinja2')
@@ -56,8 +57,8 @@ class Read(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope='module')
-def text(result) -> str:
-  return page_fixtures.made(result)
+def text() -> str:
+  return page_fixtures.made()
 
 
 @pytest.fixture(scope='module')
@@ -114,7 +115,7 @@ def test_nothing_is_loaded_from_elsewhere(text, read):
 
 
 @pytest.mark.slow
-def test_names_from_result_files_are_escaped(result):
+def test_names_from_result_files_are_escaped():
   name = '<b>"&$'
   one = json.loads(json.dumps(result(target='x<script>y')).replace('"walking"', json.dumps(name)))
   text = page_fixtures.html([one], 'runs/<i>')
@@ -154,7 +155,7 @@ def test_every_part_is_there(read):
 
 
 @pytest.mark.slow
-def test_parts_without_content_are_left_out(result):
+def test_parts_without_content_are_left_out():
   text = Read(page_fixtures.html([result()])).text
   for missing in ('Which rank', 'Does pretraining help?'):
     assert missing not in text
@@ -168,7 +169,7 @@ def test_points_of_a_sweep_have_a_command_and_no_table_ii(read):
     assert read.text.count(flag) == 1, flag
 
 
-def test_the_title_is_the_mean_over_targets_of_methods_that_all_have(result):
+def test_the_title_is_the_mean_over_targets_of_methods_that_all_have():
   scores = {('hapt', 'full'): 0.9, ('hapt', 'lora'): 0.8, ('wisdm', 'full'): 0.5, ('wisdm', 'lora'): 0.7}
   runs = with_json(
     [result(target=target, method=method, macro_f1=value) for (target, method), value in scores.items()]
@@ -183,7 +184,7 @@ def test_the_title_is_the_mean_over_targets_of_methods_that_all_have(result):
   assert means.to_dict() == {'full': '0.700', 'lora': '0.700', 'probe': '–'}
 
 
-def test_methods_that_share_no_target_have_no_finding(result):
+def test_methods_that_share_no_target_have_no_finding():
   runs = with_json([result(target='hapt'), result(target='wisdm', method='lora')])
   assert page.finding(runs)[0] == 'No method was run on all targets'
   assert '>full<' in page.headline(runs)
@@ -196,7 +197,7 @@ def test_the_finding_comes_first_with_the_best_values_marked(text):
 
 
 @pytest.mark.parametrize(('forest', 'words'), [(0.85, 'is ahead of'), (0.92, 'is not ahead of')])
-def test_a_terminal_says_whether_lora_is_ahead_of_the_forest(result, forest, words):
+def test_a_terminal_says_whether_lora_is_ahead_of_the_forest(forest, words):
   runs = with_json([result(method='lora'), result(method='forest', macro_f1=forest)])
   last = page.verdict(runs).splitlines()[-1]
   assert last.startswith(f'lora {words} forest, ')
@@ -204,7 +205,7 @@ def test_a_terminal_says_whether_lora_is_ahead_of_the_forest(result, forest, wor
 
 
 @pytest.mark.parametrize(('seeds', 'words'), [((0,), ', 1 seed, '), ((0, 3), ', 2 seeds, ')])
-def test_the_finding_counts_seeds(result, seeds, words):
+def test_the_finding_counts_seeds(seeds, words):
   assert words in page.finding(with_json([result(seed=seed) for seed in seeds]))[1]
 
 
@@ -231,7 +232,7 @@ def test_every_command_of_the_page_is_one_that_its_program_takes(read):
   assert len(folders) == len(set(folders))  # a folder of other settings is refused
 
 
-def test_figures_are_of_the_largest_experiment_of_each_split(result):
+def test_figures_are_of_the_largest_experiment_of_each_split():
   runs = with_json(
     [
       *(result(seed=seed, **{'model_width': 96}) for seed in (0, 1)),
@@ -245,7 +246,7 @@ def test_figures_are_of_the_largest_experiment_of_each_split(result):
   ]
 
 
-def test_confusion_matrices_are_summed_over_seeds(result):
+def test_confusion_matrices_are_summed_over_seeds():
   runs = with_json([result(confusion=[[90, 10], [0, 200]]), result(seed=1, confusion=[[100, 0], [1, 399]])])
   (drawing,) = curves.confusion(runs, 'confusion')
   assert 'recall: walking 0.95, sitting 1.00' in drawing
@@ -254,21 +255,21 @@ def test_confusion_matrices_are_summed_over_seeds(result):
   assert 'recall: walking 1.00, sitting 0.00' in drawing
 
 
-def test_training_from_scratch_is_in_no_figure_of_cost(result):
+def test_training_from_scratch_is_in_no_figure_of_cost():
   runs = with_json([result(method=method) for method in ('full', 'lora', 'scratch')])
   *_, drawing = curves.costs(runs, 'cost')
   assert '>lora<' in drawing
   assert '>scratch<' not in drawing
 
 
-def test_the_headline_has_every_method_and_target_on_white(result):
+def test_the_headline_has_every_method_and_target_on_white():
   runs = with_json([result(method=method, target=target) for method in ('full', 'lora') for target in 'ab'])
   drawing = page.headline(runs)
   assert {'>full<', '>lora<', '>a<', '>b<', '>mean of targets<'} <= set(re.findall('>[^<>]+<', drawing))
   assert 'style="background: white"' in drawing
 
 
-def test_relative_training_time_starts_at_one(result, monkeypatch):
+def test_relative_training_time_starts_at_one(monkeypatch):
   runs = with_json(
     [result(method='lora', lora_rank=rank, seconds=seconds) for rank, seconds in ((8, 10.0), (64, 15.0))]
   )

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
+from made_results import result
 from report_rows import one_group, runs_of, scored, sections
 
 from har_jax.report import statistics
 
 
-def ranked(result, blocks=10):
+def ranked(blocks=10):
   points = {'full': 90, 'lora': 80, 'scratch': 70}
   return [
-    content
-    for method, value in points.items()
-    for content in runs_of(result, method, scored(*([value] * blocks)))
+    content for method, value in points.items() for content in runs_of(method, scored(*([value] * blocks)))
   ]
 
 
@@ -23,8 +22,8 @@ def test_critical_differences_are_those_of_demsars_table():
     assert statistics.critical_difference(methods, 10) == pytest.approx(expected, abs=0.001)
 
 
-def test_ranks_and_cliques_by_hand(result):
-  ranks = statistics.ranks(one_group(ranked(result)))
+def test_ranks_and_cliques_by_hand():
+  ranks = statistics.ranks(one_group(ranked()))
   assert list(ranks.mean_ranks.items()) == [('full', 1.0), ('lora', 2.0), ('scratch', 3.0)]
   assert len(ranks.blocks) == 10
   # Friedman: 12·10 / (3·4) · (1 + 4 + 9 − 3·16/4) = 20, of two degrees of freedom: p = exp(−10).
@@ -33,31 +32,31 @@ def test_ranks_and_cliques_by_hand(result):
   assert ranks.cliques == [['full', 'lora'], ['lora', 'scratch']]
 
 
-def test_with_more_blocks_all_methods_differ(result):
-  assert statistics.ranks(one_group(ranked(result, blocks=13))).cliques == []  # 2.343 · sqrt(12 / 78) = .919
+def test_with_more_blocks_all_methods_differ():
+  assert statistics.ranks(one_group(ranked(blocks=13))).cliques == []  # 2.343 · sqrt(12 / 78) = .919
 
 
-def test_ties_share_ranks_and_no_difference_is_one_clique(result):
+def test_ties_share_ranks_and_no_difference_is_one_clique():
   contents = [
     content
     for method, subjects in {'full': scored(80, 70), 'lora': scored(80, 60), 'qlora': scored(50, 65)}.items()
-    for content in runs_of(result, method, subjects)
+    for content in runs_of(method, subjects)
   ]
   got = statistics.ranks(one_group(contents))
   # full 1.5 and 1; lora 1.5 and 3; qlora 3 and 2.
   assert got.mean_ranks.to_dict() == {'full': 1.25, 'lora': 2.25, 'qlora': 2.5}
   assert got.friedman_p > 0.05
   assert got.cliques == [['full', 'lora', 'qlora']]
-  tied = [one for method in ('full', 'lora', 'qlora') for one in runs_of(result, method, scored(80, 70))]
+  tied = [one for method in ('full', 'lora', 'qlora') for one in runs_of(method, scored(80, 70))]
   assert np.isnan(statistics.ranks(one_group(tied)).friedman_p)
 
 
-def test_without_a_significant_friedman_test_nothing_differs(result):
+def test_without_a_significant_friedman_test_nothing_differs():
   orders = [(1, 2, 3)] * 8 + [(3, 2, 1)] * 3 + [(1, 3, 2), (2, 1, 3)]  # ranks of full, lora, qlora
   contents = [
     content
     for column, method in enumerate(('full', 'lora', 'qlora'))
-    for content in runs_of(result, method, scored(*(90 - 10 * order[column] for order in orders)))
+    for content in runs_of(method, scored(*(90 - 10 * order[column] for order in orders)))
   ]
   got = statistics.ranks(one_group(contents))
   # Sums of 20, 26 and 32: first and last differ by 12/13 = .923, more than .919.
@@ -67,23 +66,23 @@ def test_without_a_significant_friedman_test_nothing_differs(result):
   assert got.cliques == [['full', 'lora', 'qlora']]
 
 
-def test_too_few_methods_or_subjects_are_not_ranked(result):
-  two = runs_of(result, 'full', scored(80, 70)) + runs_of(result, 'lora', scored(80, 70))
+def test_too_few_methods_or_subjects_are_not_ranked():
+  two = runs_of('full', scored(80, 70)) + runs_of('lora', scored(80, 70))
   assert statistics.ranks(one_group(two)) is None
-  assert statistics.ranks(one_group(ranked(result, blocks=1))) is None
+  assert statistics.ranks(one_group(ranked(blocks=1))) is None
   assert sections(two, 'Ranks') == []
 
 
-def test_a_block_needs_every_method(result):
-  contents = ranked(result, blocks=3) + runs_of(result, 'full', scored(80, 70), target='dsads')
+def test_a_block_needs_every_method():
+  contents = ranked(blocks=3) + runs_of('full', scored(80, 70), target='dsads')
   contents.append(result(method='scratch', seed=1, subjects=scored(99, 99, 99)))  # the others lack this seed
   got = statistics.ranks(one_group(contents))
   assert list(got.blocks.get_level_values('target')) == 3 * ['wisdm']
   assert got.mean_ranks.to_dict() == {'full': 1.0, 'lora': 2.0, 'scratch': 3.0}
 
 
-def test_ranks_in_a_table(result):
-  (section,) = sections(ranked(result), 'Ranks')
+def test_ranks_in_a_table():
+  (section,) = sections(ranked(), 'Ranks')
   assert section.table.to_dict('records') == [
     {'method': 'full', 'mean rank': '1.00', 'not significantly different': 'lora'},
     {'method': 'lora', 'mean rank': '2.00', 'not significantly different': 'full; scratch'},

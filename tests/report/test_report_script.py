@@ -11,6 +11,7 @@ import sys
 
 import pytest
 from in_process import refuse, succeed
+from made_results import result
 from report_rows import product, write
 
 from har_jax import storage
@@ -33,7 +34,7 @@ def test_a_folder_of_results_becomes_tables_there(tmp_path):
   ]  # no temporary file
 
 
-def test_a_flag_sets_the_output_folder(result, tmp_path):
+def test_a_flag_sets_the_output_folder(tmp_path):
   write(tmp_path / 'results', [result(target='hhar')])
   personal = pathlib.Path(__file__).parents[2] / 'results' / 'personalization.csv'
   shutil.copy(personal, tmp_path / 'results')
@@ -61,7 +62,7 @@ def test_html_writes_the_page_and_the_headline_figure_and_needs_no_jax(tmp_path)
   assert (tmp_path / 'headline.svg').read_text(encoding='utf-8').startswith('<svg ')
 
 
-def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp_path, monkeypatch):
+def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(tmp_path, monkeypatch):
   monkeypatch.setattr(main.load('report'), 'commit', lambda: 'abc1234')
   table = tmp_path / 'table' / 'runs.csv'
   table.parent.mkdir()
@@ -85,7 +86,7 @@ def test_a_commit_is_empty_outside_a_repository_and_without_git(tmp_path, monkey
   assert main.load('report').commit() == ''
 
 
-def test_json_has_the_files_and_the_measures_of_each_run(result, tmp_path):
+def test_json_has_the_files_and_the_measures_of_each_run(tmp_path):
   write(tmp_path, [result(target='hapt', seed=seed, macro_f1=0.8 + seed / 10) for seed in (0, 1)])
   out, err = succeed('report', tmp_path, '--json')
   printed = json.loads(out)
@@ -98,7 +99,7 @@ def test_json_has_the_files_and_the_measures_of_each_run(result, tmp_path):
   assert succeed('report', tmp_path, '--quiet') == ('', '')
 
 
-def test_an_ascii_terminal_gets_its_table(result, tmp_path):
+def test_an_ascii_terminal_gets_its_table(tmp_path):
   write(tmp_path, [result(seed=seed) for seed in (0, 1)])
   terminal = io.TextIOWrapper(io.BytesIO(), encoding='ascii', write_through=True)
   with contextlib.redirect_stdout(terminal):
@@ -108,7 +109,7 @@ def test_an_ascii_terminal_gets_its_table(result, tmp_path):
   assert b'0.900 ? 0.000' in terminal.buffer.getvalue()
 
 
-def test_mistakes_are_one_line(result, tmp_path):
+def test_mistakes_are_one_line(tmp_path):
   assert refuse('report', f'--results={tmp_path}').startswith(f'error: no results under {tmp_path}')
   assert refuse('report', 'runs.csv').endswith('give --runs_csv=runs.csv')
   assert '--html' in refuse('report', f'--runs_csv={tmp_path / "runs.csv"}', '--html')

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import result
 from report_rows import cells, one_group, product, runs_of, scored, sections
 from scipy import stats
 
@@ -17,9 +18,9 @@ def compared(results, **where):
   return row
 
 
-def full_and_lora(result, differences, full=FULL):
+def full_and_lora(differences, full=FULL):
   other = scored(*(one + difference for one, difference in zip(full, differences, strict=True)))
-  return runs_of(result, 'full', scored(*full)) + runs_of(result, 'lora', other)
+  return runs_of('full', scored(*full)) + runs_of('lora', other)
 
 
 def section_of(results):
@@ -30,9 +31,9 @@ def section_of(results):
 # --- pairs
 
 
-def test_a_subject_counts_once_however_many_seeds_tested_it(result):
-  full = runs_of(result, 'full', {'a': 0.80, 'b': 0.60}, {'a': 0.90})
-  lora = runs_of(result, 'lora', {'a': 0.82, 'b': 0.50}, {'a': 0.86, 'c': 0.95}, {'a': 0.10})
+def test_a_subject_counts_once_however_many_seeds_tested_it():
+  full = runs_of('full', {'a': 0.80, 'b': 0.60}, {'a': 0.90})
+  lora = runs_of('lora', {'a': 0.82, 'b': 0.50}, {'a': 0.86, 'c': 0.95}, {'a': 0.10})
   pairs = statistics.by_subject(statistics.scores(one_group(full + lora))[['lora', 'full']].dropna())
   # a: (82 + 86) / 2 and (80 + 90) / 2. c was never tested with full, nor a under seed 2.
   assert dict(zip(pairs.index, pairs.to_numpy().tolist(), strict=True)) == {
@@ -43,30 +44,30 @@ def test_a_subject_counts_once_however_many_seeds_tested_it(result):
   assert (row['n'], row['mean'], row['better_on']) == (2, -5.5, 0)  # of -1 and -10
 
 
-def test_subjects_may_have_any_name(result):
+def test_subjects_may_have_any_name():
   names = ['Subject 1', 'Subject 2', 'Ana Maria', 'a=1', '50%20', '\u2003', '', 'Zoë\n']
   points = {name: number / 10 for number, name in enumerate(names)}
-  table = statistics.scores(one_group(runs_of(result, 'full', points)))
+  table = statistics.scores(one_group(runs_of('full', points)))
   assert dict(
     zip(table.index.get_level_values('subject'), table['full'] / 100, strict=True)
   ) == pytest.approx(points)
 
 
-def test_seeds_are_averaged_by_the_mean(result):
-  full = runs_of(result, 'full', *[{'a': 0.5, 'b': 0.5}] * 3)
-  lora = runs_of(result, 'lora', *({'a': 0.5 + gain, 'b': 0.5} for gain in (0.0, 0.01, 0.11)))
+def test_seeds_are_averaged_by_the_mean():
+  full = runs_of('full', *[{'a': 0.5, 'b': 0.5}] * 3)
+  lora = runs_of('lora', *({'a': 0.5 + gain, 'b': 0.5} for gain in (0.0, 0.01, 0.11)))
   # a gains 0, 1 and 11 points: mean 4, median 1.
   assert compared(full + lora)['mean'] == pytest.approx(2.0)
 
 
-def test_the_figure_is_macro_f1_and_not_accuracy(result):
+def test_the_figure_is_macro_f1_and_not_accuracy():
   # In these results a subject's accuracy is one less its macro-F1, so it orders methods the other way.
-  results = full_and_lora(result, range(5, 12))
+  results = full_and_lora(range(5, 12))
   row = compared(results)
   assert (row['mean'], row['verdict']) == (8.0, 'better')
 
 
-def test_subjects_of_one_name_in_two_targets_are_two(result):
+def test_subjects_of_one_name_in_two_targets_are_two():
   results = [
     result(target=target, method=method, subjects={'1': f1})
     for target, full, lora in (('wisdm', 0.8, 0.7), ('dsads', 0.9, 0.88))
@@ -78,11 +79,11 @@ def test_subjects_of_one_name_in_two_targets_are_two(result):
   assert (row['n'], row['mean']) == (2, -6.0)
 
 
-def test_a_target_without_the_method_makes_no_claim(result):
+def test_a_target_without_the_method_makes_no_claim():
   results = [
-    *runs_of(result, 'full', scored(80, 70)),
-    *runs_of(result, 'lora', scored(79, 69)),
-    *runs_of(result, 'full', scored(80, 70), target='dsads'),
+    *runs_of('full', scored(80, 70)),
+    *runs_of('lora', scored(79, 69)),
+    *runs_of('full', scored(80, 70), target='dsads'),
   ]
   row = compared(results, target='dsads')
   assert (row['n'], row['verdict']) == (0, '–')
@@ -94,12 +95,12 @@ def test_a_target_without_the_method_makes_no_claim(result):
   assert 'Seeds not run: dsads lora 0.' in section.notes
 
 
-def test_without_full_nothing_is_compared(result):
-  titles = [section.title.partition(':')[0] for section in sections(runs_of(result, 'lora', scored(80)), '')]
+def test_without_full_nothing_is_compared():
+  titles = [section.title.partition(':')[0] for section in sections(runs_of('lora', scored(80)), '')]
   assert titles == ['Intervals', 'What datasets can show']
 
 
-def test_results_without_scores_by_subject_make_no_claim(result):
+def test_results_without_scores_by_subject_make_no_claim():
   row = compared([result(), result(method='lora')])
   assert (row['n'], row['verdict']) == (0, '–')
 
@@ -123,8 +124,8 @@ def test_the_interval_is_as_wide_as_theory_says_and_repeats():
   assert statistics.interval(values) == bounds
 
 
-def test_each_method_has_its_own_interval(result):
-  results = runs_of(result, 'full', scored(60, 70)) + runs_of(result, 'lora', scored(80))
+def test_each_method_has_its_own_interval():
+  results = runs_of('full', scored(60, 70)) + runs_of('lora', scored(80))
   (levels,) = sections(results, 'Intervals')
   assert levels.table.to_dict('records') == [
     {'target': 'wisdm', 'method': 'full', 'subjects': '2', 'macro-F1, points': '65.0 (60.0 to 70.0)'},
@@ -180,38 +181,38 @@ def test_rank_biserial_by_hand():
     ((-5, 6, -7, 8, -9, 10, -3), 'undecided'),
   ],
 )
-def test_verdicts(result, differences, verdict):
-  assert compared(full_and_lora(result, differences))['verdict'] == verdict
+def test_verdicts(differences, verdict):
+  assert compared(full_and_lora(differences))['verdict'] == verdict
 
 
 @pytest.mark.parametrize('sign', [1, -1])
-def test_where_mean_and_ranks_disagree_the_verdict_is_undecided(result, sign):
+def test_where_mean_and_ranks_disagree_the_verdict_is_undecided(sign):
   # Twelve subjects differ a little, one by much the other way: ranks and mean point to opposite sides.
   differences = [sign * difference for difference in (*(1 + number / 10 for number in range(12)), -40)]
-  row = compared(full_and_lora(result, differences, full=[60] * 13))
+  row = compared(full_and_lora(differences, full=[60] * 13))
   assert row['wilcoxon_p'] < statistics.LEVEL
   assert np.sign(row['mean']) == -sign == -np.sign(row['rank_biserial'])
   assert row['verdict'] == 'undecided'
 
 
-def test_wilcoxon_is_corrected_over_all_rows(result):
-  results = full_and_lora(result, (-5, -6, -7, -8, -9, -10), full=FULL[:6])
+def test_wilcoxon_is_corrected_over_all_rows():
+  results = full_and_lora((-5, -6, -7, -8, -9, -10), full=FULL[:6])
   alone = compared(results)
   assert (alone['wilcoxon_p'], alone['verdict']) == (pytest.approx(1 / 32), 'worse')
-  again = runs_of(result, 'qlora', scored(55, 56, 57, 58, 59, 60))
+  again = runs_of('qlora', scored(55, 56, 57, 58, 59, 60))
   both = statistics.compare(one_group(results + again))
   assert list(both['wilcoxon_p']) == pytest.approx([1 / 16, 1 / 16])
   assert list(both['verdict']) == ['undecided', 'undecided']
 
 
-def test_equivalence_is_corrected_over_all_rows(result):
+def test_equivalence_is_corrected_over_all_rows():
   near, nearer = (0.1, -0.2, 0.9, 0.8, -0.1, 0.5, -0.5), (0.1, -0.2, 0.1, 0.2, -0.1, 0.05, -0.05)
-  lora = full_and_lora(result, near)
-  qlora = runs_of(result, 'qlora', scored(*(one + more for one, more in zip(FULL, nearer, strict=True))))
+  lora = full_and_lora(near)
+  qlora = runs_of('qlora', scored(*(one + more for one, more in zip(FULL, nearer, strict=True))))
   both = statistics.compare(one_group(lora + qlora)).set_index('method')['equivalence_p']
   alone = {
     'lora': compared(lora)['equivalence_p'],
-    'qlora': compared(qlora + runs_of(result, 'full', scored(*FULL)))['equivalence_p'],
+    'qlora': compared(qlora + runs_of('full', scored(*FULL)))['equivalence_p'],
   }
   # Holm: the smaller of the two is doubled, the other stays.
   assert both.to_dict() == pytest.approx({'lora': alone['lora'], 'qlora': 2 * alone['qlora']})
@@ -246,8 +247,8 @@ def test_equivalence_is_corrected_over_all_rows(result):
     ),
   ],
 )
-def test_the_row_of_a_comparison(result, full, differences, shown):
-  row = cells(section_of(full_and_lora(result, differences, full=full)).table, method='lora')
+def test_the_row_of_a_comparison(full, differences, shown):
+  row = cells(section_of(full_and_lora(differences, full=full)).table, method='lora')
   assert {name: row[name] for name in shown} == shown
 
 
@@ -262,9 +263,9 @@ def test_what_so_many_datasets_can_show(n, expected):
   assert expected in significance.what_datasets_show(n)
 
 
-def test_window_wise_results_speak_of_no_new_people(result):
+def test_window_wise_results_speak_of_no_new_people():
   for split, is_said in (('window', True), ('subject', False)):
-    results = [one for method in ('full', 'lora') for one in runs_of(result, method, scored(80), split=split)]
+    results = [one for method in ('full', 'lora') for one in runs_of(method, scored(80), split=split)]
     section = section_of(results)
     assert any('nothing here speaks of new people' in note for note in section.notes) is is_said
 

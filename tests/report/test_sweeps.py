@@ -1,6 +1,7 @@
 """Tables VI and VII, and what rotation, the split and pretraining change: figures worked out by hand."""
 
 import pytest
+from made_results import result
 from report_rows import cells, product, runs
 
 from har_jax.report import groups, markdown, sweeps, tables
@@ -17,7 +18,7 @@ from har_jax.report import groups, markdown, sweeps, tables
     (sweeps.pretraining, [{}, {'method': 'lora'}]),
   ],
 )
-def test_runs_that_differ_in_nothing_or_in_more_are_not_compared(result, table, settings):
+def test_runs_that_differ_in_nothing_or_in_more_are_not_compared(table, settings):
   assert table(runs([result(**options) for options in settings])) == []
 
 
@@ -29,7 +30,7 @@ def one(sections):
 # --- VI, rank
 
 
-def test_ranks_rise_with_their_spread(result):
+def test_ranks_rise_with_their_spread():
   results = [
     result(target='hapt', method='lora', lora_rank=rank, seed=seed, macro_f1=f1)
     for rank, scores in ((64, (0.92, 0.96)), (8, (0.90,)))
@@ -43,7 +44,7 @@ def test_ranks_rise_with_their_spread(result):
   assert 'UCI HAR' in section.notes[0]
 
 
-def test_a_method_without_ranks_stays_where_a_sweep_over_ranks_is_left_out(result):
+def test_a_method_without_ranks_stays_where_a_sweep_over_ranks_is_left_out():
   ranks = (4, 8, 8, 16)  # 8 is the usual one, with two seeds
   sweep = [result(method='lora', lora_rank=rank, seed=int(n == 2)) for n, rank in enumerate(ranks)]
   others = groups.without_sweeps(runs([*sweep, result(), result(seed=1)]))
@@ -54,12 +55,12 @@ def test_a_method_without_ranks_stays_where_a_sweep_over_ranks_is_left_out(resul
   assert set(others['lora_rank'].dropna()) == {8}
 
 
-def test_two_ranks_are_no_sweep(result):
+def test_two_ranks_are_no_sweep():
   pair = runs([result(method='lora', lora_rank=rank) for rank in (8, 16)])
   assert set(groups.without_sweeps(pair)['lora_rank']) == {8, 16}
 
 
-def test_published_ranks_are_of_one_target_alone(result):
+def test_published_ranks_are_of_one_target_alone():
   results = [result(method='lora', lora_rank=rank) for rank in (8, 64)]
   assert 'published s' not in one(sweeps.table6(runs(results))).table
   hapt = [result(target='hapt', method='lora', lora_rank=rank) for rank in (8, 7)]
@@ -70,7 +71,7 @@ def test_published_ranks_are_of_one_target_alone(result):
 # --- VII, labels
 
 
-def test_labels_fall_and_ratios_are_paired_by_seed(result):
+def test_labels_fall_and_ratios_are_paired_by_seed():
   scores = {'full': (0.79, 0.99), 'lora': (0.59, 0.89, 0.5)}  # accuracies are .01 higher
   results = [
     result(target='hapt', method=method, seed=seed, macro_f1=f1, label_budget=labels)
@@ -88,7 +89,7 @@ def test_labels_fall_and_ratios_are_paired_by_seed(result):
   assert cells(section.table, label_budget='10/class', method='lora')['published accuracy'] == '–'
 
 
-def test_a_full_score_of_zero_makes_no_ratio(result):
+def test_a_full_score_of_zero_makes_no_ratio():
   results = [
     result(method=method, macro_f1=f1, label_budget=labels)
     for labels in ('0.7', '0.3')
@@ -98,7 +99,7 @@ def test_a_full_score_of_zero_makes_no_ratio(result):
   assert cells(section.table, label_budget='0.3', method='lora')['macro-F1 ÷ full'] == '–'
 
 
-def test_each_split_has_its_sweep(result):
+def test_each_split_has_its_sweep():
   results = runs(product(split=('subject', 'window'), label_budget=('0.7', '0.3')))
   titles = [section.title for section in sweeps.table7(results)]
   assert titles == [
@@ -110,7 +111,7 @@ def test_each_split_has_its_sweep(result):
 # --- rotation and other ablations
 
 
-def test_what_rotation_gives_in_points(result):
+def test_what_rotation_gives_in_points():
   still = {'dsads': (0.80, 0.82), 'hapt': (0.90, 0.90)}
   results = [
     result(target=target, seed=seed, macro_f1=f1 + gain * (degrees > 0), finetune_rotation_std_deg=degrees)
@@ -127,7 +128,7 @@ def test_what_rotation_gives_in_points(result):
   assert set(section.table['method']) == {'full'}
 
 
-def test_an_ablation_compares_runs_that_differ_in_it_alone(result):
+def test_an_ablation_compares_runs_that_differ_in_it_alone():
   results = [result(macro_f1=0.9), result(macro_f1=0.92, tta_shifts=4), result(tta_shifts=2, self_training=1)]
   section = one(sweeps.ablations(runs(results)))
   assert section.title == 'tta_shifts 4 − 1: study, subject-wise split, labels 0.7'
@@ -137,7 +138,7 @@ def test_an_ablation_compares_runs_that_differ_in_it_alone(result):
 # --- leakage
 
 
-def test_the_leakage_in_points(result):
+def test_the_leakage_in_points():
   results = [
     result(split=split, normalize=normalize, seed=seed, macro_f1=f1)
     for split, normalize, scores in (
@@ -157,7 +158,7 @@ def test_the_leakage_in_points(result):
 # --- pretraining
 
 
-def test_pretrainings_worth_by_budget_and_on_average(result):
+def test_pretrainings_worth_by_budget_and_on_average():
   results = [
     result(target=target, method=method, label_budget=labels, macro_f1=f1)
     for target, labels, scores in (

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from made_results import result
 from report_rows import cells, product, runs
 
 from har_jax.errors import UserError
@@ -24,7 +25,7 @@ def table2(results):
 # --- II
 
 
-def test_a_cell_is_mean_and_sample_deviation_over_seeds_of_which_one_has_none(result):
+def test_a_cell_is_mean_and_sample_deviation_over_seeds_of_which_one_has_none():
   results = [result(seed=seed, macro_f1=value) for seed, value in enumerate((0.80, 0.84, 0.88))]
   (row,) = table2(results).table.to_dict('records')
   # Mean .84; the squares of -.04, 0 and .04 sum to .0032; over n - 1 = 2 and rooted, .040 (over n, .033).
@@ -44,7 +45,7 @@ def test_a_cell_is_mean_and_sample_deviation_over_seeds_of_which_one_has_none(re
   assert (row['seeds'], row['macro-F1']) == ('n=1', '0.980')
 
 
-def test_the_difference_to_full_is_paired_by_seed(result):
+def test_the_difference_to_full_is_paired_by_seed():
   full = [result(seed=seed, macro_f1=value) for seed, value in enumerate((0.80, 0.90))]
   lora = [result(method='lora', seed=seed, macro_f1=value) for seed, value in enumerate((0.79, 0.87, 0.10))]
   section = table2(full + lora)
@@ -54,18 +55,18 @@ def test_the_difference_to_full_is_paired_by_seed(result):
   assert section.notes == ['Seeds not run: wisdm full 2.']
 
 
-def test_a_difference_that_is_rounded_to_zero_is_not_negative(result):
+def test_a_difference_that_is_rounded_to_zero_is_not_negative():
   runs = [result(macro_f1=0.9000), result(method='lora', macro_f1=0.8999)]
   assert cells(table2(runs).table, method='lora')[DIFFERENCE] == '+0.0'
 
 
-def test_methods_come_in_a_fixed_order_and_none_is_made_up(result):
+def test_methods_come_in_a_fixed_order_and_none_is_made_up():
   results = [result(method=method) for method in ('qlora', 'lora', 'full')]
   assert list(table2(results).table['method']) == ['full', 'lora', 'qlora']
   assert DIFFERENCE not in table2([result(method='lora')]).table
 
 
-def test_the_mean_counts_each_target_once_and_needs_all(result):
+def test_the_mean_counts_each_target_once_and_needs_all():
   results = [
     result(target='wisdm', macro_f1=0.9),
     result(target='dsads', macro_f1=0.5),
@@ -80,7 +81,7 @@ def test_the_mean_counts_each_target_once_and_needs_all(result):
   assert markdown.MEAN not in set(table2(results[:1]).table['target'])
 
 
-def test_the_mean_difference_is_that_of_the_targets(result):
+def test_the_mean_difference_is_that_of_the_targets():
   results = [
     result(target=target, method=method, macro_f1=value)
     for target, full, lora in (('wisdm', 0.9, 0.88), ('dsads', 0.8, 0.79))
@@ -103,20 +104,20 @@ def test_the_mean_difference_is_that_of_the_targets(result):
   ],
   ids=str,
 )
-def test_runs_that_differ_are_never_averaged(result, other):
+def test_runs_that_differ_are_never_averaged(other):
   results = [result(macro_f1=0.9, method=other.get('method', 'full')), result(macro_f1=0.5, seed=1, **other)]
   sections = sections2(results)
   assert sorted(section.table['macro-F1'][0] for section in sections) == ['0.500', '0.900']
 
 
-def test_runs_without_adapters_join_the_most_frequent_adapters(result):
+def test_runs_without_adapters_join_the_most_frequent_adapters():
   ranks = (8, 32, 32)
   results = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate(ranks)]
   parts = groups.experiments(runs([*results, result(), result(method='lora', seed=3, lora_rank=32)]))
   assert sorted(list(part['method']) for part in parts) == [['full', 'lora', 'lora', 'lora'], ['lora']]
 
 
-def test_runs_without_adapters_join_those_of_their_own_experiment(result):
+def test_runs_without_adapters_join_those_of_their_own_experiment():
   results = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate((8, 2, 2))]
   frame = runs([*results, result()])
   frame['experiment'] = frame['lora_rank'].map({2: 'other'}).fillna('own')
@@ -124,11 +125,11 @@ def test_runs_without_adapters_join_those_of_their_own_experiment(result):
   assert sorted(list(part['method']) for part in parts) == [['full', 'lora'], ['lora', 'lora']]
 
 
-def test_targets_with_other_sources_share_a_table(result):
+def test_targets_with_other_sources_share_a_table():
   assert len(sections2([result(target='dsads'), result(target='hhar')])) == 1
 
 
-def test_sections_are_sorted_by_split_and_from_the_most_labels(result):
+def test_sections_are_sorted_by_split_and_from_the_most_labels():
   options = [
     {'split': 'window'},
     {'label_budget': '5/class'},
@@ -146,12 +147,12 @@ def test_sections_are_sorted_by_split_and_from_the_most_labels(result):
   ]
 
 
-def test_a_run_that_occurs_twice_is_refused(result):
+def test_a_run_that_occurs_twice_is_refused():
   with pytest.raises(UserError, match=r'two results of wisdm, full, seed 0'):
     sections2([result(), result(macro_f1=0.8)])
 
 
-def test_published_figures_stand_next_to_the_same_target_and_budget(result):
+def test_published_figures_stand_next_to_the_same_target_and_budget():
   section = table2(product(target=('hhar', 'wisdm'), method=('full', 'probe'), split=['window']))
   assert cells(section.table, target='hhar', method='full')[THEIRS] == '0.980'
   assert {cells(section.table, target=name, method='probe')[THEIRS] for name in ('hhar', 'wisdm')} == {'–'}
@@ -173,9 +174,7 @@ def test_published_figures_stand_next_to_the_same_target_and_budget(result):
     ('ucihar', 'window', '0.969', True, False),
   ],
 )
-def test_a_note_says_with_what_published_figures_compare(
-  result, target, split, figure, is_comparable, is_of_uci_har
-):
+def test_a_note_says_with_what_published_figures_compare(target, split, figure, is_comparable, is_of_uci_har):
   section = table2([result(target=target, split=split)])
   assert section.table[THEIRS][0] == figure
   assert ('not comparable' not in section.notes[0]) == is_comparable
@@ -185,7 +184,7 @@ def test_a_note_says_with_what_published_figures_compare(
 # --- III and IV
 
 
-def test_parameters_stand_next_to_the_published_ones(result):
+def test_parameters_stand_next_to_the_published_ones():
   results = [result(method=method) for method in ('full', 'lora', 'probe')]
   (section,) = tables.table3(runs(results))
   row = cells(section.table, method='lora')
@@ -196,7 +195,7 @@ def test_parameters_stand_next_to_the_published_ones(result):
   assert "of the paper's model" in section.notes[0]
 
 
-def test_models_and_adapters_have_rows_of_their_own(result):
+def test_models_and_adapters_have_rows_of_their_own():
   results = [
     result(),
     result(seed=1, model_width=96),
@@ -213,7 +212,7 @@ def test_models_and_adapters_have_rows_of_their_own(result):
   ]
 
 
-def test_heads_of_several_targets_make_a_range(result):
+def test_heads_of_several_targets_make_a_range():
   other = result(target='dsads')
   other['parameters'] = {'trainable': 1234600, 'total': 2345678}
   other['data']['classes'] = ['walking', 'sitting', 'lying']
@@ -223,7 +222,7 @@ def test_heads_of_several_targets_make_a_range(result):
   assert (row['classes'], row['trainable'], row['total']) == ('2–3', '1,234,567–1,234,600', '2,345,678')
 
 
-def test_memory_by_its_use(result):
+def test_memory_by_its_use():
   full = result()
   full['bytes'] |= {'frozen': {}, 'optimizer': {'state': 2**19}}
   (section,) = tables.table4(runs([full, result(method='lora')]))
@@ -258,7 +257,7 @@ def test_published_tables_hold_what_the_paper_holds():
 # --- V
 
 
-def test_the_ratio_of_seconds_is_paired_by_seed(result):
+def test_the_ratio_of_seconds_is_paired_by_seed():
   results = [
     *(result(target='hhar', seed=seed, seconds=seconds) for seed, seconds in enumerate((10.0, 20.0))),
     *(
@@ -276,7 +275,7 @@ def test_the_ratio_of_seconds_is_paired_by_seed(result):
 
 
 @pytest.mark.parametrize('other', [{'device': {'kind': 'NVIDIA H100'}}, {'batch_runs': 3}], ids=str)
-def test_seconds_of_other_conditions_make_no_ratio(result, other):
+def test_seconds_of_other_conditions_make_no_ratio(other):
   (section,) = tables.table5([runs([result(), result(method='lora', **other)])])
   assert cells(section.table, method='lora')['÷ full'] == '–'
 
@@ -284,7 +283,7 @@ def test_seconds_of_other_conditions_make_no_ratio(result, other):
 # --- what was run, and the form
 
 
-def test_the_configuration_has_only_what_differs(result):
+def test_the_configuration_has_only_what_differs():
   results = [
     result(finetune_rotation_std_deg=value, model_patch_size=32, model_stem=()) for value in (0.0, 10.0)
   ]
@@ -325,7 +324,7 @@ def test_markdown_has_all_tables():
 
 
 @pytest.mark.slow
-def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
+def test_points_of_a_sweep_are_in_the_sweeps_table_alone():
   results = [
     *product(method=('full', 'lora')),
     *product(method=['lora'], lora_rank=(8, 16)),

@@ -13,49 +13,19 @@ from har_jax.cli import main
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _COINED = (
-  '[Kk]nobs?',
-  '[Ll]evers',
-  'unlabell?ed_steps',
-  'source_label_steps',
-  'contrast_steps',
-  'contrasted',
-  'test_shifts',
-  'finetune_(rotation|roll)',
-  'model_(descriptors|deviations|spectrum|described)',
-  '_?Sitting',
-  'goes_on',
-  'leaders_word',
-  'over_all_devices',
-  'refuse_uneven',
-  'LOOKALIKES',
-  'WEIGHTLESS',
-  'told',
-  'nought',
-  'heeded',
-  'strangers?',
+  *('[Kk]nobs?', '[Ll]evers', 'unlabell?ed_steps', 'source_label_steps', 'contrast_steps', 'contrasted'),
+  *('test_shifts', 'finetune_(rotation|roll)', 'model_(descriptors|deviations|spectrum|described)'),
+  *('_?Sitting', 'goes_on', 'leaders_word', 'over_all_devices', 'refuse_uneven', 'LOOKALIKES'),
+  *('WEIGHTLESS', 'told', 'nought', 'heeded', 'strangers?'),
 )
+# Not aria-labelledby, which is HTML.
 _BRITISH = (
-  'labelled(?!by)',  # aria-labelledby is HTML
-  'normalis',
-  'behaviour',
-  'neighbour',
-  'quantis',
-  'recognis',
-  'favour',
-  'colour',
+  *('labelled(?!by)', 'normalis', 'behaviour', 'neighbour', 'quantis', 'recognis', 'favour', 'colour'),
 )
 _OF_THE_FIELD = (
-  'test-time augmentation',
-  'contrastive pretraining',
-  'supervised pretraining',
-  'hyperparameter',
-  'linear probe',
-  'frozen-encoder probe',
-  'task-adaptive',
-  'domain-adaptive',
-  'subject-wise',
-  'window-wise',
-  'pseudo-label',
+  *('test-time augmentation', 'contrastive pretraining', 'supervised pretraining', 'hyperparameter'),
+  *('linear probe', 'frozen-encoder probe', 'task-adaptive', 'domain-adaptive', 'subject-wise'),
+  *('window-wise', 'pseudo-label'),
 )
 # First words of a fragment: a sentence that begins so has neither a subject nor a verb in front.
 _FRAGMENT = re.compile(

@@ -76,7 +76,7 @@ def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name):
   _, full, _ = run_in_process(name, '--helpfull')
   listed = [set(re.findall(r'^  --(?:\[no\])?(\w+): ', text, re.MULTILINE)) for text in (short, full)]
   assert (code, listed[1]) == (0, set(main.load(name).FLAGS))
-  assert all(main.load(name).FLAGS[flag].help for flag in listed[1])
+  assert '(no help available)' not in full  # what absl says of an empty text
   assert listed[0] <= listed[1]
   assert len(listed[0]) <= 10
   assert f'har-jax {name} ' in short

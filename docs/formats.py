@@ -4,7 +4,6 @@ Writes one made-up recording as every app exports it, reads each without a flag,
 """
 
 import pathlib
-import re
 import sys
 import tempfile
 
@@ -13,6 +12,7 @@ import numpy as np
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import formats
+from har_jax.report import markdown
 
 _ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(_ROOT / 'tests' / 'recordings'))
@@ -74,15 +74,8 @@ def _differences(windows: dict[str, np.ndarray]) -> list[float]:
   ]
 
 
-def filled(page: str, tables: dict[str, str]) -> str:
-  for name, table in tables.items():
-    block = re.compile(
-      rf'(<!-- generated: .*? -->\n<!-- {name} -->\n).*?(<!-- end of generated -->)', re.DOTALL
-    )
-    page = block.sub(lambda match, table=table: f'{match[1]}\n{table}\n\n{match[2]}', page)
-  return page
-
-
 if __name__ == '__main__':
-  text = _PAGE.read_text(encoding='utf-8')
-  _PAGE.write_text(filled(text, {'formats': formats_table(), 'compared': compared_table()}), encoding='utf-8')
+  page = _PAGE.read_text(encoding='utf-8')
+  for name, table in (('formats', formats_table()), ('compared', compared_table())):
+    page = markdown.fill(page, f'python docs/formats.py -->\n<!-- {name}', table)  # a block of each name
+  _PAGE.write_text(page, encoding='utf-8')

@@ -85,13 +85,9 @@ def _from_half(change: Callable[[np.ndarray, np.ndarray], _Arrays]) -> _Change:
   def change_rest(parts: list[Recording]) -> list[Recording]:
     left_s, changed = sum(float(part.acc.time_s[-1]) for part in parts) / 2, []
     for part in parts:
-      first = [int(np.searchsorted(samples.time_s, left_s)) for samples in (part.acc, part.gyro)]
-      halves = [
-        np.split(samples.values, [index]) for samples, index in zip((part.acc, part.gyro), first, strict=True)
-      ]
-      before, after = zip(*halves, strict=True)
-      values = (np.concatenate(pair) for pair in zip(before, change(*after), strict=True))
-      changed.append(_with_values(part, *values))
+      after = zip((part.acc, part.gyro), change(part.acc.values, part.gyro.values), strict=True)
+      halves = (np.where(old.time_s[:, None] < left_s, old.values, new) for old, new in after)
+      changed.append(_with_values(part, *halves))
       left_s -= float(part.acc.time_s[-1])
     return changed
 

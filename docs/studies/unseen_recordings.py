@@ -37,7 +37,7 @@ _LABELS = '0', '0, no walking', '10', '1'  # windows of each activity
 _ADAPTED_TO = 400  # windows, as in a stream
 _PEOPLE = 12  # tested in a kind, drawn at random
 _KEY = ['kind', 'labels', 'seed']
-_Answers = Iterator[tuple[str, Float[np.ndarray, 'w y']]]
+_Answers = dict[str, Float[np.ndarray, 'w y']]  # by each model
 
 
 def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.ndarray, _Answers]:
@@ -48,29 +48,27 @@ def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.nd
   indices = np.flatnonzero(np.isin(people, drawn))
   classes, y = np.unique(activities[chosen], return_inverse=True)
 
-  def answers() -> _Answers:
-    for name in ('forest', 'rocket'):
-      yield name, BASELINES[name](seed).fit(signals[chosen], y).predict_proba(signals[indices])
-    base = files.bundled_base()
-    scratch = Recognizer(base, method='scratch', validation_fraction=0.0, random_state=seed)
-    scratch.fit(signals[chosen], activities[chosen])
-    probabilities = scratch.probabilities(signals[indices])
-    yield 'scratch, adapted', adapt_to_recordings(probabilities, scratch.class_logits, people[indices])
-    model = Recognizer(base, method='linear', validation_fraction=0.0)
-    model.fit(signals[chosen], activities[chosen])
-    probabilities = model.probabilities(signals[indices])
-    yield 'linear', probabilities
-    yield 'linear, adapted', adapt_to_recordings(probabilities, model.class_logits, people[indices])
+  tested, of_person, base = signals[indices], people[indices], files.bundled_base()
+  answers = {
+    name: BASELINES[name](seed).fit(signals[chosen], y).predict_proba(tested) for name in ('forest', 'rocket')
+  }
+  scratch = Recognizer(base, method='scratch', validation_fraction=0.0, random_state=seed)
+  scratch.fit(signals[chosen], activities[chosen])
+  probabilities = scratch.probabilities(tested)
+  answers['scratch, adapted'] = adapt_to_recordings(probabilities, scratch.class_logits, of_person)
+  model = Recognizer(base, method='linear', validation_fraction=0.0)
+  model.fit(signals[chosen], activities[chosen])
+  probabilities = model.probabilities(tested)
+  answers['linear'] = probabilities
+  answers['linear, adapted'] = adapt_to_recordings(probabilities, model.class_logits, of_person)
 
-    def adapted_so_far(own: np.ndarray) -> Float[np.ndarray, 'w y']:
-      spans = (probabilities[own][max(stop - _ADAPTED_TO, 0) : stop] for stop in range(1, len(own) + 1))
-      return np.stack(
-        [adapt_to_recordings(span, model.class_logits, np.zeros(len(span)))[-1] for span in spans]
-      )
+  def adapted_so_far(own: np.ndarray) -> Float[np.ndarray, 'w y']:
+    spans = (probabilities[own][max(stop - _ADAPTED_TO, 0) : stop] for stop in range(1, len(own) + 1))
+    return np.stack(
+      [adapt_to_recordings(span, model.class_logits, np.zeros(len(span)))[-1] for span in spans]
+    )
 
-    yield 'linear, adapted so far', kinds.by_person(adapted_so_far, people[indices])
-
-  return indices, classes, answers()
+  return indices, classes, answers | {'linear, adapted so far': kinds.by_person(adapted_so_far, of_person)}
 
 
 def _unlabeled(kind: kinds.Kind, seed: int, absent: str) -> tuple[np.ndarray, np.ndarray, _Answers]:
@@ -79,21 +77,19 @@ def _unlabeled(kind: kinds.Kind, seed: int, absent: str) -> tuple[np.ndarray, np
   signals, activities, people = kinds.load(kind)
   is_known = np.isin(activities, model.classes_) & (activities != absent)
   if len(np.unique(activities[is_known])) < 3:  # LIARA and SPAR: exercises
-    return np.arange(0), model.classes_, iter(())
+    return np.arange(0), model.classes_, {}
   drawn = np.random.default_rng(seed).permutation(np.unique(people[is_known]))[:_PEOPLE]
   indices = np.flatnonzero(is_known & np.isin(people, drawn))
   signals, drawn_people = signals[indices], people[indices]
 
-  def answers() -> _Answers:
-    probabilities = model.probabilities(signals)
-    yield 'base, each window', probabilities
-    compared = kinds.compare_with_walking(model, probabilities, signals, drawn_people)
-    yield 'base, compared with walking', compared
-    adapted = adapt_to_recordings(probabilities, model.class_logits, drawn_people)
-    adapted = kinds.compare_with_walking(model, adapted, signals, drawn_people)
-    yield 'base, adapted', adapt_to_recordings(adapted, model.class_logits, drawn_people)
-
-  return indices, model.classes_, answers()
+  probabilities = model.probabilities(signals)
+  answers = {'base, each window': probabilities}
+  compared = kinds.compare_with_walking(model, probabilities, signals, drawn_people)
+  answers['base, compared with walking'] = compared
+  adapted = adapt_to_recordings(probabilities, model.class_logits, drawn_people)
+  adapted = kinds.compare_with_walking(model, adapted, signals, drawn_people)
+  answers['base, adapted'] = adapt_to_recordings(adapted, model.class_logits, drawn_people)
+  return indices, model.classes_, answers
 
 
 def measure(case: study.Row) -> Iterator[study.Row]:
@@ -108,7 +104,7 @@ def measure(case: study.Row) -> Iterator[study.Row]:
   _, activities, people = kinds.load(kind)
   true, files = activities[indices], np.array(kinds.open_windows(kind).recording)[indices]
   is_scored = np.isin(true, classes)
-  for name, answered in answers:
+  for name, answered in answers.items():
     probabilities, names = to_level(answered, classes.tolist(), np.unique(true[is_scored]).tolist())
     smoothed = np.array(probabilities, np.float64)
     for file in np.unique(files):

@@ -2,9 +2,13 @@
 
 import collections
 import pathlib
+import sys
+import types
+from typing import Any
 
 import federated
 import numpy as np
+import pytest
 import study
 
 from har_jax.report import csv_table
@@ -23,6 +27,20 @@ def test_a_case_that_the_table_has_is_not_measured_again(tmp_path):
   assert (
     csv_table.read(tmp_path / 'a.csv').to_dict('records') == rows == [case | {'score': 0.5} for case in cases]
   )
+
+
+def test_a_study_measures_unless_asked_not_to_and_fills_its_page(tmp_path, monkeypatch):
+  small: Any = types.ModuleType('small', 'Measure little.')
+  small.FLAGS, _ = study.new_flags()
+  small.PAGE, small.__file__, small.block = tmp_path / 'page.md', 'small.py', lambda: f'{len(measured)} rows'
+  small.PAGE.write_text('<!-- generated: python docs/studies/small.py -->\n<!-- end of generated -->\n')
+  monkeypatch.setitem(sys.modules, 'small', small)
+  measured: list[int] = []
+  for flags in ([], ['--nomeasure']):
+    monkeypatch.setattr(sys, 'argv', ['small.py', *flags])
+    with pytest.raises(SystemExit, match=r'^0$'):
+      study.run('small', lambda: measured.append(1))
+    assert small.PAGE.read_text().splitlines()[2] == '1 rows'
 
 
 def test_parts_are_of_half_the_people_and_the_quarters_of_others():

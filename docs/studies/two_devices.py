@@ -8,7 +8,6 @@ each place, and tested on other people. The command fills results/two_devices.cs
 docs/results/two_devices.md. Takes some minutes.
 """
 
-import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,7 @@ import study
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import GroupKFold
 
+from har_jax.datasets import windows as store
 from har_jax.report import csv_table, markdown
 from har_jax.signal.statistics import window_statistics
 from har_jax.train import metrics
@@ -70,24 +70,20 @@ def _pair(
   folder: pathlib.Path, places: list[str], every: int
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
   """Features of both places, and activity and subject, of windows at the same time."""
-  index = dict(np.load(folder / 'index.npz'))
-  signals = np.load(folder / 'signals.npy', mmap_mode='r')
-  names = json.loads((folder / 'meta.json').read_text())['positions']
-  tables = []
+  windows, tables = store.load(folder), []
   for place in places:
-    numbers = np.flatnonzero(index['position'] == names.index(place))
+    numbers = np.flatnonzero(windows.position == windows.meta.all_positions.index(place))
     # Recordings of both places are in one order, by subject.
-    order = pd.Series(index['recording'][numbers]).rank(method='dense').astype(int) - 1
-    tables.append(
-      pd.DataFrame({'number': numbers, 'recording': order, 'start_s': index['start_s'][numbers].round(1)})
-    )
+    order = pd.Series(windows.recording[numbers]).rank(method='dense').astype(int) - 1
+    start_s = windows.start_s[numbers].round(1)
+    tables.append(pd.DataFrame({'number': numbers, 'recording': order, 'start_s': start_s}))
   both = tables[0].merge(tables[1], on=['recording', 'start_s'])
-  both = both[
-    (index['subject'][both['number_x']] == index['subject'][both['number_y']])
-    & (index['activity'][both['number_x']] == index['activity'][both['number_y']])
-  ][::every]
-  features = [window_statistics(np.asarray(signals[both[column]]), 50) for column in ('number_x', 'number_y')]
-  return features, index['activity'][both['number_x']].astype(int), index['subject'][both['number_x']]
+  first, second = both['number_x'].to_numpy(), both['number_y'].to_numpy()
+  is_same = windows.subject[first] == windows.subject[second]
+  is_same &= windows.activity[first] == windows.activity[second]
+  pair = first[is_same][::every], second[is_same][::every]
+  features = [window_statistics(np.asarray(windows.signals[numbers]), 50) for numbers in pair]
+  return features, windows.activity[pair[0]].astype(int), windows.subject[pair[0]]
 
 
 def _answer(features: np.ndarray, activity: np.ndarray, subject: np.ndarray) -> np.ndarray:

@@ -5,17 +5,25 @@ import pathlib
 import zipfile
 from collections.abc import Mapping
 
+import pandas as pd
+
 Texts = dict[str, str]  # files by name; of a zip within, <zip>/<name>
 
 
-def write(folder: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
+def write(folder: pathlib.Path, files: Mapping[str, str | bytes | pd.DataFrame]) -> pathlib.Path:
   for name, content in files.items():
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    text = content.to_csv(index=False) if isinstance(content, pd.DataFrame) else content
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
   return folder
 
 
-def zipped(files: dict[str, str | bytes]) -> bytes:
+def unzipped(content: bytes) -> dict[str, bytes]:
+  with zipfile.ZipFile(io.BytesIO(content)) as file:
+    return {name: file.read(name) for name in file.namelist()}
+
+
+def zipped(files: Mapping[str, str | bytes]) -> bytes:
   content = io.BytesIO()
   with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as file:
     for name, text in files.items():

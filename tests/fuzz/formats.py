@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-import export_base
 import jax
 import jax.numpy as jnp
 import made_results
@@ -18,6 +17,7 @@ import numpy as np
 import received_formats
 import traps
 import user_files
+import zips
 from cases import Format, Read, digest
 from official import OFFICIAL
 from zips import zipped
@@ -77,7 +77,7 @@ def _build_dataset(folder: pathlib.Path) -> None:
     '[columns]\nax = "ax"\nay = "ay"\naz = "az"\n[units]\nacc = "m/s2"\ngyro = "rad/s"\ntime = "s"\n'
   )
   for subject, label in (('1', 'go'), ('2', 'sitting')):
-    export_base.folder_of(folder, {f'{subject}/day.csv': user_files.FRAME[:300].assign(label=label)})
+    zips.write(folder, {f'{subject}/day.csv': user_files.FRAME[:300].assign(label=label)})
 
 
 def _read_dataset(folder: pathlib.Path, out: pathlib.Path) -> Read:

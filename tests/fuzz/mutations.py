@@ -2,14 +2,13 @@
 
 import contextlib
 import copy
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import zips
 
 Random = np.random.Generator
 # Words where a number was: huge, tiny, not finite, of another type, of another country.
@@ -166,7 +165,7 @@ def forged_leaves(content: bytes, rng: Random) -> bytes:
 
 def damaged_member(content: bytes, rng: Random) -> bytes:
   """A zip, one member of which is damaged as text, at any depth; or without, or with other members."""
-  members = _members(content)
+  members = zips.unzipped(content)
   names = list(members)
   name = names[int(rng.integers(len(names)))]
   kind = rng.integers(12)
@@ -182,17 +181,4 @@ def damaged_member(content: bytes, rng: Random) -> bytes:
     members[name] = damaged_member(members[name], rng)
   else:
     members[name] = damaged_text(members[name], rng)
-  return _zipped(members)
-
-
-def _zipped(members: dict[str, bytes]) -> bytes:
-  written = io.BytesIO()
-  with zipfile.ZipFile(written, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-    for name, content in members.items():
-      archive.writestr(name, content)
-  return written.getvalue()
-
-
-def _members(content: bytes) -> dict[str, bytes]:
-  with zipfile.ZipFile(io.BytesIO(content)) as archive:
-    return {name: archive.read(name) for name in archive.namelist()}
+  return zips.zipped(members)

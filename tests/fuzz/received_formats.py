@@ -12,6 +12,7 @@ import exports
 import mutations
 import numpy as np
 import user_files
+import zips
 from cases import Format, Read, digest
 
 from har_jax import recordings, records, storage
@@ -26,11 +27,11 @@ _BYTES, _TEXT = mutations.damaged_bytes, mutations.damaged_text
 
 def _build_day(folder: pathlib.Path) -> None:
   labels = 'start,end,activity\n0,6,walking\n6,13.5,sitting\n'
-  export_base.folder_of(folder, {'day.csv': user_files.FRAME, 'labels.csv': labels})
+  zips.write(folder, {'day.csv': user_files.FRAME, 'labels.csv': labels})
 
 
 def _build_sensor_files(folder: pathlib.Path) -> None:
-  export_base.folder_of(folder, user_files.SENSORS)
+  zips.write(folder, user_files.SENSORS)
 
 
 def _build_export(name: str, folder: pathlib.Path) -> None:
@@ -47,7 +48,7 @@ def _damaged_blocks(content: bytes, rng: mutations.Random) -> bytes:
 
 def _damaged_records(content: bytes, rng: mutations.Random) -> bytes:
   """Damage to the records of an ActiGraph, whose checksums are right."""
-  members = export_base.zip_members(content)
+  members = zips.unzipped(content)
   log, records = members['log.bin'], list[bytes]()
   while log:
     stop = 8 + int.from_bytes(log[6:8], 'little')
@@ -58,7 +59,7 @@ def _damaged_records(content: bytes, rng: mutations.Random) -> bytes:
   sealed = (
     part + bytes([functools.reduce(lambda total, octet: total ^ octet, part, 0xFF)]) for part in records
   )
-  return export_base.zip_bytes(members | {'log.bin': b''.join(sealed)})
+  return zips.zipped(members | {'log.bin': b''.join(sealed)})
 
 
 def _recording(file: str = '', labels: str = '') -> Callable[[pathlib.Path, pathlib.Path], Read]:

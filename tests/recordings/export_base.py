@@ -1,14 +1,13 @@
 """A recording, and what a test knows of a file that holds it.   n samples."""
 
 import dataclasses
-import io
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import zips
 
 G = 9.80665
 DEGREES = 180 / np.pi
@@ -81,27 +80,6 @@ def columns_of(time: Any, sensors: dict[str, np.ndarray], decimals: int = 6) -> 
   return pd.DataFrame(columns)
 
 
-def zip_bytes(files: Mapping[str, str | bytes]) -> bytes:
-  content = io.BytesIO()
-  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as zipped:
-    for name, text in files.items():
-      zipped.writestr(name, text)
-  return content.getvalue()
-
-
-def zip_members(content: bytes) -> dict[str, bytes]:
-  with zipfile.ZipFile(io.BytesIO(content)) as zipped:
-    return {name: zipped.read(name) for name in zipped.namelist()}
-
-
 def zip_of(path: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
-  path.write_bytes(zip_bytes(files))
-  return path
-
-
-def folder_of(path: pathlib.Path, files: Mapping[str, str | bytes | pd.DataFrame]) -> pathlib.Path:
-  for name, content in files.items():
-    (path / name).parent.mkdir(parents=True, exist_ok=True)
-    text = content.to_csv(index=False) if isinstance(content, pd.DataFrame) else content
-    (path / name).write_bytes(text.encode() if isinstance(text, str) else text)
+  path.write_bytes(zips.zipped(files))
   return path

@@ -12,7 +12,8 @@ from typing import Any
 import export_devices
 import numpy as np
 import pandas as pd
-from export_base import DEGREES, EPOCH_S, FLOAT32, G, Recording, Written, atol, columns_of, folder_of, zip_of
+import zips
+from export_base import DEGREES, EPOCH_S, FLOAT32, G, Recording, Written, atol, columns_of, zip_of
 
 # --- plain
 
@@ -95,7 +96,7 @@ def edge_impulse_dataset(folder: pathlib.Path, one: Recording) -> Written:
     'training/a.json': json.dumps(_edge_impulse(one)),
     'info.labels': json.dumps({'version': 1, 'files': listed}),
   }
-  return Written(folder_of(folder / 'dataset', files), atol(6), atol(6), _WHOLE)
+  return Written(zips.write(folder / 'dataset', files), atol(6), atol(6), _WHOLE)
 
 
 # --- phyphox
@@ -154,7 +155,7 @@ def phyphox_zip(folder: pathlib.Path, one: Recording) -> Written:
 
 
 def phyphox_commas(folder: pathlib.Path, one: Recording) -> Written:
-  path = folder_of(folder / 'walk', phyphox_files(one, ';', ',', short=True))
+  path = zips.write(folder / 'walk', phyphox_files(one, ';', ',', short=True))
   return Written(path, FLOAT32, FLOAT32)
 
 
@@ -227,7 +228,7 @@ def _sensor_logger(
   platform: str, is_zip: bool, acc_atol: float, folder: pathlib.Path, one: Recording, **options: bool
 ) -> Written:
   files = sensor_logger_files(one, platform, **options)
-  path = zip_of(folder / 'walk.zip', files) if is_zip else folder_of(folder / 'walk', files)
+  path = zip_of(folder / 'walk.zip', files) if is_zip else zips.write(folder / 'walk', files)
   return Written(path, acc_atol, atol(6), one.labels)
 
 
@@ -294,11 +295,7 @@ def sensor_log_raw(folder: pathlib.Path, one: Recording) -> Written:
 
 
 # Libraries that formats need, by a part of the writer's name.
-LIBRARIES = {
-  'Parquet': 'pyarrow',
-  'Excel': 'openpyxl',
-  'CBOR': 'cbor2',
-}
+LIBRARIES = {'Parquet': 'pyarrow', 'Excel': 'openpyxl', 'CBOR': 'cbor2'}
 
 WRITERS: dict[str, Callable[[pathlib.Path, Recording], Written]] = {
   'CSV': plain_csv,

@@ -5,12 +5,12 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import export_base
 import export_devices
 import numpy as np
 import pandas as pd
 import pytest
 import user_files
+import zips
 from test_read_files import (
   ACC_M_S2,
   GYRO_RAD_S,
@@ -195,7 +195,7 @@ VALUES = [
 # --- research devices: files that were cut, damaged or made by hand
 
 AXIVITY, GENEACTIV = map(user_files.content, ('Axivity (.cwa)', 'GENEActiv (.bin)'))
-ACTIGRAPH = export_base.zip_members(user_files.content('ActiGraph (.gt3x)'))
+ACTIGRAPH = zips.unzipped(user_files.content('ActiGraph (.gt3x)'))
 PAGES = GENEACTIV.split(b'Recorded Data')
 
 
@@ -249,7 +249,7 @@ DEVICES = [
   row('Axivity, one block', ('walk.cwa', AXIVITY[: 1024 + 512]), arrays={'time_s': (ONE.time_s[:80], 1e-6)}),
   row('Axivity, a clock that drifts', axivity(drift), arrays={'time_s': (ONE.time_s / 1.01, 1e-4)}),
   *(
-    row(f'{name} in a zip', ('all.zip', export_base.zip_bytes({f'study/{name}': content})),
+    row(f'{name} in a zip', ('all.zip', zips.zipped({f'study/{name}': content})),
         arrays={'time_s': (ONE.time_s, 1e-6)})
     for name, content in (('walk.cwa', AXIVITY), ('walk.bin', GENEACTIV))
   ),
@@ -261,7 +261,7 @@ DEVICES = [
       warnings=['1 blocks of samples are damaged or missing: they were left out.',
                 'The file says that it has 4 pages of samples, but it has 3.']),
   row('ActiGraph, a bit',
-      ('walk.gt3x', export_base.zip_bytes(ACTIGRAPH | {'log.bin': flipped(ACTIGRAPH['log.bin'], 100)})),
+      ('walk.gt3x', zips.zipped(ACTIGRAPH | {'log.bin': flipped(ACTIGRAPH['log.bin'], 100)})),
       samples=(1150, 1150), warnings=['1 damaged seconds were left out.']),
 ]  # fmt: skip
 

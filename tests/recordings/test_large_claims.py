@@ -1,9 +1,7 @@
 """Small files that claim much: they are refused or read in time and memory that fit their size."""
 
-import io
 import time
 import tracemalloc
-import zipfile
 
 import export_base
 import exports
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import user_files
+import zips
 from user_files import FRAME
 
 from har_jax import recordings
@@ -68,14 +67,9 @@ def test_warnings_of_thousands_of_labels_are_short_and_take_no_time(tmp_path):
 
 
 def test_thousands_of_folders_in_a_zip_are_read_in_a_time_that_grows_with_them(tmp_path):
-  text = FRAME.head(60).to_csv(index=False)
-  content = io.BytesIO()
-  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as zipped:
-    zipped.writestr('walk.csv', text)
-    for number in range(2000):
-      zipped.writestr(f'{number}/notes.md', 'x')
-      zipped.writestr(f'{number}/walk.json', '{}')
-  reading = recordings.read(user_files.put(tmp_path, ('all.zip', content.getvalue())))
+  files = {f'{number}/{name}': '{}' for number in range(2000) for name in ('notes.md', 'walk.json')}
+  content = zips.zipped({'walk.csv': FRAME.head(60).to_csv(index=False)} | files)
+  reading = recordings.read(user_files.put(tmp_path, ('all.zip', content)))
   assert reading.files == ['walk']
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import user_files
-from export_base import zip_bytes
+import zips
 from user_files import ACC, AXES, FRAME, GYRO
 
 from har_jax import recordings
@@ -26,7 +26,7 @@ ONE = export_base.recording()
 PHYPHOX = exports.phyphox_files(ONE, ',', '.')
 SENSOR_LOGGER = exports.sensor_logger_files(ONE, 'ios')
 AXIVITY, GENEACTIV = map(user_files.content, ('Axivity (.cwa)', 'GENEActiv (.bin)'))
-ACTIGRAPH = export_base.zip_members(user_files.content('ActiGraph (.gt3x)'))
+ACTIGRAPH = zips.unzipped(user_files.content('ActiGraph (.gt3x)'))
 
 
 def _rows(text: str, count: int) -> str:
@@ -45,7 +45,7 @@ def _with_a_comma_too_many() -> str:
 
 
 def _encrypted() -> bytes:
-  data = bytearray(zip_bytes({'walk.csv': b'time,ax\n' * 9}))
+  data = bytearray(zips.zipped({'walk.csv': b'time,ax\n' * 9}))
   for signature, place in ((b'PK\x03\x04', 6), (b'PK\x01\x02', 8)):
     data[data.index(signature) + place] |= 1  # the bit that says so
   return bytes(data)
@@ -159,7 +159,7 @@ TABLE: list = [
     "no file of Sensor Logger's JSON, was damaged or was cut short.*abc",
   ),
   (('day.gt3x', b'PK'), 'is no recording of ActiGraph, was damaged or was cut short'),
-  (('day.gt3x', zip_bytes(ACTIGRAPH | {'log.bin': ACTIGRAPH['log.bin'][:-10]})),
+  (('day.gt3x', zips.zipped(ACTIGRAPH | {'log.bin': ACTIGRAPH['log.bin'][:-10]})),
    'was damaged or was cut short.*no record at byte'),
   (('day.cwa', b'AX'), 'is no recording of Axivity: it does not begin with MD'),
   *(
@@ -184,7 +184,7 @@ TABLE: list = [
   (('day.xlsx', b'PK'), 'openpyxl|no Excel workbook'),
   (('day.cbor', b'\xff'), 'cbor2|no CBOR file'),
   (('day.zip', _encrypted()), r'RuntimeError.*password'),
-  (('day.zip', zip_bytes({'b.zip': zip_bytes({'walk.csv': _rows('', 0)})})), 'is a zip in a zip: extract it'),
+  (('day.zip', zips.zipped({'b.zip': zips.zipped({'walk.csv': ''})})), 'is a zip in a zip: extract it'),
   *(
     (('day.csv.gz', gzip.compress((GOOD * 2000).encode(), mtime=0)[:size]), 'gz cannot be read')
     for size in (900, 3000)
@@ -250,10 +250,10 @@ def test_paths_without_a_file_are_refused(tmp_path):
 @pytest.mark.parametrize(
   ('content', 'message'),
   [
-    (('a.zip', zip_bytes({'walk.csv': b'0' * (4 << 20)})), r'would unpack [\d,]+ bytes to 4 MiB'),
+    (('a.zip', zips.zipped({'walk.csv': b'0' * (4 << 20)})), r'would unpack [\d,]+ bytes to 4 MiB'),
     (('b.csv.gz', gzip.compress(b'0' * (4 << 20), 1)), 'first line of over 64 KiB'),
     (('c.csv.gz', gzip.compress(b'time,ax,ay,az\n0.0,1,2,9\n' + b'\n' * (4 << 20), 1)), 'would unpack'),
-    (('d.zip', zip_bytes({f'{i}.csv': b'' for i in range(5)})), 'has over 3 files'),
+    (('d.zip', zips.zipped({f'{i}.csv': b'' for i in range(5)})), 'has over 3 files'),
   ],
 )  # fmt: skip
 def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, content, message):
@@ -264,18 +264,14 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, mon
 
 
 def test_folders_are_listed_until_there_are_too_many_files(tmp_path, monkeypatch):
-  export_base.folder_of(tmp_path, {f'{folder}/{name}.csv': b'' for folder in 'abcd' for name in 'xy'})
+  zips.write(tmp_path, {f'{folder}/{name}.csv': b'' for folder in 'abcd' for name in 'xy'})
   monkeypatch.setattr('har_jax.recordings.limits.MAX_MEMBERS', 3)
   assert len(files.list_folder(tmp_path).by_name) == 4
 
 
 @pytest.mark.parametrize(
   ('name', 'data', 'extra'),
-  [
-    ('a.parquet', b'PAR1', 'parquet'),
-    ('a.xlsx', b'PK', 'formats'),
-    ('a.cbor', b'\xa0', 'formats'),
-  ],
+  [('a.parquet', b'PAR1', 'parquet'), ('a.xlsx', b'PK', 'formats'), ('a.cbor', b'\xa0', 'formats')],
 )
 def test_without_its_library_a_format_names_the_extra(tmp_path, monkeypatch, name, data, extra):
   for library in ('pyarrow', 'openpyxl', 'cbor2'):

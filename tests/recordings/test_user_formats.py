@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import user_files
+import zips
 from test_read_files import AUTO, MOMENTS, at, csv, named, row
 from user_files import ACC, DEGREES, EPOCH_S, FRAME, GYRO, SENSORS
 
@@ -119,7 +120,7 @@ ROWS = [
       notes=['read as Edge Impulse']),
   *(
     row(f'{len(names)} tables in folders of a zip',
-        ('all.zip', export_base.zip_bytes(dict.fromkeys(names, csv(FRAME)))),
+        ('all.zip', zips.zipped(dict.fromkeys(names, csv(FRAME)))),
         files=sorted(pathlib.PurePosixPath(name).stem for name in names))
     for names in (['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv'])
   ),
@@ -166,7 +167,7 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   exports.edge_impulse_csv(tmp_path, ONE)
   for name, files in (('zipped', PHONE), ('inside', exports.phyphox_files(ONE, ',', '.'))):
     export_base.zip_of(tmp_path / f'{name}.zip', files)
-  export_base.folder_of(tmp_path / 'unzipped', PHONE)
+  zips.write(tmp_path / 'unzipped', PHONE)
   (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')
   (tmp_path / 'labels.csv').write_text('person,start,end,activity\nana,1,9,walk\n')
   (tmp_path / 'photo.png').write_bytes(b'\x89PNG')

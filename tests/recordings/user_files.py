@@ -10,6 +10,7 @@ import exports
 import numpy as np
 import pandas as pd
 import pytest
+import zips
 from export_base import DEGREES as DEGREES
 from export_base import EPOCH_S as EPOCH_S
 
@@ -51,7 +52,7 @@ def put(folder: pathlib.Path, content: Any) -> pathlib.Path:
     return written(folder, content, 'day.csv')
   if isinstance(content, dict):
     (folder / 'all').mkdir()
-    return export_base.folder_of(folder / 'all', content)
+    return zips.write(folder / 'all', content)
   name, data = ('day.csv', content.encode()) if isinstance(content, str) else content
   (folder / name).write_bytes(data)
   return folder / name

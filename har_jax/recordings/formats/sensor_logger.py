@@ -43,14 +43,11 @@ def find(files: Files) -> list[Export]:
         tables[stem] = table
   if not tables:
     return []
-  path = next(iter(tables.values())).path
-  folder = next(file for file in by_stem.values() if file.path == path).folder
+  first = by_stem[next(iter(tables))]
   metadata = next(iter(rows(by_stem['metadata'])), {}) if 'metadata' in by_stem else {}
   annotations = rows(by_stem['annotation']) if 'annotation' in by_stem else []
-  export = _export(files.name, tables, metadata, annotations, path.parent)
-  names = frozenset(table.path.name for table in tables.values())
   # The file of a folder's export lies in it, its labels may lie beside the folder.
-  return [dataclasses.replace(export, files=names, folder=folder)]
+  return [_export(files.name, tables, metadata, annotations, first.path.parent, first.folder)]
 
 
 def _key(name: str) -> str:
@@ -63,6 +60,7 @@ def _export(
   metadata: Mapping[str, str],
   annotations: list[dict[str, str]],
   path: Any,
+  folder: Any,
 ) -> Export:
   notes, warnings = [], []
   is_standard = metadata.get('standardisation', '').strip().lower() in ('true', '1', 'yes')
@@ -85,6 +83,8 @@ def _export(
     name,
     sensors,
     APP,
+    frozenset(table.path.name for table in tables.values()),
+    folder,
     labels=make_labels(annotations, path),
     time_zone=metadata.get('recording timezone', ''),
     has_sure_signs=platform in _PLATFORMS,
@@ -173,8 +173,7 @@ def _from_json(file: File, name: str) -> list[Export]:
   annotations = [
     {key: str(value) for key, value in row.items()} for row in rows_by_sensor.get('annotation', [])
   ]
-  export = _export(name, tables, metadata, annotations, file.path)
-  return [dataclasses.replace(export, files=frozenset((file.name,)), folder=file.folder)]
+  return [_export(name, tables, metadata, annotations, file.path, file.folder)]
 
 
 def _entries(content: Any) -> list[tuple[str, dict[str, Any]]]:

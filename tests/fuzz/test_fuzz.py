@@ -66,7 +66,7 @@ def _fail(folder, out):
   ],
 )
 @pytest.mark.linux
-def test_every_outcome_is_told(tmp_path, monkeypatch, outcome, reader):
+def test_every_outcome_is_named(tmp_path, monkeypatch, outcome, reader):
   monkeypatch.setattr(cases, 'TIME_S', 1)
 
   def read(folder: pathlib.Path, out: pathlib.Path) -> Read:

@@ -48,7 +48,7 @@ if was_killed and fault == 'failed':
   ],
 )
 @pytest.mark.linux
-def test_every_outcome_is_told(tmp_path, fault, number, moments, outcome):
+def test_every_outcome_is_named(tmp_path, fault, number, moments, outcome):
   command = kills.Command('toy', ('-c', _PROGRAM, fault))
   for name in ('whole', 'trial'):
     (tmp_path / name).mkdir()

@@ -13,6 +13,7 @@ import user_files
 import zips
 from test_read_files import (
   ACC_M_S2,
+  AUTO,
   GYRO_RAD_S,
   LONG,
   TIME_S,
@@ -30,6 +31,7 @@ from user_files import ACC, AXES, EPOCH_S, FRAME, GYRO
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.recordings import infer, row_faults
 from har_jax.recordings.formats import devices
 
 RNG = np.random.default_rng(1)
@@ -45,6 +47,13 @@ EXCHANGED = {
 BURSTS = user_files.frame(*user_files.signal(1500)).assign(
   time=np.repeat(np.arange(150) * 0.2, 10) + np.tile(np.arange(10) * 1e-6, 150)
 )
+
+
+ROCKS = rocking(60)
+
+
+def one_sensor(values: np.ndarray) -> pd.DataFrame:
+  return pd.DataFrame(values, columns=list('xyz')).assign(time=ROCKS[0][: len(values)])
 
 
 def at_epoch_but(place: int) -> pd.DataFrame:
@@ -70,6 +79,14 @@ CLOCKS = [
   row('parts exchanged, times of day', clock(TIME_S + 3600 * (18 - 10 * (TIME_S >= 10)), '%H:%M:%S.%f'),
       **EXCHANGED),
   row('parts exchanged', at(EPOCH_S + TIME_S - 1000 * (TIME_S >= 10)), **EXCHANGED),
+  *(
+    row(f'a gyroscope with a clock of its own, {late} rows late',
+        {'mon_accel.csv': one_sensor(ROCKS[1]), 'mon_gyro.csv': one_sensor(ROCKS[2][late:]),
+         'notes.csv': 'who,when\nme,now\n'},
+        AUTO, files=['mon'], notes=['mon: read as CSV or Parquet.', 'Not read: notes.csv'],
+        **{'warnings' if late else 'never': ['angular velocity if that is 3 s later']})
+    for late in (0, 150)
+  ),
   row('in bursts', BURSTS, {'time_unit': 's'}, warnings=['clock in bursts', '50.3 Hz'],
       arrays={'time_s': (np.arange(1500) * 149 * 0.2 / 1499, 1e-4)}),
   row('an infinite time', at(TIME_S).replace({'time': {0.06: np.inf}}), samples=(999, 999)),
@@ -288,19 +305,7 @@ def test_rows_that_were_filled_with_the_value_before_are_left_out(tmp_path, colu
   user_files.expect(reading, warnings=[f'{1000 - 1000 // every} rows of the'])
 
 
-@pytest.mark.parametrize('late', [0, 150])
-def test_a_gyroscope_with_a_clock_of_its_own_is_said(tmp_path, late):
-  time_s, acc, gyro = rocking(60)
-  pd.DataFrame(acc, columns=list('xyz')).assign(time=time_s).to_csv(tmp_path / 'mon_accel.csv', index=False)
-  gyro = pd.DataFrame(gyro[late:], columns=list('xyz')).assign(time=time_s[: len(gyro) - late])
-  gyro.to_csv(tmp_path / 'mon_gyro.csv', index=False)
-  (tmp_path / 'notes.csv').write_text('who,when\nme,now\n')
-  user_files.expect(
-    recordings.read(tmp_path),
-    files=['mon'],
-    notes=['mon: read as CSV or Parquet.', 'Not read: notes.csv'],
-    **{'warnings' if late else 'never': ['angular velocity if that is 3 s later']},
-  )
+# --- single functions
 
 
 def test_dates_of_axivity_are_packed_into_bits():
@@ -308,3 +313,30 @@ def test_dates_of_axivity_are_packed_into_bits():
   right, wrong = devices._seconds(np.bitwise_or.reduce(dates << np.uint32([26, 22, 17, 12, 6, 0]), axis=1))
   assert right == datetime.datetime(2042, 5, 28, 10, 30, 15, tzinfo=datetime.UTC).timestamp()
   assert np.isnan(wrong)
+
+
+def test_time_that_stands_still_does_not_fall():
+  run = np.arange(2000.0)
+  assert row_faults.falls(np.r_[run, 1999.0, run]).tolist() == [2001]
+
+
+@pytest.mark.parametrize(('rows', 'is_left_out'), [(6, True), (5, False)])
+def test_one_number_on_all_axes_is_filler_if_more_than_a_few_rows_have_it(rows, is_left_out):
+  acc = np.random.default_rng(0).normal([0, 0, 9.81], 1, (2500, 3)).astype(np.float32)
+  acc[:rows] = -1
+  values, findings = {'acc': acc.copy()}, infer.Findings()
+  row_faults.drop_acc_filler(values, findings)
+  assert np.isnan(values['acc']).all(axis=1).sum() == rows * is_left_out
+  values = {'acc': np.concatenate([acc, acc[rows:], acc[rows:]])}  # too few of so many
+  row_faults.drop_acc_filler(values, findings)
+  assert not np.isnan(values['acc']).any()
+
+
+@pytest.mark.parametrize(('jumps', 'is_left_out'), [(26, True), (25, False)])
+def test_a_number_of_the_gyroscope_is_filler_if_one_row_in_a_hundred_jumps_to_it(jumps, is_left_out):
+  gyro = np.random.default_rng(0).normal(3, 0.5, (2500, 3)).astype(np.float32)
+  gyro[:60] += 3  # so that it is far from there to the number
+  gyro[filled := np.arange(1, 1 + 2 * jumps, 2)] = 0
+  row_faults.drop_gyro_filler(gyro, findings := infer.Findings())
+  np.testing.assert_array_equal(np.flatnonzero(np.isnan(gyro).all(axis=1)), filled if is_left_out else [])
+  assert len(findings.warnings) == is_left_out

@@ -6,25 +6,7 @@ The command-line flag, its help and the entry in the result file follow from the
 import dataclasses
 from collections.abc import Callable
 
-from har_jax.config_fields import (
-  MOST_BATCH,
-  MOST_LAYERS,
-  MOST_RATE_HZ,
-  MOST_WIDTH,
-  MOST_WINDOW_SAMPLES,
-  Checked,
-  choice,
-  count,
-  field,
-  flag,
-  fraction,
-  label_budget,
-  names,
-  not_negative,
-  positive,
-  share,
-  widths,
-)
+from har_jax import config_fields as field
 from har_jax.errors import UserError
 from har_jax.signal import DEFAULT_WINDOWING as DEFAULT_WINDOWING
 from har_jax.signal import Windowing
@@ -34,49 +16,52 @@ CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
 
 
 @dataclasses.dataclass(frozen=True)
-class Model(Checked):
+class Model(field.Checked):
   """The masked autoencoder, and the classifier that shares its encoder."""
 
-  patch_size: int = count(8, 'samples per token')
-  stem: tuple[int, ...] = widths(
+  patch_size: int = field.count(8, 'samples per token')
+  stem: tuple[int, ...] = field.widths(
     (),
     'widths of the convolutions before the blocks, each of which halves the time axis; '
     'none: a linear embedding of patches',
-    least=0,
   )
-  log_std: bool = flag(True, 'embed the log standard deviation of each channel with the samples')
-  invariant_features: bool = flag(
+  log_std: bool = field.flag(True, 'embed the log standard deviation of each channel with the samples')
+  invariant_features: bool = field.flag(
     False, 'embed features that hardly change with device orientation: norms, parts along gravity, spectrum'
   )
-  width: int = count(192, 'token width', most=MOST_WIDTH)
-  mlp_dim: int = count(576, 'hidden width of the feed-forward layers', most=MOST_WIDTH)
-  depth: int = count(6, 'encoder blocks', most=MOST_LAYERS)
-  decoder_depth: int = count(2, 'decoder blocks; the decoder is dropped after pretraining', most=MOST_LAYERS)
-  num_heads: int = count(6, 'attention heads per block, over all streams')
-  streams: int = field(
+  width: int = field.count(192, 'token width', most=field.MOST_WIDTH)
+  mlp_dim: int = field.count(576, 'hidden width of the feed-forward layers', most=field.MOST_WIDTH)
+  depth: int = field.count(6, 'encoder blocks', most=field.MOST_LAYERS)
+  decoder_depth: int = field.count(
+    2, 'decoder blocks; the decoder is dropped after pretraining', most=field.MOST_LAYERS
+  )
+  num_heads: int = field.count(6, 'attention heads per block, over all streams')
+  streams: int = field.field(
     1,
     '1: attention over both sensors together; 2: one attention per sensor, each on half of the width',
     lambda value: value in (1, 2),
     '1 or 2',
   )
-  mask_ratio: float = fraction(0.75, 'fraction of tokens that pretraining hides')
-  reconstruct_spectrum: bool = flag(
+  mask_ratio: float = field.fraction(0.75, 'fraction of tokens that pretraining hides')
+  reconstruct_spectrum: bool = field.flag(
     True, 'pretraining reconstructs the log power spectrum of hidden tokens, as well as their samples'
   )
-  pooling: str = choice(
+  pooling: str = field.choice(
     'mean',
     {'mean': 'their mean', 'statistics': 'their mean, maximum and standard deviation'},
     'head input, from the tokens',
   )
-  head: tuple[int, ...] = widths(
-    (128,), 'hidden widths of the classifier head; none: a linear layer on standardized inputs', least=0
+  head: tuple[int, ...] = field.widths(
+    (128,), 'hidden widths of the classifier head; none: a linear layer on standardized inputs'
   )
-  window_statistics: bool = flag(
+  window_statistics: bool = field.flag(
     False, 'the head also takes statistics of the whole window: moments, quantiles, spectrum, correlations'
   )
-  dropout: float = fraction(0.2, 'dropout rate in the classifier head')
-  window_samples: int = count(Windowing.samples, 'samples per window', most=MOST_WINDOW_SAMPLES)
-  rate_hz: int = count(Windowing.rate_hz, 'sampling rate of the windows, in Hz', most=MOST_RATE_HZ)
+  dropout: float = field.fraction(0.2, 'dropout rate in the classifier head')
+  window_samples: int = field.count(Windowing.samples, 'samples per window', most=field.MOST_WINDOW_SAMPLES)
+  rate_hz: int = field.count(
+    Windowing.rate_hz, 'sampling rate of the windows, in Hz', most=field.MOST_RATE_HZ
+  )
 
   def __post_init__(self) -> None:
     super().__post_init__()
@@ -116,21 +101,21 @@ class Model(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Lora(Checked):
+class Lora(field.Checked):
   """Low-rank adapters, for LoRA and QLoRA alike."""
 
-  rank: int = count(32, 'adapter rank', most=MOST_WIDTH)
-  alpha: float = positive(64.0, 'adapters are scaled by alpha / rank')
-  targets: tuple[str, ...] = names(
+  rank: int = field.count(32, 'adapter rank', most=field.MOST_WIDTH)
+  alpha: float = field.positive(64.0, 'adapters are scaled by alpha / rank')
+  targets: tuple[str, ...] = field.names(
     ('embed', 'query', 'key', 'value', 'output', 'up', 'down'),
     'modules to adapt; `embed`: the stem or linear embedding; with `head`, its own kernels stay frozen',
   )
-  scaling: str = choice(
+  scaling: str = field.choice(
     'rank',
     {'rank': 'the rank', 'root': 'its square root (rsLoRA)'},
     'divisor of alpha in the scale of adapters',
   )
-  start: str = choice(
+  start: str = field.choice(
     'zero',
     {
       'zero': 'product of zero',
@@ -139,7 +124,7 @@ class Lora(Checked):
     },
     'initial adapters',
   )
-  rate_ratio: float = positive(1.0, 'rate of the second matrix over that of the first (LoRA+)')
+  rate_ratio: float = field.positive(1.0, 'rate of the second matrix over that of the first (LoRA+)')
 
   @property
   def scale(self) -> float:
@@ -148,24 +133,24 @@ class Lora(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Methods(Checked):
+class Methods(field.Checked):
   """Sizes of the fine-tuning methods other than LoRA."""
 
-  partial_blocks: int = count(1, 'blocks that `partial` trains', most=MOST_LAYERS)
-  adapter_width: int = count(32, 'hidden width of `adapter` and `pfeiffer`', most=MOST_WIDTH)
-  prompt_tokens: int = count(8, 'tokens per block of `prompt`', most=MOST_WIDTH)
-  vera_rank: int = count(256, 'rank of `vera`', most=MOST_WIDTH)
+  partial_blocks: int = field.count(1, 'blocks that `partial` trains', most=field.MOST_LAYERS)
+  adapter_width: int = field.count(32, 'hidden width of `adapter` and `pfeiffer`', most=field.MOST_WIDTH)
+  prompt_tokens: int = field.count(8, 'tokens per block of `prompt`', most=field.MOST_WIDTH)
+  vera_rank: int = field.count(256, 'rank of `vera`', most=field.MOST_WIDTH)
 
 
 @dataclasses.dataclass(frozen=True)
-class Precision(Checked):
+class Precision(field.Checked):
   """Number formats of weights and products."""
 
-  dtype: str = choice(
+  dtype: str = field.choice(
     'float32', ('float32', 'bfloat16'), 'dtype of matrix products; everything else is float32'
   )
-  nf4_double: bool = flag(False, 'double quantization: 8-bit scales for the NF4 blocks of QLoRA')
-  nf4_kernel: str = choice(
+  nf4_double: bool = field.flag(False, 'double quantization: 8-bit scales for the NF4 blocks of QLoRA')
+  nf4_kernel: str = field.choice(
     'auto',
     {'auto': 'the one measured to be faster', 'reference': 'plain JAX', 'pallas': 'fused'},
     'kernel for products with NF4 weights',
@@ -173,10 +158,10 @@ class Precision(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(Checked):
+class Protocol(field.Checked):
   """Splits, label budget, and the training stages around adaptation."""
 
-  split: str = choice(
+  split: str = field.choice(
     'subject',
     {
       'subject': 'subject-wise',
@@ -186,13 +171,13 @@ class Protocol(Checked):
     },
     'split of the target',
   )
-  test_fraction: float = share(0.3, 'fraction of the subjects or windows to test on')
-  validation_fraction: float = share(0.1, 'fraction of the subjects or windows to validate on')
-  label_budget: str = label_budget(
+  test_fraction: float = field.share(0.3, 'fraction of the subjects or windows to test on')
+  validation_fraction: float = field.share(0.1, 'fraction of the subjects or windows to validate on')
+  label_budget: str = field.label_budget(
     '0.7',
     'labels to train and validate with: a fraction of all windows (0.1), or n per class and part (10/class)',
   )
-  normalize: str = choice(
+  normalize: str = field.choice(
     'train',
     {
       'train': 'by mean and standard deviation of the training part',
@@ -201,20 +186,20 @@ class Protocol(Checked):
     },
     'normalization of the windows',
   )
-  classes: str = choice('locomotion', ('locomotion', 'all'), 'activities to classify')
-  continued_pretraining_steps: int = not_negative(
+  classes: str = field.choice('locomotion', ('locomotion', 'all'), 'activities to classify')
+  continued_pretraining_steps: int = field.not_negative(
     0, "stage 'continued': steps of masked pretraining on the target's unlabeled training part"
   )
-  supervised_pretraining_steps: int = not_negative(
+  supervised_pretraining_steps: int = field.not_negative(
     0, "stage 'supervised': steps of classifying the sources' activities, with their labels"
   )
-  self_training: int = not_negative(
+  self_training: int = field.not_negative(
     0, 'self-training rounds: retrain with confident pseudo-labels of the training part'
   )
-  tta_shifts: int = count(
+  tta_shifts: int = field.count(
     1,
     'test-time augmentation: average the logits over so many circular shifts, at so many times the cost',
-    most=MOST_WINDOW_SAMPLES,
+    most=field.MOST_WINDOW_SAMPLES,
   )
 
   def __post_init__(self) -> None:
@@ -238,42 +223,42 @@ class Protocol(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(Checked):
+class Training(field.Checked):
   """One training run: AdamW, linear warm-up, cosine decay to zero."""
 
-  epochs: float = positive(50.0, "passes over the target's training windows")
-  max_steps: int = not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
-  batch: int = count(64, 'windows per step', most=MOST_BATCH)
-  learning_rate: float = not_negative(
+  epochs: float = field.positive(50.0, "passes over the target's training windows")
+  max_steps: int = field.not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
+  batch: int = field.count(64, 'windows per step', most=field.MOST_BATCH)
+  learning_rate: float = field.not_negative(
     1e-3,
     'peak learning rate of new weights: head and adapters; of all weights under `scratch` and in the stage '
     "'supervised'",
   )
-  encoder_learning_rate: float = not_negative(
+  encoder_learning_rate: float = field.not_negative(
     5e-4, "peak learning rate of a pretrained encoder's own weights, where the method trains them"
   )
-  weight_decay: float = not_negative(0.01, 'AdamW weight decay of matrices')
-  warmup: float = fraction(0.1, 'fraction of the steps with a rising learning rate')
-  grad_clip_norm: float = not_negative(1.0, 'largest gradient norm; 0: no limit')
-  circular_shift: bool = flag(
+  weight_decay: float = field.not_negative(0.01, 'AdamW weight decay of matrices')
+  warmup: float = field.fraction(0.1, 'fraction of the steps with a rising learning rate')
+  grad_clip_norm: float = field.not_negative(1.0, 'largest gradient norm; 0: no limit')
+  circular_shift: bool = field.flag(
     False, 'circular shift augmentation: each window starts at a random sample and wraps around'
   )
-  rotation_std_deg: float = not_negative(
+  rotation_std_deg: float = field.not_negative(
     0.0, 'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none'
   )
-  amplitude_std: float = not_negative(
+  amplitude_std: float = field.not_negative(
     0.0, 'amplitude augmentation: standard deviation of the log factor of movements; 0: none'
   )
-  time_warp_std: float = not_negative(
+  time_warp_std: float = field.not_negative(
     0.0, 'time warp augmentation: standard deviation of the log factor of speed; 0: none'
   )
-  device_errors: float = not_negative(
+  device_errors: float = field.not_negative(
     0.0,
     "device augmentation: the accelerometer's bias, gain and noise, as multiples of those of phones and "
     'watches; some windows also have a lower rate, or no gyroscope; 0: none',
   )
-  num_evals: int = count(10, 'evenly spaced validations, each with a checkpoint')
-  patience: int = not_negative(
+  num_evals: int = field.count(10, 'evenly spaced validations, each with a checkpoint')
+  patience: int = field.not_negative(
     0,
     'stop after so many validations without improvement and keep the best; 0: never stop, keep the last step',
   )

@@ -29,13 +29,13 @@ def not_negative(default: float | int, text: str) -> Any:
   return field(default, text, lambda value: 0 <= value <= MOST, f'not negative, and at most {MOST:,}')
 
 
-def widths(default: tuple[int, ...], text: str, *, least: int) -> Any:
+def widths(default: tuple[int, ...], text: str) -> Any:
   """Widths of layers, one after the other."""
   return field(
     default,
     text,
-    lambda value: least <= len(value) <= MOST_LAYERS and all(1 <= width <= MOST_WIDTH for width in value),
-    f'{least} to {MOST_LAYERS} widths from 1 to {MOST_WIDTH:,}',
+    lambda value: len(value) <= MOST_LAYERS and all(1 <= width <= MOST_WIDTH for width in value),
+    f'0 to {MOST_LAYERS} widths from 1 to {MOST_WIDTH:,}',
   )
 
 

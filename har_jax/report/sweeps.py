@@ -17,16 +17,15 @@ _OFF = {
 }
 
 
-def matched(runs: pd.DataFrame, others: pd.DataFrame, column: str, by: Sequence[str]) -> pd.Series:
+def matched(runs: pd.DataFrame, is_other: pd.Series, column: str, by: Sequence[str]) -> pd.Series:
   """Column of the other run with the same values `by`, for each run; missing where there is none."""
-  values = others.set_index(list(by))[column]
-  return pd.Series(values.reindex(pd.MultiIndex.from_frame(runs[list(by)])).to_numpy(), index=runs.index)
+  return runs[column].where(is_other).groupby([runs[name] for name in by]).transform('max')
 
 
 def matched_full(runs: pd.DataFrame, column: str, by: Sequence[str]) -> pd.Series:
   """Column of the matching run of full fine-tuning, for each run of another method."""
   is_full = runs['method'] == 'full'
-  return matched(runs, runs[is_full], column, by).where(~is_full)
+  return matched(runs, is_full, column, by).where(~is_full)
 
 
 def table6(runs: pd.DataFrame) -> list[Section]:
@@ -109,9 +108,9 @@ def _compared(
   title: str, runs: pd.DataFrame, kinds: tuple, by: Sequence[str] = ('target', 'method')
 ) -> Section:
   """Macro-F1 of runs of both kinds with the same `by` and seed, and the difference in points."""
-  first, second = (runs[runs['kind'] == kind] for kind in kinds)
-  other = matched(first, second, 'macro_f1', [*by, 'seed'])
-  both = first.assign(other=other, points=100 * (first['macro_f1'] - other)).dropna(subset=['points'])
+  other = matched(runs, runs['kind'] == kinds[1], 'macro_f1', [*by, 'seed'])
+  first = runs.assign(other=other, points=100 * (runs['macro_f1'] - other))[runs['kind'] == kinds[0]]
+  both = first.dropna(subset=['points'])
   keys = list(dict.fromkeys([*by, 'method']))
   difference = f'{kinds[0]} − {kinds[1]}, points'
   cells = {

@@ -104,8 +104,10 @@ def test_of_the_target_a_stage_sees_windows_to_train_on_and_no_label(
 
 def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(runs, study_of, out, tmp_path):
   study = study_of(tmp_path, protocol=_CONTINUED, pretrained_dir=out)
-  with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
+  missing = r'continued/subject/seed0/pretrained\.json is missing, .* run --phase=pretrain first'
+  with pytest.raises(UserError, match=missing):
     list(experiments.run(study, ADAPT_ONLY))
+  assert not list(tmp_path.iterdir())
   twice = dataclasses.replace(study, methods=('lora', 'full'))
   paths = [path for path, _ in experiments.pretrain(twice, QUIET)]  # each stage once
   assert [path.parent.name for path in paths] == ['pretrain', 'seed0']

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 
 import pytest
-from lodo_studies import ADAPT_ONLY, LORA, QUIET, run
+from lodo_studies import LORA, QUIET, run
 
 from har_jax import experiments, locks
 from har_jax.errors import Stopped, UserError
@@ -15,12 +15,6 @@ from har_jax.train import loop
 from har_jax.train.log import Log
 
 pytestmark = pytest.mark.slow
-
-
-def test_stage_adapt_names_the_missing_pretraining(study_of, tmp_path):
-  with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --phase=pretrain first'):
-    list(experiments.run(study_of(tmp_path), ADAPT_ONLY))
-  assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -161,10 +161,7 @@ def test_parts_without_content_are_left_out():
     assert missing not in text
 
 
-def test_points_of_a_sweep_have_a_command_and_no_table_ii(read):
-  titles = [title for title in read.texts if title.startswith('Table II')]
-  assert any('labels 0.7' in title for title in titles)
-  assert not any('labels 0.3' in title for title in titles)
+def test_points_of_a_sweep_have_a_command(read):
   for flag in ('--lora_rank=8', '--lora_rank=16', '--label_budget=0.3', '--label_budget=5/class'):
     assert read.text.count(flag) == 1, flag
 

@@ -138,13 +138,10 @@ class Fit:
     pseudo_labeled = balancing.pseudo_labeled(windows, logits, seed=self.seed)
     train = balancing.concatenate_equally([self.parts.train, pseudo_labeled])
     student = self._on(train, 'with pseudo-labels')
-    is_better = not validated or student.metrics['macro_f1'] >= teacher.metrics['macro_f1']
-    entry = SelfTraining(
-      unlabeled_windows=len(unlabeled),
-      kept=is_better,
-      before=teacher.metrics['macro_f1'] if validated else None,
-      after=student.metrics['macro_f1'] if validated else None,
-    )
+    before, after = (model.metrics['macro_f1'] for model in (teacher, student))
+    is_better = not validated or after >= before
+    measured = {'before': before, 'after': after} if validated else {}
+    entry = SelfTraining(unlabeled_windows=len(unlabeled), kept=is_better, **measured)
     return dataclasses.replace(student if is_better else teacher, self_training=entry)
 
   def _with_linear_head(self, fitted: Fitted) -> Fitted:

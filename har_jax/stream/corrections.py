@@ -13,6 +13,7 @@ algorithm R (the sample of windows to replay).
 
 import collections
 import dataclasses
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -183,8 +184,7 @@ class CorrectedFilter:
     ]
     return [
       window
-      for windows in self._samples.values()
-      for window in windows
+      for window in itertools.chain.from_iterable(self._samples.values())
       if not any(begin_s < window.stop_s <= stop_s + _SLACK_S for begin_s, stop_s in spans)
     ]
 

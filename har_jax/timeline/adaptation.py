@@ -127,37 +127,32 @@ def adapt(
   pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)
   if pretrained.base is None:
     raise UserError(f'{base} was trained from scratch and has no base: give another folder')
-  recognizer = Recognizer(
-    pretrained.base, validation_fraction=validation_fraction, verbose=progress, **changed
-  )
+  base, windowing = pretrained.base, pretrained.windowing
+  recognizer = Recognizer(base, validation_fraction=validation_fraction, verbose=progress, **changed)
   parameters.check(recognizer)  # a long recording takes minutes to read
   recognizer.set_params(alpha=2.0 * recognizer.rank)
   findings = Findings(tell=tell)
   reading, _ = rate_check.read(pretrained, recording, frame, findings, labels=labels, **read_options)
-  findings.warn(*reading.warnings, *recordings.check(reading, pretrained.windowing))
+  findings.warn(*reading.warnings, *recordings.check(reading, windowing))
   dropped: collections.Counter[str] = collections.Counter()
-  windows = recordings.to_windows(reading, pretrained.windowing, dropped=dropped)
+  windows = recordings.to_windows(reading, windowing, dropped=dropped)
   if len(names := sorted({window.activity for window in windows})) < 2:
     raise UserError(
       f'{f"only {names[0]} has" if names else "no activity has"} labeled windows, and at least two must have '
-      f'them: label each for {pretrained.windowing.seconds:g} s or more at a time, in a column of the '
+      f'them: label each for {windowing.seconds:g} s or more at a time, in a column of the '
       'recording or with labels='
     )
-  held_out, overlapping = splits.hold_out_last(windows, float(validation_fraction), pretrained.windowing)
+  held_out, overlapping = splits.hold_out_last(windows, float(validation_fraction), windowing)
   dropped[OVERLAPPING] = int(overlapping.sum())
   signals = np.stack([window.signal for window in windows])[~overlapping]
   activities = np.array([window.activity for window in windows])[~overlapping]
   recording_of_window = np.array([window.recording for window in windows])[~overlapping]
   file_of_window = np.array(reading.files)[recording_of_window]
   held_out = held_out[~overlapping]
-  unlabeled = recordings.unlabeled_windows(reading, pretrained.windowing) if use_unlabeled else []
+  others = recordings.unlabeled_windows(reading, windowing) if use_unlabeled else []
+  unlabeled = np.stack([window.signal for window in others]) if others else None
   start_s = time.monotonic()
-  recognizer.fit(
-    signals,
-    activities,
-    held_out=held_out,
-    unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
-  )
+  recognizer.fit(signals, activities, held_out=held_out, unlabeled=unlabeled)
   seconds = time.monotonic() - start_s
   if (summary := recognizer.signals) is not None:
     summary = dataclasses.replace(summary, rates_hz=rate_check.rates_hz(reading))

@@ -156,18 +156,14 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
   bouts, windowing = [], predictions.windowing
   for part in without_gaps(predictions.recording, predictions.start_s, windowing):
     start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
-    refused = None if predictions.refused is None else predictions.refused[part]
+    refused = np.zeros(len(start_s), bool) if predictions.refused is None else predictions.refused[part]
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
     window_s = windowing.seconds
     not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, window_s)
     is_mixed = np.r_[not_worn[1:], False] | np.r_[False, not_worn[:-1]]  # next to windows that are not worn
-    for first, stop in segments.runs(~not_worn):
-      codes[first:stop], confidence[first:stop] = _decode(
-        probabilities[first:stop],
-        None if refused is None else refused[first:stop],
-        rules,
-        windowing,
-        is_mixed=is_mixed[first:stop],
+    for run in (slice(*pair) for pair in segments.runs(~not_worn).tolist()):
+      codes[run], confidence[run] = _decode(
+        probabilities[run], refused[run], rules, windowing, is_mixed=is_mixed[run]
       )
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]
     recording = int(predictions.recording[part][0])
@@ -194,7 +190,7 @@ def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
 
 def _decode(
   probabilities: Float[np.ndarray, 'w y'],
-  refused: Bool[np.ndarray, 'w'] | None,
+  refused: Bool[np.ndarray, 'w'],
   rules: Rules,
   windowing: Windowing,
   *,
@@ -215,7 +211,7 @@ def _decode(
     highest = probabilities[first:stop].max(axis=1)  # a window that is sure of another activity is known, too
     pair = np.stack([highest, np.full(stop - first, rules.unknown_below)], axis=1)
     codes[first:stop][chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
-  if refused is not None:
+  if refused.any():
     pair = np.stack([np.where(refused, 1 - _TRUST, _TRUST), np.where(refused, _TRUST, 1 - _TRUST)], axis=1)
     codes[chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
   return codes, confidence

@@ -95,10 +95,8 @@ def combine(
   from scipy import special
 
   starts_s, others_s = (
-    np.array(
-      [clock.in_file_s(*place) for place in zip(one.recording.tolist(), one.start_s.tolist(), strict=True)]
-    )
-    for one, clock in zip((first, second), map(Clock.from_reading, readings), strict=True)
+    np.array(reading.offsets_s)[one.recording] + one.start_s
+    for one, reading in zip((first, second), readings, strict=True)
   )
   others_s = others_s + offset_s
   nearest = np.searchsorted((others_s[1:] + others_s[:-1]) / 2, starts_s)
@@ -113,10 +111,8 @@ def combine(
 
 def _movement(reading: Reading) -> Float[np.ndarray, 't']:
   """Logarithm of the deviation of acceleration's length in each half second of a file; NaN in gaps."""
-  clock = Clock.from_reading(reading)
-  times_s = np.concatenate(
-    [clock.in_file_s(number, 0.0) + part.acc.time_s for number, part in enumerate(reading.recordings)]
-  )
+  starts_s = zip(reading.offsets_s, reading.recordings, strict=True)
+  times_s = np.concatenate([start_s + part.acc.time_s for start_s, part in starts_s])
   lengths = np.concatenate([np.linalg.norm(part.acc.values, axis=1) for part in reading.recordings])
   lengths = lengths.astype(np.float64)
   steps = (times_s / _STEP_S).astype(int)

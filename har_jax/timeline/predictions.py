@@ -102,24 +102,19 @@ def predict(
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
+  moments = np.array(recording), np.array(start_s)
   files = np.array(reading.files)[recording]
   compared, pooled = None, 0
   joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
   if head is not None:
-    joined, compared, pooled = _combine(
-      head,
-      joined,
-      Described(*map(np.concatenate, zip(*described, strict=True))),
-      classes,
-      files,
-      recognizer.temperature,
-    )
+    whole = Described(*map(np.concatenate, zip(*described, strict=True)))
+    joined, compared, pooled = _combine(head, joined, whole, classes, files, recognizer.temperature)
     if compared:
       together = np.zeros(len(files)) if pooled else files
       joined = adapt_to_recordings(joined, recognizer.class_logits, together)
   refused = None
   if refusal_rate:
-    parts = without_gaps(np.array(recording), np.array(start_s), recognizer.windowing)
+    parts = without_gaps(*moments, recognizer.windowing)
     means = np.array(recognizer.adapter_.card.class_means)
     scores = prediction_sets.score_unknown(np.concatenate(inputs), joined, means, parts)
     refused = prediction_sets.refuse(scores, recognizer.unknown_scores, refusal_rate)
@@ -127,19 +122,9 @@ def predict(
   # A base's own answers, with a recording head or without, cover far less on devices and places of others.
   if head is None and prediction_sets.shortage(set_scores, coverage) is None:
     sets = prediction_sets.make_sets(joined, set_scores, coverage)
-  return Predictions(
-    classes,
-    np.array(recording),
-    np.array(start_s),
-    joined,
-    np.concatenate(still),
-    recognizer.windowing,
-    int(recognizer.tta_shifts),  # JSON has no NumPy integers
-    compared,
-    pooled,
-    sets,
-    refused,
-  )
+  shifts = int(recognizer.tta_shifts)  # JSON has no NumPy integers
+  answered = classes, *moments, joined, np.concatenate(still)
+  return Predictions(*answered, recognizer.windowing, shifts, compared, pooled, sets, refused)
 
 
 def without_gaps(

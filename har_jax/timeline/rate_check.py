@@ -74,11 +74,10 @@ def check(
     _correct(part, findings[file]) for part, file in zip(reading.recordings, reading.files, strict=True)
   ]
   trained_hz = () if expected is None else expected.rates_hz
+  rates = zip(('accelerometer', 'gyroscope'), rates_hz(reading), trained_hz, strict=False)
   doubts += [
     f'The {sensor} runs at {hz:.3g} Hz, at {usual_hz:.3g} Hz in training: quick movements look different.'
-    for sensor, hz, usual_hz in zip(
-      ('accelerometer', 'gyroscope'), rates_hz(reading), trained_hz, strict=False
-    )
+    for sensor, hz, usual_hz in rates
     if hz < min(_SLOWER * usual_hz, _FAST_ENOUGH * windowing.rate_hz)
   ]
   odds = pace.check(_evenly_spaced(reading.recordings, reading, pace.WINDOWING)) if reading.has_gyro else None
@@ -118,13 +117,10 @@ def _evenly_spaced(
 def _correct(recording: Recording, finding: frame_check.Finding) -> Recording:
   if finding.is_as_is:
     return recording
-  acc = recording.acc.values * finding.acc_factor @ finding.frame.acc.T
-  gyro = recording.gyro.values @ finding.frame.gyro.T
-  return dataclasses.replace(
-    recording,
-    acc=Samples(recording.acc.time_s, acc.astype(np.float32)),
-    gyro=Samples(recording.gyro.time_s, gyro.astype(np.float32)),
-  )
+  acc, gyro = recording.acc, recording.gyro
+  acc = Samples(acc.time_s, (acc.values * finding.acc_factor @ finding.frame.acc.T).astype(np.float32))
+  gyro = Samples(gyro.time_s, (gyro.values @ finding.frame.gyro.T).astype(np.float32))
+  return dataclasses.replace(recording, acc=acc, gyro=gyro)
 
 
 def _warn_of_opposite(signals: Mapping[str, Float[np.ndarray, 'w n 6']]) -> list[str]:

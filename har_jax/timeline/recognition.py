@@ -119,21 +119,11 @@ def recognize(
     findings.warn(f'Every window is {shorten(predictions.classes[0])}, since activities name no other one.')
   findings.warn(*predictions.warnings)
   scored = None if labels is None else _score(predictions, labeled, rules, findings)
-  card = recognizer.adapter_.card
-  answers = make_answers(
-    predictions,
-    find_bouts(predictions, rules),
-    rules,
-    dataclasses.replace(reading, warnings=findings.warnings),
-    {
-      'method': card.method,
-      'classes': list(predictions.classes),
-      'temperature': recognizer.temperature,
-      'checksum': card.checksum,
-    },
-    scored,
-    _to_entries(frames),
-  )
+  card, bouts = recognizer.adapter_.card, find_bouts(predictions, rules)
+  model = {'method': card.method, 'classes': list(predictions.classes), 'temperature': card.temperature}
+  model['checksum'] = card.checksum
+  reading = dataclasses.replace(reading, warnings=findings.warnings)
+  answers = make_answers(predictions, bouts, rules, reading, model, scored, _to_entries(frames))
   if second is not None:
     answers.summary['second_device'] = together | {'frame': _to_entries(other_frames)}
   return answers

@@ -135,8 +135,5 @@ def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int)
 
 def _excess(cost: Cost, budget: Budget) -> float:
   """The largest cost over its limit, as a ratio; at most 1 where everything fits."""
-  limits = dataclasses.astuple(budget)
-  return max(
-    (spent / limit for spent, limit in zip(dataclasses.astuple(cost), limits, strict=True) if limit),
-    default=0.0,
-  )
+  pairs = zip(dataclasses.astuple(cost), dataclasses.astuple(budget), strict=True)
+  return max((spent / limit for spent, limit in pairs if limit), default=0.0)

@@ -273,14 +273,13 @@ def fits(
 
   base, experiment: of `parameters.check`.
   """
-  lora, training = experiment.lora, experiment.finetune
+  training = experiment.finetune
   seed, progress = int(parameters.random_state), bool(parameters.verbose)
 
-  def fit_of(name: str, rank: int = lora.rank) -> Fit:
-    method, alpha = methods.METHODS[name], lora.alpha * rank / lora.rank
-    settings = Settings.from_experiment(
-      dataclasses.replace(experiment, lora=dataclasses.replace(lora, rank=rank, alpha=alpha))
-    )
+  def fit_of(name: str, rank: int = experiment.lora.rank) -> Fit:
+    method, alpha = methods.METHODS[name], experiment.lora.alpha * rank / experiment.lora.rank
+    lora = dataclasses.replace(experiment.lora, rank=rank, alpha=alpha)
+    settings = Settings.from_experiment(dataclasses.replace(experiment, lora=lora))
     objective = Classify(method.model(experiment.model), len(classes), experiment.precision)
     of_head = None if method.fits_head else classes
     prepared = files.prepare(base, objective, method, settings, seed, classes=of_head)

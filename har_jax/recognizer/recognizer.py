@@ -192,10 +192,8 @@ class Recognizer(parameters.Parameters, Estimator):
     frame_check.warn(frame_check.fit_warnings(signals, windowing.rate_hz))
     more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
     parts = fitting.divide(self, signals, labels, groups, held_out, experiment.protocol.normalize)
-    entries = {
-      'classes': classes.tolist(),
-      'signals': summarize(signals, classes[labels].tolist(), windowing.rate_hz),
-    }
+    summary = summarize(signals, classes[labels].tolist(), windowing.rate_hz)
+    entries = {'classes': classes.tolist(), 'signals': summary}
     adapter, plan = adapter_fit.fit(self, base, experiment, parts, entries, more)
     self._set_adapter(base, adapter)
     self.plan_ = plan

@@ -110,9 +110,8 @@ class Stream:
     rate, starting at 0 in the first call.
     Samples that are not finite count as missing. Raises UserError on other shapes and on times that decrease.
     """
-    values, times_s = self._check_samples(
-      samples, time_s, self._windowing.rate_hz if rate_hz is None else rate_hz
-    )
+    rate_hz = self._windowing.rate_hz if rate_hz is None else rate_hz
+    values, times_s = self._check_samples(samples, time_s, rate_hz)
     is_finite = np.isfinite(values).all(axis=1)
     if not is_finite.any():
       return []
@@ -260,9 +259,8 @@ class Stream:
     if len(self._seen) not in _CHECKED_AT:
       return
     said = {*self._finding.notes, *self._finding.warnings}
-    self._finding = frame_check.check(
-      self._recognizer.signals, np.stack(self._seen), self._frame, self._windowing.rate_hz
-    )
+    expected, rate_hz = self._recognizer.signals, self._windowing.rate_hz
+    self._finding = frame_check.check(expected, np.stack(self._seen), self._frame, rate_hz)
     changes = [] if self._finding.is_as_is else self._finding.notes
     for sentence in changes + self._finding.warnings:
       if sentence not in said:

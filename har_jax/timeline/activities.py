@@ -74,10 +74,8 @@ def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
     level, _ = to_level(sets.astype(np.float32), predictions.classes, members)
     sets = np.stack([(level[:, column] > 0).any(axis=1) for column in columns.values()], axis=1)
     sets[np.arange(len(sets)), selected.argmax(axis=1)] = True
-  shares = (selected + _TINY) / (selected + _TINY).sum(axis=1, keepdims=True)
-  return dataclasses.replace(
-    predictions, classes=tuple(columns), probabilities=shares.astype(np.float32), sets=sets
-  )
+  shares = ((selected + _TINY) / (selected + _TINY).sum(axis=1, keepdims=True)).astype(np.float32)
+  return dataclasses.replace(predictions, classes=tuple(columns), probabilities=shares, sets=sets)
 
 
 def find_columns(activities: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, list[int]], list[str]]:
@@ -120,9 +118,8 @@ def merge_labels(
   names = {level[number]: name for name, numbers in columns.items() for number in numbers}
 
   def rename(span: Span) -> Span:
-    return dataclasses.replace(
-      span, activity=names.get(find_class(span.activity, level) or '', span.activity)
-    )
+    name = names.get(find_class(span.activity, level) or '', span.activity)
+    return dataclasses.replace(span, activity=name)
 
   return [dataclasses.replace(part, spans=tuple(map(rename, part.spans))) for part in labeled]
 

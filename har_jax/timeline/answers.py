@@ -134,7 +134,6 @@ def make_answers(
   ends_s = {clock.files[number]: clock.in_file_s(number, length) for number, length in enumerate(lengths_s)}
   recorded = sum(ends_s.values()) / 60
   covered = sum(bout.length_s for bout in bouts) / 60
-  classes = predictions.classes
   summary: dict[str, Any] = {
     'format': FORMAT,
     'har_jax': har_jax.__version__,
@@ -143,7 +142,7 @@ def make_answers(
     'files': list(ends_s),
     'minutes': {
       name: round(minutes.get(name, 0.0), 2)
-      for name in sorted(classes, key=lambda name: -minutes.get(name, 0.0))
+      for name in sorted(predictions.classes, key=lambda name: -minutes.get(name, 0.0))
       if name not in (UNKNOWN, NOT_WORN)
     },
     'unknown_minutes': round(minutes.get(UNKNOWN, 0.0), 2),
@@ -181,14 +180,11 @@ def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.D
   confidence = probabilities.max(axis=1)
   names = np.array(predictions.classes)[probabilities.argmax(axis=1)]
   columns = _locations(clock, predictions.recording.tolist(), {'time': predictions.start_s.tolist()})
-  columns |= {
-    'activity': np.where(predictions.is_unknown(rules.unknown_below), UNKNOWN, names),
-    'confidence': confidence,
-  }
+  is_unknown, classes = predictions.is_unknown(rules.unknown_below), predictions.classes
+  columns |= {'activity': np.where(is_unknown, UNKNOWN, names), 'confidence': confidence}
   if predictions.sets is not None:
-    classes = predictions.classes
     columns['set'] = [_SEPARATOR.join(itertools.compress(classes, own)) for own in predictions.sets]
-  columns |= {f'p_{name}': column for name, column in zip(predictions.classes, probabilities.T, strict=True)}
+  columns |= {f'p_{name}': column for name, column in zip(classes, probabilities.T, strict=True)}
   return _to_frame(columns)
 
 
@@ -210,9 +206,9 @@ def _locations(
     name: [clock.in_file_s(*pair) for pair in zip(recordings, column, strict=True)]
     for name, column in times_s.items()
   }
-  columns: dict[str, Any] = (
-    {'file': [clock.files[recording] for recording in recordings]} if len(set(clock.files)) > 1 else {}
-  )
+  columns: dict[str, Any] = {}
+  if len(set(clock.files)) > 1:
+    columns['file'] = [clock.files[recording] for recording in recordings]
   columns |= {f'{name}_s': column for name, column in file_s.items()}
   if clock.start is not None:
     columns |= {name: [clock.moment(time_s) for time_s in column] for name, column in file_s.items()}

@@ -35,9 +35,8 @@ def in_order(predictions: Predictions, classes: Sequence[str]) -> Predictions:
       'adapt both to the same activities'
     )
   order = [predictions.classes.index(name) for name in classes]
-  return dataclasses.replace(
-    predictions, classes=tuple(classes), probabilities=predictions.probabilities[:, order], sets=None
-  )
+  probabilities = predictions.probabilities[:, order]
+  return dataclasses.replace(predictions, classes=tuple(classes), probabilities=probabilities, sets=None)
 
 
 def find_offset(first: Reading, second: Reading) -> tuple[float, str]:
@@ -50,9 +49,7 @@ def find_offset(first: Reading, second: Reading) -> tuple[float, str]:
   """
   if any(len(set(reading.files)) > 1 for reading in (first, second)):
     raise UserError('two devices need one file each: give a recording of the second one alone')
-  longest_s = max(
-    Clock.from_reading(one).in_file_s(-1, float(one.recordings[-1].acc.time_s[-1])) for one in (first, second)
-  )
+  longest_s = max(float(one.offsets_s[-1] + one.recordings[-1].acc.time_s[-1]) for one in (first, second))
   if longest_s > _LONGEST_S:
     raise UserError(
       f'two devices are aligned over {_LONGEST_S / 86_400:.0f} days at most, and a file spans '
@@ -71,10 +68,8 @@ def find_offset(first: Reading, second: Reading) -> tuple[float, str]:
     if near.any() and deviations[best] > _BY_CHANCE and fits[best] > others.max(initial=0.0) + _CLEARER:
       offset_s = float(shifts_s[best])
       clocks = '' if by_clock_s is None else f', {offset_s - by_clock_s:+.1f} s from what the clocks say'
-      return (
-        offset_s,
-        f'The second device starts {offset_s:.1f} s after the first, as their movement shows{clocks}.',
-      )
+      seen = f'as their movement shows{clocks}'
+      return offset_s, f'The second device starts {offset_s:.1f} s after the first, {seen}.'
   if by_clock_s is None:
     raise UserError(
       'the movement of both devices does not show how their times belong together: record them with '

@@ -95,11 +95,8 @@ def suggest(
   features = window_statistics(np.stack(signals), windowing.rate_hz)
   means = features.reshape(len(firsts), STRETCH_WINDOWS, -1).mean(axis=1)
   firsts = firsts[choose(means, count)]
-  starts_s = predictions.start_s[firsts].tolist()
-  marks = [
-    Bout(recording, start_s, start_s + length_s, '', np.nan)
-    for recording, start_s in zip(predictions.recording[firsts].tolist(), starts_s, strict=True)
-  ]
+  places = zip(predictions.recording[firsts].tolist(), predictions.start_s[firsts].tolist(), strict=True)
+  marks = [Bout(recording, start_s, start_s + length_s, '', np.nan) for recording, start_s in places]
   clock = Clock.from_reading(reading)
   bouts = find_bouts(predictions, Rules())
   picture = Picture(bouts, clock, predictions.classes, reading.warnings, marks)

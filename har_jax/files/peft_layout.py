@@ -80,7 +80,7 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
     # Without checksums of the others, which peft may train further.
     'har_jax.json': storage.card(records.to_json(card)),
   }
-  safetensors_io.write_files(storage.place(str(folder)), contents)
+  safetensors_io.write_files(folder, contents)
 
 
 def read_peft(folder: str | Place, base: Base) -> Adapter:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -79,8 +80,11 @@ def to_text(entries: Mapping[str, Any]) -> bytes:
   return f'{json.dumps(entries, indent=1, ensure_ascii=False)}\n'.encode(errors='backslashreplace')
 
 
-def write_files(folder: Place, contents: Mapping[str, bytes], *, overwrite: bool = True) -> None:
+def write_files(
+  folder: Place | str | os.PathLike[str], contents: Mapping[str, bytes], *, overwrite: bool = True
+) -> None:
   """Writes files into a folder, all or none. Raises UserError as `storage.write_files` and `refuse_used`."""
-  storage.refuse_used(folder, overwrite=overwrite)
-  paths = {folder / name: content for name, content in contents.items()}
-  storage.write_files(paths, f'{", ".join(contents)} to {folder}')
+  place = storage.place(str(folder))
+  storage.refuse_used(place, overwrite=overwrite)
+  paths = {place / name: content for name, content in contents.items()}
+  storage.write_files(paths, f'{", ".join(contents)} to {place}')

@@ -78,9 +78,6 @@ class Finding:
   def is_as_is(self) -> bool:
     return self.acc_factor == 1.0 and str(self.frame) == str(frames.AS_IS)
 
-  def to_json(self) -> dict[str, object]:
-    return {'frame': str(self.frame), 'acc_factor': self.acc_factor}
-
 
 class FrameWarning(UserWarning):
   """Windows are not in the frame or units of the training windows."""

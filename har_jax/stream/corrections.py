@@ -152,8 +152,8 @@ class CorrectedFilter:
     corrected = tuple(window for window in [*self._recent][::-every] if window.stop_s >= begin_s)
     correction = Correction(now_s, float(seconds), activity)
     before = self._layers[-MOST_CORRECTIONS:]
-    before_count, new = self.added.shape[1], self.new
-    new = (*new, activity) if label == before_count else new
+    count = max(self.added.shape[1], label + 1)
+    new = (*self.new, activity) if label == self.added.shape[1] else self.new
     layer = _Layer(self.added, new, now_s, correction, corrected, label)
     # A window that was corrected twice has the later label.
     layers = [*before[1:], layer]
@@ -161,7 +161,6 @@ class CorrectedFilter:
     replay = self._replay([layer.correction for layer in layers if layer.correction])
     windows = [*(window for window, _ in labeled.values()), *replay]
     hidden = np.stack([window.hidden for window in windows], dtype=np.float64)
-    count = max(before_count, label + 1)
     logits = np.stack([_with_new(window.logits, count) for window in windows], dtype=np.float64)
     is_label = np.eye(count)
     targets = [*is_label[[label for _, label in labeled.values()]]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import har_jax
-from har_jax import escaping, storage
+from har_jax import escaping
 from har_jax.config import SCHEMA_VERSION
 from har_jax.files import safetensors_io
 from har_jax.recordings import Reading
@@ -66,13 +66,9 @@ class Answers:
     """Minutes of each activity, longest first, then the rest of the recorded time."""
     import pandas as pd
 
-    summary = self.summary
-    other_minutes = {
-      UNKNOWN: summary['unknown_minutes'],
-      'not worn': summary['not_worn_minutes'],
-      'no signal': summary['gap_minutes'],
-    }
-    minutes = pd.Series(_with_texts(summary['minutes']) | other_minutes, name='minutes')
+    entries = {UNKNOWN: 'unknown_minutes', 'not worn': 'not_worn_minutes', 'no signal': 'gap_minutes'}
+    others = {name: self.summary[entry] for name, entry in entries.items()}
+    minutes = pd.Series(_with_texts(self.summary['minutes']) | others, name='minutes')
     return minutes.rename_axis('activity').to_frame()
 
   @property
@@ -101,7 +97,7 @@ class Answers:
       'timeline.svg': self.picture.svg(),
       'summary.json': safetensors_io.to_text(self.summary),
     }
-    safetensors_io.write_files(storage.place(str(folder)), contents, overwrite=overwrite)
+    safetensors_io.write_files(folder, contents, overwrite=overwrite)
 
   def __repr__(self) -> str:
     return f'{len(self.bouts)} bouts in {self.summary["recorded_minutes"]} minutes\n{self.minutes}'

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 import har_jax
-from har_jax import recordings, storage
+from har_jax import recordings
 from har_jax.config import SCHEMA_VERSION, Windowing
 from har_jax.files import safetensors_io
 from har_jax.recordings import Reading, ReadingOptions, Source, row_faults
@@ -86,7 +86,7 @@ class Quality:
       'check.svg': self.picture.svg(),
       'check.json': safetensors_io.to_text(self.summary),
     }
-    safetensors_io.write_files(storage.place(str(folder)), contents, overwrite=overwrite)
+    safetensors_io.write_files(folder, contents, overwrite=overwrite)
 
   def __repr__(self) -> str:
     return self.text

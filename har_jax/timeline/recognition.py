@@ -145,7 +145,10 @@ def to_recognizer(adapter: Adapter | None, base: str | os.PathLike[str] | None =
 
 def _to_entries(frames: Mapping[str, Finding]) -> list[dict[str, Any]]:
   """What was changed about each file's frame, for the summary."""
-  return [{'file': name, **finding.to_json()} for name, finding in frames.items()]
+  return [
+    {'file': name, 'frame': str(finding.frame), 'acc_factor': finding.acc_factor}
+    for name, finding in frames.items()
+  ]
 
 
 def _without_labels(reading: Reading) -> Reading:

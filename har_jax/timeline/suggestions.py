@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax import recordings, storage
+from har_jax import recordings
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.recordings import Reading, ReadingOptions, Source
@@ -56,7 +56,7 @@ class Suggestions:
     Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
     """
     contents = {'suggestions.csv': answers.to_csv(self.stretches), 'timeline.svg': self.picture.svg()}
-    safetensors_io.write_files(storage.place(str(folder)), contents, overwrite=overwrite)
+    safetensors_io.write_files(folder, contents, overwrite=overwrite)
 
 
 def suggest(

@@ -28,12 +28,7 @@ TABLE, PAGE = study.places('continual')
 _LABELS = 10
 # Title → what differs between the streams.
 _STREAMS: dict[str, dict[str, Any]] = {
-  'datasets': {
-    'targets': 'hapt,pdiot,weda_fall,dsads/left_leg',
-    'classes': 'all',
-    'people': 4,
-    'steps': 64,
-  },
+  'datasets': {'targets': 'hapt,pdiot,weda_fall,dsads/left_leg', 'classes': 'all', 'people': 4, 'steps': 64},
   'people of hapt': {'targets': 'hapt', 'classes': 'locomotion', 'people': 6, 'steps': 48},
 }
 _KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'seed']

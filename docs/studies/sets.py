@@ -28,11 +28,7 @@ from har_jax.report import csv_table, markdown
 FLAGS = kinds.FLAGS
 TABLE, PAGE = study.places('sets')
 TEMPERATURES = TABLE.with_name('temperatures.csv')
-KINDS = (
-  kinds.Kind('pocket', 'pdiot'),
-  kinds.Kind('wrist, falls', 'weda_fall'),
-  kinds.Kind('waist', 'hapt'),
-)
+KINDS = (kinds.Kind('pocket', 'pdiot'), kinds.Kind('wrist, falls', 'weda_fall'), kinds.Kind('waist', 'hapt'))
 _SEEDS, _COVERAGES = (0, 1, 2), (0.8, 0.9, 0.95)
 _LABELS = 10  # windows of each activity to train on
 _CALIBRATED = (2, 5, 30)  # more of these people

@@ -100,10 +100,7 @@ def _measured(arguments: list[str]) -> dict[str, Any]:
   environment = {name: value for name, value in os.environ.items() if not name.startswith('JAX_')}
   begun_s = time.monotonic()
   process = subprocess.Popen(
-    [sys.executable, *arguments],
-    cwd=study.ROOT,
-    env=environment,
-    stdout=subprocess.DEVNULL,
+    [sys.executable, *arguments], cwd=study.ROOT, env=environment, stdout=subprocess.DEVNULL
   )
   _, status, usage = os.wait4(process.pid, 0)
   if status:

@@ -68,12 +68,7 @@ def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
 
 
 def run(
-  command: str,
-  values: flags.FlagValues,
-  jobs: int,
-  *,
-  results: Sequence[Place],
-  stop: Callable[[], bool],
+  command: str, values: flags.FlagValues, jobs: int, *, results: Sequence[Place], stop: Callable[[], bool]
 ) -> None:
   """Runs the shards of a command with --lodo_shard, until all have ended.
 

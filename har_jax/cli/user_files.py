@@ -65,8 +65,7 @@ def warn_of_known_people(card: Any, datasets: 'Collection[Dataset]') -> None:
 
 
 def define_recording(
-  values: flags.FlagValues,
-  without_labels: str = '<recording>.labels.csv, or a label column of the recording',
+  values: flags.FlagValues, without_labels: str = '<recording>.labels.csv, or a label column of the recording'
 ) -> Callable[[], tuple[str, dict[str, Any]]]:
   """Defines --recording and the flags around it; returns a function that checks them.
 

@@ -24,8 +24,7 @@ class Federation(config_fields.Checked):
   batch: int = config_fields.count(32, 'windows per step', most=1000)
   # The best of 1e-3, 2e-3 and 3e-3 for an average of HAPT's clients, on its validation people.
   learning_rate: float = config_fields.positive(
-    3e-3,
-    'peak learning rate; higher than elsewhere, since an average moves less than each client',
+    3e-3, 'peak learning rate; higher than elsewhere, since an average moves less than each client'
   )
   participation: float = config_fields.field(
     1.0,

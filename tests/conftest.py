@@ -20,7 +20,8 @@ import toy_method
 from memory_bucket import bucket, place  # noqa: F401
 
 from har_jax import methods
-from har_jax.config import Model
+from har_jax.config import CHANNELS, Model, Windowing
+from har_jax.datasets.batches import Batch
 from har_jax.train.objective import Objective, initial_shapes
 
 # By the time that they take in `make test`.
@@ -167,6 +168,13 @@ def tiny() -> Model:
     num_heads=2,
     head=(16,),
   )
+
+
+@pytest.fixture(scope='session')
+def batch() -> Batch:
+  """Six windows of three classes."""
+  signal = np.random.default_rng(0).standard_normal((6, Windowing.samples, CHANNELS)).astype(np.float32)
+  return {'signal': signal, 'label': np.arange(6, dtype=np.int32) % 3, 'weight': np.ones(6, np.float32)}
 
 
 @pytest.fixture(scope='session')

@@ -101,10 +101,6 @@ def _adapt(name: str, base: Variables, settings: methods.Settings = _SETTINGS, s
   return methods.METHODS[name].adapt(base, settings, jax.random.key(seed))
 
 
-def test_each_method_is_listed_under_its_name():
-  assert all(name == method.name and method.summary for name, method in methods.METHODS.items())
-
-
 def test_every_trained_leaf_moves_and_no_other_does(run_of, method_name):
   run = run_of(method_name)
   moved = {path for path in run.before if not np.array_equal(run.before[path], run.after[path])}
@@ -337,8 +333,6 @@ def test_a_pair_starts_as_its_source_says(base):
   assert (a.shape, b.shape) == ((24, 4), (4, 48))
   assert not b.any()
   assert 0.8 * 24**-0.5 < jnp.abs(a).max() <= 24**-0.5
-  others = [leaf for path, leaf in adapted.items() if path.endswith('/up/a')]
-  assert not np.array_equal(*others)
   assert not np.array_equal(a, _adapt('lora', base, seed=2)['lora/encoder/block_0/up/a'])
 
 

@@ -37,14 +37,6 @@ def _pair() -> dict:
   }
 
 
-def test_dense_is_product_and_bias():
-  variables, x = _dense_variables(), _normal(3, 5, 6, seed=4)
-  expected = np.einsum('bti,io->bto', x, variables['params']['kernel']) + np.asarray(
-    variables['params']['bias']
-  )
-  np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
-
-
 def test_the_bias_of_a_dense_layer_in_bfloat16_is_not_rounded():
   bias = jnp.float32([1 + 2**-10])  # bfloat16 has seven bits after the first
   layer = Dense(1, config.Precision(dtype='bfloat16'))
@@ -69,6 +61,7 @@ def _with_lengths(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, c: dict) 
 @pytest.mark.parametrize(
   ('collections', 'formula'),
   [
+    ({}, lambda x, w, b, c: x @ w + b),
     ({'ia3': {'input': (6,), 'output': (4,)}}, lambda x, w, b, c: ((x * c['input']) @ w + b) * c['output']),
     ({'adapter': {'down': (4, 3), 'down_bias': (3,), 'up': (3, 4), 'up_bias': (4,)}}, _bottleneck),
     ({'lora': {'a': (6, 2), 'b': (2, 4)}}, lambda x, w, b, c: x @ (w + 0.5 * c['a'] @ c['b']) + b),
@@ -78,12 +71,12 @@ def _with_lengths(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, c: dict) 
     ),
     ({'lora': {'a': (6, 2), 'b': (2, 4)}, 'dora': {'magnitude': (4,)}}, _with_lengths),
   ],
-  ids=['ia3', 'adapter', 'lora', 'adalora', 'dora'],
+  ids=['none', 'ia3', 'adapter', 'lora', 'adalora', 'dora'],
 )
 def test_dense_is_changed_as_each_method_says(collections, formula):
   shapes = {(name, leaf): shape for name, leaves in collections.items() for leaf, shape in leaves.items()}
   drawn = {path: _normal(*shape, seed=seed) for seed, (path, shape) in enumerate(shapes.items(), 5)}
-  variables, x = _dense_variables(), _normal(3, 6, seed=4)
+  variables, x = _dense_variables(), _normal(3, 5, 6, seed=4)
   for (name, leaf), values in drawn.items():
     variables.setdefault(name, {})[leaf] = values
     if leaf == 'a':

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from har_jax import config
-from har_jax.errors import UserError
 from har_jax.model import stem
 
 _features = jax.jit(stem.invariant_features)
@@ -32,16 +30,6 @@ def test_neighbors_are_cast_first_and_their_gradients_added_in_float32():
   (gradient,), dy = pull(dy.astype(jnp.bfloat16)), dy.astype(jnp.bfloat16).astype(jnp.float32)
   assert gradient.dtype == jnp.float32
   np.testing.assert_array_equal(gradient, *pull_whole(dy))
-
-
-def test_each_stage_halves_the_time_axis():
-  module = stem.Stem((4, 8, 16), 5)
-  signal = jnp.ones((2, 128, 6))
-  tokens, variables = jax.eval_shape(module.init_with_output, jax.random.key(0), signal)
-  assert tokens.shape == (2, 16, 5)
-  kernels = {name: leaf['kernel'].shape for name, leaf in variables['params'].items() if 'kernel' in leaf}
-  assert kernels['down_0'] == (7 * 12, 4)
-  assert kernels['down_2'] == (5 * 8, 16)
 
 
 def test_a_stage_is_two_convolutions_beside_a_shortcut(drawn):
@@ -87,9 +75,3 @@ def test_a_zero_signal_has_finite_gradients():
   variables = jax.jit(module.init)(jax.random.key(0), signal)
   gradient = jax.jit(jax.grad(lambda signal: module.apply(variables, signal).sum()))(signal)
   assert np.isfinite(gradient).all()
-
-
-@pytest.mark.parametrize('changes', [{'patch_size': 8}, {'streams': 2}])
-def test_stages_must_make_one_token_per_patch(changes):
-  with pytest.raises(UserError, match='stem of 4 widths needs patch_size 16 and streams 1'):
-    config.Model(**{'patch_size': 16, 'stem': (4, 4, 4, 4)} | changes)

@@ -163,17 +163,12 @@ def test_the_logits_of_a_window_depend_on_that_window_only(tiny, drawn):
   assert (np.asarray(gradient)[0] != 0).any()
 
 
-def test_padding_changes_neither_statistics_nor_losses(tiny, drawn):
+def test_padding_changes_neither_statistics_nor_losses(tiny, drawn, batch):
   objective = Classify(dataclasses.replace(tiny, dropout=0.0), 3)
-  model_variables, signal = drawn(objective.init), _windows(6)
+  model_variables, batch = drawn(objective.init), batch | {'weight': np.float32([1, 1, 1, 1, 0, 0])}
   losses_of = jax.jit(functools.partial(objective.losses, training=_TRAINING))
-  batch = {
-    'signal': signal,
-    'label': np.arange(6, dtype=np.int32) % 3,
-    'weight': np.float32([1, 1, 1, 1, 0, 0]),
-  }
   losses, statistics = losses_of(model_variables, batch, jax.random.key(1))
-  other = batch | {'signal': signal * np.float32([1, 1, 1, 1, 50, 50])[:, None, None]}
+  other = batch | {'signal': batch['signal'] * np.float32([1, 1, 1, 1, 50, 50])[:, None, None]}
   losses_other, statistics_other = losses_of(model_variables, other, jax.random.key(1))
   np.testing.assert_array_equal(np.asarray(losses)[:4], np.asarray(losses_other)[:4])
   alone = {name: value[:4] for name, value in batch.items()}
@@ -186,10 +181,9 @@ def test_padding_changes_neither_statistics_nor_losses(tiny, drawn):
     assert not np.array_equal(leaf, model_variables[path])
 
 
-def test_dropout_depends_on_the_key_and_is_off_in_prediction(tiny, drawn):
+def test_dropout_depends_on_the_key_and_is_off_in_prediction(tiny, drawn, batch):
   objective = Classify(tiny, 3)
   model_variables = drawn(objective.init)
-  batch = {'signal': _windows(6), 'label': np.arange(6, dtype=np.int32) % 3, 'weight': np.ones(6, np.float32)}
   losses_of, predict = (
     jax.jit(functools.partial(objective.losses, training=_TRAINING)),
     jax.jit(objective.predict),

@@ -104,11 +104,8 @@ def test_several_steps_in_one_program_equal_single_steps():
   np.testing.assert_allclose(end.trainable['params/w'], state.trainable['params/w'], rtol=1e-5)
 
 
-def test_what_changes_a_loss_is_off_by_default(tiny, drawn):
+def test_what_changes_a_loss_is_off_by_default(tiny, drawn, batch):
   """All but what augments windows, which is named in `config.Training`."""
-  rng = np.random.default_rng(0)
-  signal = rng.standard_normal((6, 128, 6)).astype(np.float32)
-  batch = {'signal': signal, 'label': np.arange(6) % 3, 'weight': np.ones(6, np.float32)}
   for objective in (Reconstruct(tiny), Classify(dataclasses.replace(tiny, head=()), 3)):
     held, training = drawn(objective.init), getattr(config.Experiment(), objective.part)
     found, _ = jax.jit(objective.losses, static_argnums=3)(held, batch, _KEY, training)

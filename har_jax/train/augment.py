@@ -42,21 +42,20 @@ def augmented_copy(
   windows: Float[np.ndarray, 'w n c'], training: config.Training, seed: int
 ) -> Float[np.ndarray, 'w n c']:
   """An augmented copy of each window. The windows are in physical units."""
-  copy, key, copies = _copy_of_chunk(training), jax.random.key(seed), []
+  key, copies = jax.random.key(seed), []
   for number, start in enumerate(range(0, len(windows), _CHUNK)):
     chunk = np.asarray(windows[start : start + _CHUNK], np.float32)
     padded = np.pad(chunk, ((0, _CHUNK - len(chunk)), (0, 0), (0, 0)))
-    copies.append(np.asarray(copy(padded, key, number))[: len(chunk)])
+    copies.append(np.asarray(_copy_of_chunk(padded, key, number, training))[: len(chunk)])
   return np.concatenate(copies)
 
 
-@functools.cache
-def _copy_of_chunk(training: config.Training) -> Callable[..., Array]:
-  def copy(signal: Float[Array, 'b n c'], key: Array, number: Array) -> Float[Array, 'b n c']:
-    batch = {'signal': signal, 'origin': jnp.zeros((len(signal), 2))}
-    return augment(batch, jax.random.fold_in(key, number), training)[1]['signal']
-
-  return jax.jit(copy)
+@functools.partial(jax.jit, static_argnums=3)
+def _copy_of_chunk(
+  signal: Float[Array, 'b n c'], key: Array, number: Array, training: config.Training
+) -> Float[Array, 'b n c']:
+  batch = {'signal': signal, 'origin': jnp.zeros((len(signal), 2))}
+  return augment(batch, jax.random.fold_in(key, number), training)[1]['signal']
 
 
 def circular_shift(signal: Float[Array, 'b n c'], key: jax.Array) -> Float[Array, 'b n c']:

@@ -9,15 +9,12 @@ import pytest
 import tiny_flags
 from in_process import run_module
 
-from har_jax.train import loop
 from launch.bench import __main__ as steps
 from launch.bench import nf4, scaling
 
 
 def _run(module: types.ModuleType, *arguments: object) -> str:
-  with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(loop, 'steps_per_call', lambda batch: 2)
-    code, out, err = run_module(module, *tiny_flags.MODEL, *tiny_flags.PLAIN, '--repeats=2', *arguments)
+  code, out, err = run_module(module, *tiny_flags.MODEL, *tiny_flags.PLAIN, '--repeats=2', *arguments)
   assert code == 0, err
   return out
 

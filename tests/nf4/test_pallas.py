@@ -60,31 +60,22 @@ def _assert_product(y: np.ndarray | jax.Array, x: np.ndarray | jax.Array, weight
 
 @both_kernels
 @pytest.mark.parametrize(
-  ('shape', 'dtype'),
+  ('shape', 'm', 'dtype'),
   [
-    # The base model, where the last registers are not full.
-    ((192, 576), jnp.float32),
-    ((192, 576), jnp.bfloat16),
-    ((576, 192), jnp.float32),
+    # The base model, where the last registers are not full. Several tiles of rows, the last partly empty.
+    ((192, 576), 300, jnp.float32),
+    ((192, 576), 300, jnp.bfloat16),
+    ((576, 192), 300, jnp.float32),
     # On a TPU, two tiles of the weight in float32.
-    ((1024, 1024), jnp.float32),
+    ((1024, 1024), 300, jnp.float32),
+    # Any number of rows.
+    *(((64, 128), m, jnp.float32) for m in (0, 17, 64)),
   ],
 )
-def test_products_use_the_dequantized_weights(kernel, shape, dtype):
+def test_products_use_the_dequantized_weights(kernel, shape, m, dtype):
   packed = _packed(shape)
   weights = np.asarray(drawn.dequantize(packed, dtype))
-  # Several tiles of rows, the last partly empty.
-  x, g = _rows(300, shape[0], dtype), _rows(300, shape[1], dtype)
-  _assert_product(_forward(kernel, x, packed), x, weights)
-  _assert_product(_backward(kernel, g, packed), g, weights.T)
-
-
-@both_kernels
-@pytest.mark.parametrize('m', [0, 17, 64])
-def test_products_support_any_number_of_rows(kernel, m):
-  packed = _packed((64, 128))
-  weights = np.asarray(drawn.dequantize(packed))
-  x, g = _rows(m, 64, jnp.float32), _rows(m, 128, jnp.float32)
+  x, g = _rows(m, shape[0], dtype), _rows(m, shape[1], dtype)
   _assert_product(_forward(kernel, x, packed), x, weights)
   _assert_product(_backward(kernel, g, packed), g, weights.T)
 
@@ -112,7 +103,7 @@ def test_a_tile_is_the_widest_that_fits_and_divides_the_weight(shape, columns, r
   assert pallas_tpu._tiles(shape, jnp.float32, transposed=True) == (rows, 256)
 
 
-@pytest.mark.parametrize('dtype', [jnp.float32, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
+@both_dtypes
 def test_smaller_tiles_change_nothing(dtype, monkeypatch):
   packed = _packed((256, 512))  # no other test uses this shape, by which traces are cached
   x, g = _eye(256, dtype), _eye(512, dtype)

@@ -319,16 +319,11 @@ class Experiment:
     )
 
 
-def _hyperparameters(experiment: type) -> dict[str, tuple[str, str]]:
-  without_prefix = ('methods', 'precision', 'protocol')
-  return {
-    ('' if part.name in without_prefix else f'{part.name}_') + name: (part.name, name)
-    for part in dataclasses.fields(experiment)
-    for name in vars(part.default)
-  }
-
-
 # Flag → part and name of each hyperparameter: 'model_width' → ('model', 'width').
-HYPERPARAMETERS = _hyperparameters(Experiment)
+HYPERPARAMETERS: dict[str, tuple[str, str]] = {
+  ('' if part.name in ('methods', 'precision', 'protocol') else f'{part.name}_') + name: (part.name, name)
+  for part in dataclasses.fields(Experiment)
+  for name in vars(part.default)
+}
 
 PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Experiment.paper}

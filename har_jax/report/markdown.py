@@ -92,9 +92,8 @@ def mean_rows(runs: pd.DataFrame, by: Sequence[str], columns: Mapping[str, tuple
   """
   of_targets = runs.groupby([*by, 'target'], sort=False)[[column for column, _ in columns.values()]].mean()
   groups, targets = of_targets.groupby([*by], sort=False), runs['target'].nunique()
-  means = (
-    groups.mean().where(groups.count() == targets)[(groups.size() == targets) & (targets > 1)].reset_index()
-  )
+  is_whole = (groups.size() == targets) & (targets > 1)
+  means = groups.mean().where(groups.count() == targets)[is_whole].reset_index()
   texts = {
     name: [number(value, form) for value in means[measure]] for name, (measure, form) in columns.items()
   }

@@ -22,13 +22,15 @@ def test_what_is_missing_is_a_dash_in_tables_and_groups_of_it_are_rows():
 def test_means_of_targets_stand_in_the_order_of_the_runs():
   table = pd.DataFrame(
     {
-      'method': ['lora', 'lora', 'full', 'full', 'bitfit'],
-      'target': [*'abab', 'a'],
-      'macro_f1': [0.2, 0.4, 0.5, 0.7, 1.0],
+      'method': ['lora', 'lora', 'full', 'full', 'bitfit', 'probe', 'probe'],
+      'target': [*'abab', 'a', *'ab'],
+      'macro_f1': [0.2, 0.4, 0.5, 0.7, 1.0, 0.3, None],
     }
   )
   made = markdown.mean_rows(table, ['method'], {'macro-F1': ('macro_f1', '.1f')})
-  assert made[['method', 'macro-F1']].to_numpy().tolist() == [['lora', '0.3'], ['full', '0.6']]
+  assert made[['method', 'macro-F1']].to_numpy().tolist() == [
+    *(['lora', '0.3'], ['full', '0.6'], ['probe', '–'])
+  ]
 
 
 def test_the_table_of_personalization_is_of_macro_f1_by_hand(tmp_path):

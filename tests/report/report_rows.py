@@ -38,12 +38,14 @@ def cells(table, **where):
   return row
 
 
-def runs_of(method, *by_seed, **options):
+def by_seed(name, *values, **options):
+  """Results of seeds 0, 1, … with these values of one entry."""
+  return [made_results.result(seed=seed, **{name: value}, **options) for seed, value in enumerate(values)]
+
+
+def runs_of(method, *subjects, **options):
   """A method's results; for each seed a mapping of subject to macro-F1."""
-  return [
-    made_results.result(method=method, seed=seed, subjects=subjects, **options)
-    for seed, subjects in enumerate(by_seed)
-  ]
+  return by_seed('subjects', *subjects, method=method, **options)
 
 
 def scored(*points):

@@ -2,7 +2,7 @@
 
 import pytest
 from made_results import result
-from report_rows import cells, product, runs
+from report_rows import by_seed, cells, product, runs
 
 from har_jax.report import groups, markdown, sweeps, tables
 
@@ -31,12 +31,9 @@ def one(sections):
 
 
 def test_ranks_rise_with_their_spread():
-  results = [
-    result(target='hapt', method='lora', lora_rank=rank, seed=seed, macro_f1=f1)
-    for rank, scores in ((64, (0.92, 0.96)), (8, (0.90,)))
-    for seed, f1 in enumerate(scores)
-  ]
-  section = one(sweeps.table6(runs([*results, result(target='hapt', lora_rank=8)])))
+  lora = {'target': 'hapt', 'method': 'lora'}
+  high, low = by_seed('macro_f1', 0.92, 0.96, lora_rank=64, **lora), result(lora_rank=8, **lora)
+  section = one(sweeps.table6(runs([*high, low, result(target='hapt', lora_rank=8)])))
   assert list(section.table['lora_rank']) == ['8', '64']
   row = cells(section.table, lora_rank='64')
   assert (row['seeds'], row['macro-F1'], row['training, s']) == ('n=2', '0.940 ± 0.028', '10.5 ± 0.7')
@@ -74,10 +71,10 @@ def test_published_ranks_are_of_one_target_alone():
 def test_labels_fall_and_ratios_are_paired_by_seed():
   scores = {'full': (0.79, 0.99), 'lora': (0.59, 0.89, 0.5)}  # accuracies are .01 higher
   results = [
-    result(target='hapt', method=method, seed=seed, macro_f1=f1, label_budget=labels)
+    one_run
     for labels in ('0.3', '10/class', '0.7')
     for method, of_method in scores.items()
-    for seed, f1 in enumerate(of_method)
+    for one_run in by_seed('macro_f1', *of_method, target='hapt', method=method, label_budget=labels)
   ]
   section = one(sweeps.table7(runs(results)))
   assert list(dict.fromkeys(section.table['label_budget'])) == ['0.7', '0.3', '10/class']
@@ -139,15 +136,9 @@ def test_an_ablation_compares_runs_that_differ_in_it_alone():
 
 
 def test_the_leakage_in_points():
-  results = [
-    result(split=split, normalize=normalize, seed=seed, macro_f1=f1)
-    for split, normalize, scores in (
-      ('window', 'dataset', (0.96, 0.98, 0.50)),
-      ('subject', 'train', (0.90, 0.88)),
-    )
-    for seed, f1 in enumerate(scores)
-  ]
-  section = one(sweeps.leakage(runs(results)))
+  by_window = by_seed('macro_f1', 0.96, 0.98, 0.50, split='window', normalize='dataset')
+  by_subject = by_seed('macro_f1', 0.90, 0.88, split='subject', normalize='train')
+  section = one(sweeps.leakage(runs([*by_window, *by_subject])))
   (row,) = section.table.to_dict('records')
   # 6 and 10 points; seed 2 was not run subject-wise.
   assert row['window-wise − subject-wise, points'] == '+8.0 ± 2.8'

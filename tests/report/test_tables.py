@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from made_results import result
-from report_rows import cells, product, runs
+from report_rows import by_seed, cells, product, runs
 
 from har_jax.errors import UserError
 from har_jax.report import groups, markdown, published, tables
@@ -26,8 +26,7 @@ def table2(results):
 
 
 def test_a_cell_is_mean_and_sample_deviation_over_seeds_of_which_one_has_none():
-  results = [result(seed=seed, macro_f1=value) for seed, value in enumerate((0.80, 0.84, 0.88))]
-  (row,) = table2(results).table.to_dict('records')
+  (row,) = table2(by_seed('macro_f1', 0.80, 0.84, 0.88)).table.to_dict('records')
   # Mean .84; the squares of -.04, 0 and .04 sum to .0032; over n - 1 = 2 and rooted, .040 (over n, .033).
   assert row == {
     'target': 'wisdm',
@@ -46,8 +45,7 @@ def test_a_cell_is_mean_and_sample_deviation_over_seeds_of_which_one_has_none():
 
 
 def test_the_difference_to_full_is_paired_by_seed():
-  full = [result(seed=seed, macro_f1=value) for seed, value in enumerate((0.80, 0.90))]
-  lora = [result(method='lora', seed=seed, macro_f1=value) for seed, value in enumerate((0.79, 0.87, 0.10))]
+  full, lora = by_seed('macro_f1', 0.80, 0.90), by_seed('macro_f1', 0.79, 0.87, 0.10, method='lora')
   section = table2(full + lora)
   # -1 and -3 points: mean -2, deviation √2. Unpaired it would be -26.3; seed 2 of LoRA has no partner.
   assert cells(section.table, method='lora')[DIFFERENCE] == '-2.0 ± 1.4 (n=2)'
@@ -111,15 +109,12 @@ def test_runs_that_differ_are_never_averaged(other):
 
 
 def test_runs_without_adapters_join_the_most_frequent_adapters():
-  ranks = (8, 32, 32)
-  results = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate(ranks)]
-  parts = groups.experiments(runs([*results, result(), result(method='lora', seed=3, lora_rank=32)]))
+  parts = groups.experiments(runs([*by_seed('lora_rank', 8, 32, 32, 32, method='lora'), result()]))
   assert sorted(list(part['method']) for part in parts) == [['full', 'lora', 'lora', 'lora'], ['lora']]
 
 
 def test_runs_without_adapters_join_those_of_their_own_experiment():
-  results = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate((8, 2, 2))]
-  frame = runs([*results, result()])
+  frame = runs([*by_seed('lora_rank', 8, 2, 2, method='lora'), result()])
   frame['experiment'] = frame['lora_rank'].map({2: 'other'}).fillna('own')
   parts = groups.experiments(frame)
   assert sorted(list(part['method']) for part in parts) == [['full', 'lora'], ['lora', 'lora']]
@@ -258,14 +253,9 @@ def test_published_tables_hold_what_the_paper_holds():
 
 
 def test_the_ratio_of_seconds_is_paired_by_seed():
-  results = [
-    *(result(target='hhar', seed=seed, seconds=seconds) for seed, seconds in enumerate((10.0, 20.0))),
-    *(
-      result(target='hhar', method='lora', seed=seed, seconds=seconds)
-      for seed, seconds in enumerate((5.0, 16.0, 99.0))
-    ),
-  ]
-  (section,) = tables.table5([runs(results)])
+  full = by_seed('seconds', 10.0, 20.0, target='hhar')
+  lora = by_seed('seconds', 5.0, 16.0, 99.0, target='hhar', method='lora')
+  (section,) = tables.table5([runs(full + lora)])
   lora = cells(section.table, method='lora')
   # .5 and .8: mean .65, deviation .212; the means' ratio would be 40 / 15.
   assert (lora['÷ full'], lora['training, s']) == ('0.65 ± 0.21 (n=2)', '40.0 ± 51.4')

@@ -28,14 +28,14 @@ MEASURED = (
   *('trained_parameters', 'total_parameters', 'num_classes'),
   *('train_windows', 'validation_windows', 'test_windows', 'step', 'batch_runs'),
 )
-_KEYS = ('experiment', 'target', 'method', 'split', 'label_budget', 'seed')
+KEYS = ('experiment', 'target', 'method', 'split', 'label_budget', 'seed')
 _ORIGIN = ('sources', 'windows', 'target_windows', 'device', 'versions', 'commit')
 # Columns of results/runs.csv.
 RUN_COLUMNS = (
-  *_KEYS,
+  *KEYS,
   *MEASURED,
   *_ORIGIN,
-  *(flag for flag in config.HYPERPARAMETERS if flag not in _KEYS),
+  *(flag for flag in config.HYPERPARAMETERS if flag not in KEYS),
   'subject_macro_f1',  # '1=0.95 2=0.876', one entry a test subject, as `join_scores` writes them
   'confusion',  # JSON: activity → how often each activity was predicted for its test windows
 )

@@ -11,8 +11,8 @@ from har_jax.errors import UserError, shorten
 from har_jax.report import csv_table
 from har_jax.storage import Place
 
-KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
-PERSONAL_KEY = [*KEY[:6], 'subject', 'labels_per_class']
+KEY = [*results.KEYS, *results.ADAPTERS]
+PERSONAL_KEY = [*results.KEYS, 'subject', 'labels_per_class']
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
 
 _KINDS = {bool: 'boolean', int: 'Int64', float: 'float'}  # missing where a method does not depend on it

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from absl import flags
 from made_results import result
-from report_rows import runs
+from report_rows import one_group, product, runs
 
 from har_jax import config, config_fields, records
 from har_jax.cli import training
@@ -82,12 +82,8 @@ def test_nothing_else_is_committed_as_a_result():
 
 
 def test_the_command_of_an_experiment_names_what_is_not_the_default():
-  results = [
-    result(method=method, seed=seed, lora_rank=8, finetune_circular_shift=False, sources=('dsads', 'hapt'))
-    for method in ('full', 'lora')
-    for seed in (0, 1)
-  ]
-  (part,) = groups.experiments(runs(results))
+  options = {'lora_rank': [8], 'finetune_circular_shift': [False], 'sources': [('dsads', 'hapt')]}
+  part = one_group(product(method=('full', 'lora'), seed=(0, 1), **options))
   assert commands.commands(part) == [
     'har-jax lodo --windows=<folder> --targets=wisdm --methods=full,lora --seeds=0,1 '
     '--lora_rank=8 --nofinetune_circular_shift --dtype=float32 --out=runs/again'

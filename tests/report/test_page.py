@@ -10,6 +10,7 @@ import page_fixtures
 import pytest
 from made_results import result
 from page_fixtures import with_json
+from report_rows import by_seed
 
 pytest.importorskip('jinja2')
 
@@ -230,21 +231,13 @@ def test_every_command_of_the_page_is_one_that_its_program_takes(read):
 
 
 def test_figures_are_of_the_largest_experiment_of_each_split():
-  runs = with_json(
-    [
-      *(result(seed=seed, **{'model_width': 96}) for seed in (0, 1)),
-      result(),
-      *(result(split='window', seed=seed) for seed in (0, 1, 2)),
-    ]
-  )
-  assert [(len(part), part['split'].iloc[0]) for part in page.largest(runs)] == [
-    (2, 'subject'),
-    (3, 'window'),
-  ]
+  wide, by_window = by_seed('model_width', 96, 96), by_seed('split', *3 * ['window'])
+  parts = page.largest(with_json([*wide, result(), *by_window]))
+  assert [(len(part), part['split'].iloc[0]) for part in parts] == [(2, 'subject'), (3, 'window')]
 
 
 def test_confusion_matrices_are_summed_over_seeds():
-  runs = with_json([result(confusion=[[90, 10], [0, 200]]), result(seed=1, confusion=[[100, 0], [1, 399]])])
+  runs = with_json(by_seed('confusion', [[90, 10], [0, 200]], [[100, 0], [1, 399]]))
   (drawing,) = curves.confusion(runs, 'confusion')
   assert 'recall: walking 0.95, sitting 1.00' in drawing
   assert {'>95<', '>5<', '>&lt;1<', '>&gt;99<'} <= set(re.findall(r'>[^<>]*<', drawing))
@@ -267,9 +260,8 @@ def test_the_headline_has_every_method_and_target_on_white():
 
 
 def test_relative_training_time_starts_at_one(monkeypatch):
-  runs = with_json(
-    [result(method='lora', lora_rank=rank, seconds=seconds) for rank, seconds in ((8, 10.0), (64, 15.0))]
-  )
+  pairs = ((8, 10.0), (64, 15.0))
+  runs = with_json([result(method='lora', lora_rank=rank, seconds=seconds) for rank, seconds in pairs])
   monkeypatch.setattr(
     figures, 'render', lambda draw, points, *data, named: points[['x', 'mean']].to_csv(index=False)
   )

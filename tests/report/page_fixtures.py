@@ -9,26 +9,19 @@ import pathlib
 import sys
 from typing import Any
 
-import msgspec
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # of a script, it is not there
 from made_results import result
+from report_rows import runs
 
-from har_jax import records, results
-from har_jax.report import frame, page, tables
-
-
-def with_json(contents: list[dict[str, Any]]) -> Any:
-  """Results as the frame that frame.load makes."""
-  made = [msgspec.convert(result, records.Result) for result in contents]
-  return frame.from_rows(results.row(result, 'study') | {'result': result} for result in made)
+from har_jax.report import page, tables
 
 
-def html(results, folder='runs/x') -> str:
+def html(results: list[dict[str, Any]], folder: str = 'runs/x') -> str:
   """The page of results."""
-  runs = with_json(results)
-  return page.html(runs, tables.sections(runs), folder=folder)
+  made = runs(results)
+  return page.html(made, tables.sections(made), folder=folder)
 
 
 @functools.cache
@@ -66,12 +59,12 @@ def made() -> str:
 
 def write_with_long_names(path: pathlib.Path) -> None:
   text = json.dumps(contents())
-  runs = json.loads(text.replace('"hapt"', '"a_target_with_a_long_name"'))
-  for run in runs:
+  made = json.loads(text.replace('"hapt"', '"a_target_with_a_long_name"'))
+  for run in made:
     run['test']['confusion'] = (np.eye(9, dtype=int) * 95 + 1).tolist()
     run['data']['classes'] = [f'walking {index} with a long name' for index in range(9)]
   folder = 'runs/a-folder-with-a-rather-long-name-that-nobody-would-break/and-another-one-below-it'
-  path.write_text(html(runs, folder), encoding='utf-8')
+  path.write_text(html(made, folder), encoding='utf-8')
 
 
 if __name__ == '__main__':

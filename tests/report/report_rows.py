@@ -3,14 +3,16 @@
 import itertools
 
 import made_results
+import msgspec
 
-from har_jax import storage
+from har_jax import records, results, storage
 from har_jax.report import frame, groups, significance
 
 
-def runs(results, name='study'):
-  """Results as the frame that a table of runs gives: without the JSON."""
-  return frame.from_rows(made_results.row(result, name) for result in results)
+def runs(contents, name='study'):
+  """Results as the frame that `frame.load` makes."""
+  made = [msgspec.convert(content, records.Result) for content in contents]
+  return frame.from_rows(results.row(result, name) | {'result': result} for result in made)
 
 
 def product(**axes):

@@ -96,7 +96,7 @@ def test_missing_hyperparameters_read_back(tmp_path):
 
 
 def test_a_baseline_has_no_learning_curve():
-  rows = page_fixtures.with_json([result(), result(method='forest', target='dsads')])
+  rows = runs([result(), result(method='forest', target='dsads')])
   (drawing,) = curves.learning_curves(rows, 'curves')
   assert 'forest' not in drawing
   assert any('forest' in drawing for drawing in curves.costs(rows, 'cost'))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import user_files
-from user_files import ACC, DEGREES, EPOCH_S, FRAME, GYRO, START
+from user_files import ACC, AXES, DEGREES, EPOCH_S, FRAME, GYRO, START
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
@@ -217,6 +217,7 @@ WRONG_NAMES = (('deg/s', 1.0, 'rad/s'), ('rad/s', DEGREES, 'deg/s'), ('mdps', 1e
 SPUN = 3 * np.sin(np.arange(1000))[:, None] * [0.0, 0.0, 1.0]
 UPRIGHT = np.array([0.0, 0.0, 9.81]) + np.random.default_rng(0).normal(0, 0.5, (1000, 3))
 UPRIGHT_AT_REST = np.array([0.0, 0.0, 9.81]) + np.random.default_rng(1).normal(0, 0.02, (1000, 3))
+SWAPPED = user_files.frame(TIME_S, GYRO_RAD_S, ACC_M_S2)
 TREMOR = np.random.default_rng(2).normal(0, 0.02, (1000, 3))
 UNIT_ROWS = [
   *rows_of_units(),
@@ -225,6 +226,16 @@ UNIT_ROWS = [
       arrays={'acc': (ACC_M_S2 * 0.05 * G, 1e-3), 'gyro': (GYRO_RAD_S * 0.05 / DEGREES, 1e-4)}),
   row('units in the names', named(NAMED_UNITS.format('deg/s'), FRAME.assign(**FRAME[ACC] * 0.1)), AUTO,
       arrays={'acc': (ACC_M_S2 * 0.1, 1e-4), 'gyro': (GYRO_RAD_S / DEGREES, 1e-4)}),
+  row('gravity of another gain', user_files.frame(TIME_S, 1.6 * ACC_M_S2, GYRO_RAD_S),
+      arrays={'acc': (1.6 * ACC_M_S2, 1e-4)}, warnings=['above it: is the unit right']),
+  *(
+    row(f'sensors swapped, {", ".join(options)} given', SWAPPED, options, warnings=warnings,
+        arrays={'acc': (acc, 1e-5)})
+    for options, acc, warnings in (
+      ({'acc_unit': 'm/s2'}, GYRO_RAD_S, ['gravity is in the columns of the gyroscope']),
+      ({'columns': dict(zip(AXES, [*GYRO, *ACC], strict=True))}, ACC_M_S2, []),
+    )
+  ),
   # Nothing turns gravity: the name is all there is, and it is wrong.
   row('degrees under the name of radians',
       named(NAMED_UNITS.format('rad/s'), user_files.frame(TIME_S, UPRIGHT, SPUN * DEGREES)), AUTO,

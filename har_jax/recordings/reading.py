@@ -12,7 +12,8 @@ import numpy as np
 
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
-from har_jax.recordings.formats import LABELS_ENDING, Export
+from har_jax.recordings.formats import LABELS_ENDING
+from har_jax.recordings.formats.export import Export
 from har_jax.recordings.infer import Findings
 from har_jax.recordings.labels import Labels, has_labels, place_labels
 from har_jax.recordings.rows import Options

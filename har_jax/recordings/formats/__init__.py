@@ -28,8 +28,6 @@ from har_jax.recordings.tables import NoRecording, printable
 if TYPE_CHECKING:
   import pandas as pd
 
-__all__ = ['FORMATS', 'Export', 'find', 'find_in_frame', 'is_recording', 'nearest', 'read_labels']
-
 LABELS_ENDING = '.labels'
 # phyphox comes before formats of single tables, as its workbooks have several sheets.
 FORMATS = (

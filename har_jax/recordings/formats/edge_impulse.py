@@ -47,18 +47,15 @@ def _sample(files: Files, labels: dict[str, str]) -> list[Export]:
   listed = next((text for path, text in labels.items() if files.by_name.get(path) == file), None)
   if file.suffix in SUFFIXES:
     table = _table(file)
-    activity = parts[0] if listed is None else listed
-  elif is_table(file):
-    table = open_table(file)
-    if table.names[0].lower() != 'timestamp' or table.xyz('acc') is None:
-      return []
-    # walk.2f3a.csv is a sample with a label; day.csv is any file.
-    activity = listed if listed is not None else parts[0] if len(parts) > 2 and parts[-1] == 'csv' else ''
   else:
-    return []
+    table = open_table(file) if is_table(file) else None
+    if table is not None and (table.names[0].lower() != 'timestamp' or table.xyz('acc') is None):
+      return []
   if table is None:
     return []
-  activity = printable(activity)
+  # walk.2f3a.csv is a sample with a label; day.csv is any file.
+  is_labeled = file.suffix in SUFFIXES or (len(parts) > 2 and parts[-1] == 'csv')
+  activity = printable(listed if listed is not None else parts[0] if is_labeled else '')
   source = f"{APP}'s {_INFO}" if listed is not None else "the file's name, as in Edge Impulse"
   notes = (f'The label of the whole recording is {shorten(activity)}, from {source}.',) if activity else ()
   # Samples of one label differ after the first dot.

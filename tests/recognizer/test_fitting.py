@@ -42,11 +42,14 @@ def test_the_metrics_of_a_linear_head_are_of_the_windows_held_out(fitted_head):
   assert fitted_head.score(SIGNALS[~_HELD_OUT], LABELS[~_HELD_OUT]) == 1
 
 
-def test_the_card_has_the_mean_inputs_of_the_head_by_class(fitted_head):
-  _, inputs = fitted_head.answer_with_inputs(SIGNALS[~_HELD_OUT])
-  names = LABELS[~_HELD_OUT]
-  means = [inputs[names == name].mean(axis=0) for name in fitted_head.classes_]
-  np.testing.assert_allclose(fitted_head.adapter_.card.class_means, means, atol=1e-4)
+def test_the_card_has_the_mean_inputs_and_logits_of_the_head_by_class(fitted_head):
+  adapter, windows, names = fitted_head.adapter_, SIGNALS[~_HELD_OUT], LABELS[~_HELD_OUT]
+  _, inputs = fitted_head.answer_with_inputs(windows)
+  logits = fitted_head._outputs(adapter.objective, windows)
+  card = adapter.card
+  for measured, rows, atol in ((card.class_means, inputs, 1e-4), (card.class_logits, logits, 1e-3)):
+    means = [rows[names == name].mean(axis=0) for name in fitted_head.classes_]
+    np.testing.assert_allclose(measured, means, atol=atol)
 
 
 def test_the_bytes_of_the_file_count_its_own_head_alone(stem_base):

@@ -1,8 +1,6 @@
 """Steps, days, and bouts of sitting and of moderate movement, by hand."""
 
 import dataclasses
-import datetime
-import zoneinfo
 
 import made_gait
 import numpy as np
@@ -69,15 +67,11 @@ def test_noise_has_no_steps():
 def _measure(
   bouts: list[Bout], start: str = '', files: tuple[str, ...] = ('a', 'b'), zone: str = ''
 ) -> movement.Movement:
-  recordings = [Recording('', '', _walk(120.0, 110, 1.0), _walk(1.0, 110, 1.0), ()) for _ in files]
-  for number, recording in enumerate(recordings):
-    acc = dataclasses.replace(recording.acc, time_s=recording.acc.time_s - 100)
-    recordings[number] = dataclasses.replace(recording, acc=acc)
-  begins = datetime.datetime.fromisoformat(start) if start else None
-  if begins is not None and zone:
-    begins = begins.astimezone(zoneinfo.ZoneInfo(zone))
-  clock = Clock(files, (0.0,) * len(files), begins)
-  return movement.measure(bouts, Reading(recordings, [], [], start, True, list(files)), clock)
+  walk = _walk(120.0, 110, 1.0)
+  acc = Samples(walk.time_s - 100, walk.values)
+  recordings = [Recording('', '', acc, acc, ()) for _ in files]
+  reading = Reading(recordings, [], [], start, True, list(files), [0.0] * len(files), zone)
+  return movement.measure(bouts, reading, Clock.from_reading(reading))
 
 
 def _bouts(*parts: tuple[float, str], recording: int = 0, start_s: float = 0.0) -> list[Bout]:

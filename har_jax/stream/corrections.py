@@ -196,5 +196,5 @@ class CorrectedFilter:
 
 
 def _with_new(logits: Float[np.ndarray, 'y'], count: int) -> Float[np.ndarray, 'z']:
-  """The logits of `count` activities: the model's, and those that it does not have."""
-  return np.pad(logits, (0, count - len(logits)), constant_values=head_update.NEW_LOGIT)
+  """The logits of `count` activities: the model's, and 0 for others, less than that of most answers."""
+  return np.pad(logits, (0, count - len(logits)))

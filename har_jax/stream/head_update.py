@@ -17,8 +17,6 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.variables import collection
 
 _MAX_ITERATIONS = 100
-# Of a class that the model does not have, before it is fitted: less than that of most windows' answers.
-NEW_LOGIT = 0.0
 
 
 def fit(
@@ -69,8 +67,7 @@ def add(
     for path in variables
     if f'{name}/' in path and not path.endswith('/a')
   }
-  bias = added[-1] + np.repeat([0.0, NEW_LOGIT], [added.shape[1] - len(new), len(new)])
-  parts = {f'{layer}/kernel': added[:-1], f'{layer}/bias': bias}
+  parts = {f'{layer}/kernel': added[:-1], f'{layer}/bias': added[-1]}
   changed = wide | {path: (wide[path] + part).astype(wide[path].dtype) for path, part in parts.items()}
   corrected = copy.copy(recognizer)
   card = recognizer.adapter_.card

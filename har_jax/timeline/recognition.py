@@ -107,10 +107,11 @@ def recognize(
     other, other_frames = _read_second(second, answering, frame, options)
     reading.notes.extend(other.notes)
     findings.note(*other.notes)
+    offset = devices.find_offset(reading, other)
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
   if second is not None:
     answered = predict(answering, other, progress=progress)
-    predictions, together = _combine(predictions, answered, (reading, other), findings)
+    predictions, together = _combine(predictions, answered, (reading, other), offset, findings)
   if recognizer.recording_head_ is not None and not activities:  # an adapter's classes are its user's labels
     predictions = levels.by_direction(predictions)
   labeled = levels.merge_labels(labeled, activities, predictions.classes)
@@ -190,11 +191,14 @@ def _read_second(
 
 
 def _combine(
-  predictions: Predictions, others: Predictions, readings: tuple[Reading, Reading], findings: Findings
+  predictions: Predictions,
+  others: Predictions,
+  readings: tuple[Reading, Reading],
+  offset: tuple[float, str],
+  findings: Findings,
 ) -> tuple[Predictions, dict[str, Any]]:
   """Predictions of both devices, on the times of the first, and entries of the summary."""
-  reading, second = readings
-  offset_s, sentence = devices.find_offset(reading, second)
+  (reading, second), (offset_s, sentence) = readings, offset
   others = devices.in_order(others, predictions.classes)
   predictions, count = devices.combine(predictions, others, readings, offset_s)
   reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')

@@ -13,11 +13,10 @@ n rows.
 """
 
 import collections
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int8
+from jaxtyping import Float, Shaped
 
 from har_jax.archives.archive import Archive
 from har_jax.archives.runs import expecting, in_order, recordings
@@ -44,14 +43,7 @@ _CHUNK_ROWS = 1_000_000
 _COLUMNS = ['Arrival_Time', 'Creation_Time', 'x', 'y', 'z', 'User', 'Device', 'gt']
 
 
-@dataclasses.dataclass(frozen=True)
-class _Rows:
-  """One sensor of one user and device, in file order: 29 bytes per row."""
-
-  arrival_ms: Int[np.ndarray, 'n']
-  creation: Int[np.ndarray, 'n']
-  values: Float32[np.ndarray, 'n 3']
-  labels: Int8[np.ndarray, 'n']
+_ROW = np.dtype([('arrival_ms', 'i8'), ('creation', 'i8'), ('values', 'f4', 3), ('label', 'i1')])  # 29 bytes
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
@@ -61,32 +53,32 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for key in sorted(acc_groups.keys() | gyro_groups.keys()):
     present = [groups.pop(key) for groups in (acc_groups, gyro_groups) if key in groups]
     if len(present) < 2:
-      dropped['rows of a device with one sensor'] += len(present[0].labels)
+      dropped['rows of a device with one sensor'] += len(present[0])
       continue
     acc, gyro = present
     acc_s, gyro_s = _clocks(acc, gyro, dropped)
     acc_order, gyro_order = in_order(acc_s, dropped), in_order(gyro_s, dropped)
-    acc_s, labels = acc_s[acc_order], acc.labels[acc_order]
+    acc_s, labels = acc_s[acc_order], acc['label'][acc_order]
     dropped['accelerometer rows without a label'] += int((labels == _NO_LABEL).sum())
     yield from recordings(
       key[0],
       position,
-      Samples(acc_s, acc.values[acc_order]),
-      Samples(gyro_s[gyro_order], gyro.values[gyro_order]),
+      Samples(acc_s, acc['values'][acc_order]),
+      Samples(gyro_s[gyro_order], gyro['values'][gyro_order]),
       segments.labeled_spans(acc_s, labels, dict(enumerate(_ACTIVITIES.values()))),
       dropped,
     )
 
 
-def _groups(source: Source, file_name: str) -> dict[tuple[str, str], _Rows]:
-  """The rows of a file by user and device."""
+def _groups(source: Source, file_name: str) -> dict[tuple[str, str], Shaped[np.ndarray, 'n']]:
+  """The rows of a file by user and device, in file order."""
   import pandas as pd
 
   # The download also has 'Still exp', devices at rest on a table, in files of the same name.
   name = source.find_one(file_name, without='still')
   dtypes = {'x': np.float32, 'y': np.float32, 'z': np.float32, 'User': str, 'Device': str, 'gt': str}
   dtypes |= {'Arrival_Time': np.int64, 'Creation_Time': np.int64}
-  parts: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
+  parts: dict[tuple[str, str], list[np.ndarray]] = {}
   with source.open(name) as file, expecting(name, f'columns {", ".join(_COLUMNS)}'):
     checked = limits.checked_lines(file, f'{source.path}: {name}', delimiter=',')
     for chunk in pd.read_csv(checked, usecols=_COLUMNS, dtype=dtypes, chunksize=_CHUNK_ROWS):
@@ -95,33 +87,28 @@ def _groups(source: Source, file_name: str) -> dict[tuple[str, str], _Rows]:
         raise ValueError(f'activities {shorten(unknown)} are unknown')
       if chunk.drop(columns='gt').isna().any(axis=None):
         raise ValueError('a value is missing')
-      labels = chunk['gt'].map(_LABELS).fillna(_NO_LABEL).astype(np.int8)
-      for (user, device), rows in chunk.groupby(['User', 'Device']):
-        parts.setdefault((str(user), str(device)), []).append(
-          (
-            rows['Arrival_Time'].to_numpy(),
-            rows['Creation_Time'].to_numpy(),
-            rows[['x', 'y', 'z']].to_numpy(np.float32),
-            labels[rows.index].to_numpy(),
-          )
-        )
+      rows = np.empty(len(chunk), _ROW)
+      rows['arrival_ms'], rows['creation'] = chunk['Arrival_Time'], chunk['Creation_Time']
+      rows['values'], rows['label'] = chunk[['x', 'y', 'z']], chunk['gt'].map(_LABELS).fillna(_NO_LABEL)
+      for key, indices in chunk.groupby(['User', 'Device']).indices.items():
+        parts.setdefault(key, []).append(rows[indices])
   groups = {}
   while parts:  # frees the parts of each group, so that no row is held twice
     key, chunks = parts.popitem()
-    groups[key] = _Rows(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
+    groups[key] = np.concatenate(chunks)
   return groups
 
 
 def _clocks(
-  acc: _Rows, gyro: _Rows, dropped: collections.Counter
+  acc: Shaped[np.ndarray, 'n'], gyro: Shaped[np.ndarray, 'm'], dropped: collections.Counter
 ) -> tuple[Float[np.ndarray, 'n'], Float[np.ndarray, 'm']]:
   """Times of both sensors in seconds, from a common origin; see the module docstring."""
-  origin_ms = min(acc.arrival_ms.min(), gyro.arrival_ms.min())
-  arrivals = [(rows.arrival_ms - origin_ms) / 1e3 for rows in (acc, gyro)]
+  origin_ms = min(acc['arrival_ms'].min(), gyro['arrival_ms'].min())
+  arrivals = [(rows['arrival_ms'] - origin_ms) / 1e3 for rows in (acc, gyro)]
   # Subtract as integers: a float holds 1.4e18 ns since 1970 only to 256 ns.
-  origin = min(acc.creation.min(), gyro.creation.min())
+  origin = min(acc['creation'].min(), gyro['creation'].min())
   for unit_s in (1e-9, 1e-6, 1e-3):
-    creations = [(rows.creation - origin) * unit_s for rows in (acc, gyro)]
+    creations = [(rows['creation'] - origin) * unit_s for rows in (acc, gyro)]
     offsets = [creation - arrival for creation, arrival in zip(creations, arrivals, strict=True)]
     if abs(np.median(offsets[0]) - np.median(offsets[1])) < _MAX_OFFSET_S and all(
       _is_same_pace(creation, arrival) for creation, arrival in zip(creations, arrivals, strict=True)

@@ -60,23 +60,16 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
         raise UserError(
           f'{source.path}: {acc_name} has an activity {code.decode("ascii", "replace")!r}; A to S, no N'
         )
-      activity_acc, activity_gyro = (
-        sorted_rows(of_code, of_code['time_ns'], dropped)
-        for of_code in (rows[rows['code'] == code] for rows in (acc, gyro))
-      )
-      if not len(activity_acc) or not len(activity_gyro):
+      runs = [rows[rows['code'] == code] for rows in (acc, gyro)]
+      runs = [sorted_rows(rows, rows['time_ns'], dropped) for rows in runs]
+      if not all(map(len, runs)):
         dropped['activity runs with one sensor only'] += 1
         continue
-      start_ns = min(activity_acc['time_ns'][0], activity_gyro['time_ns'][0])
-      stop_ns = max(activity_acc['time_ns'][-1], activity_gyro['time_ns'][-1])
-      yield Recording(
-        match[1],
-        position,
-        acc=_samples(activity_acc, start_ns),
-        gyro=_samples(activity_gyro, start_ns),
-        # Includes the last row.
-        spans=(Span(0.0, float(stop_ns - start_ns + 1) / 1e9, _ACTIVITIES[code]),),
-      )
+      start_ns = min(rows['time_ns'][0] for rows in runs)
+      stop_ns = max(rows['time_ns'][-1] for rows in runs) + 1  # includes the last row
+      span = Span(0.0, float(stop_ns - start_ns) / 1e9, _ACTIVITIES[code])
+      activity_acc, activity_gyro = (_samples(rows, start_ns) for rows in runs)
+      yield Recording(match[1], position, activity_acc, activity_gyro, (span,))
   if gyro_names:
     dropped['subjects without an accelerometer'] += len(gyro_names)
 

@@ -29,6 +29,7 @@ _CHUNK = 4096  # windows looked at together: memory holds one more copy of them
 _MAX_DEPTH = 3  # levels of subfolders to search for archives
 _MAX_INNER_ZIPS = 8  # zips within a zip to open; each may be hundreds of megabytes
 _MAX_FILES = 2000  # files of an extracted folder to look at
+_WITH_MARKER = [archive for archive in ARCHIVES.values() if archive.marker]
 
 
 def prepare(
@@ -147,14 +148,9 @@ def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.P
     if path.is_file() and (archive := _detect_in_zip(path)) is not None:
       zips.setdefault(archive.name, []).append(path)
   detected = {name: (ARCHIVES[name], _whole(name, parts, candidates)) for name, parts in zips.items()}
-  for path in candidates:
-    for archive in ARCHIVES.values():
-      if (
-        archive.name not in detected
-        and archive.marker
-        and path.is_dir()
-        and _has_marker(path, archive.marker)
-      ):
+  for path in filter(pathlib.Path.is_dir, candidates):
+    for archive in _WITH_MARKER:
+      if archive.name not in detected and _has_marker(path, archive.marker):
         detected[archive.name] = archive, path
   return [detected[name] for name in ARCHIVES if name in detected]
 
@@ -224,7 +220,4 @@ def _detect_in_zip(path: pathlib.Path) -> Archive | None:
 
 def _detect_in_names(names: list[str]) -> Archive | None:
   rooted = [f'/{name}' for name in names]
-  for archive in ARCHIVES.values():
-    if archive.marker and fnmatch.filter(rooted, f'*/{archive.marker}'):
-      return archive
-  return None
+  return next((one for one in _WITH_MARKER if fnmatch.filter(rooted, f'*/{one.marker}')), None)

@@ -11,6 +11,7 @@ from zips import write
 from har_jax.archives.sp_sw_har import ARCHIVE
 from har_jax.datasets.prepare import prepare
 from har_jax.errors import UserError
+from har_jax.signal import segments
 
 HEADER = 'x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n'
 ACTIVITIES = OFFICIAL['sp_sw_har'].activities
@@ -77,43 +78,28 @@ def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
   assert not (tmp_path / 'sp_sw_har').exists()
 
 
-@pytest.fixture(scope='module', params=POSITIONS)
-def real(request, real_source, real_recordings):
-  """A position of the real archive, its rows by label counted in the text, its recordings."""
-  source = real_source('sp_sw_har')
-  rows = collections.Counter()
-  for name in source.find(f'*_{POSITIONS[request.param]}.csv'):
-    with source.open(name) as file:
-      rows.update(line.rpartition(b',')[2].decode() for line in file.read().split()[1:])
-  recordings, dropped = real_recordings('sp_sw_har', request.param)
-  assert not dropped
-  return request.param, rows, recordings
-
-
 @pytest.mark.slow
 @pytest.mark.archives
-def test_the_real_archive_has_23_people_and_every_row(real):
-  position, rows, recordings = real
+@pytest.mark.parametrize('position', POSITIONS)
+def test_the_real_archive_has_23_people_every_row_and_these_windows(real_source, real_recordings, position):
+  source, rows = real_source('sp_sw_har'), collections.Counter()
+  for name in source.find(f'*_{POSITIONS[position]}.csv'):
+    with source.open(name) as file:
+      rows.update(line.rpartition(b',')[2].decode() for line in file.read().split()[1:])
+  recordings, dropped = real_recordings('sp_sw_har', position)
+  cut = cut_pieces.cut_all(recordings, dropped, majority_label=ARCHIVE.majority_label)
+  assert not dropped
   assert len({recording.subject for recording in recordings}) == 23
   assert len(recordings) == 223
   rows_read, rates_hz = collections.Counter(), []
   for recording in recordings:
     time_s = recording.acc.time_s
-    rates_hz.append(1 / np.median(np.diff(time_s)))
+    rates_hz.append(1 / segments.step_s(recording.acc))
     for span in recording.spans:
       rows_read[span.activity] += int(((span.start_s <= time_s) & (time_s < span.stop_s)).sum())
   assert rows_read == {ACTIVITIES[label]: count for label, count in rows.items()}
   assert rows.total() == {'pocket': 259_213, 'wrist': 262_553}[position]
   np.testing.assert_allclose(rates_hz, RATES_HZ[position], atol=0.15)
-
-
-@pytest.mark.slow
-@pytest.mark.archives
-def test_the_real_archive_has_these_windows(real):
-  position, _, recordings = real
-  dropped = collections.Counter()
-  cut = cut_pieces.cut_all(recordings, dropped, majority_label=ARCHIVE.majority_label)
   assert collections.Counter(window.activity for window in cut) == WINDOWS[position]
-  assert not dropped
   lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]
   assert len(cut) == pytest.approx(sum((50 * seconds - 128) // 64 + 1 for seconds in lasts_s), abs=5)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from official import OFFICIAL
 
-from har_jax.archives.source import Source
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.signal import segments
 from har_jax.signal.cutting import resample
 from har_jax.signal.recording import Span
 
@@ -100,28 +100,19 @@ def test_other_files_are_skipped_and_a_trial_with_one_sensor_is_counted(read):
   assert dropped == {'trials with one sensor only': 1}
 
 
-@pytest.fixture(scope='module')
-def real(real_archive, real_recordings):
-  """The real archive's files with their lines, its recordings, their windows, and what was dropped."""
-  source = Source(real_archive('weda_fall'))
-  lines = {}
-  for name in source.find('50Hz/*.csv'):
-    with source.open(name) as file:
-      lines[name] = len(file.read().split()) - 1
-  recordings, dropped = real_recordings('weda_fall', 'wrist')
-  return lines, recordings, cut_pieces.cut_all(recordings, dropped), dropped
-
-
 @pytest.mark.slow
 @pytest.mark.archives
-def test_the_real_archive_has_25_people_and_every_row(real):
-  lines, recordings, _, dropped = real
+def test_the_real_archive_has_25_people_every_row_these_windows_and_two_rates(count_rows, real_recordings):
   expected = collections.Counter()
-  for name, rows in lines.items():
+  for name, rows in count_rows('weda_fall', '50Hz/*.csv').items():
     code, sensor = re.search(r'50Hz/(\w\d\d)/U\d+_R\d+_(\w+)\.csv', name).groups()
     expected[OFFICIAL['weda_fall'].activities[code], sensor] += rows
-  rows_read = collections.Counter()
+  recordings, dropped = real_recordings('weda_fall', 'wrist')
+  cut = cut_pieces.cut_all(recordings, dropped)
+  rows_read, rates_hz = collections.Counter(), collections.defaultdict(list)
   for recording in recordings:
+    is_slow = recording.spans[0].activity == 'falling' and recording.subject != 'U14'
+    rates_hz[is_slow].append(1 / segments.step_s(recording.acc))
     for sensor, samples in (('accel', recording.acc), ('gyro', recording.gyro)):
       rows_read[recording.spans[0].activity, sensor] += len(samples.values)
   assert rows_read == expected
@@ -132,16 +123,6 @@ def test_the_real_archive_has_25_people_and_every_row(real):
   assert counts == RECORDINGS
   assert (counts['falling'], counts.total() - counts['falling']) == (14 * 7 * 3 + 14 * 4, 619)
   assert dropped['bursts out of order, sorted'] == 63
-
-
-@pytest.mark.slow
-@pytest.mark.archives
-def test_the_real_archive_has_these_windows_and_two_rates(real):
-  _, recordings, cut, _ = real
-  rates_hz = collections.defaultdict(list)
-  for recording in recordings:
-    is_slow = recording.spans[0].activity == 'falling' and recording.subject != 'U14'
-    rates_hz[is_slow] += [1 / np.median(np.diff(recording.acc.time_s))]
   assert collections.Counter(window.activity for window in cut) == WINDOWS
   np.testing.assert_allclose(rates_hz[False], 49.4, atol=0.5)
   np.testing.assert_allclose(rates_hz[True], 39.5, atol=0.5)

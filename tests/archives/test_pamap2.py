@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zips import write
 
 from har_jax.archives.pamap2 import ARCHIVE
 from har_jax.archives.source import Source
@@ -102,12 +103,10 @@ def test_subjects_are_sorted_and_the_optional_folder_is_not_read(read):
 
 
 def test_copies_in_another_folder_are_read_once_and_others_refused(tmp_path):
-  for folder in ('a', 'b/copy'):
-    (tmp_path / folder / 'Protocol').mkdir(parents=True)
-    (tmp_path / folder / 'Protocol' / 'subject101.dat').write_text(text(rows()))
-  source = Source(tmp_path)
+  names = [f'{folder}/Protocol/subject101.dat' for folder in ('a', 'b/copy')]
+  source = Source(write(tmp_path, dict.fromkeys(names, text(rows()))))
   assert len(list(ARCHIVE.read(source, 'chest', collections.Counter()))) == 1
-  assert source.copies == {'b/copy/Protocol/subject101.dat'}
-  (tmp_path / 'b/copy/Protocol/subject101.dat').write_text(text(rows()[1:]))
+  assert source.copies == {names[1]}
+  write(tmp_path, {names[1]: text(rows()[1:])})
   with pytest.raises(UserError, match=r'a/Protocol/subject101\.dat and b/copy/.* differ: keep one'):
     list(ARCHIVE.read(Source(tmp_path), 'chest', collections.Counter()))

@@ -50,16 +50,16 @@ def test_bursts_of_many_rows_one_after_the_other_do_not_let_the_clock_fall():
   assert np.diff(even_clock(np.concatenate([slow, first, second]))).min() == 0
 
 
-def test_a_span_ends_where_the_next_label_begins():
-  spans = labeled_spans(np.arange(6) / 2, np.array([1, 1, 0, 2, 2, 2]), {1: 'walking', 2: 'sitting'})
-  # The last row lasts half a second too.
-  assert spans == [Span(0.0, 1.0, 'walking'), Span(1.5, 3.0, 'sitting')]
-
-
-def test_the_last_row_lasts_a_median_step_whatever_gaps_there_are():
-  for times in ([0.0, 0.5, 1.0, 9.0, 9.5], [0.0, 0.5, 1.0, 1.5, 9.5]):
-    (span,) = labeled_spans(np.array(times), np.ones(5, int), {1: 'walking'})
-    assert span == Span(0.0, 10.0, 'walking')
+@pytest.mark.parametrize(
+  ('times', 'labels', 'spans'),
+  [
+    (np.arange(6) / 2, [1, 1, 0, 2, 2, 2], [Span(0.0, 1.0, 'walking'), Span(1.5, 3.0, 'sitting')]),
+    ([0.0, 0.5, 1.0, 9.0, 9.5], [1] * 5, [Span(0.0, 10.0, 'walking')]),
+    ([0.0, 0.5, 1.0, 1.5, 9.5], [1] * 5, [Span(0.0, 10.0, 'walking')]),
+  ],
+)
+def test_a_span_ends_where_the_next_label_begins_the_last_one_a_median_step_later(times, labels, spans):
+  assert labeled_spans(np.array(times), np.array(labels), {1: 'walking', 2: 'sitting'}) == spans
 
 
 @pytest.mark.parametrize(('gap_s', 'parts'), [(0.98, 1), (1.0, 1), (1.02, 2)])

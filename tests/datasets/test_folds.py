@@ -25,27 +25,46 @@ def _fold(folder: pathlib.Path, target: str = 'target', *, seed: int = 0, **prot
   return Fold(Datasets.open(folder), target, (), Protocol(**protocol), seed)
 
 
-def _sources(folder: pathlib.Path, names: tuple[str, ...], protocol: Protocol) -> Sources:
-  return Sources(Datasets.open(folder), names, protocol)
+def _sources(folder: pathlib.Path, *names: str, **protocol: Any) -> Sources:
+  """By default the two sources, with a subject of each held out."""
+  options = {'validation_fraction': 0.2} | protocol
+  return Sources(Datasets.open(folder), names or ('first', 'second'), Protocol(**options))
 
 
-def _windows(name: str, activities: tuple[str, ...], seed: int) -> store.Windows:
+def _cut(
+  activities: tuple[str, ...], rng: np.random.Generator, deviation: int, *, mean: int = 0, **more: str
+) -> list[cutting.Window]:
   """Five subjects with one recording each: twelve windows of each activity, every 1.28 s."""
-  rng = np.random.default_rng(seed)
-  cut = []
-  for subject in range(5):
-    for number in range(12 * len(activities)):
-      signal = rng.normal(subject, 1 + seed, (128, 6)).astype(np.float32)
-      cut.append(cutting.Window(signal, activities[number // 12], f's{subject}', subject, 1.28 * number))
-  return store.gather(cut, {'archive': name, 'position': 'waist'}, DEFAULT_WINDOWING)
+  return [
+    cutting.Window(
+      rng.normal(mean + subject, deviation, (128, 6)).astype(np.float32),
+      activities[number // 12],
+      f's{subject}',
+      mean + subject,
+      1.28 * number,
+      **more,
+    )
+    for subject in range(5)
+    for number in range(12 * len(activities))
+  ]
+
+
+def _save(folder: pathlib.Path, name: str, cut: list[cutting.Window], position: str) -> None:
+  store.save(store.gather(cut, {'archive': name, 'position': position}, DEFAULT_WINDOWING), folder / name)
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> pathlib.Path:
   path = tmp_path_factory.mktemp('windows')
-  store.save(_windows('target', ('eating_soup', 'walking', 'sitting'), 1), path / 'target')
-  store.save(_windows('first', ('running', 'walking', 'typing'), 2), path / 'first')
-  store.save(_windows('second', ('lying', 'walking'), 3), path / 'second')
+  for seed, (name, *activities) in enumerate(
+    (
+      ('target', 'eating_soup', 'walking', 'sitting'),
+      ('first', 'running', 'walking', 'typing'),
+      ('second', 'lying', 'walking'),
+    ),
+    1,
+  ):
+    _save(path, name, _cut(tuple(activities), np.random.default_rng(seed), 1 + seed), 'waist')
   return path
 
 
@@ -98,7 +117,7 @@ def test_a_label_budget_changes_train_and_validation_labels_only(folder):
 
 
 def test_sources_hold_out_subjects_and_are_normalized_each(folder):
-  train, validation = _sources(folder, ('first', 'second'), Protocol(validation_fraction=0.2)).windows()
+  train, validation = _sources(folder).windows()
   assert (len(train['signal']), len(validation['signal'])) == (4 * 60, 60)
   for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):
     assert part[..., :3].mean() == pytest.approx(0, abs=1e-5)
@@ -109,22 +128,9 @@ def test_sources_hold_out_subjects_and_are_normalized_each(folder):
 def positions(tmp_path) -> pathlib.Path:
   """'many' has two positions of the same five subjects, 'one' the first of them."""
   rng, activities = np.random.default_rng(4), ('walking', 'sitting', 'lying')
-  cut = [
-    cutting.Window(
-      rng.normal(10 * place + subject, 1 + place, (128, 6)).astype(np.float32),
-      activities[number // 12],
-      f's{subject}',
-      5 * place + subject,
-      1.28 * number,
-      position,
-    )
-    for place, position in enumerate(('torso', 'left_leg'))
-    for subject in range(5)
-    for number in range(36)
-  ]
-  for name, windows, position in (('many', cut, 'torso,left_leg'), ('one', cut[: 5 * 36], 'torso')):
-    about = {'archive': name, 'position': position}
-    store.save(store.gather(windows, about, DEFAULT_WINDOWING), tmp_path / name)
+  torso = _cut(activities, rng, 1, position='torso')
+  _save(tmp_path, 'many', torso + _cut(activities, rng, 2, mean=10, position='left_leg'), 'torso,left_leg')
+  _save(tmp_path, 'one', torso, 'torso')
   return tmp_path
 
 
@@ -139,9 +145,9 @@ def test_a_target_has_its_first_position_only(positions, split):
 
 
 def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions):
-  train, validation = _sources(positions, ('many',), Protocol(validation_fraction=0.2)).windows()
+  train, validation = _sources(positions, 'many').windows()
   assert (len(train['signal']), len(validation['signal'])) == (2 * 4 * 36, 2 * 36)
-  alone, alone_validation = _sources(positions, ('one',), Protocol(validation_fraction=0.2)).windows()
+  alone, alone_validation = _sources(positions, 'one').windows()
   np.testing.assert_array_equal(train['signal'][: 4 * 36], alone['signal'])
   np.testing.assert_array_equal(validation['signal'][:36], alone_validation['signal'])
   # Each position has its own normalizer.
@@ -157,32 +163,31 @@ def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions):
 
 
 def test_source_labels_index_the_classes_of_all_sources(folder):
-  sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
-  assert _sources(folder, sources, protocol).classes == ('lying', 'running', 'typing', 'walking')
-  train, validation = _sources(folder, sources, protocol).labeled_windows()
+  sources = _sources(folder)
+  assert sources.classes == ('lying', 'running', 'typing', 'walking')
+  train, validation = sources.labeled_windows()
   assert np.bincount(train['label']).tolist() == [48, 48, 48, 96]  # typing, too, which is no locomotion
   assert np.bincount(validation['label']).tolist() == [12, 12, 12, 24]
-  of_target = _sources(folder, sources, protocol).windows_of_classes(('walking', 'sitting', 'lying'))
+  of_target = sources.windows_of_classes(('walking', 'sitting', 'lying'))
   assert np.bincount(of_target['label']).tolist() == [96, 0, 48]
   walking = of_target['signal'][of_target['label'] == 0]
   np.testing.assert_array_equal(walking, train['signal'][train['label'] == 3])
-  every, _ = _sources(folder, sources, dataclasses.replace(protocol, classes='all')).windows()
+  every, _ = _sources(folder, classes='all').windows()
   np.testing.assert_array_equal(train['signal'], every['signal'])  # of pretraining without labels
 
 
 def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(folder, monkeypatch):
   monkeypatch.setattr(balancing, 'WINDOWS_PER_SOURCE', 100)
-  sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
-  train, validation = _sources(folder, sources, protocol).labeled_windows()
+  train, validation = _sources(folder).labeled_windows()
   assert np.bincount(train['label'])[0] == 48  # lying, of the second source, which has 96 windows
   assert (len(train['label']), len(validation['label'])) == (100 + 96, 36 + 24)
   assert all(len(values) == 100 + 96 for values in train.values())
 
 
 def test_windows_in_physical_units_depend_on_no_other_window(folder):
-  protocol, g = Protocol(normalize='none'), 9.80665
+  g = 9.80665
   archive, fold = store.load(folder / 'target'), _fold(folder, normalize='none').target_windows()
-  train, _ = _sources(folder, ('first', 'second'), protocol).windows()
+  train, _ = _sources(folder, normalize='none').windows()
   assert fold.description.normalizer == records.Normalizer([0.0, 0.0], [g, 1.0])
   for part in _PARTS:
     raw = archive.signals[fold.indices[part]] / np.repeat([g, 1.0], 3)
@@ -206,7 +211,7 @@ def test_impossible_folds_name_the_dataset_and_the_flag(folder):
 
 
 def test_varied_sources_have_moving_windows_in_reverse_too_for_training_alone(folder):
-  plain = _sources(folder, ('first', 'second'), Protocol(normalize='none'))
+  plain = _sources(folder, normalize='none')
   varied = dataclasses.replace(plain, is_varied=True)
   assert plain.classes == ('lying', 'running', 'typing', 'walking')
   assert varied.classes == (*plain.classes, *(f'{name} reversed' for name in plain.classes))

@@ -137,14 +137,11 @@ class Source:
       return f'sha256:{hashlib.file_digest(file, "sha256").hexdigest()}'
 
   def _check_equal(self, *names: str) -> None:
-    sums = []
+    sums = set()
     for name in names:
       with self.open(name) as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-          digest.update(block)
-        sums.append(digest.digest())
-    if len(set(sums)) > 1:
+        sums.add(hashlib.file_digest(file, 'sha256').digest())  # type: ignore[arg-type]  # IO has readinto
+    if len(sums) > 1:
       raise UserError(f'{self.path}: {" and ".join(map(shorten, names))} differ: keep one of them')
 
   @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from zips import zipped
+from zips import zipped_texts
 
 START_MS = 1_435_993_000_000
+_JUMPING_GYRO = '2/data/gyr_jumping_csv.zip/Gyroscope_jumping_waist.csv'
 
 
 def table(start_s: float, rows: int, value: float, *, step_ms: int = 20) -> str:
@@ -15,34 +16,34 @@ def table(start_s: float, rows: int, value: float, *, step_ms: int = 20) -> str:
   return '\n'.join(['id,attr_time,attr_x,attr_y,attr_z', *lines]) + '\n'
 
 
-def official() -> dict[str, bytes]:
+def official() -> dict[str, str]:
   """Walking of one subject in one part, sitting of another in two parts."""
-  files = {
-    'proband1/data/acc_walking_csv.zip': zipped(
-      {
-        'acc_walking_waist.csv': table(0, 500, 1.0),
-        'acc_walking_head.csv': table(0, 500, 2.0),
-        'readMe': 'words',
-      }
-    ),
-    'proband1/data/gyr_walking_csv.zip': zipped(
-      {'Gyroscope_walking_waist.csv': table(0.1, 480, 3.0), 'Gyroscope_walking_head.csv': table(0, 500, 4.0)}
-    ),
-    'proband1/images/front.jpg': b'picture',
+  return {
+    '1/data/acc_walking_csv.zip/acc_walking_waist.csv': table(0, 500, 1.0),
+    '1/data/acc_walking_csv.zip/acc_walking_head.csv': table(0, 500, 2.0),
+    '1/data/acc_walking_csv.zip/readMe': 'words',
+    '1/data/gyr_walking_csv.zip/Gyroscope_walking_waist.csv': table(0.1, 480, 3.0),
+    '1/data/gyr_walking_csv.zip/Gyroscope_walking_head.csv': table(0, 500, 4.0),
+    '1/images/front.jpg': 'picture',
     # As of subjects 6 and 7, the parts are numbered 2 and 3; as of others, the gyroscope's zip has zips.
-    'proband10/data/acc_sitting_csv.zip': zipped(
-      {'acc_sitting_2_waist.csv': table(0, 300, 5.0), 'acc_sitting_3_waist.csv': table(60, 200, 6.0)}
-    ),
-    'proband10/data/gyr_sitting_csv.zip': zipped(
-      {
-        'gyr_sitting_1_csv.zip': zipped({'Gyroscope_sitting_waist.csv': table(60, 210, 8.0)}),
-        'gyr_sitting_2_csv.zip': zipped({'Gyroscope_sitting_2_waist.csv': table(0, 310, 7.0)}),
-      }
-    ),
-    'proband2/data/acc_jumping_csv.zip': zipped({'acc_jumping_waist.csv': table(0, 100, 9.0)}),
-    'proband2/data/gyr_jumping_csv.zip': zipped({'Gyroscope_jumping_waist.csv': table(0, 100, 9.5)}),
+    '10/data/acc_sitting_csv.zip/acc_sitting_2_waist.csv': table(0, 300, 5.0),
+    '10/data/acc_sitting_csv.zip/acc_sitting_3_waist.csv': table(60, 200, 6.0),
+    '10/data/gyr_sitting_csv.zip/gyr_sitting_1_csv.zip/Gyroscope_sitting_waist.csv': table(60, 210, 8.0),
+    '10/data/gyr_sitting_csv.zip/gyr_sitting_2_csv.zip/Gyroscope_sitting_2_waist.csv': table(0, 310, 7.0),
+    '2/data/acc_jumping_csv.zip/acc_jumping_waist.csv': table(0, 100, 9.0),
+    _JUMPING_GYRO: table(0, 100, 9.5),
   }
-  return {f'realworld2016_dataset/{name}': content for name, content in files.items()}
+
+
+@pytest.fixture
+def read(read):
+  """(texts by name, position) → what is read of them, in zips within a zip."""
+
+  def read_texts(texts: dict[str, str], *position: str):
+    files = {f'realworld2016_dataset/proband{name}': text for name, text in texts.items()}
+    return read({'realworld.zip': zipped_texts(files)}, *position)
+
+  return read_texts
 
 
 def test_recordings_are_sorted_by_subject(read):
@@ -77,7 +78,7 @@ def test_another_position_is_read_on_request(read):
 
 def test_a_missing_gyroscope_is_counted(read):
   files = official()
-  del files['realworld2016_dataset/proband2/data/gyr_jumping_csv.zip']
+  del files[_JUMPING_GYRO]
   recordings, dropped = read(files)
   assert {recording.subject for recording in recordings} == {'1', '10'}
   assert dropped['activities of a subject without both waist files'] == 1

@@ -63,10 +63,7 @@ def _entries(path: pathlib.Path) -> dict[str, Any]:
   try:
     with path.open(encoding='utf-8') as file:
       text = file.read(_MOST_LETTERS + 1)
-    if (
-      len(text) > _MOST_LETTERS
-      or max((line.count('.') for line in text.splitlines()), default=0) > _MOST_DOTS
-    ):
+    if len(text) > _MOST_LETTERS or any(line.count('.') > _MOST_DOTS for line in text.splitlines()):
       raise ValueError(f'it has over {_MOST_LETTERS:,} letters, or over {_MOST_DOTS} dots in a line')
     entries = tomllib.loads(text)
   except OSError as error:

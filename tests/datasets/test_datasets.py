@@ -9,7 +9,8 @@ import made_people
 import numpy as np
 import pytest
 
-from har_jax.config import Protocol
+from har_jax import config, experiments
+from har_jax.config import Protocol, Windowing
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold
@@ -115,3 +116,36 @@ def test_a_dataset_that_is_missing_is_named_with_the_others(folder):
     UserError, match=rf'{folder}/target is one dataset: give {folder}, and target by its name'
   ):
     Datasets.open(folder / 'target')
+
+
+def test_datasets_of_two_lengths_have_none_in_common(tmp_path):
+  made_people.save_windows(tmp_path / 'one', windowing=Windowing(256, 50))
+  made_people.save_windows(tmp_path / 'two', windowing=Windowing(64, 25))
+  with pytest.raises(
+    UserError, match=r'differ \(one 256 samples at 50 Hz, two 64 samples at 25 Hz\): prepare them alike'
+  ):
+    _ = Datasets.open(tmp_path).windowing
+
+
+def test_a_study_of_windows_that_the_model_does_not_take_is_refused(tmp_path):
+  for name in ('one', 'two'):
+    made_people.save_windows(tmp_path / name, windowing=Windowing(256, 50))
+
+  def study(**model: int) -> experiments.Study:
+    return experiments.Study(
+      out=tmp_path / 'runs',
+      datasets=Datasets.open(tmp_path),
+      experiment=config.Experiment(model=config.Model(patch_size=16, stem=(8,) * 4, log_std=False, **model)),
+      targets=('one',),
+      methods=('probe',),
+      seeds=(0,),
+    )
+
+  assert len(study(window_samples=256).runs) == 1
+  assert study(window_samples=256).datasets['one'].identity.window_samples == 256
+  for model in ({}, {'window_samples': 256, 'rate_hz': 25}):
+    with pytest.raises(
+      UserError,
+      match=r'windows of one are 256 samples at 50 Hz, and the model takes .* Hz: give a model or base',
+    ):
+      study(**model)

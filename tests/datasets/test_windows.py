@@ -12,13 +12,16 @@ import pytest
 from cut_pieces import cut as _cut
 from cut_pieces import ramp as _ramp
 from cut_pieces import recording as _recording
+from made_people import save_windows
 
 from har_jax import checksums, records, storage
-from har_jax.config import DEFAULT_WINDOWING
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import windows as store
-from har_jax.datasets.datasets import Dataset
+from har_jax.datasets.datasets import Dataset, Datasets
 from har_jax.errors import UserError
 from har_jax.signal.recording import Span
+
+_LONG, _SLOW = Windowing(256, 50), Windowing(64, 25)
 
 
 def _gathered(*recorded: tuple[str, str, tuple[str, ...]]) -> store.Windows:
@@ -225,3 +228,32 @@ def test_a_missing_folder_names_the_command_to_make_one(tmp_path, read, names):
   message = rf'nowhere is not a windows folder \({names} missing\): make one with har-jax prepare'
   with pytest.raises(UserError, match=message):
     read(tmp_path / 'nowhere')
+
+
+def test_seconds_and_steps_follow_from_samples_and_rate():
+  assert (DEFAULT_WINDOWING.seconds, DEFAULT_WINDOWING.step_s) == (2.56, 1.28)
+  assert (_LONG.seconds, _LONG.step_samples, _LONG.step_s) == (5.12, 128, 2.56)
+  assert (_SLOW.seconds, _SLOW.step_samples, _SLOW.step_s) == (2.56, 32, 1.28)
+  assert Windowing(5, 1).step_samples == 2
+
+
+@pytest.mark.parametrize('windowing', [_LONG, _SLOW])
+def test_a_folder_says_the_length_and_rate_of_its_windows(tmp_path, windowing):
+  windows = store.load(save_windows(tmp_path / 'made', windowing=windowing))
+  assert windows.signals.shape == (360, windowing.samples, 6)
+  assert windows.meta.windowing == Datasets.open(tmp_path).windowing == windowing
+
+
+def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path):
+  path = save_windows(tmp_path / 'made') / 'meta.json'
+  meta = storage.parse(path)
+  del meta['window_samples']
+  storage.write(path, meta)
+  assert store.load(path.parent).meta.windowing == DEFAULT_WINDOWING
+
+
+def test_signals_of_another_length_than_the_meta_says_are_refused(tmp_path):
+  path = save_windows(tmp_path / 'made', windowing=_LONG) / 'meta.json'
+  storage.write(path, storage.parse(path) | {'window_samples': 128})
+  with pytest.raises(UserError, match=re.escape('signals are float32[360, 256, 6], not float32[w, 128, 6]')):
+    store.load(path.parent)

@@ -104,12 +104,6 @@ def _rounded(value: Any) -> Any:
   return float(f'{value:.6g}') if isinstance(value, float) else value
 
 
-def default(flag: str) -> Any:
-  """The default of a hyperparameter's field: a result that is older than the field was made so."""
-  part, name = config.HYPERPARAMETERS[flag]
-  return getattr(type(getattr(config.Experiment(), part)), name)
-
-
 def flat(value: Any) -> Any:
   """A hyperparameter as its flag takes it."""
   return ','.join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 
 from har_jax.cli import command
-from har_jax.errors import UserError
+from har_jax.errors import UserError, require
 
 POSITIONAL = ('results',)
 FLAGS, _define = command.new_flags(with_json=True)
@@ -38,7 +38,7 @@ def main() -> dict[str, object]:
   from har_jax.report import frame, markdown, page, tables
 
   if _HTML.value:
-    page.refuse_without_tools()
+    require('jinja2', "the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
   if _RUNS_CSV.value and (_HTML.value or _APPEND_TO.value):
     raise UserError('--html and --append_to need result files: give --results, not --runs_csv')
   if len(_RESULTS.value) > 1:

@@ -68,9 +68,11 @@ def read_csv(path: Place) -> pd.DataFrame:
   for name in (*results.MEASURED, 'seed'):
     if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
       raise UserError(f'{path} is damaged: its column {name} has a cell that is no number; restore it')
-  for flag in newer:
-    default = pd.Series(results.flat(results.default(flag)), frame.index, _TYPES[flag])
-    frame[flag] = default.where(_depends_on(frame, flag))
+  for flag in newer:  # a run that is older than a field was made with its default
+    part, name = config.HYPERPARAMETERS[flag]
+    default = getattr(type(getattr(config.Experiment(), part)), name)
+    defaults = pd.Series(results.flat(default), frame.index, _TYPES[flag])
+    frame[flag] = defaults.where(_depends_on(frame, flag))
   return _finished(frame[list(results.RUN_COLUMNS)])
 
 

@@ -7,16 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from har_jax.errors import require
 from har_jax.report import commands, curves, figures, groups, markdown, tables
 from har_jax.report.markdown import POINTS, Section
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
-
-
-def refuse_without_tools() -> None:
-  """Raises UserError if jinja2 is not installed."""
-  require('jinja2', "the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
 
 
 def html(runs: pd.DataFrame, sections: Mapping[str, list[Section]], *, folder: str) -> str:

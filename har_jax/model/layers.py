@@ -63,12 +63,8 @@ class Attention(nn.Module):
   precision: config.Precision = config.Precision()
 
   @nn.compact
-  def __call__(
-    self, x: Float[Array, 'b t d'], context: Float[Array, 'b s d'] | None = None
-  ) -> Float[Array, 'b t d']:
-    """The context is x itself by default."""
+  def __call__(self, x: Float[Array, 'b t d'], context: Float[Array, 'b s d']) -> Float[Array, 'b t d']:
     width = x.shape[-1]
-    context = x if context is None else context
     q, k, v = (
       Dense(width, self.precision, name=name)(attended).reshape(
         *attended.shape[:-1], self.num_heads, width // self.num_heads

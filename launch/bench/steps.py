@@ -37,9 +37,9 @@ def measure(
   *,
   repeats: int,
   peers: bool,
-  dtypes: Sequence[str] = (),
+  dtypes: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
-  """A row per kind, batch and library; ours has one per dtype, by default the experiment's.
+  """A row per kind, batch and library; ours has one per dtype.
 
   ms, operations: per step, or per epoch. windows: per call.
   ratio: time of a call over that of our first dtype.
@@ -48,7 +48,7 @@ def measure(
   for kind in kinds:
     for batch in batches:
       ours = {}
-      for dtype in dtypes or [experiment.precision.dtype]:
+      for dtype in dtypes:
         changed = config_fields.replace(experiment, {('precision', 'dtype'): dtype})
         ours[f'{OURS}, {_HALF}' if dtype == _HALF else OURS] = KINDS[kind](changed, batch)
       steps = next(iter(ours.values())).windows // batch

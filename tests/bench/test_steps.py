@@ -29,7 +29,7 @@ def short_epoch(monkeypatch) -> None:
 @pytest.mark.usefixtures('short_epoch')
 def test_each_kind_of_step_is_measured(small):
   kinds = ['lora', 'pretraining', 'inference', 'epoch']
-  rows = list(steps.measure(small, kinds, [4], repeats=2, peers=False))
+  rows = list(steps.measure(small, kinds, [4], repeats=2, peers=False, dtypes=['float32']))
   assert [(row['kind'], row['by']) for row in rows] == [(kind, 'har_jax') for kind in kinds]
   for row in rows:
     assert row['ratio'] == pytest.approx(1)
@@ -91,7 +91,7 @@ def test_peers_make_as_many_steps_per_call_as_ours(small, monkeypatch):
     yield {'PyTorch': lambda: 1.0, 'PyTorch, bfloat16': lambda: 2.0}
 
   monkeypatch.setattr(steps.peer_process, 'peers', peers)
-  ours, *others = steps.measure(small, ['lora'], [4], repeats=2, peers=True)
+  ours, *others = steps.measure(small, ['lora'], [4], repeats=2, peers=True, dtypes=['float32'])
   assert requests == [('lora', 4, 2)]
   assert ours['windows'] == 8
   assert ours['best'] == 'PyTorch'

@@ -23,7 +23,8 @@ def _normal(*shape: int, seed: int = 0) -> jax.Array:
 
 def _apply(module: nn.Module, variables: dict, x: jax.Array, **options: Any) -> Any:
   """As one program: op by op, each operation is a program of its own."""
-  return jax.jit(functools.partial(module.apply, **options))(variables, x)
+  inputs = (x, x) if isinstance(module, Attention) else (x,)
+  return jax.jit(functools.partial(module.apply, **options))(variables, *inputs)
 
 
 def _dense_variables() -> dict:
@@ -107,7 +108,7 @@ def test_dense_starts_with_a_zero_bias_and_no_adapter():
 
 def test_attention_equals_its_definition(drawn):
   x = _normal(2, 5, 8)
-  variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
+  variables = drawn(lambda key: Attention(num_heads=2).init(key, x, x))
   dense = {
     name: np.asarray(x, np.float64) @ np.asarray(part['kernel']) + np.asarray(part['bias'])
     for name, part in variables['params'].items()
@@ -126,7 +127,7 @@ def test_attention_equals_its_definition(drawn):
 
 def test_attention_does_not_depend_on_the_order_of_tokens(drawn):
   x = _normal(2, 5, 8)
-  variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
+  variables = drawn(lambda key: Attention(num_heads=2).init(key, x, x))
   backwards = np.asarray(_apply(Attention(num_heads=2), variables, x[:, ::-1]))
   np.testing.assert_allclose(backwards[:, ::-1], _apply(Attention(num_heads=2), variables, x), atol=1e-5)
 

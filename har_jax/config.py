@@ -57,6 +57,12 @@ class Model(field.Checked):
   window_statistics: bool = field.flag(
     False, 'the head also takes statistics of the whole window: moments, quantiles, spectrum, correlations'
   )
+  side_width: int = field.count(
+    0,
+    'token width of a second, small encoder, whose features the head takes, too; 0: none',
+    least=0,
+    most=field.MOST_WIDTH,
+  )
   dropout: float = field.fraction(0.2, 'dropout rate in the classifier head')
   window_samples: int = field.count(Windowing.samples, 'samples per window', most=field.MOST_WINDOW_SAMPLES)
   rate_hz: int = field.count(
@@ -89,6 +95,21 @@ class Model(field.Checked):
   @property
   def windowing(self) -> Windowing:
     return Windowing(self.window_samples, self.rate_hz)
+
+  @property
+  def side(self) -> 'Model | None':
+    """The model of the side encoder: one block, and half of the stem's widths."""
+    if not self.side_width:
+      return None
+    return dataclasses.replace(
+      self,
+      stem=tuple(max(width // 2, 1) for width in self.stem),
+      width=self.side_width,
+      mlp_dim=2 * self.side_width,
+      num_heads=2,
+      depth=1,
+      side_width=0,
+    )
 
   @property
   def tokens(self) -> int:

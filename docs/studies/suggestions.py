@@ -99,7 +99,7 @@ def head_inputs(
 ) -> Float[np.ndarray, 'w f']:
   """Features of `encode` as a linear head takes them that is fitted to some of them."""
   count = len(statistics.NAMES)
-  widths = features.shape[1] - count, count
+  widths = features.shape[1] - count, 0, count
   mean, scale = output_layer.standardization(training, widths)
   limits = head_input_limits(widths)
   return np.clip((features - mean) * scale, -limits, limits)

@@ -73,7 +73,7 @@ def _recognizer(base: Any, method: str, seed: int) -> Any:
 def models() -> dict[str, Callable[[int], Any]]:
   """Functions from a seed to a model that is not fitted, by name."""
   made: dict[str, Callable[[int], Any]] = {name: functools.partial(Baseline, name) for name in _BASELINES}
-  for name in ('linear', 'lora', 'scratch'):
+  for name in ('linear', 'side', 'lora', 'scratch'):
     made[name] = functools.partial(_recognizer, files.bundled_base(), name)
   if _MODEL.value:
     path, _, name = _MODEL.value.rpartition(':')

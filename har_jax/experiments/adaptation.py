@@ -47,11 +47,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
   data = spec.fold.target_windows()
   objective = Classify(method.model(experiment.model), len(data.classes), experiment.precision)
   encoder, others = variables.split(base, lambda path: path.startswith('params/encoder/'))
-  has_head = (
-    experiment.protocol.supervised_pretraining_steps
-    and 'head' not in experiment.lora.targets
-    and not method.fits_head
-  )
+  has_head = experiment.protocol.supervised_pretraining_steps and 'head' not in experiment.lora.targets
 
   def head(drawn: Variables) -> Variables:
     return methods.arrange_head(others, drawn, spec.fold.sources.classes, data.classes)

@@ -103,32 +103,32 @@ class _Graph(Nodes):
 
   def encoder(self, signal: str) -> str:
     """[w, f]: the head's input."""
-    pooled, model = self._pooled(signal), self._model
-    if not model.window_statistics:
-      return pooled
-    return self.concat(
-      [pooled, onnx_statistics.window_statistics(self, 'statistics', signal, model)], 'features'
-    )
-
-  def _pooled(self, signal: str) -> str:
-    """[w, d], or [w, 3 d]."""
     model = self._model
+    parts = [self._pooled('encoder', signal, model)]
+    if model.side is not None:
+      parts.append(self._pooled('side_encoder', signal, model.side))
+    if model.window_statistics:
+      parts.append(onnx_statistics.window_statistics(self, 'statistics', signal, model))
+    return self.concat(parts, 'features') if len(parts) > 1 else parts[0]
+
+  def _pooled(self, encoder: str, signal: str, model: config.Model) -> str:
+    """[w, d], or [w, 3 d]."""
     if model.stem:
-      tokens = onnx_stem.stem_tokens(self, 'encoder/embed', signal, model, self._dense, self._norm)
+      tokens = onnx_stem.stem_tokens(self, f'{encoder}/embed', signal, model, self._dense, self._norm)
     else:
       embedded = []
-      for i, part in enumerate(self._split(signal, 'sensors')):
-        module = f'encoder/{stream_name("embed", i, model.streams)}'
+      for i, part in enumerate(self._split(signal, f'{encoder}/sensors', model.streams)):
+        module = f'{encoder}/{stream_name("embed", i, model.streams)}'
         embedded.append(self._dense(module, patch_features(self, module, part, model)))
-      tokens = self.concat(embedded, 'encoder/embedded')
-    tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/with_positions')
+      tokens = self.concat(embedded, f'{encoder}/embedded')
+    tokens = self.add('Add', tokens, self._leaf(f'{encoder}/positions'), name=f'{encoder}/with_positions')
     for i in range(model.depth):
-      tokens = self._block(f'encoder/block_{i}', tokens)
-    tokens = self._norm('encoder/norm', tokens)
+      tokens = self._block(f'{encoder}/block_{i}', tokens, model)
+    tokens = self._norm(f'{encoder}/norm', tokens)
     if model.pooling == 'statistics':
-      return onnx_stem.statistics(self, 'encoder/pool', tokens)
-    axis = self.constant('encoder/tokens', np.array([1], np.int64))
-    return self.add('ReduceMean', tokens, axis, name='encoder/mean', keepdims=0)
+      return onnx_stem.statistics(self, f'{encoder}/pool', tokens)
+    axis = self.constant(f'{encoder}/tokens', np.array([1], np.int64))
+    return self.add('ReduceMean', tokens, axis, name=f'{encoder}/mean', keepdims=0)
 
   def head(self, features: str) -> str:
     """[w, y]: probabilities. Each BatchNorm is folded into the dense layer before it."""
@@ -157,19 +157,18 @@ class _Graph(Nodes):
     )
     return self.add('Max', self.add('Min', scaled, most, name=f'{module}/at_most'), least, name=module)
 
-  def _block(self, module: str, x: str) -> str:
-    model = self._model
+  def _block(self, module: str, x: str, model: config.Model) -> str:
+    halves = self._split(self._norm(f'{module}/norm_attention', x), f'{module}/halves', model.streams)
     attended = [
-      self._attention(f'{module}/{stream_name("attention", i, model.streams)}', half)
-      for i, half in enumerate(self._split(self._norm(f'{module}/norm_attention', x), f'{module}/halves'))
+      self._attention(f'{module}/{stream_name("attention", i, model.streams)}', half, model)
+      for i, half in enumerate(halves)
     ]
     x = self.add('Add', x, self.concat(attended, f'{module}/attended'), name=f'{module}/with_attention')
     up = self._dense(f'{module}/up', self._norm(f'{module}/norm_ffn', x))
     hidden = self.add('Gelu', up, name=f'{module}/gelu', approximate='tanh')
     return self.add('Add', x, self._dense(f'{module}/down', hidden), name=f'{module}/with_ffn')
 
-  def _attention(self, module: str, x: str) -> str:
-    model = self._model
+  def _attention(self, module: str, x: str, model: config.Model) -> str:
     num_heads, width = model.num_heads // model.streams, model.width // model.streams
     q, k, v = (
       self.add(
@@ -214,13 +213,13 @@ class _Graph(Nodes):
     scale, bias = (self._leaf(f'{module}/{name}') for name in ('scale', 'bias'))
     return self.add('LayerNormalization', x, scale, bias, name=module, axis=-1, epsilon=LAYER_NORM_EPSILON)
 
-  def _split(self, x: str, name: str) -> list[str]:
+  def _split(self, x: str, name: str, streams: int) -> list[str]:
     """The last axis cut into one part per stream."""
     import onnx
 
-    if self._model.streams == 1:
+    if streams == 1:
       return [x]
-    halves = [f'{name}_{i}' for i in range(self._model.streams)]
+    halves = [f'{name}_{i}' for i in range(streams)]
     self.nodes.append(
       onnx.helper.make_node('Split', [x], halves, name=name, axis=-1, num_outputs=len(halves))
     )

@@ -15,6 +15,7 @@ from har_jax.methods import (
   probe,
   prompt,
   scratch,
+  side,
   vera,
 )
 from har_jax.methods.method import (
@@ -35,6 +36,7 @@ from har_jax.methods.quantized import quantized
 _FROZEN = (
   probe.METHOD,
   linear.METHOD,
+  side.METHOD,
   bitfit.METHOD,
   norm.METHOD,
   partial.METHOD,

@@ -48,6 +48,7 @@ class Method:
   peft: the layout of Hugging Face's peft; None: it has none.
   pretrained: False: the encoder starts from random weights.
   fits_head: True: no weight trains by gradients; a linear head is fitted by `train.output_layer`.
+  side_width: token width of the small encoder that it trains next to the frozen one; 0: none.
   budget_place: its place among the methods that a budget tries, the best first; None: it is not tried.
   """
 
@@ -64,10 +65,17 @@ class Method:
   peft: 'PeftLayout | None' = None
   pretrained: bool = True
   fits_head: bool = False
+  side_width: int = 0
   budget_place: int | None = None
 
+  @property
+  def takes_head(self) -> bool:
+    """Returns whether a pretrained head has the inputs of the head that it trains."""
+    return not (self.fits_head or self.side_width)
+
   def model(self, model: config.Model) -> config.Model:
-    """The model with the head that the method trains."""
+    """The model with the head, and the side encoder, that the method trains."""
+    model = dataclasses.replace(model, side_width=self.side_width or model.side_width)
     return with_linear_head(model) if self.fits_head else model
 
 

@@ -43,7 +43,7 @@ def prepare(
   init_head: draws the head alone, as `init` does; used where the base has all other leaves.
   pretrained: the base's leaves, `params/encoder/...`.
   head: from the drawn variables to the leaves of a pretrained head.
-  A method that starts from scratch uses neither of the two.
+  A method that starts from scratch uses neither of the two, one with other inputs of the head no head.
   Raises UserError as the method's `adapt` does. Also where it adds a collection that it does not own, and
   where the pretrained leaves do not fit the model.
   """
@@ -58,8 +58,8 @@ def prepare(
   if init_head is not None and base and all('/head/' in path for path in shapes.keys() - base.keys()):
     init = init_head
   drawn = init(head_key) | base
-  if method.pretrained:
-    drawn |= head(drawn) if head is not None else {}
+  if method.pretrained and method.takes_head and head is not None:
+    drawn |= head(drawn)
   adapted = method.adapt(drawn, settings, adapter_key)
   check_collections(method, adapted)
   statistics, weights = split_statistics(adapted)

@@ -106,21 +106,23 @@ def reconstruction_error(
   return jnp.sum(errors * mask, axis=-1) / jnp.sum(mask, axis=-1)
 
 
-def head_input_widths(model: config.Model) -> tuple[int, ...]:
-  """Widths of the parts of the head's input: what the tokens say, and the window's statistics."""
-  pooled = model.width * (3 if model.pooling == 'statistics' else 1)
-  return (pooled, len(statistics.NAMES)) if model.window_statistics else (pooled,)
+def head_input_widths(model: config.Model) -> tuple[int, int, int]:
+  """Widths of the parts of the head's input: tokens, those of the side encoder, the window's statistics."""
+  pooled = 3 if model.pooling == 'statistics' else 1
+  of_window = len(statistics.NAMES) if model.window_statistics else 0
+  return pooled * model.width, pooled * model.side_width, of_window
 
 
-# Total variance of the encoder's features, next to 1 of the statistics, and the most standard deviations of
-# an input that count: docs/results/ablations.md.
-_ENCODER_VARIANCE, _LIMIT = 0.5, 2.0
+# Total variance of these parts, with statistics, and the most standard deviations of an input that count:
+# docs/results/ablations.md.
+_VARIANCES, _LIMIT = np.array([0.5, 0.125, 1.0]), 2.0
 
 
 def head_input_weights(widths: Sequence[int]) -> Float[np.ndarray, 'f']:
-  """The deviation that each input of a linear head is scaled to."""
-  variances = (_ENCODER_VARIANCE, 1.0) if len(widths) > 1 else (1.0,)
-  return np.sqrt(np.repeat(np.divide(variances, widths), widths)).astype(np.float32)
+  """The deviation that each input of a linear head is scaled to.   widths: as of `head_input_widths`."""
+  has_statistics = widths[-1] > 0
+  variances = _VARIANCES / (1 if has_statistics else _VARIANCES[0])
+  return np.sqrt(np.repeat(variances / np.maximum(widths, 1), widths)).astype(np.float32)
 
 
 def head_input_limits(widths: Sequence[int]) -> Float[np.ndarray, 'f']:
@@ -194,19 +196,25 @@ class Classifier(nn.Module):
 
   def setup(self) -> None:
     self.encoder: Encoder = Encoder(self.model, self.precision)
+    if self.model.side is not None:
+      self.side_encoder: Encoder = Encoder(self.model.side, self.precision)
     widths = head_input_widths(self.model)
     self.head: Head = Head(self.model.head, self.model.dropout, self.classes, self.precision, widths)
 
   def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b f']:
     """The head's input. Each window's features depend on that window only."""
-    tokens, _ = self.encoder(signal)
-    parts = [jnp.mean(tokens, axis=1)]
-    if self.model.pooling == 'statistics':
-      parts += [_maximum(tokens), jnp.sqrt(jnp.var(tokens, axis=1) + VAR_EPS)]
+    encoders = [self.encoder, *([self.side_encoder] if self.model.side_width else [])]
+    parts = [part for encoder in encoders for part in self._pooled(encoder(signal)[0])]
     if self.model.window_statistics:
       channels = statistics.with_norms(signal * TO_PHYSICAL[None, None], jnp)
       parts.append(statistics.statistics(channels, self.model.rate_hz, jnp))
     return jnp.concatenate(parts, axis=-1)
+
+  def _pooled(self, tokens: Float[Array, 'b t d']) -> list[Float[Array, 'b d']]:
+    mean = jnp.mean(tokens, axis=1)
+    if self.model.pooling == 'mean':
+      return [mean]
+    return [mean, _maximum(tokens), jnp.sqrt(jnp.var(tokens, axis=1) + VAR_EPS)]
 
   def classify(
     self, features: Float[Array, 'b f'], *, training: bool, counts: Bool[Array, 'b'] | None = None

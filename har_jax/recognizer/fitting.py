@@ -281,8 +281,7 @@ def fits(
     lora = dataclasses.replace(experiment.lora, rank=rank, alpha=alpha)
     settings = Settings.from_experiment(dataclasses.replace(experiment, lora=lora))
     objective = Classify(method.model(experiment.model), len(classes), experiment.precision)
-    of_head = None if method.fits_head else classes
-    prepared = files.prepare(base, objective, method, settings, seed, classes=of_head)
+    prepared = files.prepare(base, objective, method, settings, seed, classes=classes)
     return Fit(objective, method, settings, prepared, training, parts, seed, progress)
 
   return fit_of

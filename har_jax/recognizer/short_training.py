@@ -39,7 +39,7 @@ class ShortTraining:
       raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
     self.base, self.training, self.seed = base, experiment.finetune, int(parameters.random_state)
     self.settings = methods.Settings.from_experiment(experiment)
-    self.objective = Classify(experiment.model, len(classes), experiment.precision)
+    self.objective = Classify(self.method.model(experiment.model), len(classes), experiment.precision)
     self.prepared = files.prepare(
       base, self.objective, self.method, self.settings, self.seed, classes=tuple(classes)
     )

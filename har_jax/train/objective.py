@@ -145,7 +145,7 @@ class Classify:
     training: config.Training,
     shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Float[Array, 'b'], Variables]:
-    encoder, head = split(variables, lambda path: '/encoder/' in path)
+    encoder, head = split(variables, lambda path: 'encoder/' in path)
     features = shard_over_batch(self.features, encoder, batch['signal'])
     logits, updated = self._classifier.apply(
       nest(head),

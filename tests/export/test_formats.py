@@ -95,6 +95,11 @@ def test_a_collection_without_an_owner_is_not_exported(recognizer):
       export_cases.LORA,
       {'depth': 1, 'patch_size': 4, 'stem': (8, 16), 'head': (), 'window_statistics': True},
     ),
+    (
+      'side',
+      export_cases.LORA,
+      {'depth': 1, 'patch_size': 4, 'stem': (8, 16), 'head': (), 'window_statistics': True, 'side_width': 8},
+    ),
   ],
 )
 def test_models_of_every_shape_are_exported(recognizer_of, tiny, signals, name, method, lora, changed):

@@ -30,7 +30,7 @@ _STEPS = 3
 _MATRICES = {f'attention/{name}' for name in ('query', 'key', 'value', 'output')} | {'up', 'down'}
 _CLASSES = 3
 # A classifier hides no patch, so the mask token has no gradient and, as no matrix, no decay.
-_UNUSED = 'params/encoder/mask_token'
+_UNUSED = {'params/encoder/mask_token', 'params/side_encoder/mask_token'}
 # What the softmax and the BatchNorm after them take out again: only rounding moves these, or nothing does.
 _CANCELLED = re.compile(r'params/.*(/key/bias|/head/dense_0/bias)')
 
@@ -62,27 +62,40 @@ def with_one_block(objective) -> Classify:
 
 
 @pytest.fixture(scope='module')
-def predict(objective, with_one_block) -> Predict:
-  jitted = {True: jax.jit(objective.predict), False: jax.jit(with_one_block.predict)}
-  return lambda held, batch: jitted[any('/block_1/' in path for path in held)](held, batch, jax.random.key(0))
+def with_side(with_one_block) -> Classify:
+  return dataclasses.replace(with_one_block, model=dataclasses.replace(with_one_block.model, side_width=8))
 
 
 @pytest.fixture(scope='module')
-def run_of(objective, with_one_block, base, batch) -> Callable[[str], Run]:
+def predict(objective, with_one_block, with_side) -> Predict:
+  parts = {'/block_1/': objective, '/side_encoder/': with_side, 'params': with_one_block}
+  jitted = {part: jax.jit(objective.predict) for part, objective in parts.items()}
+
+  def predict(held: Variables, batch: Batch) -> jax.Array:
+    part = next(part for part in parts if any(part in path for path in held))
+    return jitted[part](held, batch, jax.random.key(0))
+
+  return predict
+
+
+@pytest.fixture(scope='module')
+def run_of(objective, with_one_block, with_side, base, drawn, batch) -> Callable[[str], Run]:
   runs: dict[str, Run] = {}
   first = {path: leaf for path, leaf in base.items() if '/block_1/' not in path}
 
   def run(name: str) -> Run:
     if name not in runs:
       method = methods.METHODS[name]
-      two = 'partial' in name  # whose blocks differ
-      prepared = methods.prepare(lambda _: dict(base if two else first), method, _SETTINGS, 0)
+      trained, plain = with_one_block, first
+      if 'partial' in name:  # whose blocks differ
+        trained, plain = objective, base
+      elif method.side_width:
+        trained, plain = with_side, drawn(with_side.init)
+      prepared = methods.prepare(lambda _: dict(plain), method, _SETTINGS, 0)
       wrap = methods.Wrapped(method, _SETTINGS)
       transform = optimizer.build(_TRAINING, pretrained=True, wrap=wrap)
       state = start(prepared.trainable, prepared.statistics, transform)
-      step = jax.jit(
-        training_step(objective if two else with_one_block, _TRAINING, pretrained=True, wrap=wrap)
-      )
+      step = jax.jit(training_step(trained, _TRAINING, pretrained=True, wrap=wrap))
       for _ in range(_STEPS):
         state, _ = step(state, prepared.frozen, batch, jax.random.key(2), np.int32(2 * _STEPS))
       after = state.trainable | state.statistics | prepared.frozen
@@ -105,17 +118,20 @@ def test_every_trained_leaf_moves_and_no_other_does(run_of, method_name):
   run = run_of(method_name)
   moved = {path for path in run.before if not np.array_equal(run.before[path], run.after[path])}
   statistics = {path for path in run.before if path.startswith('batch_stats/')}
-  expected = (trained_paths.select(method_name, run.before) | statistics) - {_UNUSED}
+  expected = (trained_paths.select(method_name, run.before) | statistics) - _UNUSED
   assert {path for path in moved ^ expected if not _CANCELLED.fullmatch(path)} == set()
   assert moved <= expected
   assert run.before.keys() == run.after.keys()
 
 
 @pytest.mark.parametrize('name', [*methods.METHODS, toy_method.NAME])
-def test_each_method_trains_the_paths_of_the_table(objective, base, name):
+def test_each_method_trains_the_paths_of_the_table(objective, name):
   with toy_method.installed():
+    method = methods.METHODS[name]
+    model = dataclasses.replace(objective.model, side_width=method.side_width)
+    plain = initial_shapes(dataclasses.replace(objective, model=model))
     prepared = jax.eval_shape(
-      lambda: dataclasses.asdict(methods.prepare(lambda _: dict(base), methods.METHODS[name], _SETTINGS, 0))
+      lambda drawn: dataclasses.asdict(methods.prepare(lambda _: drawn, method, _SETTINGS, 0)), plain
     )
   expected = trained_paths.select(name, [path for part in prepared.values() for path in part])
   assert prepared['trainable'].keys() == expected
@@ -196,7 +212,8 @@ def test_pretrained_weights_and_head_replace_drawn_ones(base, method):
   prepared = methods.prepare(lambda _: drawn, method, _SETTINGS, 0, **replaced)
   kernel = 'params/encoder/embed/kernel'
   assert np.array_equal(prepared.variables[kernel], base[kernel]) is method.pretrained
-  assert bool(np.all(prepared.variables[bias] == 7)) is method.pretrained
+  takes_head = method.name not in ('scratch', 'linear', 'qlinear', 'side', 'qside')
+  assert bool(np.all(prepared.variables[bias] == 7)) is takes_head
 
 
 def test_a_collection_without_an_owner_is_an_error(base, method, method_name):

@@ -92,6 +92,18 @@ def test_stored_weights_give_the_logits_that_they_gave_when_bases_were_first_sto
   np.testing.assert_allclose(found[0], logits, rtol=1e-3)
 
 
+def test_the_heads_input_is_that_of_the_encoder_then_that_of_the_side_encoder(tiny, drawn):
+  stem = dataclasses.replace(tiny, patch_size=4, stem=(8, 16), pooling='statistics', side_width=8)
+  both, signal = drawn(Classify(stem, 3).init), 0.3 * _windows(2)
+  alone = {path.replace('/encoder/', '/other/').replace('/side_', '/'): leaf for path, leaf in both.items()}
+  # Half of the stem's widths, twice the width in the hidden layer, one block of two heads.
+  small = dataclasses.replace(stem, stem=(4, 8), width=8, mlp_dim=16, depth=1, num_heads=2, side_width=0)
+  cases = ((stem, both), (dataclasses.replace(stem, side_width=0), both), (small, alone))
+  found, first, second = (jax.jit(Classify(model, 3).features)(held, signal) for model, held in cases)
+  assert (first.shape[1], second.shape[1]) == (3 * stem.width, 3 * 8)
+  np.testing.assert_allclose(found, np.concatenate([first, second], axis=1), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize('changes', [{}, {'patch_size': 4, 'stem': (8, 16)}])
 def test_the_reconstruction_does_not_depend_on_hidden_patches(tiny, drawn, changes):
   tiny = dataclasses.replace(tiny, **changes)

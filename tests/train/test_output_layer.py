@@ -26,13 +26,13 @@ def model(tiny) -> config.Model:
   return dataclasses.replace(tiny, depth=1, head=(), window_statistics=True, **changed)
 
 
-@pytest.fixture(scope='module', params=[2, 3])
+@pytest.fixture(scope='module', params=[(2, 0), (3, 8)])
 def case(request, model, drawn) -> tuple[Classify, Variables, Batch]:
-  classes = request.param
+  classes, side_width = request.param
   rng = np.random.default_rng(0)
   label = np.arange(24, dtype=np.int32) % classes
   signal = rng.normal(0, 0.2 + label[:, None, None], (24, model.window_samples, 6)).astype(np.float32)
-  objective = Classify(model, classes)
+  objective = Classify(dataclasses.replace(model, side_width=side_width), classes)
   return objective, dict(drawn(objective.init)), {'signal': signal, 'label': label}
 
 
@@ -54,11 +54,13 @@ def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics
   objective, held, windows = case
   fitted = held | output_layer.fit(objective, held, windows)
   features = _features(objective, held, windows)
-  pooled, of_window = head_input_widths(objective.model)
+  pooled, of_side, of_window = head_input_widths(objective.model)
   deviations = np.where(features.std(axis=0) > 1e-6, features.std(axis=0), np.inf)
   parts = (features - features.mean(axis=0)) / deviations
   assert (np.abs(parts) > 2).any()
-  parts = np.clip(parts, -2, 2) * np.sqrt([0.5 / pooled] * pooled + [1 / of_window] * of_window)
+  parts = np.clip(parts, -2, 2) * np.sqrt(
+    [0.5 / pooled] * pooled + [0.125 / (of_side or 1)] * of_side + [1 / of_window] * of_window
+  )
   expected = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label']).predict_proba(parts)
   found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
   np.testing.assert_allclose(found, expected, atol=2e-4)
@@ -102,6 +104,6 @@ def test_the_statistics_are_at_the_rate_of_the_model(model, drawn):
 def test_an_input_that_is_constant_in_training_never_counts():
   features = np.random.default_rng(0).normal(size=(20, 5))
   features[:, 2] = 7
-  mean, scale = output_layer.standardization(features, (3, 2))
+  mean, scale = output_layer.standardization(features, (3, 0, 2))
   assert scale[2] == 0 < scale[[0, 1, 3, 4]].min()
   np.testing.assert_allclose(mean, features.mean(axis=0))

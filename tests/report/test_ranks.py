@@ -9,10 +9,8 @@ from har_jax.report import statistics
 
 
 def ranked(blocks=10):
-  points = {'full': 90, 'lora': 80, 'scratch': 70}
-  return [
-    content for method, value in points.items() for content in runs_of(method, scored(*([value] * blocks)))
-  ]
+  full, lora, scratch = (scored(*blocks * [points]) for points in (90, 80, 70))
+  return runs_of('full', full) + runs_of('lora', lora) + runs_of('scratch', scratch)
 
 
 def test_critical_differences_are_those_of_demsars_table():
@@ -37,11 +35,8 @@ def test_with_more_blocks_all_methods_differ():
 
 
 def test_ties_share_ranks_and_no_difference_is_one_clique():
-  contents = [
-    content
-    for method, subjects in {'full': scored(80, 70), 'lora': scored(80, 60), 'qlora': scored(50, 65)}.items()
-    for content in runs_of(method, subjects)
-  ]
+  full, lora = runs_of('full', scored(80, 70)), runs_of('lora', scored(80, 60))
+  contents = full + lora + runs_of('qlora', scored(50, 65))
   got = statistics.ranks(one_group(contents))
   # full 1.5 and 1; lora 1.5 and 3; qlora 3 and 2.
   assert got.mean_ranks.to_dict() == {'full': 1.25, 'lora': 2.25, 'qlora': 2.5}

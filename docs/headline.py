@@ -22,6 +22,7 @@ _METHODS = [
   'lora',
   'qlora',
   'linear',
+  'side',
   'scratch',
   'ensemble',
   'forest',

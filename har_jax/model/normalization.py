@@ -1,5 +1,7 @@
 """Layer normalization whose gradient is fast on CPU.   b batch, c channels."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -49,6 +51,6 @@ def _backward(residuals: tuple[Array, ...], dy: Array) -> tuple[Array, Array, Ar
 _normalize.defvjp(_forward, _backward)
 
 
-def row(vector: Float[Array, 'c'], x: Float[Array, '*b c']) -> Array:
-  """The vector with as many axes as x, so that it lines up with the last one."""
+def row(vector: Float[Any, 'c'], x: Float[Array, '*b d']) -> Any:
+  """The vector, of JAX or NumPy, with as many axes as x, so that it lines up with the last one."""
   return vector.reshape((1,) * (x.ndim - 1) + vector.shape)

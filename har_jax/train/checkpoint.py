@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import math
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from har_jax import checksums, storage, variables
 from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
 from har_jax.train import mesh
+from har_jax.train.run import find_best
 from har_jax.train.step import State
 from har_jax.variables import Variables
 
@@ -85,7 +85,6 @@ class Checkpoints:
     state: State,
     batches: grain.DatasetIterator,
     history: list[dict[str, Any]],
-    _: float = -math.inf,  # the score, which the history has
     *,
     seconds: float = 0.0,
   ) -> None:
@@ -138,8 +137,8 @@ class Checkpoints:
     return None
 
   def _drop_superseded(self, newest: int, history: list[dict]) -> None:
-    """Deletes those before the newest but the best; on equal scores the later one is kept."""
-    best = max(reversed(history), key=lambda entry: entry['score'], default={'step': newest})['step']
+    """Deletes those before the newest but the best."""
+    best = find_best(history)['step'] if history else newest
     for step in self._manager.all_steps():
       if mesh.broadcast_bool(step < newest and step != best):
         self._manager.delete(step)

@@ -46,24 +46,29 @@ class Trained:
   seconds: float
 
 
+def find_best(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+  """The validation with the highest score; of equal ones the last."""
+  return max(reversed(history), key=lambda entry: entry['score'])
+
+
 class InMemory:
   """`checkpoint.Checkpoints` of a run without a folder: the variables of the newest and the best."""
 
   def __init__(self) -> None:
-    self._kept: dict[int, tuple[float, Variables]] = {}  # by step: score and variables
+    self._kept: dict[int, Variables] = {}  # by step
 
   def newest(self, *_: Any) -> None:
     return None
 
-  def save(self, state: State, _: Any, history: list[dict], score: float = -math.inf, **more: Any) -> None:
+  def save(self, state: State, _: Any, history: list[dict], **more: Any) -> None:
     step = int(state.step)
     # Copies: the next step donates the state.
-    self._kept[step] = score, jax.tree.map(np.array, state.trainable | state.statistics)
-    best = max(self._kept, key=lambda each: (self._kept[each][0], each))  # on equal scores the later one
+    self._kept[step] = jax.tree.map(np.array, state.trainable | state.statistics)
+    best = find_best(history)['step'] if history else step
     self._kept = {each: self._kept[each] for each in {best, step}}
 
   def variables(self, step: int, _: Variables) -> Variables:
-    return jax.device_put(self._kept[step][1])
+    return jax.device_put(self._kept[step])
 
 
 def count_steps(training: config.Training, windows: int) -> int:
@@ -145,20 +150,16 @@ class ActiveRun:
   def record_validation(self, state: State, metrics: dict[str, float]) -> None:
     self._history.append({'step': self.step, **metrics, 'seconds': self._seconds()})
     self.log.validation(self.step, metrics)
-    self.save(state, metrics['score'])
+    self.save(state)
 
-  def save(self, state: State, score: float = -math.inf) -> None:
-    self._checkpoints.save(state, self._batches, self._history, score, seconds=self._seconds())
+  def save(self, state: State) -> None:
+    self._checkpoints.save(state, self._batches, self._history, seconds=self._seconds())
 
   def _seconds(self) -> float:
     return self._seconds_before + time.monotonic() - self._start_time
 
   def result(self) -> Trained:
-    if self._patience:
-      # On equal scores the later validation, whose checkpoint is kept.
-      chosen = max(reversed(self._history), key=lambda entry: entry['score'])
-    else:
-      chosen = self._history[-1]
+    chosen = find_best(self._history) if self._patience else self._history[-1]
     variables = self._checkpoints.variables(chosen['step'], self.inputs.trainable | self.inputs.statistics)
     return Trained(
       variables, chosen['step'], self._history, self._optimizer_bytes, self._history[-1]['seconds']

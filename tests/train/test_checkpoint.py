@@ -76,7 +76,7 @@ def test_a_restored_state_and_its_batches_continue(checkpoints):
   for _ in range(7):
     next(batches)
   history = [{'step': 7, 'score': 0.5, 'seconds': 1.25}]
-  checkpoints.save(_state(7), batches, history, 0.5)
+  checkpoints.save(_state(7), batches, history)
   rest, again = [each['signal'] for each in batches], _batches()
   state, read, _ = _newest(checkpoints.folder, again)
   _assert_same(state, _state(7))

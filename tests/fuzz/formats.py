@@ -250,7 +250,7 @@ def _build_checkpoints(folder: pathlib.Path) -> None:
   checkpoints = Checkpoints(folder / 'checkpoints')
   history = [{'step': step, 'score': 1.0 / step} for step in (1, 2)]
   for step in (1, 2):
-    checkpoints.save(*_state(step), history[:step], 1.0 / step, seconds=1.0)
+    checkpoints.save(*_state(step), history[:step], seconds=1.0)
 
 
 def _read_checkpoints(folder: pathlib.Path, out: pathlib.Path) -> Read:

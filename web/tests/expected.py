@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+from typing import Any
 
 import jax
 import msgspec
@@ -18,12 +19,11 @@ import scipy.special
 from har_jax import config, config_fields, export, files, methods, recognize, records
 from har_jax.archives import ARCHIVES, sample
 from har_jax.archives.source import Source
-from har_jax.datasets import signal_summary
 from har_jax.export import web
 from har_jax.recognizer import frame_check, prediction_sets, recording_adaptation
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import frames, recording, steps
-from har_jax.signal.summary import SignalSummary
+from har_jax.signal.summary import SignalSummary, summarize
 from har_jax.stream import head_update
 from har_jax.stream.corrections import REPLAYED, CorrectedFilter
 from har_jax.stream.stream import Stream
@@ -187,12 +187,12 @@ def _recordings() -> dict:
   moved = class_logits + 2.5 * rng.standard_normal(5)  # by the person or the device
   logits = moved[rng.integers(3, size=60)] + rng.standard_normal((60, 5))
   probabilities = scipy.special.softmax(logits, axis=1)
-  scores = prediction_sets.fit_scores(rng.dirichlet(np.full(5, 0.5), 40), rng.integers(5, size=40))
+  scores = prediction_sets.fit_scores(rng.dirichlet(np.full(5, 0.5), 40), rng.integers(5, size=40)).tolist()
   return {
     'probabilities': probabilities.tolist(),
     'class_logits': class_logits.tolist(),
     'adapted': recording_adaptation.adapt_to_recording(probabilities, class_logits).tolist(),
-    'scores': scores.tolist(),
+    'scores': scores,
     'sets': prediction_sets.make_sets(probabilities, scores, 0.9).tolist(),
     'smoothed': Chain(5.0, 1.28, 2.56).smoothed(probabilities).tolist(),
   }
@@ -236,7 +236,7 @@ def _trained() -> tuple[SignalSummary, np.ndarray]:
     for first, step in ((0, 6), (350, 12))
   )
   names = ['walking'] * len(walks) + ['resting'] * len(rests)
-  summary = signal_summary.summarize(np.concatenate([walks, rests]), names, 50)
+  summary = summarize(np.concatenate([walks, rests]), names, 50)
   return dataclasses.replace(summary, rates_hz=(100.0, 100.0)), np.concatenate([walks[:12], rests[:8]])
 
 
@@ -263,7 +263,7 @@ def main(folder: pathlib.Path) -> None:
   export.write(folder / 'page', export.make(recognizer, 'web'), signals=summary)
   cases = {name: _answers(recognizer, time_s, _samples(time_s)) for name, time_s in _times_s().items()}
   found = _frames(summary, windows) | {'signals': msgspec.to_builtins(summary)}
-  expected = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
+  expected: dict[str, Any] = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
   expected |= {'corrections': _corrections(), 'recording': _recordings(), 'adapters': _adapters(folder)}
   expected |= {'steps': _steps(), 'gaits': _gaits()}
   text = json.dumps(expected | {'unknown_below': _UNKNOWN_BELOW})

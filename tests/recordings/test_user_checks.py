@@ -220,6 +220,15 @@ def test_a_late_gyroscope_is_warned_of_with_its_delay(late_s):
   assert infer.lag_s(acc, Samples(time_s + late_s, gyro.values)) == late_s
 
 
+def test_no_delay_is_named_in_a_walk_where_other_strides_fit_as_well():
+  time_s = np.arange(2000) / 50
+  angle, speed = 0.5 * np.sin(np.pi * time_s), 0.5 * np.pi * np.cos(np.pi * (time_s - 0.5))
+  noise = np.random.default_rng(0).normal(0, 0.1, (2000, 3))
+  acc = 9.81 * np.stack([np.sin(angle), 0 * angle, np.cos(angle)], axis=1) + noise
+  gyro = np.stack([0 * speed, speed, 0 * speed], axis=1)
+  assert infer.lag_s(Samples(time_s, acc), Samples(time_s, gyro)) == 0
+
+
 def test_a_wrist_that_turns_is_not_taken_for_swapped_sensors():
   angle = np.linspace(-2.1, 2.1, 108)
   acc = np.stack([np.sin(angle), np.cos(angle), 0 * angle], axis=1)  # g

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, language, units
@@ -26,6 +26,7 @@ _FEW = 0.25  # of the recording: where labels in a guessed unit end before, it i
 _ROLES = ('start', 'end', 'activity')
 _HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'h:min'  # 12:30, elsewhere minutes and seconds
 _SCALES_S = units.TIME_S | {'min': 60.0, 'h': 3600.0}  # of numbers, if a name says it
+_ROWS = frozenset(('row', 'rows', 'sample', 'samples', 'index', 'idx'))  # in a name: numbers of rows, from 0
 _OWN = {'start_s', 'end_s'}  # as bouts.csv and suggestions.csv have them: from the first sample
 _MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
 
@@ -41,6 +42,7 @@ class Labels:
   unit: str  # of numbers, if the name says it; of times of day 'h:min' if all may be such
   activity: tuple[str, ...]
   recording: tuple[str, ...] | None
+  people: tuple[str, ...] = ()  # of each label, which may be names of recordings or of their folders
   is_from_start: bool = False  # times likely count from the recording's first sample
 
   def select(self, names: set[str]) -> 'Labels':
@@ -52,6 +54,14 @@ class Labels:
     return dataclasses.replace(
       self, start=self.start[rows], stop=self.stop[rows], activity=activity, recording=None
     )
+
+  def in_seconds(self, rows: Int[np.ndarray, 'n'], time_s: Float[np.ndarray, 'n']) -> 'Labels':
+    """Converts numbers of rows, whose times are given, to seconds from the start."""
+    start, stop = (
+      np.interp(numbers, rows, time_s) + np.maximum(numbers - rows[-1], 0) * np.median(np.diff(time_s))
+      for numbers in (self.start, self.stop)
+    )
+    return dataclasses.replace(self, start=start, stop=stop, unit='s', is_from_start=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +99,7 @@ def read_labels(table: Table) -> Labels:
       'end and activity'
     )
   kinds: dict[int, Kind] = {indices[name]: table.kind_of_time(indices[name]) for name in ('start', 'end')}
-  kinds |= {indices[name]: 'text' for name in ('activity', 'recording') if name in indices}
+  kinds |= {indices[name]: 'text' for name in ('activity', 'recording', 'person') if name in indices}
   if kinds[indices['start']] != kinds[indices['end']]:
     raise UserError(f'{path} has numbers in one of start and end, text in the other: write both alike')
   chunks = list(table.read(kinds))
@@ -116,14 +126,18 @@ def read_labels(table: Table) -> Labels:
       )
   rows = np.flatnonzero(~empty)
   activities = tuple(printable(cells['activity'][row]) for row in rows)
-  recording = tuple(str(cells['recording'][row]).strip() for row in rows) if 'recording' in cells else None
-  unit = '' if kind else units.time_unit(language.words(table.names[indices['start']]))
+  recording, people = (
+    tuple(str(cells[name][row]).strip() for row in rows) if name in cells else None
+    for name in ('recording', 'person')
+  )
+  words = language.words(table.names[indices['start']])
+  unit = '' if kind else 'row' if _ROWS & {*words} else units.time_unit(words)
   if kind == 'day' and all(
     _HOURS.fullmatch(str(cells[name][row])) for name in ('start', 'end') for row in rows
   ):
     unit = _MINUTES
   is_own = {table.names[indices[name]] for name in ('start', 'end')} == _OWN
-  return Labels(path, start[rows], stop[rows], kind, unit, activities, recording, is_own)
+  return Labels(path, start[rows], stop[rows], kind, unit, activities, recording, people or (), is_own)
 
 
 def place_labels(
@@ -170,7 +184,7 @@ def place_labels(
   if is_short and not labels.kind and not labels.unit:
     findings.warn(
       f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. Are they '
-      'minutes, or numbers of rows? Name their unit, such as start (min), or write seconds.'
+      'minutes, or numbers of rows? Name their unit, such as start (min) or start (row), or write seconds.'
     )
   over = (best.start_s < -_OUTSIDE_S) | (best.stop_s > length_s + _OUTSIDE_S)
   if over.any() and not several:
@@ -191,7 +205,9 @@ def place_labels(
 
 def _find_columns(table: Table) -> dict[str, int]:
   words = [language.words(units.without_brackets(name)) for name in table.names]
-  bare = [' '.join(word for word in parts if not units.time_unit([word])) for parts in words]
+  bare = [
+    ' '.join(word for word in parts if not (units.time_unit([word]) or word in _ROWS)) for parts in words
+  ]
   return {
     role: next(index for index, name in enumerate(bare) if name in titles)
     for role, titles in language.LABELS.items()
@@ -276,10 +292,11 @@ def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Read
     likely = [reading for reading in readings if reading.is_likely] or readings
     reading = min(likely, key=lambda reading: max(-reading.stop_s.max(), reading.start_s.min() - length_s))
   first, last = reading.start_s.min(), reading.stop_s.max()
+  rows = ', or name them start_row and end_row if they count rows'
   return (
     f'{labels.path}: no label lies in the recording, which lasts {length_s:.1f} s{starts}; read as '
     f'{reading.how}, the labels are from {first:.1f} to {last:.1f} s'
-    + (shifted or ': write them on its clock or in seconds from its start')
+    + (shifted or f': write them on its clock or in seconds from its start{"" if labels.kind else rows}')
   )
 
 

@@ -114,6 +114,7 @@ def read(
     exports, warnings = formats.find(pathlib.Path(source), ignored)
   else:
     exports, warnings = formats.find_in_frame(source), []
+  shared = shared and _name_by_people(shared, exports, warnings)
   left_out = _check_names(shared, exports)
   several = len(exports) > 1
   parts: list[Reading] = []
@@ -156,6 +157,16 @@ def read(
   )
   reading.notes.append(_summary(reading))
   return reading
+
+
+def _name_by_people(labels: Labels, exports: Sequence[Export], warnings: list[str]) -> Labels:
+  """Labels with people's names as those of their recordings, where one of them is."""
+  people = {*labels.people}
+  if any(export.names & people for export in exports):
+    return dataclasses.replace(labels, recording=labels.recording or labels.people)
+  if len(people) > 1 and len(exports) == 1:
+    warnings.append(f'{labels.path.name} has labels of several people, and all were read: give those of one.')
+  return labels
 
 
 def _check_names(labels: Labels | None, exports: Sequence[Export]) -> list[str]:
@@ -274,6 +285,7 @@ def _spans(
       'column `recording` with the names of the files'
     )
   labels = labels.select(export.names)
+  labels = labels.in_seconds(track.rows, track.acc.time_s) if labels.unit == 'row' else labels
   return place_labels(
     labels, track.clock, length_s(track.acc), findings, several=by_clock, time_zone=time_zone
   )

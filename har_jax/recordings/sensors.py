@@ -36,6 +36,7 @@ class Track:
   acc: Samples
   gyro: Samples | None
   clock: Clock
+  rows: Int[np.ndarray, 'm']  # of the accelerometer's samples, in order of time
   labels: Int32[np.ndarray, 'm'] | None  # of the accelerometer's samples, -1: none; indices of `activities`
   activities: dict[int, str]
 
@@ -88,7 +89,7 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   gyro = None if gyro is None else Samples(gyro.time_s - start_s, gyro.values)
   clock = dataclasses.replace(main.clock, origin_ns=main.clock.origin_ns + round(start_s * 1e9))
   labels = None if main.labels is None else main.labels[indices]
-  return Track(acc, gyro, clock, labels, main.activities)
+  return Track(acc, gyro, clock, indices, labels, main.activities)
 
 
 def _gyro(

@@ -20,7 +20,7 @@ WORDS = [word for _, _, word in SPANS]
 NINE = 1_780_045_200  # 2026-05-29T09:00:00Z
 HALF_HOUR = np.arange(0, 1800, 0.2)
 OWN_HEADER = 'start_s,end_s,activity'
-HEADER = 'start,end,activity'
+HEADER, ROWS_HEADER = 'start,end,activity', 'start_row,end_row,activity'
 
 
 @functools.cache
@@ -148,6 +148,8 @@ READ = [
       'read as UTC: if they are local, give --time_zone', f'{START}+00:00'),
   row('numbers of rows', TIME_S, labels([0, 3000], [2900, 5900], ['a', 'b']), None,
       'the first 5.9 of 60.0 s. Are they minutes, or numbers of rows?'),
+  row('named numbers of rows', WITH_A_GAP_S, labels([0, 700], [250, 1500], ['a', 'b'], ROWS_HEADER),
+      [(0, 10, 'a'), (8, 40, 'b')]),
   row('minutes', TIME_S, labels([0.05, 0.3], [0.3, 0.9], ['a', 'b']), None,
       'the first 0.9 of 60.0 s. Are they minutes'),
   row('spellings', TIME_S, labels(STARTS, STOPS, ['Walk the dog', 'sit', 'WALK_THE_DOG ']),
@@ -226,6 +228,8 @@ REFUSED = [
    '^(?!.*shifted)'),  # by two hours, one of them would fit
   (NINE + np.arange(0, 7200, 0.2), by_hand('2026-05-29 11:36Z,2026-05-29 11:42Z,sit'),
    'shifted by exactly 1 h back'),  # the shortest that fits
+  (TIME_S, labels([1500, 1700], [1600, 1800], ['walk', 'sit'], ROWS_HEADER), r'are from 60\.0 to 72\.0 s'),
+  (TIME_S, labels([4500], [5000], ['walk'], HEADER), 'or name them start_row and end_row if they count rows'),
   (TIME_S, by_hand('65,75,walk', '80,90,sit'), 'no label lies in the recording'),  # soon after its end
   (TIME_S, by_hand('1,2,walk', ',9,'), 'row 2 lacks its start, its end or its activity'),
   (TIME_S, by_hand('1,2,walk', '5,9,'), 'row 2 lacks its start, its end or its activity'),
@@ -288,6 +292,21 @@ def test_labels_of_a_folder_name_their_recordings(tmp_path):
     recordings.read(tmp_path, labels=_put(tmp_path, text.replace('a.csv', 'c')))
   reading = recordings.read(tmp_path / 'b.csv', labels=tmp_path / 'labels.csv')  # has labels of its own
   user_files.expect(reading, spans=[(1, 11, 'run')], notes=['labels.csv: labels of c are left out'])
+
+
+def test_labels_name_recordings_by_their_folders_or_people(tmp_path):
+  for name in ('ana', 'ben'):
+    (tmp_path / name).mkdir()
+    _recording(tmp_path / name)
+  text = '{},start,end,activity\nben,1,11,run\nana,2,12,sit\n'
+  for column in ('recording', 'person', 'Subject ID'):
+    reading = recordings.read(tmp_path, labels=_put(tmp_path, text.format(column)))
+    assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(1, 11, 'run')]]
+  reading = recordings.read(tmp_path / 'ben', labels=tmp_path / 'labels.csv')
+  user_files.expect(reading, spans=[(1, 11, 'run')], notes=['labels.csv: labels of ana are left out'])
+  other = _put(tmp_path, 'person,start,end,activity\n1,1,11,run\n2,12,20,sit\n', 'others.csv')
+  reading = recordings.read(tmp_path / 'ben' / 'day.csv', labels=other)
+  user_files.expect(reading, spans=[(1, 11, 'run'), (12, 20, 'sit')], warnings=['labels of several people'])
 
 
 def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):

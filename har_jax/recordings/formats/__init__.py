@@ -100,25 +100,31 @@ def _exports(found: list[Export | str]) -> list[Export]:
 
 
 def _distinguish(exports: list[Export]) -> list[Export]:
-  """Sorts by name; those of one name get more of their paths. A file name that several have names none."""
-  owners = collections.Counter(name for export in exports for name in export.files)
+  """Sorts by name; those of one name get more of their paths. The name of a file or folder that several have
+  names none."""
+  files_of = [{*export.files, _path(export).absolute().parent.name} for export in exports]
+  owners = collections.Counter(name for files in files_of for name in files)
   names = collections.Counter(export.name for export in exports)
   ends = collections.Counter((export.name, end) for export in exports for end in _ends(export))
   named = []
-  for export in exports:
+  for export, names_of in zip(exports, files_of, strict=True):
     # Marks of direction and control characters would reach terminals and pictures.
     name, stem = printable(export.name), export.stem or export.name
     if names[export.name] > 1:
       name = printable('/'.join(next(end for end in _ends(export) if ends[export.name, end] == 1)))
-    files = frozenset(file for file in export.files if owners[file] == 1)
+    files = frozenset(file for file in names_of if owners[file] == 1)
     named.append(dataclasses.replace(export, files=files, name=name, stem=stem))
   return sorted(named, key=lambda export: export.name)
 
 
 def _ends(export: Export) -> list[tuple[str, ...]]:
   """The last part of its path, the last two, …, all."""
-  parts = next(iter(export.tables.values())).path.parts
+  parts = _path(export).parts
   return [parts[-count:] for count in range(1, len(parts) + 1)]
+
+
+def _path(export: Export) -> pathlib.Path:
+  return next(iter(export.tables.values())).path
 
 
 def nearest(names: tuple[str, ...]) -> str:

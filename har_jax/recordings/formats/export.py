@@ -17,7 +17,9 @@ class Export:
   name: str
   tables: Mapping[str, Table]
   app: str
-  files: frozenset[str] = frozenset()  # names of its files, by which a column of labels may name it
+  files: frozenset[str] = (
+    frozenset()
+  )  # names of its files and their folder, by which a column of labels may name it
   folder: pathlib.Path | None = None  # where <name>.labels.csv may lie
   labels: Labels | None = None  # that the export holds
   activity: str = ''  # of the whole recording

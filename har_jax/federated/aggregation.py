@@ -108,7 +108,7 @@ def multi_krum(updates: Sequence[Variables], start: Variables) -> Int[np.ndarray
   changes = np.concatenate([leaf / unit for leaf, unit in zip(leaves, units_of_leaves, strict=True)], axis=1)
   squares = np.square(changes).sum(axis=1)
   distances = np.sort(squares[:, None] + squares - 2 * changes @ changes.T, axis=1)
-  scores = distances[:, 1 : max(2, count - malicious - 1)].sum(axis=1)
+  scores = distances[:, 1 : count - malicious - 1].sum(axis=1)
   return np.sort(np.argsort(scores, kind='stable')[: count - malicious])
 
 

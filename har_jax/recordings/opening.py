@@ -210,7 +210,9 @@ def _header(rows: list[list[str]], width: int, path: pathlib.Path) -> int:
   )
   first = next((number for number, is_first in enumerate(is_data) if is_first), len(rows))
   headers = [
-    i for i in range(first) if len(rows[i]) >= width - 1 and not rows[i][0].startswith(('sep=', '#'))
+    i
+    for i in range(first)
+    if len(rows[i]) >= width - 1 and sum(map(bool, rows[i])) > 1 and not rows[i][0].startswith(('sep=', '#'))
   ]
   if not headers:
     raise NoRecording(f'{path} has no names of columns: add a first line such as time,ax,ay,az,gx,gy,gz')

@@ -34,7 +34,7 @@ class Log:
     resumed: int,
     batch: int,
     progress: bool,
-    silent: bool = False,
+    silent: bool,
   ):
     has_files = folder is not None and not silent
     folder = folder or pathlib.Path(os.devnull).parent

@@ -27,6 +27,7 @@ from har_jax.experiments.stages import run_stages, stages_of
       'alpha are the target alpha or its recordings: leave them out',
     ),
     ({'seeds': (0, -1)}, 'seed -1'),
+    ({'seeds': (2**32 - 1, 2**32)}, 'seed 4294967296 is out of range'),
     ({'batch_runs': 0}, 'lodo_batch_runs is 0'),
     ({'shard': (2, 2)}, 'shard 2 of 2: the number must be in '),
     ({'shard': (-1, 2)}, 'shard -1 of 2'),

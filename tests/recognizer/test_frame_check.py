@@ -325,6 +325,12 @@ def test_windows_in_other_units_are_noticed_before_a_fit_and_in_predictions(
   assert [str(one.message) for one in caught if one.category is FrameWarning] == 2 * sentences
 
 
+def test_the_unit_of_rotation_is_seen_in_short_windows_in_any_order():
+  shuffled = np.random.default_rng(0).permutation(SIGNALS.reshape(-1, 32, 6))
+  (sentence,) = frame_check.unit_warnings(shuffled * np.float32([1] * 3 + [180e3 / np.pi] * 3), 50)
+  assert sentence.startswith('Angular velocity is in mdeg/s')
+
+
 @pytest.mark.parametrize('changed', [LINEAR, SIGNALS[..., [3, 4, 5, 0, 1, 2]], SIGNALS / SIGNALS.std((0, 1))])
 def test_windows_that_lack_gravity_are_noticed_before_a_fit(unfitted, changed):
   with pytest.warns(FrameWarning, match='lacks gravity: .* neither normalized'):

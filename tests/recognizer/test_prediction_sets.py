@@ -324,7 +324,9 @@ def test_a_p_of_one_in_twenty_is_the_limit(windows, is_chance):
 def test_neither_is_better_where_macro_f1_and_the_windows_disagree():
   true = np.array(['sit'] * 40 + ['walk'] * 4)
   adapted, forest = np.where(true == 'walk', 'sit', true), np.where(np.arange(44) < 16, 'run', true)
-  sentence = verdict(score('lora', true, adapted, 9.0), [score('forest', true, forest, 1.0)])
+  # The best baseline is that of the best macro-F1, too, though rocket is right on more windows.
+  baselines = [score('rocket', true, adapted, 1.0), score('forest', true, forest, 1.0)]
+  sentence = verdict(score('lora', true, adapted, 9.0), baselines)
   assert 'forest alone is right on 4, lora alone on 16' in sentence
   assert 'p = 0.012' in sentence
   assert sentence.startswith(_CHANCE)

@@ -197,6 +197,11 @@ VALUES = [
   ),
   row('a gyroscope that ends early', changed(GYRO, slice(600, None), np.nan), samples=(600, 600),
       warnings=['8.0 of 20.0 s of acceleration have no angular']),
+  *(
+    row(f'a gyroscope that ends {count} of {len(table)} samples early',
+        table.assign(**table[GYRO][:-count]), never=['no angular'])
+    for table, count in ((FRAME, 30), (user_files.frame(*user_files.signal(6000)), 75))
+  ),
   row('an axis of zeros', FRAME.assign(ay=0.0), samples=(1000, 1000),
       warnings=['accelerometer has 0 on y all the time']),
   row('gravity alone', LONG.assign(**SMOOTH), samples=(2000, 2000),

@@ -153,6 +153,8 @@ APP_ROWS = [
       notes=['The rate of the accelerometer is', 'steps from']),
   row('two columns of time', FRAME.assign(timestamp=FRAME['time']), same=True,
       notes=['Time is read from time; timestamp could be it']),
+  row('a second without values first', changed(AXES, slice(49), None).assign(time=MOMENTS),
+      start=START.replace('40', '41'), arrays={'time_s': (TIME_S[:950], 1e-5)}),
   # 0.9 s a sample: a gap is 2.7 s.
   row('a slow clock', at(TIME_S * 45).head(60), {'time_unit': 's'}, offsets_s=[0.0]),
   row('labels of all rows', FRAME.assign(label='walk'), spans=[(0, 20, 'walk')],
@@ -224,8 +226,12 @@ UNIT_ROWS = [
   row('units that the user gives', user_files.frame(TIME_S * 1e3, ACC_M_S2 * 0.05, GYRO_RAD_S * 0.05),
       {'acc_unit': 'g', 'gyro_unit': 'dps', 'time_unit': 'ms'}, silent=True,
       arrays={'acc': (ACC_M_S2 * 0.05 * G, 1e-3), 'gyro': (GYRO_RAD_S * 0.05 / DEGREES, 1e-4)}),
-  row('units in the names', named(NAMED_UNITS.format('deg/s'), FRAME.assign(**FRAME[ACC] * 0.1)), AUTO,
-      arrays={'acc': (ACC_M_S2 * 0.1, 1e-4), 'gyro': (GYRO_RAD_S / DEGREES, 1e-4)}),
+  *(
+    row(f'units in the names, {names[5:12]}',
+        named(names.format('deg/s'), FRAME.assign(**FRAME[ACC] * 0.1)), AUTO,
+        arrays={'acc': (ACC_M_S2 * 0.1, 1e-4), 'gyro': (GYRO_RAD_S / DEGREES, 1e-4)})
+    for names in (NAMED_UNITS, 'time|ax_in_m/s2|ay_in_m/s2|az_in_m/s2|gx_in_{0}|gy_in_{0}|gz_in_{0}')
+  ),
   row('gravity of another gain', user_files.frame(TIME_S, 1.6 * ACC_M_S2, GYRO_RAD_S),
       arrays={'acc': (1.6 * ACC_M_S2, 1e-4)}, warnings=['above it: is the unit right']),
   *(

@@ -57,8 +57,8 @@ def test_a_frame_without_a_value_is_refused(empty: pd.DataFrame):
 def test_labels_may_have_an_index_with_a_name():
   labels = pd.DataFrame({'start': [1.0], 'end': [9.0], 'activity': pd.Categorical(['walk'])})
   for given in (labels, labels.set_index('start')):
-    (recording,) = recordings.read(FRAME, labels=given).recordings
-    assert user_files.find_spans(recording) == [(1, 9, 'walk')]
+    reading = recordings.read(FRAME, labels=given)
+    user_files.expect(reading, spans=[(1, 9, 'walk')], notes=['labels: 1 label, its times read as s on'])
 
 
 def test_a_time_since_a_start_that_is_none_is_named():

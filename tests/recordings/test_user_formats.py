@@ -52,6 +52,12 @@ def test_parquet_reads_like_csv_with_labels_as_text_or_bytes(tmp_path):
 
 # --- signs, gravity, clocks and names: what is in a file or folder, and what is read of it
 
+def gravity_from(start_s: float) -> str:
+  """Gravity.csv of a sensor that begins so many seconds after the others."""
+  late = dataclasses.replace(ONE, time_s=ONE.time_s + start_s)
+  return str(exports.sensor_logger_files(late, 'android')['Gravity.csv'])
+
+
 PHONE, ANDROID = (exports.sensor_logger_files(ONE, platform) for platform in ('ios', 'android'))
 LATE = exports.sensor_logger_files(dataclasses.replace(ONE, time_s=ONE.time_s + 0.002), 'android')
 LATE = exports.sensor_logger_files(ONE, 'android', total=True) | {'Gyroscope.csv': LATE['Gyroscope.csv']}
@@ -75,6 +81,11 @@ ROWS = [
   row('gravity that ends early',
       ANDROID | {'Gravity.csv': ''.join(str(ANDROID['Gravity.csv']).splitlines(keepends=True)[:601])},
       arrays={'time_s': (ONE.time_s[:650], 1e-5)}, warnings=['550 rows of acceleration have no gravity']),
+  row('gravity of two samples',
+      ANDROID | {'Annotation.csv': '', 'Gravity.csv': '\n'.join(str(ANDROID['Gravity.csv']).split()[:3])},
+      samples=(52, 52), warnings=['1148 rows of acceleration have no gravity']),  # up to a second later
+  row('gravity for the last two samples', ANDROID | {'Annotation.csv': '', 'Gravity.csv': gravity_from(24.95)},
+      samples=(2, 2), warnings=['1198 rows of acceleration have no gravity']),
   row('turns in a browser', named(BROWSER, IN_MS.assign(**FRAME[GYRO] * DEGREES)), AUTO, same=True),
   row('decimal commas in quotes',
       FRAME.map(lambda value: str(value).replace('.', ',')).to_csv(index=False).replace('","', '", "'),
@@ -138,6 +149,11 @@ ROWS = [
 @pytest.mark.parametrize(('content', 'options', 'expected'), ROWS)
 def test_an_export_is_read_as_what_was_recorded(tmp_path, content, options, expected):
   user_files.expect(recordings.read(user_files.put(tmp_path, content), **options), **expected)
+
+
+def test_gravity_for_one_sample_is_refused(tmp_path):
+  with pytest.raises(UserError, match='acceleration and gravity do not overlap in time'):
+    recordings.read(user_files.put(tmp_path, ANDROID | {'Gravity.csv': gravity_from(24.97)}))
 
 
 def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tmp_path):
@@ -259,3 +275,10 @@ def test_a_folder_holds_one_recording_a_file_by_name(tmp_path):
   assert reading.files == ['a', 'b']
   assert [len(recording.acc.time_s) for recording in reading.recordings] == [500, 1000]
   assert {(recording.subject, recording.position) for recording in reading.recordings} == {('ann', 'wrist')}
+
+
+def test_recordings_of_one_name_have_their_paths_as_names(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)  # a relative path has no part that all share
+  content = zips.zipped(dict.fromkeys(['walk.csv', 'b/walk.csv'], csv(FRAME)))
+  pathlib.Path('all.zip').write_bytes(content)
+  assert recordings.read('all.zip').files == ['all.zip/walk.csv', 'b/walk.csv']

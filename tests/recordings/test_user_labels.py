@@ -288,6 +288,8 @@ def test_labels_of_a_folder_name_their_recordings(tmp_path):
   text = 'recording,start,end,activity\nb,1,11,run\na.csv,2,12,sit\n'
   reading = recordings.read(tmp_path, labels=_put(tmp_path, text))
   assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(1, 11, 'run')]]
+  reading = recordings.read(tmp_path, labels=_put(tmp_path, text, 'mine.csv'))
+  user_files.expect(reading, never=['mine.csv'])  # no recording that could not be read
   with pytest.raises(UserError, match=r'labels c; the recordings are a, b'):
     recordings.read(tmp_path, labels=_put(tmp_path, text.replace('a.csv', 'c')))
   reading = recordings.read(tmp_path / 'b.csv', labels=tmp_path / 'labels.csv')  # has labels of its own

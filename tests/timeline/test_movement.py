@@ -57,6 +57,13 @@ def test_the_cadence_is_the_median_of_parts_and_steps_are_the_sum():
   assert cadence == pytest.approx(100, abs=1)
 
 
+def test_two_strides_that_fit_a_little_better_than_one_are_two():
+  walk = _walk(30.0, 170, 3.0)
+  every_other = 1 + 0.05 * np.sin(np.pi * 170 / 120 * (walk.time_s - 100))
+  counted, _ = steps.count_steps(Samples(walk.time_s, walk.values * every_other[:, None]), (0.55, 1.6))
+  assert counted == pytest.approx(85, abs=1)
+
+
 def test_noise_has_no_steps():
   noise = Samples(np.arange(3000) / 50, np.random.default_rng(0).normal(0, 1, (3000, 3)).astype(np.float32))
   counted, _ = steps.count_steps(noise, (0.8, 1.6))

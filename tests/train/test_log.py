@@ -133,7 +133,7 @@ def test_a_bar_tells_what_is_trained_its_step_its_loss_and_its_speed_if_wanted(t
 def test_a_narrow_terminal_shortens_the_title_and_shows_step_loss_and_speed(tmp_path, capsys, monkeypatch):
   monkeypatch.setattr('tqdm.tqdm', functools.partial(tqdm.tqdm, ncols=80))
   title = 'sample_motionsense: lora, subject split, seed 0'
-  log = Log(tmp_path, title=title, steps=48, resumed=0, batch=4, progress=True)
+  log = Log(tmp_path, title=title, steps=48, resumed=0, batch=4, progress=True, silent=False)
   for step in range(1, 49):
     log.step(step, 0.25)
   log.close()

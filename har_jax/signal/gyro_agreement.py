@@ -153,7 +153,7 @@ def _compare_axes_in_swings(swings: _Blocks, usual: int) -> Agreement:
 def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
   """Means of blocks. Samples that fill no pair of blocks are left out."""
   samples = signals.shape[1]
-  size = min(max(round(_BLOCK_S * rate_hz), 1), samples // 2)
+  size = max(round(_BLOCK_S * rate_hz), 1)
   whole = signals[:, : samples // (2 * size) * 2 * size]
   blocks = sum(np.moveaxis(whole.reshape(len(whole), -1, size, 6).astype(np.float64), 2, 0)) / size
   acc, gyro = blocks[..., :3] / STANDARD_GRAVITY_M_S2, blocks[..., 3:]

@@ -123,6 +123,7 @@ def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study, spy):
   result = run(study)[_FOREST]
   assert (result['collections'], result['starts_from'], result['step']) == (None, None, 0)
   assert [path.name for path in spec_of(study, 'forest').folder.iterdir()] == ['run.json']
+  assert not spec_of(study, 'forest').pretraining.exists()
   with pytest.raises(UserError, match='forest has no output layer to personalize'):
     personalize(spec_of(study, 'forest'), 1)
   with pytest.raises(UserError, match='is of forest, which has no adapter'):

@@ -40,6 +40,7 @@ def test_before_is_of_the_runs_layer_and_after_of_the_new_one():
   always_first = np.tile([1.0, 0.0], (20, 1))
   made = personalization._before_and_after(hidden, always_first, labels, np.arange(12), np.arange(12, 20))
   assert (made.before.accuracy, made.after.accuracy) == (0.5, 1.0)
+  assert (made.before.confusion, made.after.confusion) == ([[4, 0], [4, 0]], [[4, 0], [0, 4]])
 
 
 def test_the_penalty_and_who_is_left_out_are_in_the_result(runs, study_of, out, monkeypatch, tmp_path):

@@ -52,6 +52,7 @@ def test_parquet_reads_like_csv_with_labels_as_text_or_bytes(tmp_path):
 
 # --- signs, gravity, clocks and names: what is in a file or folder, and what is read of it
 
+
 def gravity_from(start_s: float) -> str:
   """Gravity.csv of a sensor that begins so many seconds after the others."""
   late = dataclasses.replace(ONE, time_s=ONE.time_s + start_s)
@@ -84,7 +85,8 @@ ROWS = [
   row('gravity of two samples',
       ANDROID | {'Annotation.csv': '', 'Gravity.csv': '\n'.join(str(ANDROID['Gravity.csv']).split()[:3])},
       samples=(52, 52), warnings=['1148 rows of acceleration have no gravity']),  # up to a second later
-  row('gravity for the last two samples', ANDROID | {'Annotation.csv': '', 'Gravity.csv': gravity_from(24.95)},
+  row('gravity for the last two samples',
+      ANDROID | {'Annotation.csv': '', 'Gravity.csv': gravity_from(24.95)},
       samples=(2, 2), warnings=['1198 rows of acceleration have no gravity']),
   row('turns in a browser', named(BROWSER, IN_MS.assign(**FRAME[GYRO] * DEGREES)), AUTO, same=True),
   row('decimal commas in quotes',

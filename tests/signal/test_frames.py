@@ -1,5 +1,7 @@
 """Signed permutations of axes: their names, and what they do to both sensors."""
 
+import itertools
+
 import numpy as np
 import pytest
 import worn_device
@@ -103,6 +105,15 @@ def test_turns_about_the_vertical_tell_the_axes_where_gravity_hardly_moves():
   assert np.array_equal(agreement.gyro, BACK)
 
 
+@pytest.mark.parametrize(('change_g', 'is_seen'), [(0.045, False), (0.06, True)])
+def test_gravity_must_move_by_a_twentieth_between_the_halves_of_windows(change_g, is_seen):
+  angle = change_g * np.linspace(-1, 1, 128)
+  acc = 9.80665 * np.stack([0 * angle, np.sin(angle), np.cos(angle)], axis=1)
+  gyro = np.stack([np.gradient(angle, 1 / 50), 0 * angle, 0 * angle], axis=1)
+  agreement = gyro_agreement.check(np.tile(np.concatenate([acc, -gyro], axis=1), (40, 1, 1)), 50)
+  assert (agreement.gyro is not None) == is_seen
+
+
 def test_windows_of_impacts_do_not_hide_the_calm_ones():
   bounce = np.random.default_rng(0).normal(0, 8, (len(SIGNALS), 2, 1, 3)).repeat(64, axis=2)
   impacts = SIGNALS.copy()
@@ -127,6 +138,11 @@ def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz):
   assert gyro_agreement.check(signals, rate_hz).factor is None
 
 
+def test_windows_of_an_odd_number_of_blocks_lose_the_last():
+  signals = SIGNALS.reshape(-1, 256, 6)[:, :252]  # 63 blocks of four samples
+  assert gyro_agreement.check(signals, 50) == gyro_agreement.Agreement(is_known=True)
+
+
 def test_a_few_windows_tell_no_factor():
   signals = SIGNALS.reshape(-1, 256, 6)
   assert gyro_agreement.check(signals, 100).factor == pytest.approx(2, rel=0.1)
@@ -148,8 +164,8 @@ def test_a_gyroscope_of_another_time_is_told_by_its_delay(blocks: int):
 def test_a_part_with_other_axes_is_told_from_a_recording_with_other_axes():
   signals = np.random.default_rng(0).permutation(SIGNALS)
   negated = NEGATED(signals)
-  for part in (20, 60, 100):
-    agreement = gyro_agreement.check(np.concatenate([signals[:part], negated[part:]]), 50)
+  for part, (first, second) in itertools.product((20, 60, 100), [(signals, negated), (negated, signals)]):
+    agreement = gyro_agreement.check(np.concatenate([first[:part], second[part:]]), 50)
     assert agreement.changes
     assert agreement.gyro is None
 

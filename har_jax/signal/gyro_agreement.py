@@ -155,7 +155,7 @@ def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
   samples = signals.shape[1]
   size = max(round(_BLOCK_S * rate_hz), 1)
   whole = signals[:, : samples // (2 * size) * 2 * size]
-  blocks = sum(np.moveaxis(whole.reshape(len(whole), -1, size, 6).astype(np.float64), 2, 0)) / size
+  blocks = whole.reshape(len(whole), -1, size, 6).mean(axis=2, dtype=np.float64)
   acc, gyro = blocks[..., :3] / STANDARD_GRAVITY_M_S2, blocks[..., 3:]
   return _Blocks(acc, gyro, _between_halves(acc), np.linalg.norm(acc, axis=2).std(axis=1), size / rate_hz)
 

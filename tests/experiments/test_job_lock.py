@@ -87,3 +87,15 @@ def test_a_job_that_waits_says_so_once_a_minute(tmp_path, monkeypatch, capsys):
     pytest.fail('taken')
   lines = capsys.readouterr().err.splitlines()
   assert lines == [f'alpha: process 7 is running it; waiting for {minutes} min' for minutes in (0, 1, 2)]
+
+
+def test_a_job_gives_its_folder_back_though_it_fails(tmp_path, monkeypatch):
+  made, lock = [], job_lock.locks.lock  # they live on, since a lock that is forgotten is released, too
+  monkeypatch.setattr(job_lock.locks, 'lock', lambda folder: made.append(lock(folder)) or made[-1])
+  with (
+    pytest.raises(ZeroDivisionError),
+    job_lock.exclusive(tmp_path, _IDENTITY, title='alpha', stop=lambda: False),
+  ):
+    raise ZeroDivisionError
+  with job_lock.exclusive(tmp_path, _IDENTITY, title='alpha', stop=lambda: True):  # and need not wait
+    assert len(made) == 2

@@ -72,6 +72,7 @@ def test_pefts_vectors_are_matrices_of_one_row_or_column(adapter_of, tmp_path):
   peft_config = json.loads((tmp_path / 'adalora' / 'adapter_config.json').read_text())
   names = ('r', 'init_r', 'target_r', 'lora_alpha')
   assert [peft_config[name] for name in names] == [6, 6, 4, 12]  # alpha over the rank is 2, as ours
+  assert peft_config['tinit'] + peft_config['tfinal'] < peft_config['total_step']  # peft demands it
   peft_config = json.loads((tmp_path / 'ia3' / 'adapter_config.json').read_text())
   names = ('target_modules', 'feedforward_modules', 'fan_in_fan_out')
   assert [peft_config[name] for name in names] == [['down', 'key', 'value'], ['down'], False]

@@ -47,7 +47,7 @@ def check(reading: Reading, windowing: Windowing) -> list[str]:
   sensors = {'accelerometer': [recording.acc for recording in reading.recordings]}
   if reading.has_gyro:
     sensors['gyroscope'] = [recording.gyro for recording in reading.recordings]
-  rate, stuck = functools.partial(_rate, reading, windowing.rate_hz), functools.partial(_stuck, reading)
+  rate, stuck = functools.partial(_rate, reading, windowing), functools.partial(_stuck, reading)
   of_sensors = (rate, _repeats, _missing, _clipped, stuck, _constant_axis)
   sentences = [text for find in of_sensors for sensor in sensors.items() for text in find(*sensor)]
   scales = (physics.scale_of_few(word, [one.values for one in parts]) for word, parts in sensors.items())
@@ -81,16 +81,19 @@ def _copies(reading: Reading) -> Iterator[str]:
       )
 
 
-def _rate(reading: Reading, rate_hz: int, word: str, samples: list[Samples]) -> Iterator[str]:
-  rates_hz = [1 / segments.step_s(one) for one in samples]
-  slow = [number for number, hz in enumerate(rates_hz) if hz < _NEARLY * _SLOW_HZ]
+def _rate(reading: Reading, windowing: Windowing, word: str, samples: list[Samples]) -> Iterator[str]:
+  # A few rows between two gaps have any rate, and no window.
+  with_windows = [number for number, one in enumerate(samples) if one.time_s[-1] >= windowing.seconds]
+  rates_hz = {number: 1 / segments.step_s(samples[number]) for number in with_windows or range(len(samples))}
+  slow = [number for number, hz in rates_hz.items() if hz < _NEARLY * _SLOW_HZ]
+  slowest_hz, fastest_hz = min(rates_hz.values()), max(rates_hz.values())
   if slow:
-    none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if min(rates_hz) < 1 / MAX_GAP_S else ''
+    none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if slowest_hz < 1 / MAX_GAP_S else ''
     yield (
-      f'The {word} runs at {min(rates_hz):.3g} Hz{_where(reading, slow)}: steps and swings '
-      f'blur below {_SLOW_HZ:.0f} Hz; record at {rate_hz} Hz or more.{none}'
+      f'The {word} runs at {slowest_hz:.3g} Hz{_where(reading, slow)}: steps and swings '
+      f'blur below {_SLOW_HZ:.0f} Hz; record at {windowing.rate_hz} Hz or more.{none}'
     )
-  if (fastest_hz := max(rates_hz)) > _FAST_HZ:
+  if fastest_hz > _FAST_HZ:
     yield f'The {word} runs at {fastest_hz:.4g} Hz: is the unit of time right? Name it with time_unit.'
 
 
@@ -319,11 +322,15 @@ def _few_windows_s(windowing: Windowing) -> float:
 
 
 def _where(reading: Reading, numbers: Sequence[int]) -> str:
-  """Names of the recordings, unless it is all of them."""
+  """Names the files, and where in a file that has other parts, unless it is all recordings."""
   if len(numbers) == len(reading.recordings):
     return ''
+  starts_s: dict[str, list[str]] = collections.defaultdict(list)
+  for number in numbers:
+    starts_s[reading.files[number]].append(f'{reading.offsets_s[number]:.1f}')
   names = [
-    f'{number + 1} ({reading.files[number]})' if reading.files else str(number + 1) for number in numbers
+    file if len(starts) == reading.files.count(file) else f'{file} (from {", ".join(starts[:5])} s on)'
+    for file, starts in starts_s.items()
   ]
   more = f' and {len(names) - 5} more' if len(names) > 5 else ''
-  return f' in recording {", ".join(names[:5])}{more}'
+  return f' in {", ".join(names[:5])}{more}'

@@ -146,7 +146,22 @@ def test_names_of_different_activities_are_left_alone():
 def test_a_check_names_its_recording():
   good, stuck = _reading(), _reading(acc=_held(500, 701))
   (sentence,) = _said(*good.recordings, *stuck.recordings, files=['mon', 'tue'], offsets_s=[0.0, 0.0])
-  assert 'in recording 2 (tue)' in sentence
+  assert 's in tue: even' in sentence
+  twice = {'files': ['mon', 'mon', 'tue'], 'offsets_s': [0.0, 90.0, 0.0]}
+  (sentence,) = _said(*good.recordings, *stuck.recordings, *good.recordings, **twice)
+  assert 's in mon (from 90.0 s on): even' in sentence
+
+
+def test_the_rate_of_a_few_rows_between_gaps_is_not_said():
+  (good,), (few,) = _reading().recordings, _reading(samples=5, rate_hz=8.0, spans=()).recordings
+  (slow,) = _reading(rate_hz=12.5).recordings
+  files = {'files': ['mon', 'mon'], 'offsets_s': [0.0, 90.0]}
+  assert not [sentence for sentence in _said(good, few, **files) if ' Hz' in sentence]
+  said = [sentence for sentence in _said(good, slow, **files) if ' Hz' in sentence]
+  assert [
+    sentence.startswith(f'The {word} runs at 12.5 Hz in mon (from 90.0 s on): ')
+    for sentence, word in zip(said, ('accelerometer', 'gyroscope'), strict=True)
+  ] == [True, True]
 
 
 # --- faults that change answers in silence
@@ -317,10 +332,10 @@ def test_a_calmer_part_without_labels_says_nothing_of_labels_after_it():
 
 @pytest.mark.parametrize(
   ('first_s', 'files', 'words'),
-  [(0, ['mon', 'tue'], 'in recording 2 (tue)'), (30, ['mon', 'mon'], '30 s earlier')],
+  [(0, ['mon', 'tue'], 'earlier in tue: compare'), (30, ['mon', 'mon'], '30 s earlier')],
 )
 def test_the_file_whose_labels_are_late_is_named(first_s, files, words):
-  (sentence,) = _sentences(_recording(first_s), _recording(30), files=files)
+  (sentence,) = _sentences(_recording(first_s), _recording(30), files=files, offsets_s=[0.0, 0.0])
   assert words in sentence
 
 

@@ -45,8 +45,11 @@ class Described(NamedTuple):
       return None
     lengths = np.maximum(np.linalg.norm(self.gravity, axis=1), _FLOOR)
     angle = np.degrees(np.arccos(np.clip(self.gravity @ upright / lengths, -1, 1)))
-    relative = self.statistics - self.statistics[walking].mean(axis=0, dtype=np.float64)
-    return np.concatenate([relative, angle[:, None]], axis=1).astype(np.float32)
+    features = np.empty((len(angle), len(NAMES)), np.float32)
+    mean = self.statistics[walking].mean(axis=0, dtype=np.float64)
+    np.subtract(self.statistics, mean, out=features[:, :-1], casting='same_kind')  # no copy in float64
+    features[:, -1] = angle
+    return features
 
 
 def _direction(gravity: Float[np.ndarray, 'm 3']) -> Float[np.ndarray, '3'] | None:

@@ -1,6 +1,7 @@
 """The head for a whole recording, without labels."""
 
 import dataclasses
+import tracemalloc
 
 import jax
 import made_people
@@ -53,6 +54,19 @@ def test_features_of_other_devices_are_limited(head):
   far = head.mean + 4 * head.scale * np.where(np.arange(len(head.mean)) % 2, 1, -1)
   further = head.mean + 400 * (far - head.mean)
   np.testing.assert_allclose(*(head.predict_proba(values[None]) for values in (far, further)), rtol=1e-6)
+
+
+def test_features_of_a_day_are_not_copied_in_float64():
+  statistics = np.zeros((20_000, len(relative_features.NAMES) - 1), np.float32)
+  gravity, is_walking = np.full((20_000, 3), 9.8), np.arange(20_000) < 100
+  described = relative_features.Described(statistics, gravity, is_walking)
+  tracemalloc.start()
+  try:
+    features = described.relative_to(is_walking)
+    assert features is not None
+    assert tracemalloc.get_traced_memory()[1] < 1.5 * features.nbytes
+  finally:
+    tracemalloc.stop()
 
 
 def test_parts_across_gravity_are_those_of_pythagoras():

@@ -219,8 +219,7 @@ def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
 
 def _is_still_for(acc: _Moments, gyro: _Moments) -> bool:
   """Returns whether acceleration changes far less than gravity would by the gyroscope in rad/s."""
-  index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
-  gravity, turns = acc[1][in_acc], gyro[1][in_gyro]
+  index, gravity, turns = in_both(acc, gyro)
   adjacent = np.diff(index) == 1
   length = np.median(np.linalg.norm(gravity, axis=1)) if adjacent.any() else 0.0
   if not length:
@@ -257,8 +256,7 @@ def lag_s(acc: Samples, gyro: Samples) -> float:
 
 def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
   """Slope and correlation of what gravity does on what the gyroscope says; zeros if that may be chance."""
-  index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
-  gravity, turns = acc[1][in_acc], gyro[1][in_gyro]
+  index, gravity, turns = in_both(acc, gyro)
   adjacent = index[2:] - index[:-2] == 2
   measured = ((gravity[2:] - gravity[:-2]) / (2 * MOMENT_S))[adjacent]
   predicted = np.cross(gravity, turns)[1:-1][adjacent]
@@ -269,6 +267,12 @@ def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
   if correlation < max(_CORRELATION, _BY_CHANCE / math.sqrt(predicted.size)):
     return 0.0, 0.0
   return product / square, correlation
+
+
+def in_both(acc: _Moments, gyro: _Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Moments that both have: their numbers, and the means of both."""
+  index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
+  return index, acc[1][in_acc], gyro[1][in_gyro]
 
 
 def means(samples: Samples) -> _Moments:

@@ -206,6 +206,8 @@ def _mean_of_3_s(acc, gyro):
     ),
     (lambda acc, gyro: (acc - [1.8, 0, 0], gyro), 'At rest gravity is 8.0'),
     (lambda acc, gyro: (acc * [1.17, 1, 1], gyro), 'At rest gravity is 11.'),
+    (lambda acc, gyro: (acc, gyro * [57.3, 1, 1]), 'Gravity turns'),
+    (lambda acc, gyro: (acc, gyro * [1, 1 / 57.3, 1]), 'as fast with y of the gyroscope'),
     (_mean_of_3_s, 'gravity alone, or smoothed'),
     (_at_86_s(lambda acc, gyro: (-acc, gyro)), 'At 95.9 s gravity jumps'),
     (_at_86_s(lambda acc, gyro: (acc * [-1, -1, 1], gyro * [-1, -1, 1])), 'At 96.1 s gravity jumps'),

@@ -28,8 +28,8 @@ _AROUND = 6  # moments before and after a change: a few steps
 # people and positions has over 1.28 g once.
 _JUMP_G, _AGAIN, _STEADY_G, _TURNED_RAD = 1.35, 0.65, 0.25, 2.0
 
-# Of 110 people and positions of nine archives, gravity turns up to 10 times as fast with one axis as with
-# another, of those whose slope is so many standard errors. With one axis in degrees, it is nearly always 20.
+# Of 111 people of nine archives, gravity turns up to 10 times as fast with one axis as with another.
+# Only slopes of so many standard errors are compared. Degrees are off by 57.
 _OTHER_UNIT, _SURE_SLOPE = 20.0, 5.0
 
 
@@ -105,7 +105,7 @@ def _units_of_axes(reading: Reading) -> Iterator[str]:
 
 
 def _turns(recording: Recording) -> tuple[Float[np.ndarray, 'c'], Float[np.ndarray, 'c 3']]:
-  """How gravity turns, and how it would by each axis of the gyroscope."""
+  """Measured change of gravity, and that by each axis of the gyroscope."""
   index, acc, gyro = infer.in_both(*map(infer.means, (recording.acc, recording.gyro)))
   is_near = index[2:] - index[:-2] == 2
   turned = (acc[2:] - acc[:-2])[is_near] / (2 * infer.MOMENT_S)

@@ -234,7 +234,7 @@ def count_numbers(
   if not len(steps):
     raise UserError(f'{column} never changes: choose another column of time, or give rate_hz')
   step = float(np.median(steps))
-  rates_hz = {unit: 1 / max(step * scale, 1e-30) for unit, scale in units.TIME_S.items()}
+  rates_hz = {unit: 1 / max(step * scale, 1e-30) for unit, scale in units.NAMED_TIME_S.items()}
   plausible = [unit for unit, hz in rates_hz.items() if _SLOWEST_HZ < hz < _FASTEST_HZ]
   if requested:
     unit, reason = requested, 'as requested'
@@ -250,7 +250,7 @@ def count_numbers(
         f'The unit of time is a guess, {unit}, and makes {rates_hz[unit]:.4g} Hz. Name it with '
         'time_unit, or give rate_hz if the column counts rows.'
       )
-  scale = units.TIME_S[unit]
+  scale = units.NAMED_TIME_S[unit]
   mean_hz = len(steps) / (float(times.max() - times.min()) * scale)
   if mean_hz > _FASTEST_HZ:
     raise UserError(

@@ -11,6 +11,7 @@ ACC = {'m/s2': 1.0, 'g': STANDARD_GRAVITY_M_S2, 'mg': STANDARD_GRAVITY_M_S2 / 1e
 GYRO = {'rad/s': 1.0, 'deg/s': math.pi / 180, 'mdeg/s': math.pi / 180e3}
 SENSORS = {'acc': ACC, 'gyro': GYRO, 'gravity': ACC}
 TIME_S = {'s': 1.0, 'ms': 1e-3, 'us': 1e-6, 'ns': 1e-9}
+NAMED_TIME_S = TIME_S | {'min': 60.0, 'h': 3600.0}  # if a name says it
 
 _SPELLINGS: dict[str, str] = WORDS['units']  # patterns
 _BRACKETS = re.compile(r'[(\[{]([^)\]}]*)[)\]}]')

@@ -70,6 +70,8 @@ CLOCKS = [
   row('minutes', clock(TIME_S + 3590, '%M:%S.%f'), **AGAIN),
   row('twelve hours', clock(TIME_S + 13 * 3600 - 7, '%I:%M:%S.%f'), **AGAIN),
   row('set back in autumn', clock(EPOCH_S + TIME_S - 3600 * (TIME_S > 9), '%Y-%m-%d %H:%M:%S.%f'), **AGAIN),
+  row('in minutes, by its name', at(TIME_S / 60).rename(columns={'time': 'time (min)'}), same=True,
+      notes=['is in min, as its name says'], never=['name of time']),
   row('16 bits again and again', at(np.round(8000 * TIME_S).astype(int) % 2**16), {'time_unit': 'ms'},
       arrays={'time_s': (8 * TIME_S, 1e-3)}),
   row('set back by a second', at(TIME_S - (TIME_S >= 10)), same=True, warnings=['by up to 1.0 s']),

@@ -31,7 +31,7 @@ class Model(field.Checked):
   )
   width: int = field.count(192, 'token width', most=field.MOST_WIDTH)
   mlp_dim: int = field.count(576, 'hidden width of the feed-forward layers', most=field.MOST_WIDTH)
-  depth: int = field.count(6, 'encoder blocks', most=field.MOST_LAYERS)
+  depth: int = field.count(6, 'encoder blocks', least=0, most=field.MOST_LAYERS)
   decoder_depth: int = field.count(
     2, 'decoder blocks; the decoder is dropped after pretraining', most=field.MOST_LAYERS
   )
@@ -98,16 +98,15 @@ class Model(field.Checked):
 
   @property
   def side(self) -> 'Model | None':
-    """The model of the side encoder: one block, and half of the stem's widths."""
+    """The model of the side encoder: no blocks, and half of the stem's widths."""
     if not self.side_width:
       return None
     return dataclasses.replace(
       self,
       stem=tuple(max(width // 2, 1) for width in self.stem),
       width=self.side_width,
-      mlp_dim=2 * self.side_width,
-      num_heads=2,
-      depth=1,
+      num_heads=self.streams,  # of no blocks
+      depth=0,
       side_width=0,
     )
 

@@ -15,7 +15,7 @@ TRAINED = {
   'scratch': (r'params/.*', 38),
   'probe': ('', 0),
   'linear': ('', 0),
-  'side': ('params/side_encoder/.*', 7 * 2 + 3 * 2 + 2),  # of one block, with mask token and positions
+  'side': ('params/side_encoder/.*', 2 + 2 + 2),  # of no block, with mask token and positions
   'bitfit': (rf'params/({_LAYER}|encoder/block_\d/norm_(attention|ffn)|encoder/norm)/bias', 13 + 5),
   'norm': (r'params/encoder/(block_\d/norm_(attention|ffn)|norm)/(scale|bias)', 2 * 5),
   'partial': (r'params/encoder/(block_1/.*|norm/(scale|bias))', 2 * (6 + 2) + 2),

@@ -58,7 +58,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     Settings.from_experiment(experiment),
     spec.seed,
     shapes=initial_shapes(objective),
-    init_head=objective.init_head,
+    init_new=objective.init_new,
     pretrained=encoder,
     head=head if has_head and base else None,
   )

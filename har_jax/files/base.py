@@ -104,7 +104,7 @@ def prepare(
     settings,
     seed,
     shapes=initial_shapes(objective),
-    init_head=objective.init_head,
+    init_new=objective.init_new,
     pretrained=None if base is None else base.encoder,
     head=None if base is None or classes is None else base.head_for(classes),
   )

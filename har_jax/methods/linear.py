@@ -12,5 +12,5 @@ METHOD = Method(
   summary="fits a linear head to the frozen encoder's features and the window's statistics",
   trains=lambda path, settings: in_head(path),
   fits_head=True,
-  budget_place=2,
+  budget_place=3,
 )

@@ -47,8 +47,8 @@ class Method:
     whose scaled product is added to a kernel.
   peft: the layout of Hugging Face's peft; None: it has none.
   pretrained: False: the encoder starts from random weights.
-  fits_head: True: no weight trains by gradients; a linear head is fitted by `train.output_layer`.
-  side_width: token width of the small encoder that it trains next to the frozen one; 0: none.
+  fits_head: True: `train.output_layer` fits a linear head, after it has trained the side encoder, if any.
+  side_width: token width of the small encoder that is trained next to the frozen one; 0: none.
   budget_place: its place among the methods that a budget tries, the best first; None: it is not tried.
   """
 
@@ -69,9 +69,9 @@ class Method:
   budget_place: int | None = None
 
   @property
-  def takes_head(self) -> bool:
-    """Returns whether a pretrained head has the inputs of the head that it trains."""
-    return not (self.fits_head or self.side_width)
+  def takes_steps(self) -> bool:
+    """Returns whether weights are trained by gradients."""
+    return self.side_width > 0 or not self.fits_head
 
   def model(self, model: config.Model) -> config.Model:
     """The model with the head, and the side encoder, that the method trains."""
@@ -121,6 +121,11 @@ def with_linear_head(model: config.Model) -> config.Model:
 def in_head(path: str) -> bool:
   """Returns whether the path is that of a weight of the head."""
   return path.startswith('params/head/')
+
+
+def in_side_encoder(path: str) -> bool:
+  """Returns whether the path is that of a weight of the side encoder."""
+  return path.startswith('params/side_encoder/')
 
 
 def target_modules(variables: Variables, targets: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from har_jax.errors import UserError
-from har_jax.methods.method import Method, Settings, check_collections
+from har_jax.methods.method import Method, Settings, check_collections, in_side_encoder
 from har_jax.variables import Variables, difference, split, split_statistics
 
 
@@ -32,7 +32,7 @@ def prepare(
   seed: int,
   *,
   shapes: Variables | None = None,
-  init_head: Callable[[jax.Array], Variables] | None = None,
+  init_new: Callable[[jax.Array], Variables] | None = None,
   pretrained: Variables | None = None,
   head: Callable[[Variables], Variables] | None = None,
 ) -> Prepared:
@@ -40,7 +40,7 @@ def prepare(
 
   init: draws the plain model from a key, as `train.objective.Classify.init` does.
   shapes: of what `init` draws, if they are known. To trace the model for them takes a third of a second.
-  init_head: draws the head alone, as `init` does; used where the base has all other leaves.
+  init_new: draws the head and the side encoder alone, as `init` does; used where the base has the others.
   pretrained: the base's leaves, `params/encoder/...`.
   head: from the drawn variables to the leaves of a pretrained head.
   A method that starts from scratch uses neither of the two, one with other inputs of the head no head.
@@ -55,16 +55,20 @@ def prepare(
   shared = {path: leaf for path, leaf in shapes.items() if path in base}
   if lines := difference(shared, {path: base[path] for path in shared}):
     raise UserError(f'the base is of another model than its card says:\n{lines}')
-  if init_head is not None and base and all('/head/' in path for path in shapes.keys() - base.keys()):
-    init = init_head
+  if init_new is not None and base and all(map(_is_new, shapes.keys() - base.keys())):
+    init = init_new
   drawn = init(head_key) | base
-  if method.pretrained and method.takes_head and head is not None:
+  if method.pretrained and not method.fits_head and head is not None:
     drawn |= head(drawn)
   adapted = method.adapt(drawn, settings, adapter_key)
   check_collections(method, adapted)
   statistics, weights = split_statistics(adapted)
   trainable, frozen = split(jax.device_put(weights), lambda path: method.trains(path, settings))
   return Prepared(trainable, statistics, frozen)
+
+
+def _is_new(path: str) -> bool:
+  return '/head/' in path or in_side_encoder(path)
 
 
 def arrange_head(

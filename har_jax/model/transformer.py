@@ -222,5 +222,11 @@ class Classifier(nn.Module):
     """Logits. `counts` is False for padding, which BatchNorm leaves out."""
     return self.head(features, training=training, counts=counts)
 
+  def new_parts(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
+    """Calls the parts that no base has: the side encoder, and the head on features of zero."""
+    if self.model.side is not None:
+      self.side_encoder(signal)
+    return self.classify(jnp.zeros((len(signal), sum(head_input_widths(self.model)))), training=False)
+
   def __call__(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
     return self.classify(self.features(signal), training=False)

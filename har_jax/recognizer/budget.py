@@ -10,7 +10,7 @@ import time
 import jax
 
 from har_jax.errors import UserError
-from har_jax.methods import METHODS, in_head
+from har_jax.methods import METHODS
 from har_jax.recognizer.fitting import Fit, FitOf
 
 # From the best on with many labels, by mean macro-F1 on unseen people (docs/results/methods.md, unseen.md).
@@ -75,7 +75,7 @@ class Plan:
 
   def __str__(self) -> str:
     rank = '' if self.rank is None else f' of rank {self.rank}'
-    steps = '' if METHODS[self.method].fits_head else f' with {self.max_steps} steps'
+    steps = f' with {self.max_steps} steps' if METHODS[self.method].takes_steps else ''
     return f'{self.method}{rank}{steps}: {self.predicted}'
 
 
@@ -85,28 +85,27 @@ def choose(
   """The first method in `RANKED` that fits, and its plan; with few labels, those that fit a head come first.
 
   It has as many steps up to `max_steps` as the time allows, and its rank is halved until the file fits.
-  Where the time is limited, measures that of a few steps. A method that trains the encoder is not tried where
-  another took too long.
+  Where the time is limited, measures that of a few steps. A method that takes steps is not tried where another
+  took too long.
   fit_of: the fit of a method. labels: windows of the median activity.
   rounds: how often it trains, one time after the other.
   Raises UserError where nothing fits, with the method that is nearest to it.
   """
   begun_s = time.monotonic()
   misses: list[tuple[float, Plan]] = []
-  is_encoder_too_slow = False
+  is_training_too_slow = False
   is_first = {name: METHODS[name].fits_head and labels < FEW_LABELS for name in RANKED}
   for name in sorted(RANKED, key=lambda name: not is_first[name]):
     fit, limit_kb = fit_of(name), budget.max_adapter_kb or math.inf
     while fit.rank is not None and fit.rank > 1 and fit.file_bytes() > 1e3 * limit_kb:
       fit = fit_of(name, fit.rank // 2)
-    trains_encoder = not all(map(in_head, fit.prepared.trainable))
-    if trains_encoder and is_encoder_too_slow:
+    if is_training_too_slow and METHODS[name].takes_steps:
       continue
     cost = Cost(fit.memory_bytes() / 1e6, 0.0, fit.file_bytes() / 1e3)
-    plan = Plan(name, fit.rank, 1 if METHODS[name].fits_head else max_steps, cost, begun_s)
+    plan = Plan(name, fit.rank, max_steps if METHODS[name].takes_steps else 1, cost, begun_s)
     if _excess(plan.predicted, budget) <= 1 and budget.max_minutes is not None:
       plan = _timed(fit, plan, budget, max_steps=max_steps, rounds=rounds)
-      is_encoder_too_slow = trains_encoder and _excess(plan.predicted, budget) > 1
+      is_training_too_slow = METHODS[name].takes_steps and _excess(plan.predicted, budget) > 1
     if _excess(plan.predicted, budget) <= 1:
       plan = dataclasses.replace(plan, passed_over=tuple(missed for _, missed in misses))
       return fit.replace_steps(plan.max_steps), plan

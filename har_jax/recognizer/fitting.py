@@ -22,7 +22,7 @@ from har_jax.model import head_input_widths
 from har_jax.recognizer import prediction_sets, validation
 from har_jax.recognizer.parameters import Parameters, fixed_length
 from har_jax.records import SelfTraining
-from har_jax.train import evaluation, loop, output_layer
+from har_jax.train import evaluation, loop, output_layer, side_encoder
 from har_jax.train.objective import Classify, Objective
 from har_jax.train.step import compiled_start
 from har_jax.variables import Variables, resident
@@ -149,7 +149,7 @@ class Fit:
     objective = self.final_objective
     if objective == self.objective:
       return fitted
-    variables = _without_head(fitted.variables) | objective.init_head(jax.random.key(0))
+    variables = _without_head(fitted.variables) | objective.init_new(jax.random.key(0))
     variables |= output_layer.fit(objective, variables, self.parts.train)
     metrics = evaluation.evaluate(objective, variables, self.parts.validation)
     return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=scores(metrics))
@@ -195,21 +195,24 @@ class Fit:
   def memory_bytes(self) -> int:
     """Bytes of a training step: weights, the optimizer's state, and what the compiler plans in addition.
 
-    Where no step trains, of the weights and of the head's inputs.
+    Where a head is fitted, of the weights and the larger of the head's inputs and the side encoder's step.
     """
+    prepared, training, windows = self.prepared, self.training, self.parts.train
     if self.method.fits_head:
-      inputs = 8 * len(self.parts.train['label']) * sum(head_input_widths(self.objective.model))
-      return resident(self.prepared.variables) + inputs
-    prepared, training = self.prepared, self.training
+      fitting = 8 * len(windows['label']) * sum(head_input_widths(self.objective.model))
+      if self.objective.model.side is not None:
+        of_step = side_encoder.memory_bytes(self.objective, prepared.trainable, training, windows)
+        fitting = max(fitting, of_step)
+      return resident(prepared.variables) + fitting
     start = compiled_start(training, **self._by_method)
     state = jax.eval_shape(start, prepared.trainable, prepared.statistics)
-    arrays = state, prepared.frozen, self.parts.train
+    arrays = state, prepared.frozen, windows
     planned = loop.planned_bytes(self.objective, training, *arrays, **self._by_method)
     return resident(state) + resident(prepared.frozen) + planned
 
   def file_bytes(self) -> int:
     """Bytes of the arrays in the adapter's file."""
-    head = jax.eval_shape(self.final_objective.init_head, jax.random.key(0))
+    head = jax.eval_shape(self.final_objective.init_new, jax.random.key(0))
     adapted = _without_head(self.prepared.variables) | head
     return resident(files.leaves_of(self.method, self.settings, adapted))
 

@@ -1,23 +1,18 @@
 """Short trainings of one method on one base, without validation, checkpoint or log."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from har_jax import files, methods
-from har_jax.datasets import batches as data_batches
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import PHYSICAL
 from har_jax.errors import UserError
 from har_jax.recognizer.parameters import Parameters, check
-from har_jax.train import loop
+from har_jax.train import short
 from har_jax.train.objective import Classify
-from har_jax.train.step import compiled_start, compiled_steps
-from har_jax.variables import Variables, split_statistics
+from har_jax.variables import Variables
 
 
 class ShortTraining:
@@ -43,7 +38,7 @@ class ShortTraining:
     self.prepared = files.prepare(
       base, self.objective, self.method, self.settings, self.seed, classes=tuple(classes)
     )
-    self.start = _as_arrays(self.prepared.trainable | self.prepared.statistics)
+    self.start = short.as_arrays(self.prepared.trainable | self.prepared.statistics)
 
   def run(
     self,
@@ -55,26 +50,20 @@ class ShortTraining:
     steps: int,
     total: int,
   ) -> tuple[Variables, np.ndarray]:
-    """The trained variables and statistics after these steps, and the loss of each.
-
-    `first` of `total` steps are done already: the rate follows its schedule over all. The optimizer's
-    averages start anew.
-    """
-    training, pretrained, frozen = self.training, self.method.pretrained, self.prepared.frozen
-    wrap = methods.Wrapped(self.method, self.settings)
-    start = compiled_start(training, pretrained=pretrained, wrap=wrap)
-    train_steps = compiled_steps(self.objective, training, pretrained=pretrained, wrap=wrap)
-    statistics, trainable = split_statistics(variables)
-    state = dataclasses.replace(start(trainable, statistics), step=jnp.int32(first))
-    read = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)
-    size = min(steps, loop.steps_per_call(training.batch))
-    key, losses = jax.random.key(seed), []
-    for begin in range(0, steps, size):
-      count = min(size, steps - begin)
-      stacked = data_batches.stack([next(read) for _ in range(count)], size)
-      state, step_losses = train_steps(state, frozen, stacked, key, np.int32(total), np.int32(count))
-      losses.append(np.asarray(step_losses)[:count])
-    return _as_arrays(state.trainable | state.statistics), np.concatenate(losses)
+    """`train.short.train`, by this method."""
+    return short.train(
+      self.objective,
+      variables,
+      self.prepared.frozen,
+      windows,
+      training=self.training,
+      pretrained=self.method.pretrained,
+      wrap=methods.Wrapped(self.method, self.settings),
+      seed=seed,
+      first=first,
+      steps=steps,
+      total=total,
+    )
 
   def adapter(self, variables: Variables, classes: Sequence[Any], **entries: Any) -> files.Adapter:
     """The adapter of all of an adapted model's variables. entries: more of its card."""
@@ -86,8 +75,3 @@ class ShortTraining:
       **entries,
     }
     return files.make_adapter(self.base, variables, card)
-
-
-def _as_arrays(variables: Variables) -> Variables:
-  """Variables as NumPy arrays, in sorted order."""
-  return {path: np.asarray(variables[path]) for path in sorted(variables)}

@@ -132,10 +132,9 @@ class Classify:
   def init(self, key: jax.Array) -> Variables:
     return _drawn(self._classifier, key, _two_windows(self.model))
 
-  def init_head(self, key: jax.Array) -> Variables:
-    """The head's part of `init`, bit for bit. To draw the encoder, too, takes seconds of compiling."""
-    features = jax.ShapeDtypeStruct((2, sum(head_input_widths(self.model))), np.float32)
-    return _drawn(self._classifier, key, features, training=False, method='classify')
+  def init_new(self, key: jax.Array) -> Variables:
+    """The part of `init` that no base has, bit for bit. To draw the encoder takes seconds of compiling."""
+    return _drawn(self._classifier, key, _two_windows(self.model), method='new_parts')
 
   def losses(
     self,

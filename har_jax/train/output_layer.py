@@ -1,4 +1,4 @@
-"""A linear head, fitted to all training windows at once by logistic regression.
+"""A linear head, fitted to all training windows at once by logistic regression, after the side encoder.
 
 w windows, f the head's inputs, y classes.
 """
@@ -15,7 +15,7 @@ from har_jax import config
 from har_jax.datasets.batches import Batch
 from har_jax.errors import Stopped
 from har_jax.model import head_input_limits, head_input_weights, head_input_widths
-from har_jax.train import optimizer
+from har_jax.train import optimizer, side_encoder
 from har_jax.train.evaluation import evaluate, predict
 from har_jax.train.objective import Classify
 from har_jax.train.run import ActiveRun, Run, Trained
@@ -43,7 +43,8 @@ def train(
 ) -> list[Trained]:
   """Fits the head of each run, as the one step of its training. Takes the arguments of `loop.train`.
 
-  Raises Stopped where `stop` returns True before a fit.
+  Where the model has a side encoder, it is trained before. Raises Stopped where `stop` returns True before a
+  fit, and UserError where a loss is not finite.
   """
   one_step = dataclasses.replace(training, max_steps=1, num_evals=1, patience=0)
   start = compiled_start(one_step, pretrained=pretrained, wrap=wrap)
@@ -53,12 +54,13 @@ def train(
     if active.is_active():
       if stop():
         raise Stopped(f'{run.title}: stopped before its fit')
-      head = fit(objective, run.trainable | run.statistics | run.frozen, run.windows)
+      fitted = side_encoder.train(objective, run, training) if objective.model.side else {}
+      fitted |= fit(objective, run.trainable | run.statistics | run.frozen | fitted, run.windows)
       state = dataclasses.replace(
         active.initial_state,
         step=jnp.int32(1),
-        trainable={path: head.get(path, leaf) for path, leaf in run.trainable.items()},
-        statistics={path: head.get(path, leaf) for path, leaf in run.statistics.items()},
+        trainable={path: fitted.get(path, leaf) for path, leaf in run.trainable.items()},
+        statistics={path: fitted.get(path, leaf) for path, leaf in run.statistics.items()},
       )
       active.open_log(progress=False)  # there is one step
       active.step = 1

@@ -96,8 +96,8 @@ def test_the_heads_input_is_that_of_the_encoder_then_that_of_the_side_encoder(ti
   stem = dataclasses.replace(tiny, patch_size=4, stem=(8, 16), pooling='statistics', side_width=8)
   both, signal = drawn(Classify(stem, 3).init), 0.3 * _windows(2)
   alone = {path.replace('/encoder/', '/other/').replace('/side_', '/'): leaf for path, leaf in both.items()}
-  # Half of the stem's widths, twice the width in the hidden layer, one block of two heads.
-  small = dataclasses.replace(stem, stem=(4, 8), width=8, mlp_dim=16, depth=1, num_heads=2, side_width=0)
+  # Half of the stem's widths, and no blocks.
+  small = dataclasses.replace(stem, stem=(4, 8), width=8, depth=0, num_heads=1, side_width=0)
   cases = ((stem, both), (dataclasses.replace(stem, side_width=0), both), (small, alone))
   found, first, second = (jax.jit(Classify(model, 3).features)(held, signal) for model, held in cases)
   assert (first.shape[1], second.shape[1]) == (3 * stem.width, 3 * 8)
@@ -235,7 +235,7 @@ def test_the_heads_input_is_the_mean_over_tokens_or_also_maximum_and_deviation(t
 @pytest.mark.parametrize('pooling', ['mean', 'statistics'])
 def test_a_head_drawn_alone_has_the_numbers_of_one_drawn_with_its_encoder(tiny, pooling):
   objective = Classify(dataclasses.replace(tiny, invariant_features=False, pooling=pooling), 3)
-  whole, head = objective.init(jax.random.key(0)), objective.init_head(jax.random.key(0))
+  whole, head = objective.init(jax.random.key(0)), objective.init_new(jax.random.key(0))
   assert head.keys() == {path for path in whole if '/head/' in path}
   for path, leaf in head.items():
     np.testing.assert_array_equal(leaf, whole[path])

@@ -40,14 +40,22 @@ def _choose(fit_of, *, max_steps: int = 60, rounds: int = 1, labels: float = 100
   return budget.choose(fit_of, Budget(**limits), max_steps=max_steps, rounds=rounds, labels=labels)[1]
 
 
-@pytest.mark.parametrize(('labels', 'first'), [(24.5, 'linear'), (25, 'lora')])
-def test_with_few_labels_a_linear_head_comes_first(clock, labels, first):
+@pytest.mark.parametrize(('labels', 'first'), [(24.5, 'side'), (25, 'lora')])
+def test_with_few_labels_the_frozen_encoder_comes_first(clock, labels, first):
   plan = _choose(lambda name: _Fit(clock), labels=labels)
-  assert (plan.method, plan.max_steps) == (first, 1 if first == 'linear' else 60)
+  assert (plan.method, plan.max_steps) == (first, 60)
+
+
+def test_with_few_labels_and_a_small_file_the_head_comes_alone(clock):
+  plan = _choose(
+    lambda name: _Fit(clock, file_kb=400 if 'side' in name else 30), labels=10, max_adapter_kb=99.0
+  )
+  assert (plan.method, plan.max_steps) == ('linear', 1)
+  assert [each.method for each in plan.passed_over] == ['side', 'qside']
 
 
 def test_the_order_is_from_the_best_on():
-  assert RANKED == ('lora', 'qlora', 'linear', 'qlinear')
+  assert RANKED == ('lora', 'qlora', 'side', 'qside', 'linear', 'qlinear')
 
 
 @pytest.fixture
@@ -77,12 +85,14 @@ def test_the_rank_is_halved_until_the_file_fits(clock, limit_kb, expected):
   def fit_of(name: str, rank: int = 8) -> _Fit:
     if name == 'linear':
       return _Fit(clock, path='params/head/dense_0/kernel', file_kb=120.0)
+    if name in ('side', 'qside'):
+      return _Fit(clock, path='params/side_encoder/norm/scale', file_kb=520.0)
     return _Fit(clock, rank=rank, file_kb=100.0 + 40 * rank)
 
   plan = _choose(fit_of, max_adapter_kb=limit_kb)
   assert (plan.method, plan.rank) == expected
   named = {each.method: each.rank for each in plan.passed_over}
-  assert named == ({} if plan.method == 'lora' else {'lora': 1, 'qlora': 1})
+  assert named == ({} if plan.method == 'lora' else {'lora': 1, 'qlora': 1, 'side': None, 'qside': None})
 
 
 def test_memory_alone_does_not_lower_the_rank(clock):
@@ -102,20 +112,20 @@ def test_the_steps_are_those_that_the_minutes_allow(clock, rounds):
   assert 4.9 < plan.predicted.minutes <= 5
 
 
-def test_a_slow_encoder_is_not_tried_twice(clock):
+@pytest.mark.parametrize(('labels', 'first'), [(100, 'lora'), (10, 'side')])
+def test_a_slow_training_is_not_tried_twice(clock, labels, first):
   tried = []
 
   def fit_of(name: str) -> _Fit:
-    path = 'params/head/dense_0/kernel' if 'linear' in name else 'params/encoder/norm/scale'
     memory_mb = 99 if name == 'linear' else 10
-    fit = _Fit(clock, path=path, memory_mb=memory_mb, step_s=0.01 if name == 'qlinear' else 1.0)
+    fit = _Fit(clock, memory_mb=memory_mb, step_s=0.01 if name == 'qlinear' else 1.0)
     seconds = fit.seconds
     vars(fit)['seconds'] = lambda steps: tried.append(name) or seconds(steps)
     return fit
 
-  plan = _choose(fit_of, max_minutes=2.0, max_memory_mb=50.0, max_steps=200)
+  plan = _choose(fit_of, max_minutes=2.0, max_memory_mb=50.0, max_steps=200, labels=labels)
   assert plan.method == 'qlinear'
-  assert tried == ['lora'] * 3 + ['qlinear']  # those between train the encoder, as lora does
+  assert tried == [first] * 3 + ['qlinear']  # no other that takes steps
 
 
 def test_a_budget_that_nothing_fits_names_the_nearest(clock):

@@ -1,6 +1,7 @@
 """The fit of a linear head: against scikit-learn on the same inputs, and as a run that is resumed."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import Stopped
 from har_jax.model import head_input_widths
 from har_jax.signal import statistics
-from har_jax.train import output_layer
+from har_jax.train import output_layer, side_encoder
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.train.run import Run
@@ -67,15 +68,20 @@ def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics
   assert (found.argmax(axis=1) == windows['label']).mean() > 0.9
 
 
-def test_a_fitted_run_is_resumed_and_stops_when_told(case, tmp_path, monkeypatch):
-  objective, held, windows = case
+def _run(case: tuple[Classify, Variables, Batch], folder: pathlib.Path | None) -> Run:
+  _, held, windows = case
   counted, rest = split_statistics(held)
-  trainable, frozen = split(rest, lambda path: '/head/' in path)
-  run = Run(trainable, counted, frozen, windows, windows, 0, tmp_path, 'a run')
+  trainable, frozen = split(rest, lambda path: '/head/' in path or '/side_encoder/' in path)
+  windows = windows | {'origin': np.zeros((len(windows['label']), 2), np.float32)}
+  return Run(trainable, counted, frozen, windows, windows, 0, folder, 'a run')
+
+
+def test_a_fitted_run_is_resumed_and_stops_when_told(case, tmp_path, monkeypatch):
+  objective, run = case[0], _run(case, tmp_path)
 
   def train(**options: Any) -> Any:
     (trained,) = output_layer.train(
-      objective, [run], training=config.Training(), pretrained=True, progress=False, **options
+      objective, [run], training=config.Training(max_steps=6), pretrained=True, progress=False, **options
     )
     return trained
 
@@ -85,6 +91,7 @@ def test_a_fitted_run_is_resumed_and_stops_when_told(case, tmp_path, monkeypatch
   assert first.step == 1
   assert first.history[0]['macro_f1'] > 0.9
   monkeypatch.setattr(output_layer, 'fit', lambda *_: pytest.fail('it is fitted already'))
+  monkeypatch.setattr(side_encoder, 'train', lambda *_: pytest.fail('it is trained already'))
   again = train()
   for path, leaf in first.variables.items():
     np.testing.assert_array_equal(again.variables[path], leaf)

@@ -56,11 +56,11 @@ def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.nd
   scratch.fit(signals[chosen], activities[chosen])
   probabilities = scratch.probabilities(tested)
   answers['scratch, adapted'] = adapt_to_recordings(probabilities, scratch.class_logits, of_person)
-  model = Recognizer(base, method='linear', validation_fraction=0.0)
+  model = Recognizer(base, method='side', validation_fraction=0.0, random_state=seed)
   model.fit(signals[chosen], activities[chosen])
   probabilities = model.probabilities(tested)
-  answers['linear'] = probabilities
-  answers['linear, adapted'] = adapt_to_recordings(probabilities, model.class_logits, of_person)
+  answers['side'] = probabilities
+  answers['side, adapted'] = adapt_to_recordings(probabilities, model.class_logits, of_person)
 
   def adapted_so_far(own: np.ndarray) -> Float[np.ndarray, 'w y']:
     spans = (probabilities[own][max(stop - _ADAPTED_TO, 0) : stop] for stop in range(1, len(own) + 1))
@@ -68,7 +68,7 @@ def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.nd
       [adapt_to_recordings(span, model.class_logits, np.zeros(len(span)))[-1] for span in spans]
     )
 
-  return indices, classes, answers | {'linear, adapted so far': kinds.by_person(adapted_so_far, of_person)}
+  return indices, classes, answers | {'side, adapted so far': kinds.by_person(adapted_so_far, of_person)}
 
 
 def _unlabeled(kind: kinds.Kind, seed: int, absent: str) -> tuple[np.ndarray, np.ndarray, _Answers]:

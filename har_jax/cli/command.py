@@ -291,7 +291,7 @@ def flag_text(flag: flags.Flag[Any], *, full: bool = True) -> str:
     alone = ' and '.join(name for name in float_forms if f'q{name}' not in METHODS)
     over_four_bits = f'over kernels in four bits: the same with a q in front (but {alone})'
     text = text.replace('{methods}', f'{", ".join(float_forms)}; {over_four_bits}')
-  text = text.replace('{methods}', 'linear, full, lora, qlora, … (all: --helpfull)')
+  text = text.replace('{methods}', 'side, linear, lora, qlora, … (all: --helpfull)')
   return f'--{"[no]" * flag.boolean}{flag.name}: {text}{default}'
 
 

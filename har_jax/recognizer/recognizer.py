@@ -50,10 +50,10 @@ class Recognizer(parameters.Parameters, Estimator):
   base : files.Base or str or path-like, default None
     Pretrained encoder, or the folder of one. None: the bundled one, and none for the method 'scratch'.
   method : str, default 'auto'
-    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'linear', 'full', 'lora' or 'qlora'; or
+    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'side', 'linear', 'lora' or 'qlora'; or
     a baseline, 'forest' or 'rocket', which uses `random_state` and `validation_fraction` alone.
-    'auto': 'linear' with few labels, else the best one within the three limits below; `max_steps` is then an
-    upper limit. Whatever the method, the head is linear and fitted last; it also takes window statistics.
+    'auto': 'side' with few labels, else 'lora'; another one where the three limits below ask for it.
+    `max_steps` is then an upper limit. Whatever the method, the head is linear and fitted last; it also takes window statistics.
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
     Limits for 'auto'. None: no limit. Megabytes are those of a training step: weights, optimizer,
     temporaries. Minutes are of training, compilation and trials. Kilobytes are of the adapter's arrays.
@@ -62,7 +62,7 @@ class Recognizer(parameters.Parameters, Estimator):
   alpha : float, default 16.0
     The adapters are scaled by alpha / rank. This ratio also holds for a rank that 'auto' halves.
   max_steps : int, default 300
-    Training steps.
+    Training steps. 'side' takes a third of them.
   learning_rate : float, default 1e-3
     Peak learning rate. A pretrained encoder's own weights, if they train, have half of it.
   batch : int, default 32

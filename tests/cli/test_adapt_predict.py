@@ -81,10 +81,10 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder, adapted):
   rows = {line.split()[0]: line.split()[1:] for line in adapted[0].splitlines() if len(line.split()) == 4}
   card = json.loads((folder / 'adapter' / 'adapter.json').read_text())
   figures = card['metrics']['comparison']
-  assert list(figures) == ['linear', 'forest', 'rocket']
+  assert list(figures) == ['side', 'forest', 'rocket']
   for model, measured in figures.items():
     assert rows[model][:2] == [f'{measured[name]:.3f}' for name in ('macro_f1', 'accuracy')]
-  assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['linear']['accuracy'])
+  assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['side']['accuracy'])
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
 
 
@@ -94,8 +94,8 @@ def test_a_baseline_is_an_adapter_that_predict_reads_and_export_refuses(folder, 
   card = json.loads((tmp_path / 'forest' / 'adapter.json').read_text())
   assert list(card['metrics']['comparison']) == ['forest', 'rocket']
   assert 'the best other baseline' in out
-  linear = json.loads((folder / 'adapter' / 'adapter.json').read_text())['metrics']['comparison']['forest']
-  assert card['metrics']['comparison']['forest']['accuracy'] == linear['accuracy']
+  side = json.loads((folder / 'adapter' / 'adapter.json').read_text())['metrics']['comparison']['forest']
+  assert card['metrics']['comparison']['forest']['accuracy'] == side['accuracy']
   day = (f'{folder}/day.csv', f'--adapter={tmp_path}/forest')
   succeed('predict', *day, f'--out={tmp_path}/day', '--noprogress')
   assert _summary(tmp_path / 'day')['adapter']['method'] == 'forest'
@@ -159,7 +159,7 @@ def test_adapt_uses_the_bundled_base_by_default(folder, tmp_path, monkeypatch):
   base = files.load_base(folder / 'base')
   monkeypatch.setattr(files, 'bundled_base', lambda: base)  # the real one is larger
   arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--out={tmp_path}/adapter')
-  out, _ = succeed('adapt', *arguments, *tiny_flags.ADAPT, '--max_steps=2')
+  out, _ = succeed('adapt', *arguments, *tiny_flags.ADAPT, '--method=linear')
   assert 'adapter.json' in out
   card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
   assert card['base'] == base.checksum
@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_no_partial_adapter(folder, adapted, tmp_path, monkey
 
   monkeypatch.setattr(files, 'save_adapter', full)
   files_and_base = (folder / 'my.csv', folder / 'labels.csv', f'--base={folder}/base')
-  flags = (f'--out={tmp_path}/adapter', *tiny_flags.ADAPT, '--max_steps=1')
+  flags = (f'--out={tmp_path}/adapter', *tiny_flags.ADAPT, '--method=linear')
   assert 'No space left' in refuse('adapt', *files_and_base, *flags, is_silent=False)
   assert not list(tmp_path.iterdir())
 

@@ -71,7 +71,7 @@ def test_overwrite_replaces_an_adapter_and_answers(folder, adapted, tmp_path):
   where = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
   out = tmp_path / 'adapter'
   for rank in (4, 2):
-    rest = ('--max_steps=2', f'--out={out}', '--overwrite')
+    rest = ('--method=linear', f'--out={out}', '--overwrite')
     succeed('adapt', *where, *tiny_flags.ADAPT, f'--rank={rank}', *rest)
     assert json.loads((out / 'adapter.json').read_text())['rank'] == rank
   assert [each.name for each in tmp_path.iterdir()] == ['adapter']

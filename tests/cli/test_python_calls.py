@@ -79,7 +79,7 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_
   assert capfd.readouterr() == ('', '')
   assert made.validation['validation'].tolist() == [6, 6, 6]
   assert made.left_out[OVERLAPPING] == 3
-  assert made.scores.index.tolist() == ['linear', 'forest', 'rocket']
+  assert made.scores.index.tolist() == ['side', 'forest', 'rocket']
   shown = made._repr_html_()
   assert '<th>walking</th>' in shown
   assert 'exact McNemar test' in shown

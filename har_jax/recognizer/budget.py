@@ -85,8 +85,8 @@ def choose(
   """The first method in `RANKED` that fits, and its plan; with few labels, those that fit a head come first.
 
   It has as many steps up to `max_steps` as the time allows, and its rank is halved until the file fits.
-  Where the time is limited, measures that of a few steps. A method that takes steps is not tried where another
-  took too long.
+  Where the time is limited, measures that of a few steps. A method that takes steps is not tried where
+  another took too long.
   fit_of: the fit of a method. labels: windows of the median activity.
   rounds: how often it trains, one time after the other.
   Raises UserError where nothing fits, with the method that is nearest to it.

@@ -27,8 +27,8 @@ class ShortTraining:
     self.method = methods.METHODS[parameters.method]
     if self.method.fits_head:
       raise UserError(
-        f'{parameters.method} ends with a fit to all windows at once; give a method that only trains in steps, '
-        'such as probe or lora'
+        f'{parameters.method} ends with a fit to all windows at once; give a method that only trains in '
+        'steps, such as probe or lora'
       )
     if base is None or not base.model.stem:
       raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')

@@ -90,18 +90,14 @@ class Learner:
     return trained
 
   def logits(self, variables: Variables, windows: Batch) -> Float[np.ndarray, 'w y']:
-    return evaluation.predict(self._objective, self._frozen | variables, _inputs(windows))
+    return evaluation.predict(self._objective, self._frozen | variables, windows)
 
   def features(self, windows: Batch) -> Float[np.ndarray, 'w f']:
     """Features of the frozen base: no adapter, and no label, has a part in them."""
-    return evaluation.predict(self._features, self._frozen | self.start, _inputs(windows))
+    return evaluation.predict(self._features, self._frozen | self.start, windows)
 
   def adapter(self, variables: Variables, labels: Int[np.ndarray, 'n'], **entries: Any) -> files.Adapter:
     """An ordinary adapter, whose head has these activities alone."""
     cut = {path: variables[path][..., labels] for path in self.output}
     classes = [self.stream.classes[label] for label in labels]
     return self.training.adapter(self._frozen | variables | cut, classes, **entries)
-
-
-def _inputs(windows: Batch) -> Batch:
-  return {name: windows[name] for name in ('signal', 'label')}

@@ -42,7 +42,7 @@ def nearest(folder: storage.Place, recognizer: Recognizer, reading: Reading) -> 
   every = math.ceil(reading.seconds * windowing.rate_hz / windowing.step_samples / _WINDOWS) or 1
   cut = recordings.overlapping_windows(reading, windowing)
   signals = [window.signal for window in itertools.islice(cut, 0, None, every)]
-  windows = {'signal': recognizer.prepare(np.stack(signals)), 'label': np.zeros(len(signals), np.int32)}
+  windows = {'signal': recognizer.prepare(np.stack(signals))}
   plain, base = recognizer.adapter_.objective, files.load_base(folder / 'domain0')
   objective = Features(plain.model, plain.classes, plain.precision)
   features = evaluation.predict(objective, base.variables, windows, sizes=evaluation.ONE_SIZE)

@@ -242,9 +242,7 @@ def predict(
   objective: Objective, variables: Variables, signals: Float[np.ndarray, 'w n 6'], tta_shifts: int
 ) -> np.ndarray:
   """The outputs for normalized windows, one row each. Raises UserError if they are not finite."""
-  # The labels are not used: with them, the program is the one that validation compiled.
-  windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-  sizes = evaluation.ONE_SIZE
+  windows, sizes = {'signal': signals}, evaluation.ONE_SIZE
   outputs = evaluation.predict(objective, variables, windows, tta_shifts=tta_shifts, sizes=sizes)
   if not np.isfinite(outputs).all():
     raise UserError(

@@ -32,36 +32,35 @@ def predict(
   tta_shifts: int = 1,
   sizes: Sequence[int] | None = None,
 ) -> np.ndarray:
-  """Predictions in the order of the windows. Every process returns all of them.
+  """Predictions in the order of the windows, of which only the signals are read. Every process returns all.
 
   Test-time augmentation: averages the predictions over `tta_shifts` circular shifts by fractions of a patch.
   sizes: the batch sizes to choose from, by default those for the device. Predictions depend on them by
   rounding.
   """
   sizes = sizes or (BATCH_SIZES[:1] if jax.default_backend() == 'cpu' else BATCH_SIZES)
-  count = len(windows['signal'])
+  signals = windows['signal']
   if tta_shifts > 1:
     shifts = [round(i * objective.model.patch_size / tta_shifts) for i in range(tta_shifts)]
     parts, chunk = [], BATCH_SIZES[-1]
-    for first in range(0, count, chunk):  # all shifts of all windows at once would take much memory
-      part = {name: array[first : first + chunk] for name, array in windows.items()}
-      shifted = {name: np.concatenate([array] * tta_shifts) for name, array in part.items()}
-      shifted['signal'] = np.concatenate([np.roll(part['signal'], shift, axis=1) for shift in shifts])
+    for first in range(0, len(signals), chunk):  # all shifts of all windows at once would take much memory
+      part = signals[first : first + chunk]
+      shifted = {'signal': np.concatenate([np.roll(part, shift, axis=1) for shift in shifts])}
       predicted = predict(objective, variables, shifted, sizes=sizes)
       parts.append(predicted.reshape(tta_shifts, -1, *predicted.shape[1:]).mean(axis=0))
     return np.concatenate(parts)
   devices = mesh.data_mesh()
   compiled = compiled_predict(objective, devices)
   variables = mesh.replicate(variables, devices)
-  size = next((size for size in sizes if size >= count), sizes[-1])
-  batches = data_batches.evaluation_batches(
-    windows, batch=mesh.next_multiple(size, devices), **mesh.process_rank()
+  size = next((size for size in sizes if size >= len(signals)), sizes[-1])
+  batches = data_batches.evaluation_batches(  # without labels, so that one program takes all windows
+    {'signal': signals}, batch=mesh.next_multiple(size, devices), **mesh.process_rank()
   )
   predictions = [
     np.asarray(compiled(variables, mesh.split(batch, devices), np.int32(number)))
     for number, batch in enumerate(batches)
   ]
-  return np.concatenate(predictions)[:count]  # padding comes last
+  return np.concatenate(predictions)[: len(signals)]  # padding comes last
 
 
 def class_means(

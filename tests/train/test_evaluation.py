@@ -24,12 +24,12 @@ def test_predictions_are_in_the_order_of_the_windows(size):
 
 class _Noise(Line):
   def predict(self, variables: Variables, batch: dict, key: Array) -> Array:
-    return jax.random.normal(key, batch['label'].shape)
+    return jax.random.normal(key, batch['weight'].shape)
 
 
 class _Size(Line):
   def predict(self, variables: Variables, batch: dict, key: Array) -> Array:
-    return jnp.full(batch['label'].shape, len(batch['label']))
+    return jnp.full(batch['weight'].shape, len(batch['weight']))
 
 
 @pytest.mark.parametrize(('count', 'size'), [(1, 64), (64, 64), (65, 256), (300, 256)])
@@ -39,6 +39,21 @@ def test_a_few_windows_are_padded_to_a_small_batch(count, size, monkeypatch):
     patched.setattr(jax, 'default_backend', lambda: 'gpu')
     assert set(predict(_Size(), {}, windows_of(2, count)).tolist()) == {size}
   assert set(predict(_Size(), {}, windows_of(2, count), sizes=(64,)).tolist()) == {64}
+
+
+def test_one_program_takes_windows_with_and_without_labels():
+  traced = []
+
+  class Counted(Line):
+    def predict(self, variables: Variables, batch: dict, key: Array) -> Array:
+      traced.append(sorted(batch))
+      return super().predict(variables, batch, key)
+
+  variables = {'params/head/kernel': jnp.float32([1, -2, 3]), 'params/frozen/value': jnp.float32(1)}
+  windows = windows_of(2, 5)
+  first = predict(Counted(), variables, windows | {'origin': np.zeros((5, 2))})
+  np.testing.assert_array_equal(predict(Counted(), variables, {'signal': windows['signal']}), first)
+  assert traced == [['signal', 'weight']]
 
 
 def test_each_evaluation_batch_has_its_own_reproducible_key():

@@ -116,9 +116,9 @@ def _event_file(folder: pathlib.Path, resumed: int) -> Any:
   return tensorboardX.SummaryWriter(str(folder), purge_step=resumed + 1 if resumed else None)
 
 
-def _read_step(line: str) -> int:
+def _read_step(line: str) -> float:
   """A line's step. A damaged line, such as an incomplete last one, counts as later than any step."""
   try:
     return int(json.loads(line)['step'])
   except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-    return 1 << 62
+    return math.inf

@@ -59,6 +59,14 @@ ONE_SENSOR = (  # axes as measured, and those that put them right by gyroscope a
     (frames.FLIP(SIGNALS) / G, 'auto', '-x,-y,-z', 'was converted', ''),
     (LINEAR, 'as_is', 'x,y,z', '', 'worthless'),
     (SIGNALS / G * np.float32([1.4] * 3 + [1] * 3), 'as_is', 'x,y,z', '', 'worthless'),  # too long for g
+    # Some 1 m/s² without gravity, now more and now less, is no gravity in g.
+    (
+      SIGNALS / G * np.geomspace(0.5, 2, len(SIGNALS), dtype=np.float32)[:, None, None],
+      'as_is',
+      'x,y,z',
+      '',
+      'worthless',
+    ),
     (frames.parse('-x,-y,z')(SIGNALS), '-x,-y,z', '-x,-y,z', 'as requested', ''),
     (SIGNALS, 'flip', '-x,-y,-z', 'as requested', 'frame=x,y,z would correct it'),
     (SWAPPED, 'auto', 'x,y,z', '', 'frame=y,x,z,y,x,z fits best'),

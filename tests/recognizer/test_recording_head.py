@@ -19,6 +19,7 @@ from har_jax.errors import UserError
 from har_jax.experiments import supervised_head
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.recording_adaptation import adapt_to_recording, adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.train.objective import Classify
 
@@ -258,10 +259,8 @@ def test_a_head_of_another_base_or_of_numbers_that_are_none_is_refused(
     recording_head.load(tmp_path, base)
 
 
-def _predicted(
-  head: RecordingHead, class_logits: list[list[float]] | None = None, **signals: np.ndarray
-) -> timeline.Predictions:
-  """Of a file each, by a base with this head, whose encoder knows walking by movement, and nothing else."""
+def _recognizer(head: RecordingHead | None, class_logits: list[list[float]] | None) -> Recognizer:
+  """A base with this head, whose encoder knows walking by movement, and nothing else."""
   recognizer = Recognizer()
   recognizer.adapter_ = recognizer.adapter_.with_card(classes=list(CLASSES), class_logits=class_logits)
   recognizer.classes_ = np.array(CLASSES)
@@ -272,7 +271,23 @@ def _predicted(
     return np.where(moves[:, None], [0.7, 0.1, 0.1, 0.1], [0.1, 0.25, 0.3, 0.35])
 
   recognizer.probabilities = probabilities  # type: ignore[method-assign]
-  return timeline.predict(recognizer, worn_device.reading(**signals), progress=False)
+  return recognizer
+
+
+def _predicted(
+  head: RecordingHead, class_logits: list[list[float]] | None = None, **signals: np.ndarray
+) -> timeline.Predictions:
+  """Of a file each."""
+  return timeline.predict(_recognizer(head, class_logits), worn_device.reading(**signals), progress=False)
+
+
+def test_windows_of_a_file_are_adapted_together_over_a_pause():
+  windows, _ = recording(np.random.default_rng(5), np.eye(3), count=20)
+  walking, other = windows[: len(windows) // 4], windows[len(windows) // 4 :]
+  reading = dataclasses.replace(worn_device.reading(first=walking, second=other), files=['day', 'day'])
+  plain, adapting = _recognizer(None, None), _recognizer(None, (3 * np.eye(4)).tolist())
+  raw, made = (timeline.predict(one, reading, progress=False).probabilities for one in (plain, adapting))
+  np.testing.assert_allclose(made, adapt_to_recording(raw, adapting.class_logits), rtol=1e-4)
 
 
 def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
@@ -310,6 +325,21 @@ def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(he
   np.testing.assert_allclose(apart.probabilities[inner], last, atol=0.05)
   still = _predicted(head, one=rest, other=rest)
   assert (still.compared, still.pooled_files) == (False, 0)
+
+
+def test_files_that_share_their_walking_are_then_adapted_together(head, monkeypatch):
+  rng, together = np.random.default_rng(5), []
+  windows, labels = recording(rng, random_rotation(rng), count=20)
+  walk, rest = windows[labels == WALKING], windows[labels != WALKING]
+
+  def adapted(probabilities, class_logits, recordings):
+    together.append(len(set(recordings.tolist())))
+    return adapt_to_recordings(probabilities, class_logits, recordings)
+
+  monkeypatch.setattr(timeline.predictions, 'adapt_to_recordings', adapted)
+  _predicted(head, walk=walk, rest=rest)
+  _predicted(head, ana=windows, ben=windows)
+  assert together == [2, 1, 2, 2]
 
 
 def test_the_bundled_base_has_one_and_a_fitted_recognizer_none():

@@ -320,6 +320,7 @@ def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
   path = _put(tmp_path, text)
   reading = recordings.read(folder, labels=path)
   assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(3, 13, 'run')]]
+  assert reading.start == f'{START}+00:00'  # of the first
   assert not any('exceed' in each for each in reading.warnings)  # they are of the other recording
   # Seconds from whose start?
   with pytest.raises(UserError, match=r'no label lies .* add a column `recording`'):

@@ -62,18 +62,21 @@ def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer, size
   assert {each.activity for each in predictions} <= set(recognizer.classes_)
 
 
-def test_predictions_are_adapted_to_the_windows_so_far_that_overlap_by_half(fitted):
+@pytest.mark.parametrize(('most', 'hop_s', 'every'), [(400, 1.28, 1), (400, 0.64, 2), (8, 1.28, 1)])
+def test_predictions_are_adapted_to_the_latest_windows_that_overlap_by_half(
+  fitted, monkeypatch, most, hop_s, every
+):
+  monkeypatch.setattr('har_jax.stream.stream._ADAPTED_TO', most)
   class_logits = [[3.0, 0.0, -1.0], [0.0, 2.0, 0.5], [-1.0, 0.0, 4.0]]
   recognizer, signal = _with_card(fitted, class_logits=class_logits), _signal(1500)
   _, probabilities = _offline(recognizer, signal)
   expected = [
-    adapt_to_recording(probabilities[: count + 1], np.array(class_logits) / 5)[-1].max()
+    adapt_to_recording(probabilities[max(count - most, 0) : count + 1], np.array(class_logits) / 5)[-1].max()
     for count in range(len(probabilities))
   ]
   assert np.abs(expected - probabilities.max(axis=1)).max() > 0.01
-  for hop_s, every in ((1.28, 1), (0.64, 2)):
-    predictions = Stream(recognizer, mean_bout_s=0, hop_s=hop_s).push(signal)[::every]
-    assert [each.confidence for each in predictions] == pytest.approx(expected, abs=1e-4)
+  predictions = Stream(recognizer, mean_bout_s=0, hop_s=hop_s).push(signal)[::every]
+  assert [each.confidence for each in predictions] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_last_prediction_is_that_of_the_timeline(recognizer):

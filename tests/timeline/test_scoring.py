@@ -100,9 +100,11 @@ def test_answers_are_restricted_and_merged():
   chosen = select(predictions, ['stairs', 'gehen'])
   assert chosen.classes == ('stairs', 'gehen')
   assert chosen.probabilities == pytest.approx(np.array([[0.8, 0.2], [0.8, 0.2], [0.6, 0.4]]))
-  merged = select(
-    dataclasses.replace(predictions, sets=predictions.probabilities > 0.3), ['on foot=walking+stairs']
-  )
+  with_sets = dataclasses.replace(predictions, sets=predictions.probabilities > 0.3)
+  answered = select(with_sets, ['stairs', 'gehen']).sets
+  assert answered is not None
+  assert answered.tolist() == [[True, False], [True, False], [True, True]]  # the answer is always in it
+  merged = select(with_sets, ['on foot=walking+stairs'])
   assert (merged.classes, merged.probabilities.tolist()) == (('on foot',), [[1], [1], [1]])
   assert merged.sets is not None
   assert merged.sets.all()

@@ -178,6 +178,13 @@ def test_minutes_add_up_to_the_recorded_time():
   assert answers.minutes['minutes'].sum() == pytest.approx(sum(parts))
 
 
+def test_a_pause_within_a_file_is_recorded_time_without_a_signal():
+  predictions = make_predictions([0, 0, 1, 1], recording=[0, 0, 1, 1], starts=[0, 1.28, 0, 1.28])
+  summary = _answers(predictions, _reading([30.0, 30.0, 6.0], ['a', 'a', 'b'], [0.0, 60.0, 0.0])).summary
+  assert summary['recorded_minutes'] == (90 + 6) / 60
+  assert summary['gap_minutes'] == pytest.approx((96 - 2 * 3.84) / 60, abs=0.006)
+
+
 def test_unknown_minutes_are_all_that_was_answered_unknown():
   predictions = make_predictions([0, 0, 1, 1], classes=('run', 'unknown'), starts=[0, 1.28, 60, 61.28])
   answers = _answers(predictions, _reading([64.0], ['a'], [0.0]))

@@ -100,8 +100,8 @@ def test_features_do_not_depend_on_how_the_device_is_turned(upright):
 def test_a_window_may_be_turned_by_a_half_turn_from_walking():
   for up in np.random.default_rng(0).normal(0, 5, (50, 3)):
     gravity = 9.8 * up / np.linalg.norm(up) * np.array([1, 1, 1, 1, 1, -1])[:, None]
-    walking = np.arange(6) < 5
-    described = relative_features.Described(np.zeros((6, 2), np.float32), gravity, walking)
+    walking, statistics = np.arange(6) < 5, np.zeros((6, len(relative_features.NAMES) - 1), np.float32)
+    described = relative_features.Described(statistics, gravity, walking)
     np.testing.assert_allclose(described.relative_to(walking)[:, -1], [0, 0, 0, 0, 0, 180], atol=1e-5)
 
 

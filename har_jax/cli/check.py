@@ -25,6 +25,7 @@ def main() -> dict[str, object]:
   source, options = _read()
   del options['tell']  # its sentences are on the page
   checked = quality.check(source, _ADAPTER.value, not_worn_min=_NOT_WORN_MIN.value, **options)
+  _check_out(out)  # another command may have written it meanwhile
   checked.save(out, overwrite=True)
   page = checked.text
   for warning in checked.warnings:

@@ -67,6 +67,7 @@ def main() -> dict[str, object]:
         'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
       )
   answers = timeline.recognize(source, adapter, base=base, **_options(), **options)
+  _check_out(out)  # another command may have written it meanwhile
   answers.save(out, overwrite=True)
   _print_summary(answers)
   if answers.score is not None:

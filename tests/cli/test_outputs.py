@@ -125,6 +125,22 @@ def test_a_folder_that_was_filled_meanwhile_is_left_alone(tmp_path, monkeypatch)
   assert path.read_text() == 'of another command'
 
 
+@pytest.mark.parametrize(
+  ('command', 'function'), [('predict', 'timeline.recognize'), ('check', 'timeline.quality.check')]
+)
+def test_answers_of_another_command_that_came_meanwhile_are_left_alone(
+  command, function, tmp_path, monkeypatch
+):
+  def answer(*_: object, **__: object) -> types.SimpleNamespace:
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'summary.json').write_text('of another command')
+    return types.SimpleNamespace(save=lambda *_, **__: pytest.fail('replaced'))
+
+  monkeypatch.setattr(f'har_jax.{function}', answer)
+  code, _, err = run_in_process(command, 'day.csv', f'--adapter={tmp_path}', f'--out={tmp_path}/out')
+  assert (code, 'holds files already: give another folder' in err) == (1, True)
+
+
 # --- streams
 
 

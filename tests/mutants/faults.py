@@ -75,7 +75,11 @@ def _changes(node: ast.AST, names: list[str], line: int) -> Iterator[tuple[int, 
     stored = {other.id for other in ast.walk(node) if isinstance(other, ast.Name) and _is_stored(other)}
     names = sorted(stored | {other.arg for other in ast.walk(node) if isinstance(other, ast.arg)})
   yield from ((line, node, changed) for changed in _replacements(node, names))
-  if isinstance(node, ast.If | ast.IfExp | ast.While) and not isinstance(node.test, ast.Compare):
+  if (
+    isinstance(node, ast.If | ast.IfExp | ast.While)
+    and not isinstance(node.test, ast.Compare)
+    and ast.unparse(node.test) != 'TYPE_CHECKING'
+  ):
     yield line, node.test, ast.UnaryOp(ast.Not(), node.test)
   for field, value in ast.iter_fields(node):
     if field in ('annotation', 'returns', 'decorator_list', 'bases', 'type_params'):

@@ -27,6 +27,8 @@ def clipped(value: float, low: float = 0.0) -> float:
 
 __all__ = ['clipped']
 Kind = Literal['clipped']
+if TYPE_CHECKING:
+  import typing
 '''
 _POWER = "pow(value, low, key='abs', strict=True)"
 _CHANGES = [

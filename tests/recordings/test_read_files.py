@@ -153,6 +153,8 @@ APP_ROWS = [
       notes=['The rate of the accelerometer is', 'steps from']),
   row('two columns of time', FRAME.assign(timestamp=FRAME['time']), same=True,
       notes=['Time is read from time; timestamp could be it']),
+  row('an axis under the name of labels', FRAME.rename(columns={'ax': 'label'}),
+      {'columns': {'ax': 'label', 'ay': 'ay', 'az': 'az'}}, same=True, spans=[]),
   row('a second without values first', changed(AXES, slice(49), None).assign(time=MOMENTS),
       start=START.replace('40', '41'), arrays={'time_s': (TIME_S[:950], 1e-5)}),
   # 0.9 s a sample: a gap is 2.7 s.

@@ -99,7 +99,7 @@ def _units_of_axes(reading: Reading) -> Iterator[str]:
   if order and (ratio := abs(slopes[order[-1]] / slopes[order[0]])) > _OTHER_UNIT:
     yield (
       f'Gravity turns {ratio:.0f} times as fast with {"xyz"[order[-1]]} of the gyroscope as with '
-      f'{"xyz"[order[0]]}, as if these were in different units, so answers are worthless: convert all three '
+      f'{"xyz"[order[0]]}, as if these were in different units, so answers may be wrong: convert all three '
       'axes to one.'
     )
 

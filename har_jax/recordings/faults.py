@@ -89,12 +89,10 @@ def _units_of_axes(reading: Reading) -> Iterator[str]:
   """Warns if gravity turns far faster with one axis of the gyroscope than with another."""
   parts = [_turns(recording) for recording in reading.recordings]
   turned, by_axis = (np.concatenate(part) for part in zip(*parts, strict=True))
-  squares = by_axis.T @ by_axis
-  if np.linalg.matrix_rank(squares) < 3:
-    return
-  slopes = np.linalg.solve(squares, by_axis.T @ turned)
-  variance = np.square(turned - by_axis @ slopes).mean()
-  sure = np.abs(slopes) > _SURE_SLOPE * np.sqrt(variance * np.diag(np.linalg.inv(squares)))
+  inverse = np.linalg.pinv(by_axis.T @ by_axis, hermitian=True)
+  slopes = inverse @ (by_axis.T @ turned)
+  variance = np.square(turned - by_axis @ slopes).sum() / max(len(turned), 1)
+  sure = np.abs(slopes) > _SURE_SLOPE * np.sqrt(variance * np.abs(np.diag(inverse)))
   order = [axis for axis in np.abs(slopes).argsort() if sure[axis]]
   if order and (ratio := abs(slopes[order[-1]] / slopes[order[0]])) > _OTHER_UNIT:
     yield (

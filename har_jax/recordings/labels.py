@@ -24,6 +24,7 @@ _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
 _SHORT_S = 2.56  # of labels: too short to hold a window of the bundled base
 _FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
 _ROLES = ('start', 'end', 'activity')
+_SCALES_S = units.NAMED_TIME_S
 _HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'h:min'  # 12:30, elsewhere minutes and seconds
 _ROWS = frozenset(('row', 'rows', 'sample', 'samples', 'index', 'idx'))  # in a name: numbers of rows, from 0
 _OWN = {'start_s', 'end_s'}  # as bouts.csv and suggestions.csv have them: from the first sample
@@ -253,13 +254,9 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
     possible = [labels.unit] if labels.unit else [*units.TIME_S]
     known = labels.unit or 's'
     for unit in possible if labels.unit else dict.fromkeys([clock.unit, *possible]):
-      on_clock.append(
-        reading(f"{unit} on the recording's clock", units.NAMED_TIME_S[unit], origin_s, unit == known)
-      )
+      on_clock.append(reading(f"{unit} on the recording's clock", _SCALES_S[unit], origin_s, unit == known))
     for unit in possible:
-      from_start.append(
-        reading(f"{unit} from the recording's start", units.NAMED_TIME_S[unit], 0.0, unit == known)
-      )
+      from_start.append(reading(f"{unit} from the recording's start", _SCALES_S[unit], 0.0, unit == known))
   elif labels.kind in ('zoned', 'date'):
     utc = '' if clock.kind == labels.kind else ', without a time zone as UTC'
     on_clock = [reading(f"dates on the recording's clock{utc}", 1e-9, origin_s)] if dated else []

@@ -6,6 +6,7 @@ python docs/studies/method_costs.py --nomeasure
 The base is the bundled one, with the defaults of `adapt`. Takes ten minutes on an idle machine.
 """
 
+import math
 import statistics
 import time
 from typing import Any
@@ -76,9 +77,10 @@ class _Measured:
     self._window_s.append((time.monotonic() - begun_s) / _PREDICTED)
 
   def costs(self) -> dict[str, float]:
+    takes_steps = self._fit.method.takes_steps
     return {
       'training_mb': round(self._fit.memory_bytes() / 1e6, 2),
-      'step_ms': round(1e3 * statistics.median(self._step_s), 2),
+      'step_ms': round(1e3 * statistics.median(self._step_s), 2) if takes_steps else math.nan,
       'prediction_mb': round(resident(self._recognizer.variables_) / 1e6, 2),
       'window_ms': round(1e3 * statistics.median(self._window_s), 3),
       'adapter_kb': round(self._fit.file_bytes() / 1e3, 1),
@@ -88,7 +90,7 @@ class _Measured:
 def block() -> str:
   frame = csv_table.read(TABLE)
   shown = frame[['method']].assign(
-    **{title: frame[name].map(form.format) for name, (title, form) in _SHOWN.items()}
+    **{title: frame[name].map(form.format).replace('nan', '–') for name, (title, form) in _SHOWN.items()}
   )
   first = frame.iloc[0]
   machine = f'{first["cores"]} cores, {first["device"]}, {first["versions"]}, commit {first["commit"]}'

@@ -63,7 +63,7 @@ class Recognizer(parameters.Parameters, Estimator):
   alpha : float, default 16.0
     The adapters are scaled by alpha / rank. This ratio also holds for a rank that 'auto' halves.
   max_steps : int, default 300
-    Training steps. 'side' takes a third of them.
+    Training steps.
   learning_rate : float, default 1e-3
     Peak learning rate. A pretrained encoder's own weights, if they train, have half of it.
   batch : int, default 32

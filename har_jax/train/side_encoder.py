@@ -4,7 +4,6 @@ Source: side-tuning, arXiv:1912.13503.
 """
 
 import dataclasses
-import math
 
 import jax
 import numpy as np
@@ -21,17 +20,15 @@ from har_jax.train.step import compiled_start
 from har_jax.variables import Variables, resident, split_statistics
 
 _SIDE, _ALONE = 'params/side_encoder/', 'params/encoder/'
-# Of a training's steps. With few labels, as many as the others have are no better: docs/results/ablations.md.
-_PART_OF_STEPS = 1 / 3
 
 
 def train(objective: Classify, run: Run, training: config.Training) -> Variables:
-  """The leaves of the side encoder, after a third of the training's steps on a run's windows.
+  """The leaves of the side encoder, after all steps on a run's windows.
 
   Raises UserError where a loss is not finite.
   """
   alone, start = _alone(objective, run.trainable, run.seed)
-  steps = math.ceil(_PART_OF_STEPS * count_steps(training, len(run.windows['label'])))
+  steps = count_steps(training, len(run.windows['label']))
   trained, losses = short.train(
     alone,
     start,

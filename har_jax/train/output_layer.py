@@ -76,18 +76,19 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
 
   variables: all of the model's, with the head as drawn. Statistics, where the head has them, are scaled to a
   total variance of 1, and the encoder's features to a half, however many there are. Inputs are limited to two
-  standard deviations.
+  standard deviations. Windows that are repeated, as self-training does, weigh more, and one on average.
   """
   from sklearn.linear_model import LogisticRegression  # late: importing it takes a second
 
+  windows, weights = _distinct(windows)
   tiny = jnp.full_like(variables[_SCALE], _FAR_BELOW_LIMITS)
   outputs = predict(objective.with_hidden, variables | {_MEAN: jnp.zeros_like(tiny), _SCALE: tiny}, windows)
   features = outputs[:, : -1 - objective.classes].astype(np.float64) / _FAR_BELOW_LIMITS
   widths = head_input_widths(objective.model)
-  mean, scale = standardization(features, widths)
+  mean, scale = standardization(features, widths, weights)
   limits = head_input_limits(widths)
   model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
-  model.fit(np.clip((features - mean) * scale, -limits, limits), windows['label'])
+  model.fit(np.clip((features - mean) * scale, -limits, limits), windows['label'], sample_weight=weights)
   kernel, bias = model.coef_.T, model.intercept_
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
@@ -100,10 +101,20 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   return {path: jnp.asarray(leaf, jnp.float32) for path, leaf in leaves.items()}
 
 
+def _distinct(windows: Batch) -> tuple[Batch, Float[np.ndarray, 'w']]:
+  """The windows that differ, in order, and how often each comes, as a multiple of the mean."""
+  numbers: dict[tuple[int, bytes], int] = {}
+  pairs = zip(windows['label'], windows['signal'], strict=True)
+  of_each = [numbers.setdefault((int(label), signal.tobytes()), len(numbers)) for label, signal in pairs]
+  _, first, counts = np.unique(of_each, return_index=True, return_counts=True)
+  return {name: windows[name][first] for name in ('signal', 'label')}, counts / counts.mean()
+
+
 def standardization(
-  features: Float[np.ndarray, 'w f'], widths: Sequence[int]
+  features: Float[np.ndarray, 'w f'], widths: Sequence[int], weights: Float[np.ndarray, 'w'] | None = None
 ) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'f']]:
   """Mean and scale of the head's inputs, by those of the training windows; without a limit."""
-  deviations = features.std(axis=0)
+  mean = np.average(features, axis=0, weights=weights)
+  deviations = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weights))
   deviations = np.where(deviations > _LEAST_DEVIATION, deviations, np.inf)  # a constant input is left out
-  return features.mean(axis=0), head_input_weights(widths) / deviations
+  return mean, head_input_weights(widths) / deviations

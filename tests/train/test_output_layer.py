@@ -68,6 +68,23 @@ def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics
   assert (found.argmax(axis=1) == windows['label']).mean() > 0.9
 
 
+def test_repeated_windows_weigh_more_and_one_on_average(case):
+  objective, held, windows = case
+  counts = np.where(np.arange(24) < 6, 4, 1)  # 42 in all, 1.75 of each on average
+  repeated = {name: np.repeat(array, counts, axis=0)[::-1] for name, array in windows.items()}
+  fitted = held | output_layer.fit(objective, held, repeated)
+  features, weights = _features(objective, held, windows), counts / 1.75
+  mean = weights @ features / 24
+  deviations = np.sqrt(weights @ (features - mean) ** 2 / 24)
+  pooled, of_side, of_window = head_input_widths(objective.model)
+  variances = [0.5 / pooled] * pooled + [0.125 / (of_side or 1)] * of_side + [1 / of_window] * of_window
+  parts = np.clip((features - mean) / np.where(deviations > 1e-6, deviations, np.inf), -2, 2)
+  parts *= np.sqrt(variances)
+  model = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label'], sample_weight=weights)
+  found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
+  np.testing.assert_allclose(found, model.predict_proba(parts), atol=2e-4)
+
+
 def _run(case: tuple[Classify, Variables, Batch], folder: pathlib.Path | None) -> Run:
   _, held, windows = case
   counted, rest = split_statistics(held)

@@ -22,7 +22,7 @@ from har_jax import storage
 from har_jax.cli import command
 
 _ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(_ROOT / 'tests' / 'recordings'))
+sys.path[:0] = [str(_ROOT / 'tests'), str(_ROOT / 'tests' / 'recordings')]
 
 import export_base  # noqa: E402
 import exports  # noqa: E402  # the writers of the tests

@@ -88,10 +88,10 @@ def _noise(reading: Reading) -> Iterator[str]:
 def _units_of_axes(reading: Reading) -> Iterator[str]:
   """Warns if gravity turns far faster with one axis of the gyroscope than with another."""
   parts = [_turns(recording) for recording in reading.recordings]
-  turned, by_axis = (np.concatenate(part) for part in zip(*parts, strict=True))
+  change, by_axis = (np.concatenate(part) for part in zip(*parts, strict=True))
   inverse = np.linalg.pinv(by_axis.T @ by_axis, hermitian=True)
-  slopes = inverse @ (by_axis.T @ turned)
-  variance = np.square(turned - by_axis @ slopes).sum() / max(len(turned), 1)
+  slopes = inverse @ (by_axis.T @ change)
+  variance = np.square(change - by_axis @ slopes).sum() / max(len(change), 1)
   sure = np.abs(slopes) > _SURE_SLOPE * np.sqrt(variance * np.abs(np.diag(inverse)))
   order = [axis for axis in np.abs(slopes).argsort() if sure[axis]]
   if order and (ratio := abs(slopes[order[-1]] / slopes[order[0]])) > _OTHER_UNIT:
@@ -106,9 +106,9 @@ def _turns(recording: Recording) -> tuple[Float[np.ndarray, 'c'], Float[np.ndarr
   """Measured change of gravity, and that by each axis of the gyroscope."""
   index, acc, gyro = infer.in_both(*map(infer.means, (recording.acc, recording.gyro)))
   is_near = index[2:] - index[:-2] == 2
-  turned = (acc[2:] - acc[:-2])[is_near] / (2 * infer.MOMENT_S)
+  change = (acc[2:] - acc[:-2])[is_near] / (2 * infer.MOMENT_S)
   by_axis = np.stack([np.cross(acc, gyro * axis)[1:-1][is_near] for axis in np.eye(3)], axis=-1)
-  return turned.ravel(), by_axis.reshape(-1, 3)
+  return change.ravel(), by_axis.reshape(-1, 3)
 
 
 def _jumps(reading: Reading) -> Iterator[str]:

@@ -277,7 +277,7 @@ def _recognizer(head: RecordingHead | None, class_logits: list[list[float]] | No
 def _predicted(
   head: RecordingHead, class_logits: list[list[float]] | None = None, **signals: np.ndarray
 ) -> timeline.Predictions:
-  """Of a file each."""
+  """The answers, to a file for each of the signals."""
   return timeline.predict(_recognizer(head, class_logits), worn_device.reading(**signals), progress=False)
 
 

@@ -9,7 +9,7 @@ import worn_device
 
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.recordings import Reading, check, faults, infer, language
-from har_jax.signal import recording, segments, still
+from har_jax.signal import recording, segments
 from har_jax.signal.recording import Recording, Samples, Span
 
 
@@ -346,10 +346,3 @@ def test_copies_in_one_of_two_recordings_are_no_wrong_columns():
   copied = dataclasses.replace(first, gyro=first.acc)
   for parts, count in (([copied], 1), ([copied, first], 0)):
     assert sum('values of the accelerometer' in sentence for sentence in _said(*parts)) == count
-
-
-def test_each_second_has_its_mean_and_the_deviation_of_all_axes():
-  values = np.float32([[1, 2, 3], [3, 2, 3], [5, 5, 5], [9, 9, 9]])
-  mean, deviation = still.moments(np.array([0.0, 0.5, 1.2, 3.0]), values, 1.0)
-  np.testing.assert_array_equal(mean, [[2, 2, 3], [5, 5, 5], [np.nan] * 3, [9, 9, 9]])
-  np.testing.assert_array_equal(deviation, [1, 0, np.nan, 0])

@@ -120,3 +120,10 @@ def test_a_constant_signal_deviates_by_nothing_though_squares_are_rounded():
   mean, deviation = still.moments(np.arange(100) / 50, np.full((100, 3), 3.27), 1.0)
   np.testing.assert_allclose(mean, np.full((2, 3), 3.27))
   np.testing.assert_allclose(deviation, [0, 0], atol=1e-6)
+
+
+def test_each_second_has_its_mean_and_the_deviation_of_all_axes():
+  values = np.float32([[1, 2, 3], [3, 2, 3], [5, 5, 5], [9, 9, 9]])
+  mean, deviation = still.moments(np.array([0.0, 0.5, 1.2, 3.0]), values, 1.0)
+  np.testing.assert_array_equal(mean, [[2, 2, 3], [5, 5, 5], [np.nan] * 3, [9, 9, 9]])
+  np.testing.assert_array_equal(deviation, [1, 0, np.nan, 0])

@@ -43,7 +43,7 @@ def trained(objective, run) -> Variables:
 
 
 def _separation(objective: Classify, run: Run, leaves: Variables) -> float:
-  """Of the side encoder's features: the variance between the classes over the whole variance."""
+  """The variance between the classes over the whole variance, of the side encoder's features."""
   held, width = run.trainable | run.statistics | run.frozen | leaves, objective.model.width
   features = np.asarray(jax.jit(objective.features)(held, run.windows['signal']))[:, width : width + 8]
   means = np.stack([features[run.windows['label'] == label].mean(axis=0) for label in (0, 1)])

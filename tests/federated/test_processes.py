@@ -86,7 +86,9 @@ def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(proces
   assert federation.received[0] > sum(entry['bytes_from_client'] for entry in history)
 
 
-@pytest.mark.skipif(not (shutil.which('openssl') and shutil.which('ssh-keygen')), reason='makes certificates')
+@pytest.mark.skipif(
+  not (shutil.which('openssl') and shutil.which('ssh-keygen')), reason='needs openssl and ssh-keygen'
+)
 def test_with_tls_only_nodes_whose_key_is_known_take_part(processes):
   federation = processes(3, 1, is_secure=True)
   federation.start_link()

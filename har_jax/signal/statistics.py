@@ -72,11 +72,11 @@ def statistics(signals: Float[Any, 'w n c'], rate_hz: int, xp: Any = np) -> Floa
   centered = signals - means[:, None]
   # The power at each frequency, by matrix products, which every runtime has; windows are short.
   basis = fourier_basis(samples).astype(centered.dtype)
-  power = sum(xp.square(xp.einsum('wnc,ns->wsc', centered, part)) for part in basis) / samples**2
+  power = sum(xp.square(part.T @ centered) for part in basis) / samples**2
   frequencies_hz, bands = spectral_bins(samples, rate_hz)
   is_above = centered > LEAST_EXCESS
   scaled = centered / xp.where(deviations > LEAST_DEVIATION, deviations, np.inf)[:, None]
-  correlations = xp.einsum('wnc,wnd->wcd', scaled, scaled) / samples
+  correlations = xp.swapaxes(scaled, 1, 2) @ scaled / samples
   columns = [
     means,
     deviations,
@@ -84,7 +84,7 @@ def statistics(signals: Float[Any, 'w n c'], rate_hz: int, xp: Any = np) -> Floa
     xp.mean(xp.abs(signals[:, 1:] - signals[:, :-1]), axis=1),
     xp.sum(is_above[:, 1:] != is_above[:, :-1], axis=1),
     xp.asarray(frequencies_hz)[xp.argmax(xp.where(power > LEAST_POWER, power, 0.0), axis=1)],
-    *xp.moveaxis(xp.log(xp.einsum('wsc,sd->wdc', power, bands) + POWER_EPS), 1, 0),
+    *xp.moveaxis(xp.log(bands.T @ power + POWER_EPS), 1, 0),
     correlations[(slice(None), *np.triu_indices(channels, k=1))],
   ]
   return xp.concatenate(columns, axis=1)

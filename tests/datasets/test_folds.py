@@ -90,7 +90,8 @@ def test_each_part_has_its_windows_of_the_archive(folder, split):
 def test_normalization_depends_on_the_train_part_or_on_all(folder, tmp_path):
   archive, before = store.load(folder / 'target'), _fold(folder).target_windows()
   signals = np.array(archive.signals)
-  signals[before.indices['test']] *= 10
+  for part in ('validation', 'test'):
+    signals[before.indices[part]] *= 10
   store.save(dataclasses.replace(archive, signals=signals), tmp_path / 'target')
   after = _fold(tmp_path).target_windows()
   assert after.description == before.description
@@ -105,6 +106,26 @@ def test_all_activities_are_classes_if_asked_for(folder):
   assert len(set(np.concatenate(list(fold.indices.values())))) == 5 * 36
 
 
+@pytest.mark.parametrize('seed', [0, 4])
+def test_the_seed_draws_the_split_and_the_labels_of_both_parts(folder, seed):
+  protocol = Protocol(label_budget='2/class')
+  archive = store.load(folder / 'target')
+  rows = np.flatnonzero(archive.labels(('walking', 'sitting')) >= 0)
+  labels = archive.labels(('walking', 'sitting'))[rows]
+  train, validation, test = splits.split(labels, archive.subject[rows], protocol, seed)
+  drawn = [splits.apply_label_budget(part, labels, protocol, seed) for part in (train, validation)]
+  fold = _fold(folder, seed=seed, label_budget='2/class').target_windows()
+  for part, indices in zip(_PARTS, (*drawn, test), strict=True):
+    np.testing.assert_array_equal(fold.indices[part], rows[indices])
+
+
+def test_a_class_that_nobody_of_a_part_has_counts_as_zero(tmp_path):
+  cut = _cut(('walking', 'sitting'), np.random.default_rng(0), 1)
+  _save(tmp_path, 'target', [one for one in cut if one.activity == 'walking' or one.subject == 's3'], 'waist')
+  by_class = _fold(tmp_path).target_windows().description.by_class
+  assert (by_class.train, by_class.validation, by_class.test) == ([24, 12], [12, 0], [24, 0])
+
+
 def test_a_label_budget_changes_train_and_validation_labels_only(folder):
   full, thin = (_fold(folder, label_budget=budget).target_windows() for budget in ('0.7', '2/class'))
   assert np.bincount(thin.train['label']).tolist() == np.bincount(thin.validation['label']).tolist() == [2, 2]
@@ -114,6 +135,8 @@ def test_a_label_budget_changes_train_and_validation_labels_only(folder):
   assert sorted(unlabeled) == ['origin', 'signal']
   np.testing.assert_array_equal(unlabeled['signal'], full.train['signal'])
   np.testing.assert_array_equal(validation['signal'], full.validation['signal'])
+  unlabeled, _ = _fold(folder, label_budget='2/class', test_fraction=0.6).unlabeled_windows()
+  assert len(unlabeled['signal']) == 24  # of one subject
 
 
 def test_sources_hold_out_subjects_and_are_normalized_each(folder):
@@ -160,6 +183,19 @@ def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions):
   is_left = archive.position == 1
   normalizer = normalization.fit(archive.signals[is_left & ~is_held_out])
   np.testing.assert_array_equal(validation['signal'][36:], normalizer(archive.signals[is_left & is_held_out]))
+
+
+def test_a_position_that_only_held_out_subjects_have_is_left_out(tmp_path):
+  rng, (held_out,) = (
+    np.random.default_rng(4),
+    np.flatnonzero(splits.hold_out_subjects(np.arange(5), 0.2, seed=0)),
+  )
+  torso, leg = (_cut(('walking', 'sitting'), rng, 1, position=name) for name in ('torso', 'left_leg'))
+  own = [one for one in leg if one.subject == f's{held_out}']
+  _save(tmp_path, 'alone', torso, 'torso')
+  _save(tmp_path, 'more', torso + own, 'torso,left_leg')
+  more, alone = (_sources(tmp_path, name).windows() for name in ('more', 'alone'))
+  np.testing.assert_equal(more, alone)
 
 
 def test_source_labels_index_the_classes_of_all_sources(folder):

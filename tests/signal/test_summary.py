@@ -13,6 +13,7 @@ from scipy import stats
 
 from har_jax import records
 from har_jax.config import Protocol
+from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
@@ -79,6 +80,20 @@ def test_positions_of_two_sources_are_apart(tmp_path):
     for position in ('waist', 'wrist')
     for activity in ('sits', 'walks')
   ]
+
+
+def test_length_and_gyroscope_are_of_the_windows_of_all_sources(tmp_path):
+  every = []
+  for name, unit in (('one', [2.0] * 3 + [1.0] * 3), ('other', [3.0] * 3 + [0.0] * 3)):
+    made = store.load(made_people.save_windows(tmp_path / name))
+    signals = made.signals * np.float32(unit)
+    store.save(dataclasses.replace(made, signals=signals), tmp_path / name)
+    every.append(signals[made.labels(('walking',)) == 0])
+  summary = Sources(Datasets.open(tmp_path), ('one', 'other'), Protocol()).summarize({'walking': 'walks'})
+  means_g = np.concatenate(every)[..., :3].mean(axis=1, dtype=np.float64) / 9.80665
+  assert summary.length_g == pytest.approx(np.median(np.linalg.norm(means_g, axis=1)), abs=1e-3)
+  assert 2.1 < summary.length_g < 2.9  # half of the windows have 2 g, half 3 g
+  assert summary.has_gyro
 
 
 def _read(entries: Any) -> SignalSummary:

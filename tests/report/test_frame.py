@@ -9,7 +9,7 @@ import pytest
 from made_results import result
 from report_rows import runs, write
 
-from har_jax import config, records, results
+from har_jax import config, records, results, storage
 from har_jax.errors import UserError
 from har_jax.report import csv_table, frame, tables
 
@@ -123,11 +123,15 @@ def test_files_with_a_hyperparameter_that_is_gone_are_read_if_it_was_off(tmp_pat
     csv_table.write(table[[*results.RUN_COLUMNS, 'contrastive_steps']], tmp_path / 'runs.csv')
     with read:
       assert len(frame.read_csv(tmp_path / 'runs.csv')) == 1
+  csv_table.write(pd.concat([table.assign(contrastive_steps=0), table]), tmp_path / 'runs.csv')
+  with pytest.raises(UserError, match='contrastive_steps'):
+    frame.read_csv(tmp_path / 'runs.csv')
 
 
 def test_an_experiment_of_a_folder_itself_has_its_name(tmp_path):
   write(tmp_path / 'lodo', [result()])
   assert list(frame.load(tmp_path / 'lodo')['experiment']) == ['lodo']
+  assert list(frame.load(tmp_path / 'lodo' / 'wisdm')['experiment']) == ['wisdm']  # a target's folder
 
 
 def test_appending_adds_new_runs_and_replaces_known_ones(tmp_path):
@@ -145,6 +149,36 @@ def test_appending_keeps_every_rank_of_a_sweep(tmp_path):
   assert list(frame.read_csv(tmp_path / 'runs.csv')['lora_rank']) == [8, 32]
 
 
+def _personalize(labels, subject, after):
+  """The record of one subject, whose macro-F1 was a half before."""
+  run = result(method='lora', seed=1)
+  measured = [run['test'] | {'macro_f1': score, 'accuracy': score + 0.1} for score in (0.5, after)]
+  windows = {'train': 3 * labels, 'test': 40}
+  return {
+    'format': records.format_of(records.Personalization),
+    'identity': run['identity'] | {'personal_labels': labels, 'personal_penalty': 10.0},
+    'by_subject': {subject: {'windows': windows, **dict(zip(('before', 'after'), measured, strict=True))}},
+    'excluded': [],
+    'seconds': 1.25,
+    'versions': run['versions'],
+    'device': run['device'],
+  }
+
+
+def test_appending_keeps_each_persons_scores_before_and_after_by_their_labels(tmp_path):
+  personal = tmp_path / 'lodo' / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / 'seed1' / 'personal'
+  for labels, subject, after in ((2, '7', 0.6), (5, '7', 0.123456789), (2, '7', 0.75)):
+    storage.write(personal / f'labels-{labels}-per-class.json', _personalize(labels, subject, after))
+    frame.append_personalization(storage.place(str(tmp_path / 'lodo')), tmp_path / 'personal.csv', 'aaaaaaa')
+  rows = csv_table.read(tmp_path / 'personal.csv', {'subject': 'str', 'label_budget': 'str'})
+  entries = ('experiment', 'seed', 'label_budget', 'subject', 'labels_per_class', 'train_windows')
+  scores = ('macro_f1_before', 'macro_f1_after', 'accuracy_before', 'accuracy_after', 'seconds')
+  assert rows[[*entries, *scores]].to_numpy().tolist() == [
+    ['lodo', 1, '0.7', '7', 2, 6, 0.5, 0.75, 0.6, 0.85, 1.25],
+    ['lodo', 1, '0.7', '7', 5, 15, 0.5, 0.123457, 0.6, 0.223457, 1.25],
+  ]
+
+
 @pytest.mark.parametrize(
   ('columns', 'message'),
   [
@@ -159,6 +193,13 @@ def test_appending_keeps_every_rank_of_a_sweep(tmp_path):
 def test_a_table_with_other_columns_is_refused(tmp_path, columns, message):
   csv_table.write(pd.DataFrame(columns=list(columns)), tmp_path / 'runs.csv')
   with pytest.raises(UserError, match=message):
+    frame.read_csv(tmp_path / 'runs.csv')
+
+
+@pytest.mark.parametrize('column', ['seed', 'macro_f1', 'total_parameters'])
+def test_a_table_with_a_word_for_a_number_is_refused(tmp_path, column):
+  frame.to_csv(runs([result()]).astype({column: object}).assign(**{column: 'many'}), tmp_path / 'runs.csv')
+  with pytest.raises(UserError, match=f'its column {column} has a cell that is no number'):
     frame.read_csv(tmp_path / 'runs.csv')
 
 

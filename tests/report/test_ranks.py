@@ -46,6 +46,13 @@ def test_ties_share_ranks_and_no_difference_is_one_clique():
   assert np.isnan(statistics.ranks(one_group(tied)).friedman_p)
 
 
+def test_a_subject_for_whom_all_methods_tie_is_a_block_like_others():
+  scores = {'full': (80, 50), 'lora': (70, 50), 'qlora': (60, 50)}
+  contents = [one for method, points in scores.items() for one in runs_of(method, scored(*points))]
+  # Sums of ranks 3, 4 and 5: 12 / (2·3·4) · 50 − 3·2·4 = 1, over 1 − (27 − 3) / (2·(27 − 3)) for ties: 2.
+  assert statistics.ranks(one_group(contents)).friedman_p == pytest.approx(np.exp(-1))
+
+
 def test_without_a_significant_friedman_test_nothing_differs():
   orders = [(1, 2, 3)] * 8 + [(3, 2, 1)] * 3 + [(1, 3, 2), (2, 1, 3)]  # ranks of full, lora, qlora
   contents = [

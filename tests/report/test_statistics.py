@@ -237,7 +237,7 @@ def test_equivalence_is_corrected_over_all_rows():
       {'p of a difference': '0.016', 'p of equivalence': '–', 'verdict': 'worse', 'r': '-1.00'},
     ),
     # In floats, 70.1 - 70.0 is less than 80.2 - 80.1. Ranks 1.5, 1.5 and 3: (1.5 - 1.5 + 3) / 6.
-    ((70.0, 80.2, 60.0), (0.1, -0.1, 5.0), {'r': '+0.50'}),
+    ((70.0, 80.2, 60.0, 50.0), (0.1, -0.1, 5.0, 0.0), {'r': '+0.50', 'better on': '2 of 4'}),
     # One subject is shown and not tested.
     (
       [80],
@@ -273,3 +273,5 @@ def test_window_wise_results_speak_of_no_new_people():
 def test_the_same_people_in_two_archives_are_named():
   results = product(target=('hapt', 'ucihar'), method=('full', 'lora'), subjects=[scored(80)])
   assert any('hapt and ucihar hold the same people' in note for note in section_of(results).notes)
+  alone = [one for one in results if one['identity']['target'] == 'hapt']
+  assert not any('the same people' in note for note in section_of(alone).notes)

@@ -7,7 +7,6 @@ axes alone. A swing or a blow may seem to do so, but hardly twice as clearly as 
 after, each rotated to the moment by the gyroscope, must tell the same axes.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -89,11 +88,10 @@ class _Boundaries(NamedTuple):
     self, index: Int[np.ndarray, '*k'], axes: Float[np.ndarray, 'c 3 3']
   ) -> Float[np.ndarray, '*k c']:
     """Negative log-likelihood of what comes after in each of the axes, by Student's distribution."""
-    rotated = np.einsum('cij,...i->...cj', axes, self.after[index])
-    distances = (
-      np.linalg.norm(self.before[index][..., None, :] - rotated, axis=-1) / self.noise[index][..., None]
-    )
-    return _STUDENT * np.log1p(np.square(distances) / _STUDENT)
+    rotated = self.after[index] @ np.concatenate(axes, axis=1)  # one product: thrice as fast as one for each
+    squares = np.square(self.before[index][..., None, :] - rotated.reshape(*index.shape, len(axes), 3))
+    noise = self.noise[index][..., None]
+    return _STUDENT * np.log1p(squares.sum(axis=-1) / (np.square(noise) * _STUDENT))
 
 
 def _boundaries(samples: Samples, scale: float, least_noise: float) -> _Boundaries:
@@ -142,11 +140,8 @@ def _changes_of_motion(recording: Recording) -> Iterator[Change]:
   )
   size = round(_MOTION_S / _STEP_S)
   middles = np.arange(size, len(time_s) - size, _EVERY)
-  covariances = _covariances(motion, size)
-  before, after = (
-    np.stack([part, np.linalg.inv(part)], axis=1)
-    for part in (covariances[middles - size], covariances[middles])
-  )
+  covariances = _covariances(motion, np.stack([middles - size, middles]), size)
+  before, after = np.stack([covariances, np.linalg.inv(covariances)], axis=2)
   own = _divergence(before, after)
   (moments,) = np.nonzero(own > _OTHER_MOTION)
   if not len(moments):
@@ -170,14 +165,16 @@ def _divergence(
   return np.einsum('mkij,mkij->m', one, other[:, ::-1]) / 4 - one.shape[-1] / 2
 
 
-def _covariances(motion: Float[np.ndarray, 'n 6'], size: int) -> Float[np.ndarray, 'm 6 6']:
-  """Covariance of each `size` samples, by their first."""
+def _covariances(
+  motion: Float[np.ndarray, 'n 6'], first: Int[np.ndarray, '*m'], size: int
+) -> Float[np.ndarray, '*m 6 6']:
+  """Covariances of `size` samples each, from a `first` on."""
   products = np.concatenate([np.ones((len(motion), 1)), motion], axis=1)
   sums = np.cumsum(np.einsum('ni,nj->nij', products, products), axis=0)
   sums = np.concatenate([np.zeros((1, 7, 7)), sums])
-  means = (sums[size:] - sums[:-size]) / size
-  center = means[:, 0, 1:]
-  return means[:, 1:, 1:] - np.einsum('ni,nj->nij', center, center) + _NOISE[0] ** 2 * np.eye(6)
+  means = (sums[first + size] - sums[first]) / size
+  center = means[..., :1, 1:]
+  return means[..., 1:, 1:] - np.swapaxes(center, -1, -2) * center + _NOISE[0] ** 2 * np.eye(6)
 
 
 def _with_gravity(
@@ -204,8 +201,10 @@ def _gravity_g(recording: Recording, boundary_s: float, sign: int) -> Float[np.n
   rates = np.stack([np.interp(acc_lags_s, gyro_lags_s, axis) for axis in gyro.T], axis=1)
   rates = (rates + np.concatenate([rates[:1], rates[:-1]])) / 2
   turns = frames.rotation_matrices(sign * rates * np.diff(acc_lags_s, prepend=0.0)[:, None])
-  to_boundary = np.stack(list(itertools.accumulate(turns, np.matmul)))
-  return np.einsum('nij,nj->i', to_boundary, acc) / len(acc) / STANDARD_GRAVITY_M_S2
+  total = np.zeros(3)
+  for turn, vector in zip(turns[::-1], acc[::-1], strict=True):  # from the farthest, one turn nearer each time
+    total = turn @ (vector + total)
+  return total / len(acc) / STANDARD_GRAVITY_M_S2
 
 
 def _beside(

@@ -202,7 +202,7 @@ def _gravity_g(recording: Recording, boundary_s: float, sign: int) -> Float[np.n
   rates = (rates + np.concatenate([rates[:1], rates[:-1]])) / 2
   turns = frames.rotation_matrices(sign * rates * np.diff(acc_lags_s, prepend=0.0)[:, None])
   total = np.zeros(3)
-  for turn, vector in zip(turns[::-1], acc[::-1], strict=True):  # from the farthest, one turn nearer each time
+  for turn, vector in zip(turns[::-1], acc[::-1], strict=True):  # the farthest first, each turned once more
     total = turn @ (vector + total)
   return total / len(acc) / STANDARD_GRAVITY_M_S2
 

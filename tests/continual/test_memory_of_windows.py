@@ -70,7 +70,7 @@ def test_memory_for_no_window_is_refused():
 def _means() -> State:
   """Domain 0 around (0, 0) and (0, 100); domain 1 around (10, 50). The second feature varies a lot."""
   state = memory.add_means(
-    {}, np.array([[-1.0, -20.0], [1.0, 20.0], [-1.0, 80.0], [1.0, 120.0]]), np.array([0, 0, 1, 1]), 0
+    {}, np.array([[-1.0, -20.0], [1.0, 20.0], [-1.0, 80.0], [1.0, 120.0]]), np.array([1, 1, 2, 2]), 0
   )
   return memory.add_means(state, np.array([[9.0, 30.0], [11.0, 70.0]]), np.array([1, 1]), 1)
 

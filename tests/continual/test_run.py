@@ -17,11 +17,12 @@ import pytest
 from in_process import refuse, succeed
 from sklearn import metrics
 
-from har_jax import Recognizer, files, locks, records
+from har_jax import Recognizer, config, files, locks, records
 from har_jax.cli import continual
 from har_jax.continual import domains, run, strategies
 from har_jax.continual.learner import part
 from har_jax.continual.settings import Settings
+from har_jax.datasets import splits
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
@@ -148,9 +149,19 @@ def test_people_have_first_windows_and_others_are_unseen(windows, monkeypatch):
   few, many = (part.domains[0].test for part in (stream_people(seed=0), stream))
   rows = np.concatenate([np.flatnonzero(many['label'] == label)[[0, 3, 6]] for label in range(3)])
   np.testing.assert_array_equal(few['signal'], many['signal'][np.sort(rows)])
-  assert [domain.name for domain in stream_people(seed=1).domains] != [
-    domain.name for domain in stream.domains
-  ]
+
+
+@pytest.mark.parametrize('seed', [0, 5])
+def test_nobody_whom_a_subject_wise_split_of_the_seed_tests_on_is_a_domain(windows, seed):
+  datasets = Datasets.open(windows)
+  made = datasets['made'].windows
+  label = made.labels(made_people.CLASSES)
+  tested = splits.split(label, made.subject, config.Protocol(), seed).test
+  stream = domains.stream_people(datasets, 'made', labels=4, seed=seed)
+  people = {made.meta.subjects[person] for person in np.unique(made.subject[tested])}
+  assert len(people) == 3
+  assert {domain.name for domain in stream.domains} == set(made.meta.subjects) - people
+  assert set(stream.unseen['recording'].tolist()) == set(made.recording[tested].tolist())
 
 
 def test_datasets_and_positions_are_domains(windows):
@@ -162,6 +173,7 @@ def test_datasets_and_positions_are_domains(windows):
   recordings = [set(domain.test['recording'].tolist()) for domain in stream.domains]
   assert not any(one & other for one, other in itertools.combinations(recordings, 2))
   assert np.bincount(stream.unseen['label']).tolist() == [3 * 36] * 3  # all of three people
+  assert len(set(stream.unseen['recording'].tolist())) == 3 * 3 * 3  # domains, people, activities
   with pytest.raises(UserError, match=r"placed has no position 'ankle'; it has waist, wrist"):
     domains.stream_datasets(Datasets.open(windows), ['made', 'placed/ankle'], labels=2, seed=0)
   with pytest.raises(UserError, match=r'0 of 2 domains .* give fewer --labels_per_activity'):
@@ -175,6 +187,10 @@ def test_people_come_in_an_order_that_the_seed_draws_and_no_more_than_asked(wind
     names = sorted((domain.name for domain in stream.domains), key=lambda name: int(name[1:]))
     order = np.random.default_rng([seed, 3]).permutation(len(names))
     assert [domain.name for domain in stream.domains] == [names[index] for index in order]
+    targets = ['made', 'placed/waist', 'placed/wrist']
+    order = np.random.default_rng([seed, 2]).permutation(targets).tolist()
+    placed = domains.stream_datasets(datasets, targets, labels=2, seed=seed)
+    assert [domain.name for domain in placed.domains] == order
   few = domains.stream_datasets(datasets, ['made', 'placed'], labels=2, seed=0, most=3)
   assert all(np.bincount(domain.train['label']).tolist() == [6] * 3 for domain in few.domains)
 
@@ -291,6 +307,23 @@ def test_the_command_leaves_adapters_and_a_picture(windows, base, tmp_path):
   assert '<svg' in (tmp_path / 'matrix.svg').read_text()
   for domain in (tmp_path / 'domain0', tmp_path / 'domain1'):
     assert files.load_adapter(domain).card.classes == list(Recognizer.load(domain).classes_)
+
+
+def test_a_finished_run_keeps_the_last_bytes_and_took_all_seconds():
+  entries = [
+    records.LearnedDomain(
+      domain=name, start=start, seconds=seconds, bytes=size, macro_f1=macro_f1, accuracy=[1.0, 1.0]
+    )
+    for name, start, seconds, size, macro_f1 in (
+      ('a', None, 2.0, 100, [0.9, 0.3]),
+      ('b', records.Scores(0.25, 1.0), 3.5, 300, [0.7, 0.8]),
+    )
+  ]
+  card = records.Continual(identity={}, history=entries)
+  run._summarize(card)
+  assert (card.bytes, card.seconds) == (300, 5.5)
+  assert card.macro_f1 == pytest.approx({'average': 0.75, 'forgetting': 0.2, 'forward_transfer': 0.05})
+  assert card.accuracy == {'average': 1.0, 'forgetting': 0.0, 'forward_transfer': 0.0}
 
 
 _MATRIX = np.array([[0.9, 0.3, 0.2], [0.6, 0.8, 0.5], [0.7, 0.6, 0.9]])

@@ -1,5 +1,6 @@
 """The rule of each strategy, against values computed by hand; the growing head."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -53,16 +54,21 @@ def trainings(learner, monkeypatch) -> list[dict[str, Any]]:
 
 
 def test_each_domain_draws_by_its_own_seed(learner, stream, monkeypatch):
-  seeds = []
+  seeds, asked = [], []
 
   def run(variables, windows, *, seed, **steps):
     seeds.append(seed)
+    asked.append(steps)
     return variables, np.zeros(1)
 
   monkeypatch.setattr(learner.training, 'run', run)
   for number in (0, 1, 1):
     learner.train(learner.start, stream.domains[number].train, number)
-  assert seeds[1] == seeds[2] != seeds[0]
+  monkeypatch.setattr(learner.training, 'seed', 1)
+  learner.train(learner.start, stream.domains[1].train, 1, steps=7)
+  assert seeds[1] == seeds[2]
+  assert len(set(seeds)) == 3
+  assert asked == [{'steps': 16, 'total': 16}] * 3 + [{'steps': 7, 'total': 7}]
 
 
 def test_replay_keeps_windows_of_all_domains_so_far(learner, stream, quick, trainings):
@@ -70,9 +76,26 @@ def test_replay_keeps_windows_of_all_domains_so_far(learner, stream, quick, trai
   for number in range(3):
     state = strategies.STRATEGIES['replay'](learner, state, number, quick)
     assert set(part(state, 'replay')['domain'].tolist()) == set(range(number + 1))
+  assert len(part(state, 'replay')['label']) == 20_000 // (128 * 6 * 2 + 4)
   new = [len(domain.train['label']) for domain in stream.domains]
   assert trainings[0]['windows'] == new[0]
   assert all(asked['windows'] > count for asked, count in zip(trainings[1:], new[1:], strict=True))
+
+
+def test_replay_stores_what_its_seed_draws(learner, stream, quick, trainings):
+  settings = dataclasses.replace(quick, seed=3)
+  stored = part(strategies.STRATEGIES['replay'](learner, {}, 0, settings), 'replay')
+  expected = memory.store({}, stream.domains[0].train, 0, most_bytes=20_000, seed=3)
+  np.testing.assert_equal(stored, expected)
+
+
+def test_an_adapter_of_the_router_starts_with_the_activities_of_its_own_domain(
+  learner, stream, quick, trainings, monkeypatch
+):
+  monkeypatch.setattr(learner, 'stream', dataclasses.replace(stream, domains=stream.domains[::-1]))
+  strategies.STRATEGIES['router'](learner, {}, 2, quick)
+  expected = learner.start_with([stream.classes.index(name) for name in ('walking', 'sitting')])
+  np.testing.assert_equal(trainings[0]['start'], expected)
 
 
 def test_joint_trains_once_on_all_windows_for_the_steps_of_all_domains(learner, stream, quick, trainings):

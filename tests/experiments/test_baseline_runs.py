@@ -21,15 +21,16 @@ def test_a_missing_package_is_named_before_any_run(study_of, tmp_path, monkeypat
   for name in [name for name in sys.modules if name.partition('.')[0] == 'aeon']:
     monkeypatch.delitem(sys.modules, name)
   monkeypatch.setitem(sys.modules, 'aeon', None)
-  with pytest.raises(UserError, match=r"aeon.*pip install 'har_jax\[baselines\]'"):
-    study_of(tmp_path, methods=('lora', 'rocket'))
+  for method in ('rocket', 'ensemble'):
+    with pytest.raises(UserError, match=r"aeon.*pip install 'har_jax\[baselines\]'"):
+      study_of(tmp_path, methods=('lora', method))
 
 
 class _Spy:
   """Remembers what it is fitted to and what it predicts; every prediction is the first class."""
 
-  def __init__(self, random_state: int, rate_hz: int = 50):
-    self.seen: dict[str, Any] = {'random_state': random_state, 'predicted': []}
+  def __init__(self, random_state: int, rate_hz: int = 0):
+    self.seen: dict[str, Any] = {'random_state': random_state, 'rate_hz': rate_hz, 'predicted': []}
     _Spy.last = self
 
   def fit(self, X: np.ndarray, y: np.ndarray) -> '_Spy':
@@ -70,7 +71,7 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(study_of, t
   (result,) = run(study).values()
   data, archive = target_of(study), study.datasets['alpha'].windows
   seen = spy.last.seen
-  assert seen['random_state'] == 0
+  assert (seen['random_state'], seen['rate_hz']) == (0, 50)
   np.testing.assert_array_equal(np.bincount(seen['labels']), [4, 4, 4])
   np.testing.assert_array_equal(seen['windows'], archive.signals[data.indices['train']])
   of_train = np.array(archive.meta.subjects)[archive.subject[data.indices['train']]]

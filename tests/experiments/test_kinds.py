@@ -5,23 +5,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, run
+from lodo_studies import QUIET, run, spec_of
 
 from har_jax import experiments, records
 from har_jax.baselines import BASELINES
+from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import RunSpec, kinds
 from har_jax.experiments.adaptation import make_result
+from har_jax.experiments.runs import _batched
 from har_jax.methods import METHODS
 from har_jax.report.markdown import TEXTS
 
 
-def _always_first(spec: RunSpec, base: Any, options: Any) -> records.Result:
-  data = spec.fold.target_windows()
+def _made(spec: RunSpec, data: TargetWindows, probabilities: np.ndarray) -> records.Result:
   return make_result(
     spec,
     data,
-    np.tile([1.0, 0.0, 0.0], (len(data.test['label']), 1)),
+    probabilities,
     collections=None,
     starts_from=None,
     validation=[records.Validation(step=0)],
@@ -31,6 +32,11 @@ def _always_first(spec: RunSpec, base: Any, options: Any) -> records.Result:
     seconds={'training': 0.0},
     batch_runs=1,
   )
+
+
+def _always_first(spec: RunSpec, base: Any, options: Any) -> records.Result:
+  data = spec.fold.target_windows()
+  return _made(spec, data, np.tile([1.0, 0.0, 0.0], (len(data.test['label']), 1)))
 
 
 def test_a_kind_is_added_with_one_line(study_of, tmp_path, monkeypatch):
@@ -43,6 +49,39 @@ def test_a_kind_is_added_with_one_line(study_of, tmp_path, monkeypatch):
   assert list(experiments.pretrain(study, QUIET)) == []
   with pytest.raises(UserError, match=r"unknown method 'last_class'; .*, zero_shot_recording, first_class"):
     dataclasses.replace(study, methods=('last_class',))
+
+
+def test_each_test_subject_has_measures_of_its_own(study_of, tmp_path):
+  spec = spec_of(study_of(tmp_path))
+  data = spec.fold.target_windows()
+  first, second = np.unique(data.test_subjects)
+  is_first = (data.test_subjects == first)[:, None]
+  by_subject = _made(spec, data, np.where(is_first, np.eye(3)[data.test['label']], [1, 0, 0])).test_by_subject
+  assert by_subject[first].accuracy == 1
+  assert by_subject[second].accuracy == pytest.approx(1 / 3)
+
+
+def test_runs_start_from_the_stages_but_for_those_from_scratch_and_baselines():
+  pretrained = {name for name in kinds.list_methods() if kinds.find(name).is_pretrained(name)}
+  assert pretrained == {*METHODS, 'zero_shot', 'zero_shot_recording'} - {'scratch'}
+  assert kinds.find('ensemble').after == ('lora',)
+
+
+def test_runs_one_by_one_get_the_variables_of_their_own_seed(study_of, tmp_path):
+  run_each = kinds.one_by_one(lambda spec, base, options: base)
+  specs = study_of(tmp_path, seeds=(0, 1, 2)).runs
+  assert run_each(specs, {0: {'a': 0}, 1: {'b': 1}}, QUIET) == {0: {'a': 0}, 1: {'b': 1}, 2: {}}
+
+
+def test_seeds_that_train_together_are_of_one_target_and_method(study_of, tmp_path):
+  study = study_of(tmp_path, targets=('alpha', 'beta'), methods=('full', 'lora'), seeds=(0, 1, 2))
+  batches = [[(spec.target, spec.method, spec.seed) for spec in specs] for specs in _batched(study.runs, 2)]
+  assert batches == [
+    [(target, method, seed) for seed in seeds]
+    for target in ('alpha', 'beta')
+    for method in ('full', 'lora')
+    for seeds in ((0, 1), (2,))
+  ]
 
 
 def test_every_other_kind_has_a_note_in_the_report():

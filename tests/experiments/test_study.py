@@ -127,6 +127,33 @@ def test_stages_on_the_target_have_the_seed_of_the_run_and_others_none(study_of,
   assert [stage.seed for stage in stages_of(spec_of(alone, seed=3))] == [0, 0]
 
 
+def test_each_stage_trains_as_its_part_of_the_experiment_says(study_of, tmp_path):
+  asked = {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 3}
+  spec = spec_of(study_of(tmp_path, protocol=asked, seeds=(3,)), seed=3)
+  masked, continued, supervised = stages = stages_of(spec)
+  assert [stage.folder.relative_to(tmp_path).as_posix() for stage in stages] == [
+    'alpha/pretrain',
+    'alpha/continued/subject/seed3',
+    'alpha/supervised/subject/seed3',
+  ]
+  assert masked.identity.training == spec.experiment.pretrain
+  trainings = [(stage.identity.training.max_steps, stage.identity.training.batch) for stage in stages[1:]]
+  assert trainings == [(2, 32), (3, 16)]  # batches of pretraining, and of fine-tuning
+  assert continued.identity.seed == supervised.identity.seed == 3
+  assert [sorted(stage.windows()[0]) for stage in stages] == [
+    ['origin', 'signal'],
+    ['origin', 'signal'],
+    ['label', 'origin', 'signal'],
+  ]
+  np.testing.assert_equal(continued.windows(), spec.fold.unlabeled_windows())
+
+
+@pytest.mark.parametrize(('budget', 'folder'), [('0.7', 'labels-0.7'), ('10/class', 'labels-10-per-class')])
+def test_a_result_is_in_the_folder_of_its_split_and_budget(study_of, tmp_path, budget, folder):
+  spec = spec_of(study_of(tmp_path, protocol={'label_budget': budget}), seed=4)
+  assert spec.result == tmp_path / 'alpha' / 'lora' / 'subject' / folder / 'seed4.json'
+
+
 @pytest.mark.parametrize(
   ('normalize', 'of_sources'), [('none', 'none'), ('train', 'train'), ('dataset', 'train')]
 )

@@ -12,6 +12,7 @@ import sklearn.preprocessing
 from made_people import SMALL
 
 from har_jax import config, config_fields, files
+from har_jax.baselines import relative_features
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
@@ -113,6 +114,25 @@ def test_the_head_of_recordings_is_fitted_to_nobody_who_is_held_out(tmp_path):
   ((features, labels),) = supervised_head._read_recordings(sources, 'made', 0)
   held_out = sources.held_out('made')
   assert len(features) == len(labels) == (~held_out).sum() < len(held_out)
+
+
+def test_a_recording_is_a_subject_at_a_position_relative_to_its_own_walking(tmp_path, monkeypatch):
+  monkeypatch.setattr(made_people, 'CLASSES', ('nordic_walking', 'watching_tv', 'typing'))
+  made_people.save_windows(tmp_path / 'made', ('waist', 'wrist'))
+  sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol())
+  windows, held_out = sources.datasets['made'].windows, sources.held_out('made')
+  label = windows.labels(made_people.CLASSES)
+  parts = list(supervised_head._read_recordings(sources, 'made', 0))
+  assert len(parts) == 2
+  for position, (features, labels) in enumerate(parts):
+    expected = []
+    for subject in np.unique(windows.subject[~held_out]):
+      own = (windows.position == position) & (windows.subject == subject)
+      relative = relative_features.describe(windows.signals[own], 50).relative_to(label[own] == 0)
+      expected.append(relative[label[own] < 2])  # typing is of no class
+    np.testing.assert_allclose(features, np.concatenate(expected))
+    names = np.array(supervised_head.KNOWN_CLASSES)[labels]
+    assert names.tolist() == [name for _ in expected for name in ('walking', 'sitting') for _ in range(12)]
 
 
 def test_fitting_starts_from_the_rows_of_known_classes():

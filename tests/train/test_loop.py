@@ -253,3 +253,7 @@ def test_frozen_variables_equal_in_all_runs_are_stored_once():
 def test_the_seconds_of_a_run_begin_at_zero(monkeypatch):
   monkeypatch.setattr('har_jax.train.run.time', types.SimpleNamespace(monotonic=lambda: 5.0))
   assert train_line(None).seconds == 0
+
+
+def test_a_program_makes_at_most_sixteen_steps_of_at_most_1024_windows_and_at_least_one():
+  assert [loop.steps_per_call(batch) for batch in (1, 64, 100, 1024, 4096)] == [16, 16, 10, 1, 1]

@@ -120,7 +120,8 @@ def _missing(word: str, samples: list[Samples]) -> Iterator[str]:
 
 def _constant_axis(word: str, samples: list[Samples]) -> Iterator[str]:
   low, high = (
-    extreme([extreme(one.values, axis=0) for one in samples], axis=0) for extreme in (np.min, np.max)
+    extreme([[extreme(axis) for axis in one.values.T] for one in samples], axis=0)
+    for extreme in (np.min, np.max)
   )
   for axis, name in enumerate('xyz'):
     if low[axis] == high[axis] and not (low == high).all():
@@ -179,7 +180,8 @@ def _stuck(reading: Reading, word: str, samples: list[Samples]) -> Iterator[str]
   constant_s: list[float] = []  # durations in which no axis changes
   where = set()
   for number, one in enumerate(samples):
-    changes = np.abs(np.diff(one.values, axis=0))
+    changes = np.diff(one.values, axis=0)
+    np.abs(changes, out=changes)
     first, last = segments.runs((changes == 0).all(axis=1)).T
     is_coarse = changes.min(where=changes > 0, initial=np.inf) > _COARSE
     for duration_s in (one.time_s[last] - one.time_s[first]).tolist():

@@ -4,7 +4,6 @@ m moments of a quarter second, c changes between them, k seconds or stretches; t
 d shifts.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -23,6 +22,7 @@ _LARGEST_ERROR_M_S2, _FEW_STRETCHES = 1.25, 2
 # all have over 1.6, and a ratio over 0.7.
 _NOISE_M_S2, _WHITE, _USUAL_NOISE_M_S2 = 1.25, 0.7, 0.1
 _AROUND = 6  # moments before and after a change: a few steps
+_PART = 4096  # changes or seconds at a time: copies of a day in float64 would take hundreds of MB
 # Change of gravity there, in the axes of the first sample: 1.9 to 2.1 g if acceleration is negated, 0.7 to
 # 1.8 with other axes. Arms and legs that swing have 1 g, too, but again and again; as recorded, none of 379
 # people and positions has over 1.28 g once.
@@ -49,9 +49,11 @@ def _is_copy(recording: Recording) -> bool:
   acc, gyro = recording.acc, recording.gyro
   if not np.array_equal(acc.time_s, gyro.time_s):
     return False
-  first, second = (part.values - part.values.mean(axis=0, dtype=np.float64) for part in (acc, gyro))
-  power = np.square(first).sum(axis=0) * np.square(second).sum(axis=0)
-  return bool((np.abs((first * second).sum(axis=0)) > _SAME * np.sqrt(power)).all())
+  for pair in zip(acc.values.T, gyro.values.T, strict=True):
+    first, second = (axis - axis.mean(dtype=np.float64) for axis in pair)
+    if not abs(first @ second) > _SAME * np.sqrt((first @ first) * (second @ second)):
+      return False
+  return True
 
 
 def find_in_gravity(reading: Reading) -> Iterator[str]:
@@ -70,9 +72,11 @@ def find_in_gravity(reading: Reading) -> Iterator[str]:
 def _noise(reading: Reading) -> Iterator[str]:
   deviations = []
   for recording in reading.recordings:
-    seconds = still.stretches(recording.acc, 1.0, least=4).astype(np.float64)
-    changes = np.diff(seconds, axis=1) / 2**0.5
-    deviations.append([values.std(axis=1).mean(axis=1) for values in (changes, seconds)])
+    seconds = still.stretches(recording.acc, 1.0, least=4)
+    for part in np.array_split(seconds, len(seconds) // _PART + 1):
+      part = part.astype(np.float64)
+      changes = np.diff(part, axis=1) / 2**0.5
+      deviations.append([values.std(axis=1).mean(axis=1) for values in (changes, part)])
   steps, spreads = np.concatenate(deviations, axis=1)
   calm = np.argsort(steps)[: max(len(steps) // 10, 1)]
   if not len(calm):
@@ -135,32 +139,51 @@ def _jumps(reading: Reading) -> Iterator[str]:
 
 def _changes(recording: Recording) -> tuple[Float[np.ndarray, 'c'], Float[np.ndarray, 'c']]:
   """Times, and changes of gravity there, in g, in the axes of the first sample; 0 if the device turns."""
-  index, acc, gyro = infer.in_both(*map(infer.means, (recording.acc, recording.gyro)))
-  size = 2 * _AROUND + 1
-  if len(index) < size:
-    return np.zeros(0), np.zeros(0)
-  acc_g = acc / STANDARD_GRAVITY_M_S2
-  angles = np.lib.stride_tricks.sliding_window_view(gyro, size, axis=0).cumsum(axis=2) * infer.MOMENT_S
-  is_calm = (np.linalg.norm(angles, axis=1) < _TURNED_RAD).all(axis=1)
-  is_calm &= index[size - 1 :] - index[: len(index) - size + 1] == size - 1
-  time_s = (index[_AROUND : len(index) - _AROUND] + 0.5) * infer.MOMENT_S
-  # Else a swing would look like a jump to a gyroscope of the opposite sign.
-  jumps_g = np.minimum(_jumps_by(acc_g, gyro, size), _jumps_by(acc_g, -gyro, size))
-  return time_s, np.where(is_calm, jumps_g, 0.0)
+  both = infer.in_both(*map(infer.means, (recording.acc, recording.gyro)))
+  starts = range(0, len(both[0]) - 2 * _AROUND, _PART)
+  parts = [_changes_in(*(each[start : start + _PART + 2 * _AROUND] for each in both)) for start in starts]
+  time_s, jumps_g = zip(*parts, strict=True) if parts else ([np.zeros(0)], [np.zeros(0)])
+  return np.concatenate(time_s), np.concatenate(jumps_g)
 
 
-def _jumps_by(
-  acc_g: Float[np.ndarray, 'm 3'], gyro: Float[np.ndarray, 'm 3'], size: int
-) -> Float[np.ndarray, 'c']:
-  """Changes of gravity within `size` moments, without the middle one; 0 if its length changes."""
+def _changes_in(
+  index: Int[np.ndarray, 'm'], acc: Float[np.ndarray, 'm 3'], gyro: Float[np.ndarray, 'm 3']
+) -> tuple[Float[np.ndarray, 'c'], Float[np.ndarray, 'c']]:
+  count = len(index) - 2 * _AROUND
+  is_calm, angles = index[-count:] - index[:count] == 2 * _AROUND, np.zeros((count, 3))
+  for moment in range(2 * _AROUND + 1):
+    angles += gyro[moment : moment + count] * infer.MOMENT_S
+    is_calm &= np.linalg.norm(angles, axis=1) < _TURNED_RAD
+  time_s = (index[_AROUND:-_AROUND] + 0.5) * infer.MOMENT_S
   turns = frames.rotation_matrices((gyro[1:] + gyro[:-1]) / 2 * infer.MOMENT_S)
-  to_start = np.stack(list(itertools.accumulate(turns, np.matmul, initial=np.eye(3))))
-  around = np.lib.stride_tricks.sliding_window_view(np.einsum('mij,mj->mi', to_start, acc_g), size, axis=0)
-  sides = around[..., :_AROUND], around[..., _AROUND + 1 :]
-  before, after = (side.mean(axis=2) for side in sides)
+  # Else a swing would look like a jump to a gyroscope of the opposite sign.
+  both = (_jumps_by(acc / STANDARD_GRAVITY_M_S2, signed) for signed in (turns, turns.swapaxes(1, 2)))
+  return time_s, np.where(is_calm, np.minimum(*both), 0.0)
+
+
+def _jumps_by(acc_g: Float[np.ndarray, 'm 3'], turns: Float[np.ndarray, '_m 3 3']) -> Float[np.ndarray, 'c']:
+  """Changes of gravity from the moments before one to those after it; 0 if its length changes.
+
+  turns: from each moment to the next one.
+  """
+  before, after = (_mean_turned(acc_g, turns, first) for first in (0, _AROUND + 1))
   lengths_g = np.linalg.norm(np.stack([before, after]), axis=2)
   is_steady = (np.abs(lengths_g - 1) < _STEADY_G).all(axis=0)
   return np.where(is_steady, np.linalg.norm(after - before, axis=1), 0.0)
+
+
+def _mean_turned(
+  acc_g: Float[np.ndarray, 'm 3'], turns: Float[np.ndarray, '_m 3 3'], first: int
+) -> Float[np.ndarray, 'c 3']:
+  """Means of `_AROUND` moments, from the `first` of each 2 `_AROUND` + 1 on, in the axes of their first."""
+  count = len(acc_g) - 2 * _AROUND
+  total = np.zeros((count, 3))
+  for moment in range(first + _AROUND - 1, -1, -1):
+    if moment >= first:
+      total += acc_g[moment : moment + count]
+    if moment:  # to the axes of the moment before
+      total = np.einsum('cij,cj->ci', turns[moment - 1 : moment - 1 + count], total)
+  return total / _AROUND
 
 
 # --- labels that are late: a search for a shift in time by which they fit the signal far better.

@@ -132,7 +132,7 @@ def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings
 def _check_measured(word: str, values: Float[np.ndarray, 'n 3']) -> None:
   """Raises UserError if each axis has mean 0 and deviation 1, or ends at 0 or -1 and at 1."""
   some = values[:: max(len(values) // _MAX_SAMPLES, 1)].astype(np.float64)
-  low, high = values.min(axis=0), values.max(axis=0)
+  low, high = (np.array([extreme(axis) for axis in values.T]) for extreme in (np.min, np.max))
   if (np.abs(np.r_[some.mean(axis=0), some.std(axis=0) - 1]) < _SCALED).all():
     seen = 'mean 0 and standard deviation 1'
   elif (high == 1).all() and ((low == 0).all() or (low == -1).all()):
@@ -277,7 +277,9 @@ def in_both(acc: _Moments, gyro: _Moments) -> tuple[np.ndarray, np.ndarray, np.n
 
 def means(samples: Samples) -> _Moments:
   """Quarter seconds that hold samples, and the mean of each."""
-  index = np.floor(samples.time_s / MOMENT_S).astype(np.int64)
-  starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])
-  sums = np.add.reduceat(samples.values, starts, axis=0, dtype=np.float64)
-  return index[starts], sums / np.diff(np.r_[starts, len(index)])[:, None]
+  moments = samples.time_s / MOMENT_S
+  np.floor(moments, out=moments)
+  starts = np.flatnonzero(np.r_[True, moments[1:] > moments[:-1]])
+  # Axis by axis: NumPy copies what it sums in float64.
+  sums = np.stack([np.add.reduceat(axis, starts, dtype=np.float64) for axis in samples.values.T], axis=1)
+  return moments[starts].astype(np.int64), sums / np.diff(np.r_[starts, len(moments)])[:, None]

@@ -125,7 +125,7 @@ _JUMPS, _SHORT_ROWS, _COARSE_STEPS = 0.01, 20, 5
 def measure_rates_hz(samples: Samples) -> tuple[float, float]:
   """Rates of the rows, and of those with new values, while the device moves."""
   second = np.floor(samples.time_s[1:])
-  starts = np.flatnonzero(np.r_[True, np.diff(second) > 0])
+  starts = np.flatnonzero(np.r_[True, second[1:] > second[:-1]])
   new = np.add.reduceat(_is_new(samples.values), starts, dtype=np.int64)
   rows = np.diff(np.r_[starts, len(second)])
   return float(np.quantile(rows, _BUSY)), float(np.quantile(new, _BUSY))
@@ -142,7 +142,7 @@ def find_held_rows(samples: Samples) -> Bool[np.ndarray, 'n']:
 
 
 def _is_new(values: Float[np.ndarray, 'n 3']) -> Bool[np.ndarray, 'm']:
-  return (np.diff(values, axis=0) != 0).any(axis=1)
+  return (values[1:] != values[:-1]).any(axis=1)
 
 
 def drop_acc_filler(values: dict[str, Float32[np.ndarray, 'n 3']], findings: Findings) -> None:

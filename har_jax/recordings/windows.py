@@ -29,33 +29,35 @@ def to_windows(
   A window's `recording` indexes reading.recordings, its `start_s` is on that recording's clock.
   `dropped` counts what is left out, by reason.
   """
-  dropped = collections.Counter() if dropped is None else dropped
-  windows: list[Window] = []
+  counts = collections.Counter() if dropped is None else dropped
+  return list(_windows(reading, windowing, unlabeled, counts))
+
+
+def overlapping_windows(reading: Reading, windowing: Windowing) -> Iterator[Window]:
+  """Windows without a gap, which overlap by half. One resampled hour is in memory at a time.
+
+  Raises UserError at the end if there was none.
+  """
+  windows = _windows(reading, windowing, True, collections.Counter())
+  first = next(windows, None)
+  if first is None:
+    raise UserError(
+      f'no window of {windowing.seconds:g} s without a gap in {reading.seconds:.1f} s of recording: '
+      'is its rate 5 Hz or less, or is it too short?'
+    )
+  yield first
+  yield from windows
+
+
+def _windows(
+  reading: Reading, windowing: Windowing, unlabeled: bool, dropped: collections.Counter[str]
+) -> Iterator[Window]:
   for number, recording in enumerate(reading.recordings):
     if unlabeled:
       end_s = float(recording.acc.time_s[-1]) + 1 / windowing.rate_hz
       recording = dataclasses.replace(recording, spans=(Span(0.0, end_s, ''),))
     for part in _slices(recording, windowing):
-      windows += cut(part, resample(part, dropped, windowing), dropped, windowing, number=number)
-  return windows
-
-
-def overlapping_windows(reading: Reading, windowing: Windowing) -> Iterator[Window]:
-  """Windows without a gap, which overlap by half. One resampled recording is in memory at a time.
-
-  Raises UserError at the end if there was none.
-  """
-  count = 0
-  for index, recording in enumerate(reading.recordings):
-    one = dataclasses.replace(reading, recordings=[recording])
-    for window in to_windows(one, windowing, unlabeled=True, dropped=collections.Counter()):
-      count += 1
-      yield dataclasses.replace(window, recording=index)
-  if not count:
-    raise UserError(
-      f'no window of {windowing.seconds:g} s without a gap in {reading.seconds:.1f} s of recording: '
-      'is its rate 5 Hz or less, or is it too short?'
-    )
+      yield from cut(part, resample(part, dropped, windowing), dropped, windowing, number=number)
 
 
 def unlabeled_windows(reading: Reading, windowing: Windowing, *, limit: int = 12_000) -> list[Window]:

@@ -36,7 +36,8 @@ def scale_of_few(sensor: str, parts: Sequence[Float[np.ndarray, '... c']]) -> st
   mean = sum(np.nansum(part, dtype=np.float64) for part in parts) / max(
     sum(np.count_nonzero(~np.isnan(part)) for part in parts), 1
   )
-  squares = np.concatenate([np.square(part - np.float32(mean)).sum(axis=-1).ravel() for part in parts])
+  deviations = (part - np.float32(mean) for part in parts)
+  squares = np.concatenate([np.square(part, out=part).sum(axis=-1).ravel() for part in deviations])
   squares = squares[~np.isnan(squares)]
   few = min(_FEW, math.ceil(_FEW_OF_ALL * len(squares)))
   if not few:

@@ -24,7 +24,7 @@ def repeats(time_s: Float[np.ndarray, 'n']) -> Bool[np.ndarray, 'n']:
 
 def step_s(samples: Samples) -> float:
   """The median time from one sample to the next."""
-  return float(np.median(np.diff(samples.time_s)))
+  return float(np.median(np.diff(samples.time_s), overwrite_input=True))
 
 
 def runs(flags: Bool[np.ndarray, 'n']) -> Int[np.ndarray, 'k 2']:

@@ -39,8 +39,8 @@ def moments(
   counts = np.bincount(step).astype(np.float64)
   counts[counts == 0] = np.nan
   mean, square = (
-    np.stack([np.bincount(step, channel) / counts for channel in power.T], axis=1)
-    for power in (values.astype(np.float64), values.astype(np.float64) ** 2)
+    np.stack([np.bincount(step, power(axis, dtype=np.float64)) / counts for axis in values.T], axis=1)
+    for power in (np.positive, np.square)
   )
   return mean, np.sqrt((square - mean**2).clip(0).sum(axis=1))
 

@@ -72,8 +72,7 @@ def predict(
   A base without an adapter uses its recording head, if it has one.
   refusal_rate: of windows that are like those that calibrated the adapter; 0: none.
 
-  Memory: 24 bytes per sample of the longest recording, and a few MB. A recording head needs 1 kB
-  per window more, and refusals 2 kB.
+  Memory: an hour is resampled at a time. A recording head needs 1 kB per window more, and refusals 2 kB.
   Raises UserError if no window fits into the recordings.
   """
   import tqdm

@@ -262,7 +262,7 @@ def _is_one_signal(values: Float[np.ndarray, 'n 3'], codes: Int[np.ndarray, 'n']
   order = np.argsort(codes, kind='stable')
   change = np.full(len(codes), np.nan)  # from the row before of the same source
   change[order[1:]] = np.linalg.norm(np.diff(values[order], axis=0), axis=1)
-  change[order[np.r_[True, np.diff(codes[order]) != 0]]] = np.nan
+  change[order[1:][np.diff(codes[order]) != 0]] = np.nan
   switches = np.flatnonzero(np.diff(codes)[:-1]) + 1
   within = np.fmin(change[switches - 1], change[switches + 1])
   switches, within = switches[~np.isnan(within)], within[~np.isnan(within)]

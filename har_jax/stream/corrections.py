@@ -161,7 +161,7 @@ class CorrectedFilter:
     replay = self._replay([layer.correction for layer in layers if layer.correction])
     windows = [*(window for window, _ in labeled.values()), *replay]
     hidden = np.stack([window.hidden for window in windows], dtype=np.float64)
-    logits = np.stack([_with_new(window.logits, count) for window in windows], dtype=np.float64)
+    logits = np.stack([_with_new(window.logits, count) for window in windows])
     is_label = np.eye(count)
     targets = [*is_label[[label for _, label in labeled.values()]]]
     targets += [np.pad(answer, (0, count - len(answer))) for answer in map(self._answer, replay)]

@@ -99,7 +99,8 @@ def sentences(summary: dict[str, Any]) -> list[str]:
 
 def _summarize(bouts: Sequence[Bout], clock: Clock, part: float, least_min: float) -> dict[str, Any]:
   """Minutes of bouts, and longer bouts of them: shorter breaks do not end one."""
-  lengths_s, joined_s = [0.0], [0.0]
+  lengths_s: list[float] = []
+  joined_s: list[float] = []
   for _, bouts_of_file in itertools.groupby(bouts, lambda bout: clock.files[bout.recording]):
     first_s = last_s = -math.inf
     member_s = 0.0
@@ -114,7 +115,7 @@ def _summarize(bouts: Sequence[Bout], clock: Clock, part: float, least_min: floa
       lengths_s.append(bout.length_s)
   return {
     'minutes': round(sum(lengths_s) / 60, 2),
-    'longest_minutes': round(max(joined_s) / 60, 2),
+    'longest_minutes': round(max(joined_s, default=0.0) / 60, 2),
     'bout_minutes': least_min,
     'bouts': sum(joined >= 60 * least_min for joined in joined_s),
     'activities': sorted({bout.activity for bout in bouts}),

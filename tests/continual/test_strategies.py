@@ -114,6 +114,7 @@ def test_the_router_answers_with_the_adapter_of_the_nearest_domain(learner, stre
   state: dict[str, np.ndarray] = {}
   for number in range(2):
     state = strategies.STRATEGIES['router'](learner, state, number, quick)
+  assert set(part(state, 'router')['domain'].tolist()) == {0, 1}
   test = stream.domains[1].test
   logits = strategies.logits(learner, state, test)
   of_each = [

@@ -19,7 +19,7 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
   },
   **{ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
 }
-_CHECKS = ('strict',)  # arguments that only tell a mistake of the programmer
+_CHECKS = ('strict', 'kw_only')  # arguments that only tell a mistake of the programmer
 # In their first two arguments.
 _SYMMETRIC = ('max', 'min', 'np.maximum', 'np.minimum', 'jnp.maximum', 'jnp.minimum', 'np.array_equal')
 # No behavior: messages, texts, types, and what runs for the type checker alone.
@@ -124,7 +124,8 @@ def _replacements(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
       for index in (n for n, keyword in enumerate(keywords) if keyword.arg not in _CHECKS):
         yield _with(node, keywords=keywords[:index] + keywords[index + 1 :])
       is_plain = not any(isinstance(arg, ast.Starred) for arg in args[:2])
-      if len(args) > 1 and is_plain and ast.unparse(node.func) not in _SYMMETRIC:
+      is_same = len(set(map(ast.unparse, args[:2]))) == 1
+      if len(args) > 1 and is_plain and not is_same and ast.unparse(node.func) not in _SYMMETRIC:
         yield _with(node, args=[args[1], args[0], *args[2:]])
     case ast.Name(id=name, ctx=ast.Load()) if name in names and len(names) > 1:
       others = [other for other in names if other != name]

@@ -61,6 +61,11 @@ def test_a_fault_changes_one_operator_constant_comparison_argument_or_name():
     ast.parse(changed)
 
 
+def test_equal_arguments_are_not_swapped_and_no_check_is_left_out():
+  source = 'clipped(LIMIT, LIMIT)\nclass Card(Struct, kw_only=True):\n  pass\n'
+  assert faults(source, 'a.py') == []
+
+
 @pytest.mark.parametrize('line', [5, 10, 11])  # the first is in no function
 def test_tests_that_reach_the_line_come_first_then_others_of_their_files(line, tmp_path, monkeypatch):
   (tmp_path / 'a.py').write_text(_SOURCE)

@@ -66,6 +66,15 @@ def test_seed_and_rate_of_the_card_are_those_of_the_fit(forest_of, card_of):
   assert not any(np.array_equal(other, expected) for other in others)
 
 
+def test_without_a_seed_a_fit_has_that_of_zero(forest_of):
+  unlike = WINDOWS[::-1] * WINDOWS
+  none, zero, one = (
+    forest_of({'training': {'random_state': seed}}).baseline.predict_proba(unlike) for seed in (None, 0, 1)
+  )
+  np.testing.assert_array_equal(none, zero)
+  assert not np.array_equal(none, one)
+
+
 def test_it_belongs_to_its_base(whole, base_card, forest_of, tmp_path):
   path = 'params/encoder/norm/bias'
   other = files.make_base(whole | {path: whole[path] + 1}, base_card)

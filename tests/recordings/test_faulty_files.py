@@ -149,6 +149,7 @@ MERGED = FRAME[['time', *ACC]].merge(
   FRAME[['time', *GYRO]].assign(time=FRAME.time + 0.007), how='outer'
 ).sort_values('time')  # fmt: skip
 STEPS = FRAME[GYRO].loc[FRAME.index // 10 * 10].set_axis(FRAME.index)
+TURNS = (FRAME[GYRO] - FRAME[GYRO].mean()) / FRAME[GYRO].std(ddof=0) + [2, -2, 0]
 PAIRED = FRAME.assign(**FRAME[ACC].loc[FRAME.index // 2 * 2].set_axis(FRAME.index), label=WALKS)
 NOTHING = ['The gyroscope has the same values all the time, so it measured nothing']
 
@@ -197,6 +198,7 @@ VALUES = [
         same=True, has_gyro=False, warnings=NOTHING, arrays={'gyro': (np.zeros((1000, 3)), 0)})
     for number in (0.0, 0.02)
   ),
+  row('turns with deviation 1 around two, minus two and zero', FRAME.assign(**TURNS), samples=(1000, 1000)),
   row('a gyroscope that ends early', changed(GYRO, slice(600, None), np.nan), samples=(600, 600),
       warnings=['8.0 of 20.0 s of acceleration have no angular'], never=['cut short']),
   *(

@@ -44,6 +44,21 @@ def test_a_workbook_with_a_cell_far_away_is_refused(tmp_path, cell):
     recordings.read(tmp_path / 'walk.xlsx')
 
 
+def test_a_row_far_away_is_refused_though_its_cells_name_no_place(tmp_path):
+  openpyxl = pytest.importorskip('openpyxl')
+  book = openpyxl.Workbook()
+  for row in [[*FRAME.columns], *FRAME.head(20).to_numpy().tolist()]:
+    book.active.append(row)
+  book.active.cell(1_048_570, 7, 1)
+  book.save(tmp_path / 'walk.xlsx')
+  content = zips.unzipped((tmp_path / 'walk.xlsx').read_bytes())
+  sheet = content['xl/worksheets/sheet1.xml']
+  content['xl/worksheets/sheet1.xml'] = sheet.replace(b'<c r="G1048570"', b'<c')
+  user_files.put(tmp_path, ('walk.xlsx', zips.zipped(content)))
+  with pytest.raises(UserError, match='has a cell in row 1,048,570, column 7'):
+    recordings.read(tmp_path / 'walk.xlsx')
+
+
 def test_duplicates_of_thousands_of_labels_are_found_at_once():
   names = [f'{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}quilting' for i in range(5000)]
   groups = language.find_duplicates([*names, 'climbing', 'climbng', 'Gehen', 'walk'])

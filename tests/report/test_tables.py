@@ -278,7 +278,7 @@ def test_the_configuration_has_only_what_differs():
     result(finetune_rotation_std_deg=value, model_patch_size=32, model_stem=()) for value in (0.0, 10.0)
   ]
   experiments, common, data, machines = tables.configuration(
-    pd.concat([runs(results[:1], 'still'), runs(results[1:], 'rotated')])
+    pd.concat([runs(results[:1], 'still'), runs(results[1:], 'rotated')]).assign(seconds=1_800_000.0)
   )
   assert experiments.table.to_dict('records') == [
     {'experiment': 'still', 'finetune_rotation_std_deg': '0.0'},
@@ -292,7 +292,8 @@ def test_the_configuration_has_only_what_differs():
   row = cells(data.table, target='wisdm')
   assert (row['train windows'], row['test windows'], row['pretrained on']) == ('600', '300', 'dsads hhar')
   assert row['test subjects'] == '0'
-  assert machines.table['device'][0] == 'cpu (x86_64 host, 2 cores)'
+  machine = cells(machines.table, device='cpu (x86_64 host, 2 cores)')
+  assert (machine['runs'], machine['hours of training']) == ('2', '1000.0')
 
 
 @pytest.mark.slow

@@ -137,3 +137,28 @@ def test_a_seed_repeats_its_draw_and_another_differs(draw, moving, monkeypatch):
   first, again, other = (draw(moving, seed=seed)['signal'] for seed in (0, 0, 1))
   np.testing.assert_array_equal(first, again)
   assert not np.array_equal(first, other)
+
+
+def test_pseudo_labels_are_the_most_confident_of_each_class():
+  sure = np.array([3.0, 9.0, 6.0, 0.1, 5.0, 4.0, 2.0, 8.0])
+  logits = np.zeros((8, 3))
+  logits[np.arange(8), [0, 0, 0, 0, 0, 2, 2, 2]] = sure
+  windows = {'signal': np.arange(8)[:, None, None], 'origin': np.zeros((8, 2))}
+  labeled = balancing.pseudo_labeled(windows, logits, seed=0)
+  # Six tenths of five and of three: 3 and 2.
+  pairs = {
+    (int(number), int(label))
+    for number, label in zip(labeled['signal'].ravel(), labeled['label'], strict=True)
+  }
+  assert pairs == {(1, 0), (2, 0), (4, 0), (7, 2), (5, 2)}
+  assert np.bincount(labeled['label']).tolist() == [3 * balancing.MAX_REPEATS, 0, 2 * balancing.MAX_REPEATS]
+  assert labeled.keys() == {'signal', 'origin', 'label'}
+
+
+def test_the_teacher_keeps_windows_whose_label_it_predicts():
+  windows = {'signal': np.arange(4)[:, None, None], 'label': np.array([0, 1, 1, 2], np.int32)}
+  logits = np.eye(3)[[0, 1, 2, 0]]
+  labeled = balancing.filter_by_teacher(windows, logits, seed=0)
+  assert set(labeled['signal'].ravel().tolist()) == {0, 1}
+  assert np.bincount(labeled['label']).tolist() == [balancing.MAX_REPEATS] * 2
+  assert len(balancing.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0

@@ -12,9 +12,8 @@ from har_jax.experiments import personalization
 from har_jax.experiments.personalization import personalize
 from har_jax.report import csv_table, frame
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 def test_each_test_subject_gets_an_output_layer(runs, study_of, out, tmp_path):
   study = study_of(out)
   path, made = personalize(spec_of(study), 2)
@@ -37,12 +36,15 @@ def test_each_test_subject_gets_an_output_layer(runs, study_of, out, tmp_path):
 def test_before_is_of_the_runs_layer_and_after_of_the_new_one():
   labels = np.tile([0, 1], 10)
   hidden = np.stack([labels * 2.0 - 1, np.ones(20)], axis=1)
+  hidden[-1] = 0  # of which the run's layer alone decides
   always_first = np.tile([1.0, 0.0], (20, 1))
+  always_first[-1] = 0.0, 1.0
   made = personalization._before_and_after(hidden, always_first, labels, np.arange(12), np.arange(12, 20))
-  assert (made.before.accuracy, made.after.accuracy) == (0.5, 1.0)
-  assert (made.before.confusion, made.after.confusion) == ([[4, 0], [4, 0]], [[4, 0], [0, 4]])
+  assert (made.before.accuracy, made.after.accuracy) == (0.625, 1.0)
+  assert (made.before.confusion, made.after.confusion) == ([[4, 0], [3, 1]], [[4, 0], [0, 4]])
 
 
+@pytest.mark.slow
 def test_the_penalty_and_who_is_left_out_are_in_the_result(runs, study_of, out, monkeypatch, tmp_path):
   copied = shutil.copytree(out, tmp_path / 'copied', ignore=shutil.ignore_patterns('personal'))
   penalties, fit, split = [], personalization.head_update.fit, personalization.splits.split_first
@@ -65,6 +67,7 @@ def test_the_penalty_and_who_is_left_out_are_in_the_result(runs, study_of, out, 
   assert (made.excluded, list(made.by_subject)) == (tested[:1], tested[1:])
 
 
+@pytest.mark.slow
 def test_results_with_another_penalty_are_refused(runs, study_of, out, monkeypatch):
   personalize(spec_of(study_of(out)), 2)
   monkeypatch.setattr(personalization, '_PENALTY', 1.0)
@@ -72,6 +75,7 @@ def test_results_with_another_penalty_are_refused(runs, study_of, out, monkeypat
     personalize(spec_of(study_of(out)), 2)
 
 
+@pytest.mark.slow
 def test_personalization_needs_a_finished_subject_wise_run(study_of, tmp_path, out):
   with pytest.raises(UserError, match='--split=subject'):
     personalize(spec_of(study_of(tmp_path, protocol={'split': 'window'})), 2)

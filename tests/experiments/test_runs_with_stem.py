@@ -9,7 +9,6 @@ from sklearn.metrics import confusion_matrix
 
 from har_jax import config, experiments, files, methods, storage, variables
 from har_jax.errors import UserError
-from har_jax.experiments import zero_shot
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.train.evaluation import predict
@@ -117,19 +116,3 @@ def test_a_recording_head_answers_for_the_test_subjects(made, study, monkeypatch
   assert np.sum(combined['test']['confusion']) == np.sum(alone['test']['confusion'])
   subjects = combined['data']['subjects']
   assert len(recordings) == len(subjects['validation']) + len(subjects['test'])  # one of each
-
-
-@pytest.mark.parametrize(
-  ('classes', 'expected'),
-  [(('walking', 'stairs'), [True, True]), (('upstairs', 'lying', 'typing'), [True, False, False])],
-)
-def test_a_target_is_tested_on_the_classes_that_the_sources_know(classes, expected):
-  assert zero_shot._answerable(classes, ('downstairs', 'typing', 'upstairs', 'walking')).tolist() == expected
-
-
-def test_stairs_of_unknown_direction_are_up_or_down():
-  names = ('walking', 'upstairs', 'downstairs', 'stairs')
-  grouped = zero_shot._group(np.array([[0.1, 0.3, 0.1, 0.4]]), names)
-  with_directions = zero_shot._divide(grouped, ('walking', 'upstairs', 'downstairs', 'lying'))
-  np.testing.assert_allclose(with_directions, [[0.1, 0.6, 0.2, 0]])
-  np.testing.assert_allclose(zero_shot._divide(grouped, ('walking', 'stairs')), [[0.1, 0.8]])

@@ -75,6 +75,12 @@ def test_without_a_seed_a_fit_has_that_of_zero(forest_of):
   assert not np.array_equal(none, one)
 
 
+def test_the_versions_of_a_fit_are_those_of_what_it_computes_with():
+  pytest.importorskip('aeon')
+  assert set(baseline_adapter.versions('forest')) == {'scikit-learn', 'jax', 'har_jax'}
+  assert set(baseline_adapter.versions('rocket')) == {'scikit-learn', 'jax', 'aeon', 'har_jax'}
+
+
 def test_it_belongs_to_its_base(whole, base_card, forest_of, tmp_path):
   path = 'params/encoder/norm/bias'
   other = files.make_base(whole | {path: whole[path] + 1}, base_card)

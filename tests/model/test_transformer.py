@@ -143,6 +143,12 @@ def test_the_loss_trains_every_weight_of_the_autoencoder(tiny, drawn):
   assert zero == []
 
 
+def test_modules_have_the_names_of_stored_pretrainings(tiny):
+  names = {'/'.join(path.split('/')[1:3]) for path in initial_shapes(Reconstruct(tiny))}
+  both = {f'{part}/{name}' for part in ('encoder', 'decoder') for name in ('block_0', 'norm', 'positions')}
+  assert names == both | {'encoder/embed', 'encoder/mask_token', 'decoder/reconstruct'}
+
+
 def test_with_two_streams_each_embedding_sees_one_sensor(tiny, drawn):
   model = dataclasses.replace(tiny, streams=2, invariant_features=False)
   model_variables = drawn(_init_encoder(model))

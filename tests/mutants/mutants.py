@@ -82,12 +82,14 @@ class Map:
   def tests(self, fault: Fault, unsound: Set[tuple[str, str]] = frozenset()) -> list[str]:
     """The tests that reach the fault's lines, then others of the same files, which may share what they did.
 
-    All that reach its file, if its line is in no function, where only the first to import it is known, or if
-    the file is not that of the map. Among each, those of the file's own room come first, then the fastest.
+    All that reach its file, if its line runs at import, where only the first to import it is known, or if the
+    file is not that of the map. Among each, those of the file's own room come first, then the fastest.
     """
     reached = lines = self.reached.get(fault.path, {})
     if lines and self.sums[fault.path] == _checksum(fault.path) and _is_in_function(fault):
       reached = {line: lines[line] for line in range(fault.first_line, fault.last_line + 1) if line in lines}
+    if reached and not any(reached.values()):  # a function that runs at import alone
+      reached = lines
     near = {test for tests in reached.values() for test in tests}
     files = {test.partition('::')[0] for test in near}
     others = {test for test in self.seconds if test.partition('::')[0] in files} - near

@@ -66,7 +66,7 @@ def test_equal_arguments_are_not_swapped_and_no_check_is_left_out():
   assert faults(source, 'a.py') == []
 
 
-@pytest.mark.parametrize('line', [5, 10, 11])  # the first is in no function
+@pytest.mark.parametrize('line', [5, 9, 10, 11])  # the first is in no function, the second runs at import
 def test_tests_that_reach_the_line_come_first_then_others_of_their_files(line, tmp_path, monkeypatch):
   (tmp_path / 'a.py').write_text(_SOURCE)
   monkeypatch.setattr(mutants, 'ROOT', tmp_path)
@@ -77,7 +77,7 @@ def test_tests_that_reach_the_line_come_first_then_others_of_their_files(line, t
     't/test_a.py::x': 99,
   }
   both = ['t/test_a.py::slow', 't/test_a.py::fast']
-  reached = {'a.py': {5: ['t/test_a.py::slow'], 10: ['t/test_a.py::slow'], 11: both}}
+  reached = {'a.py': {5: ['t/test_a.py::slow'], 9: [], 10: ['t/test_a.py::slow'], 11: both}}
   map_ = mutants.Map(seconds, reached, {'a.py': mutants._checksum('a.py')})
   chosen = map_.tests(Fault('a.py', line, line, line, 0, 1, 'a', 'b'))
   assert chosen == (both if line == 10 else both[::-1])  # x takes too long

@@ -185,6 +185,13 @@ def test_verdicts(differences, verdict):
   assert compared(full_and_lora(differences))['verdict'] == verdict
 
 
+def test_a_p_of_exactly_the_level_decides_nothing():
+  row = {'n': 7, 'mean': 2.0, 'rank_biserial': 1.0, 'wilcoxon_p': 0.05, 'equivalence_p': 0.05}
+  assert statistics._verdict(pd.Series(row)) == 'undecided'
+  assert statistics._verdict(pd.Series(row | {'wilcoxon_p': 0.049})) == 'better'
+  assert statistics._verdict(pd.Series(row | {'equivalence_p': 0.049})) == 'equivalent'
+
+
 @pytest.mark.parametrize('sign', [1, -1])
 def test_where_mean_and_ranks_disagree_the_verdict_is_undecided(sign):
   # Twelve subjects differ a little, one by much the other way: ranks and mean point to opposite sides.
@@ -226,7 +233,7 @@ def test_equivalence_is_corrected_over_all_rows():
     (
       FULL,
       range(5, 12),
-      {'p of a difference': '0.016', 'p of equivalence': '1.000', 'verdict': 'better'}
+      {'subjects': '7', 'p of a difference': '0.016', 'p of equivalence': '1.000', 'verdict': 'better'}
       | {'macro-F1 − full, points': '+8.0 (+6.6 to +9.4)'},
     ),
     (FULL, [0] * 7, {'p of a difference': '–', 'p of equivalence': '–', 'verdict': 'undecided', 'r': '–'}),

@@ -5,6 +5,7 @@ The difference between two activities transfers to other people and devices bett
 w windows, m of them walking, n samples, s statistics, f features.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from har_jax.signal.statistics import in_chunks, names, statistics
 CHANNELS = ('acc norm', 'acc along', 'acc across', 'gyro norm', 'gyro along', 'gyro across')
 FEWEST_WALKING = 5  # windows, to compare others with
 _MOVING_M_S2 = 0.5  # standard deviation of the length of acceleration: the device moves
+_PART = 4096  # windows at a time
 _FLOOR = 1e-2  # m/s² or rad/s: below the noise of a phone's sensors
 _LOGS = ('log standard deviation', 'log mean absolute difference')
 _STATISTICS = [*names(CHANNELS), *(f'{name}, {channel}' for name in _LOGS for channel in CHANNELS)]
@@ -32,21 +34,35 @@ class Described(NamedTuple):
 
   def only(self, windows: Bool[np.ndarray, 'w']) -> 'Described':
     """Selects some of the windows."""
-    return Described(*(values[windows] for values in self))
+    return self if windows.all() else Described(*(values[windows] for values in self))
 
   def relative_to(self, walking: Bool[np.ndarray, 'w']) -> Float[np.ndarray, 'w f'] | None:
     """The features NAMES; None if too few moving windows are walking, or gravity turns between them.
 
     The mean of the walking windows is subtracted. Without a gyroscope, its columns are 0.
     """
+    reference = self._reference(walking)
+    return None if reference is None else self._less(*reference)
+
+  def parts_relative_to(self, walking: Bool[np.ndarray, 'w']) -> Iterator[Float[np.ndarray, '_w f']]:
+    """Yields the features some windows at a time, since those of a day are large; nothing for None."""
+    reference = self._reference(walking)
+    if reference is not None:
+      for start in range(0, len(walking), _PART):
+        yield Described(*(values[start : start + _PART] for values in self))._less(*reference)
+
+  def _reference(
+    self, walking: Bool[np.ndarray, 'w']
+  ) -> tuple[Float[np.ndarray, 's'], Float[np.ndarray, '3']] | None:
+    """Mean statistics, and the direction of gravity."""
     walking = walking & self.moves
     upright = _direction(self.gravity[walking])
-    if upright is None:
-      return None
+    return None if upright is None else (self.statistics[walking].mean(axis=0, dtype=np.float64), upright)
+
+  def _less(self, mean: Float[np.ndarray, 's'], upright: Float[np.ndarray, '3']) -> Float[np.ndarray, 'w f']:
     lengths = np.maximum(np.linalg.norm(self.gravity, axis=1), _FLOOR)
     angle = np.degrees(np.arccos(np.clip(self.gravity @ upright / lengths, -1, 1)))
     features = np.empty((len(angle), len(NAMES)), np.float32)
-    mean = self.statistics[walking].mean(axis=0, dtype=np.float64)
     np.subtract(self.statistics, mean, out=features[:, :-1], casting='same_kind')  # no copy in float64
     features[:, -1] = angle
     return features

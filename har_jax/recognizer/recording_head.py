@@ -70,12 +70,13 @@ class RecordingHead:
     temperature: of the encoder's probabilities; the answers have it, too.
     The same array where the recording has too little walking.
     """
-    features = recording.relative_to(encoder.argmax(axis=1) == list(classes).index(WALKING))
-    if features is None:
+    walking = encoder.argmax(axis=1) == list(classes).index(WALKING)
+    parts = [self.predict_proba(features) for features in recording.parts_relative_to(walking)]
+    if not parts:
       return encoder
     columns = [list(classes).index(name) for name in self.classes]
     shared = encoder[:, columns]
-    joint = self.predict_proba(features) ** (1 / temperature) * np.maximum(shared, _TINY) ** _ENCODER_POWER
+    joint = np.concatenate(parts) ** (1 / temperature) * np.maximum(shared, _TINY) ** _ENCODER_POWER
     combined = np.array(encoder)
     combined[:, columns] = joint * (shared.sum(axis=1) / joint.sum(axis=1))[:, None]
     return combined

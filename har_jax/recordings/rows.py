@@ -94,8 +94,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
 
 def _read_columns(
   table: Table, kinds: dict[int, Kind], coded: list[row_faults.Source]
-) -> tuple[dict[str, Float32[np.ndarray, 'n 3']], list[clocks.Times]]:
-  """Values of each sensor, and the times of each chunk; appends to the parts of `coded`."""
+) -> tuple[dict[str, Float32[np.ndarray, 'n 3']], tuple[np.ndarray, str] | None]:
+  """Values of each sensor, and times with their kind of clock; appends to the parts of `coded`."""
   parts: dict[str, list[np.ndarray]] = {name: [] for name in table.axes}
   times: list[clocks.Times] = []
   count = 0
@@ -110,12 +110,13 @@ def _read_columns(
       source.parts.append(encode(chunk[source.column], source.codes))
   if not next(iter(parts.values())):
     raise UserError(f'{table.path} holds no row: nothing was recorded')
-  return {name: np.concatenate(part) for name, part in parts.items()}, times
+  joined = None if table.time is None else clocks.join(times, table.title(table.time))
+  return {name: np.concatenate(parts.pop(name)) for name in table.axes}, joined  # one copy at a time
 
 
 def _clock(
   table: Table,
-  times: list[clocks.Times],
+  times: tuple[np.ndarray, str] | None,
   options: Options,
   sampled: Bool[np.ndarray, 'n'],
   findings: Findings,
@@ -124,8 +125,8 @@ def _clock(
     findings.note(f'Rows are evenly spaced at {options.rate_hz:g} Hz, as requested; no time is read.')
     return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
   assert table.time is not None
-  name, title = shorten(table.names[table.time]), table.title(table.time)
-  values, kind = clocks.join(times, title)
+  assert times is not None
+  (values, kind), name, title = times, shorten(table.names[table.time]), table.title(table.time)
   if kind:
     if options.time_unit not in ('', 'iso'):
       raise UserError(f'{title} holds text, which has no unit {options.time_unit}; omit time_unit')

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int32
+from jaxtyping import Bool, Float, Int, Int32, Shaped
 
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import infer, row_faults, units
@@ -85,8 +85,8 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   named = '' if turning is None else rows_of['gyro'].table.axes['gyro'].unit
   gyro = None if turning is None else _gyro(turning, named, acc, options, findings)
   start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
-  acc = Samples(acc.time_s - start_s, acc.values)
-  gyro = None if gyro is None else Samples(gyro.time_s - start_s, gyro.values)
+  acc = Samples(_later(acc.time_s, -start_s), acc.values)
+  gyro = None if gyro is None else Samples(_later(gyro.time_s, -start_s), gyro.values)
   clock = dataclasses.replace(main.clock, origin_ns=main.clock.origin_ns + round(start_s * 1e9))
   labels = None if main.labels is None else main.labels[indices]
   return Track(acc, gyro, clock, indices, labels, main.activities)
@@ -181,12 +181,12 @@ def _samples(
     findings.note(f'{count_of(~complete)} without all {WORDS[sensor]} values: left out.')
   indices = np.flatnonzero(complete)
   # Rows that were sent or joined twice say nothing of the clock.
-  again = segments.repeats(rows.time_s[indices])
+  again = segments.repeats(_select(rows.time_s, indices))
   again[again] = (values[indices[again]] == values[indices[np.flatnonzero(again) - 1]]).all(axis=1)
   if again.any():
     findings.note(f'{count_of(again)} with a repeated time and the same values: left out.')
     indices = indices[~again]
-  repeats = segments.repeats(rows.time_s[indices])
+  repeats = segments.repeats(_select(rows.time_s, indices))
   if repeats.any():
     findings.note(f'{count_of(repeats)} with a repeated time: the first of each time was kept.')
     fraction = float(repeats.mean())
@@ -200,13 +200,14 @@ def _samples(
     raise UserError('the clocks of the sensors are of different kinds: choose similar time columns')
   if len(indices) > 1:
     # All that follows takes memory for each second.
-    step_s = float(np.median(np.diff(rows.time_s[indices])))
+    kept = Samples(_select(rows.time_s, indices), _select(values, indices))
+    step_s = segments.step_s(kept)
     if step_s > _SLOWEST_S:
       raise UserError(
         f'the {WORDS[sensor]} rows are {step_s:.3g} s apart, and a window needs several a second: is the '
         'unit of time right? Give time_unit'
       )
-    is_held = row_faults.find_held_rows(Samples(rows.time_s[indices], values[indices]))
+    is_held = row_faults.find_held_rows(kept)
     if is_held.any():
       findings.warn(
         f'{count_of(is_held)} of the {WORDS[sensor]} repeat the values of the row before: left out, as if '
@@ -214,9 +215,18 @@ def _samples(
       )
       indices = indices[~is_held]
   shift_s = (rows.clock.origin_ns - clock.origin_ns) / 1e9
-  if len(indices) == len(values):
-    return Samples(_even(rows.time_s + shift_s, sensor, findings), values), indices  # no copy of the values
-  return Samples(_even(rows.time_s[indices] + shift_s, sensor, findings), values[indices]), indices
+  time_s = _later(_select(rows.time_s, indices), shift_s)
+  return Samples(_even(time_s, sensor, findings), _select(values, indices)), indices
+
+
+def _select(array: Shaped[np.ndarray, 'n *a'], indices: Int[np.ndarray, 'm']) -> Shaped[np.ndarray, 'm *a']:
+  """Rows of an array, in their order; the array itself, and no copy, if these are all."""
+  return array if len(indices) == len(array) else array[indices]
+
+
+def _later(time_s: Float[np.ndarray, 'm'], shift_s: float) -> Float[np.ndarray, 'm']:
+  """Shifted times. Without a shift no copy, so that two sensors with one clock share their times."""
+  return time_s + shift_s if shift_s else time_s
 
 
 def _even(time_s: Float[np.ndarray, 'm'], sensor: str, findings: Findings) -> Float[np.ndarray, 'm']:

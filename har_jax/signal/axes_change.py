@@ -170,8 +170,8 @@ def _covariances(
 ) -> Float[np.ndarray, '*m 6 6']:
   """Covariances of `size` samples each, from a `first` on."""
   products = np.concatenate([np.ones((len(motion), 1)), motion], axis=1)
-  sums = np.cumsum(np.einsum('ni,nj->nij', products, products), axis=0)
-  sums = np.concatenate([np.zeros((1, 7, 7)), sums])
+  sums = np.zeros((len(motion) + 1, 7, 7))
+  np.cumsum(np.einsum('ni,nj->nij', products, products), axis=0, out=sums[1:])
   means = (sums[first + size] - sums[first]) / size
   center = means[..., :1, 1:]
   return means[..., 1:, 1:] - np.swapaxes(center, -1, -2) * center + _NOISE[0] ** 2 * np.eye(6)

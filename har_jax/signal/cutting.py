@@ -132,7 +132,8 @@ def _interpolate(
   import scipy.interpolate
 
   grid_s = grid_s.clip(time_s[0], time_s[-1])  # a tick that rounding moved outside would be NaN
-  curve = scipy.interpolate.Akima1DInterpolator(time_s, values, method='makima')(grid_s)
+  curves = (scipy.interpolate.Akima1DInterpolator(time_s, axis, method='makima') for axis in values.T)
+  curve = np.stack([curve_of(grid_s) for curve_of in curves], axis=1)
   step_s = np.diff(time_s)
   interval = np.searchsorted(time_s, grid_s, side='right').clip(1, len(step_s)) - 1
   hole = step_s[interval] > _HOLE_STEPS * np.median(step_s)

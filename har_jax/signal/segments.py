@@ -110,4 +110,5 @@ def extract_around(samples: Samples, start_s: float, stop_s: float) -> Samples:
 def _between(samples: Samples, start_s: float, stop_s: float) -> Samples:
   first = np.searchsorted(samples.time_s, start_s)
   stop = np.searchsorted(samples.time_s, stop_s, side='right')
-  return Samples(samples.time_s[first:stop] - start_s, samples.values[first:stop])
+  time_s = samples.time_s[first:stop]  # not copied if it counts from there, as a day's without a gap
+  return Samples(time_s - start_s if start_s else time_s, samples.values[first:stop])

@@ -19,7 +19,7 @@ POWER_EPS = 1e-6  # (m/s²)² or (rad/s)²: below the noise of a phone's sensors
 # is not above its mean with less.
 LEAST_DEVIATION, LEAST_EXCESS = 1e-4, 1e-5
 LEAST_POWER = LEAST_DEVIATION**2
-_CHUNK = 2048  # windows at a time: bounds the memory of the spectra
+_CHUNK = 256  # windows at a time: bounds memory, and a processor's cache holds most of it
 
 CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z', 'acc norm', 'gyro norm')
 _BANDS = [f'log power {low:g}-{high:g} Hz' for low, high in itertools.pairwise(_BAND_EDGES_HZ)]

@@ -107,6 +107,7 @@ def predict(
   joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
   if head is not None:
     whole = Described(*map(np.concatenate, zip(*described, strict=True)))
+    described.clear()
     joined, compared, pooled = _combine(head, joined, whole, classes, files, recognizer.temperature)
     if compared:
       together = np.zeros(len(files)) if pooled else files

@@ -11,9 +11,8 @@ from har_jax import experiments, records
 from har_jax.baselines import BASELINES
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
-from har_jax.experiments import RunSpec, kinds
+from har_jax.experiments import RunSpec, kinds, runs
 from har_jax.experiments.adaptation import make_result
-from har_jax.experiments.runs import _batched
 from har_jax.methods import METHODS
 from har_jax.report.markdown import TEXTS
 
@@ -73,9 +72,26 @@ def test_runs_one_by_one_get_the_variables_of_their_own_seed(study_of, tmp_path)
   assert run_each(specs, {0: {'a': 0}, 1: {'b': 1}}, QUIET) == {0: {'a': 0}, 1: {'b': 1}, 2: {}}
 
 
+def test_seeds_that_train_together_start_from_stages_of_their_own(study_of, tmp_path, monkeypatch):
+  started: dict[int, Any] = {}
+
+  def run_all(specs: Any, bases: Any, options: Any) -> dict[int, records.Result]:
+    started.update(bases)
+    return {spec.seed: _always_first(spec, {}, options) for spec in specs}
+
+  kind = kinds.Kind(('first_class',), run_all, is_pretrained=lambda name: True)
+  monkeypatch.setitem(kinds.KINDS, 'constant', kind)
+  monkeypatch.setattr(runs, 'run_stages', lambda stages, options: stages[-1].folder.name)
+  protocol = {'continued_pretraining_steps': 2}
+  run(study_of(tmp_path, methods=('first_class',), seeds=(0, 1), batch_runs=2, protocol=protocol))
+  assert started == {0: 'seed0', 1: 'seed1'}
+
+
 def test_seeds_that_train_together_are_of_one_target_and_method(study_of, tmp_path):
   study = study_of(tmp_path, targets=('alpha', 'beta'), methods=('full', 'lora'), seeds=(0, 1, 2))
-  batches = [[(spec.target, spec.method, spec.seed) for spec in specs] for specs in _batched(study.runs, 2)]
+  batches = [
+    [(spec.target, spec.method, spec.seed) for spec in specs] for specs in runs._batched(study.runs, 2)
+  ]
   assert batches == [
     [(target, method, seed) for seed in seeds]
     for target in ('alpha', 'beta')

@@ -82,9 +82,11 @@ def test_pairs_are_scaled_by_alpha_over_the_rank_or_its_root(base, name, scaling
 
 
 def test_veras_shared_pair_is_uniform_within_kaimings_bound(base):
-  a = np.abs(_adapted(base, 'vera')['vera_shared/encoder/a'])
+  a = np.asarray(_adapted(base, 'vera')['vera_shared/encoder/a'])
   bound = (6 / len(a)) ** 0.5
   assert 0.95 * bound < a.max() <= bound
+  assert -bound <= a.min() < -0.95 * bound
+  assert a.std() == pytest.approx(bound / 3**0.5, rel=0.05)  # of a uniform distribution
 
 
 def test_dora_scales_the_columns_of_its_targets_alone(base):

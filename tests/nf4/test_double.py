@@ -61,17 +61,6 @@ def test_double_quantization_needs_4_127_bits_per_weight():
   assert round(bits[True] + tables, 2) == 4.14
 
 
-def test_scales_have_seven_decades_each_with_twice_the_numbers_of_the_one_below():
-  assert len(DYNAMIC) == 256
-  assert (np.diff(DYNAMIC) > 0).all()
-  positive = DYNAMIC[DYNAMIC > 0]
-  np.testing.assert_array_equal(DYNAMIC, np.r_[-positive[-2::-1], np.float32(0), positive])
-  assert np.histogram(positive, 10.0 ** np.arange(-7, 1))[0].tolist() == [1, 2, 4, 8, 16, 32, 64 + 1]
-  # The middle of 0.1 to 1 millionths; those of the halves of 1 to 10 millionths; of the last 64th below 1; 1.
-  np.testing.assert_allclose(positive[:3], [0.55e-6, 3.25e-6, 7.75e-6], rtol=1e-6)
-  np.testing.assert_allclose(positive[-2:], [1 - 0.9 / 128, 1], rtol=1e-6)
-
-
 def test_double_quantization_costs_little_accuracy():
   # Relative error in the Frobenius norm, for normal weights. Measured over twenty seeds: 0.0916 to 0.0925
   # for plain NF4, and 1.0001 to 1.0003 times that with double quantization. The limits add about the same

@@ -130,6 +130,9 @@ def test_windows_give_their_length_and_rate_where_no_flag_does():
   values(['har-jax', '--model_width=96', '--model_rate_hz=20'])
   model = experiment(types.SimpleNamespace(windowing=config.Windowing(64, 25))).model
   assert (model.width, model.window_samples, model.rate_hz) == (96, 64, 20)
+  values(['har-jax', '--model_window_samples=96', '--model_rate_hz=20'])
+  model = experiment(types.SimpleNamespace()).model  # of windows of several lengths, say
+  assert (model.window_samples, model.rate_hz) == (96, 20)
 
 
 def test_the_number_of_devices_on_the_cpu_is_that_of_the_flag(monkeypatch):

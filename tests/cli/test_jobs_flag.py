@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 
+import jax
 import pytest
 from absl import flags
 
@@ -147,6 +148,11 @@ def test_a_number_of_jobs_is_a_number(text):
 @pytest.mark.linux
 def test_auto_is_one_job_a_core_on_a_cpu():
   assert _read_jobs('auto') == len(os.sched_getaffinity(0))
+
+
+def test_auto_is_one_job_with_an_accelerator(monkeypatch):
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'tpu')
+  assert _read_jobs('auto') == 1
 
 
 def test_the_first_ctrl_c_asks_for_a_stop_and_the_second_ends_at_once(capsys):

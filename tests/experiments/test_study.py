@@ -11,8 +11,11 @@ from lodo_studies import QUIET, alter, spec_of, target_of, with_altered
 
 from har_jax import experiments
 from har_jax.datasets import windows as store
-from har_jax.errors import UserError
+from har_jax.errors import Stopped, UserError
+from har_jax.experiments import stages as stages_module
+from har_jax.experiments.adaptation import prepare_run
 from har_jax.experiments.stages import run_stages, stages_of
+from har_jax.train.objective import Classify
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,31 @@ def test_each_stage_trains_as_its_part_of_the_experiment_says(study_of, tmp_path
     ['label', 'origin', 'signal'],
   ]
   np.testing.assert_equal(continued.windows(), spec.fold.unlabeled_windows())
+
+
+def test_a_stage_on_the_target_draws_batches_with_the_seed_of_the_run(study_of, tmp_path, monkeypatch):
+  seeds: list[int] = []
+
+  def train(objective, runs, **options):
+    seeds.extend(run.seed for run in runs)
+    raise Stopped('that is all')
+
+  monkeypatch.setattr(stages_module, 'train', train)
+  spec = spec_of(study_of(tmp_path, protocol={'continued_pretraining_steps': 2}, seeds=(3,)), seed=3)
+  with pytest.raises(Stopped):
+    run_stages(stages_of(spec)[1:], QUIET)
+  assert seeds == [3]
+
+
+def test_a_run_draws_head_adapters_and_batches_by_its_seed(study_of, tmp_path, drawn):
+  study = study_of(tmp_path)
+  base = drawn(Classify(study.experiment.model, 3).init)
+  first, again, other = (prepare_run(spec_of(study, seed=seed), base) for seed in (0, 0, 3))
+  for path in ('params/head/dense_0/kernel', 'lora/encoder/block_0/up/a'):
+    np.testing.assert_array_equal(first.run.trainable[path], again.run.trainable[path])
+    assert not np.array_equal(first.run.trainable[path], other.run.trainable[path])
+  assert (first.run.seed, other.run.seed) == (0, 3)
+  assert (other.run.windows, other.run.validation) == (other.data.train, other.data.validation)
 
 
 @pytest.mark.parametrize(('budget', 'folder'), [('0.7', 'labels-0.7'), ('10/class', 'labels-10-per-class')])

@@ -24,6 +24,8 @@ from har_jax.export import merged, onnx_graph, onnx_statistics
 from har_jax.export.onnx_nodes import Nodes
 from har_jax.export.stablehlo import quantize
 from har_jax.model.transformer import TO_PHYSICAL
+from har_jax.recognizer import loading
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import statistics
 
 pytestmark = pytest.mark.slow
@@ -232,6 +234,14 @@ def test_the_card_describes_input_output_and_adapter(recognizer, export_of):
   )
   assert (card.runtime, card.precision) == ('stablehlo', 'int8')
   assert card.temperature == recognizer.adapter_.card.temperature != 1
+  assert card.input.rotation == 'used'
+  entries = {'class_logits': np.eye(4).tolist(), 'set_scores': [0.25, 0.5]}
+  adapter = recognizer.adapter_.with_card(**entries)
+  made = export.make(
+    Recognizer.from_stored(loading.with_adapter(recognizer.base_, adapter)), 'stablehlo'
+  ).card
+  assert {name: getattr(made, name) for name in entries} == entries
+  assert made.normalizer == recognizer.adapter_.card.normalizer
 
 
 @pytest.mark.parametrize('precision', export.PRECISIONS)

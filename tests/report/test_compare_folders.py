@@ -71,7 +71,8 @@ def test_the_command_prints_a_comparison_and_writes_nothing(folders, tmp_path):
 def test_what_needs_one_folder_and_a_folder_given_twice_are_refused(folders):
   assert '--html needs one folder' in refuse('report', *folders, '--html')
   assert '--out needs one folder' in refuse('report', *folders, '--out=x')
-  assert 'give each folder once' in refuse('report', folders[0], folders[0])
+  for given in ([0, 0], [0, 1, 0]):
+    assert 'give each folder once' in refuse('report', *(folders[number] for number in given))
 
 
 def test_more_folders_than_letters_are_refused():

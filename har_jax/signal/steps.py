@@ -3,6 +3,7 @@
 n samples.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -35,21 +36,29 @@ def count_steps(acc: Samples, stride_s: tuple[float, float]) -> tuple[float, flo
   lengths = np.linalg.norm(acc.values.astype(np.float64), axis=1)
   samples = math.ceil(duration_s * _RATE_HZ - _SLACK_SAMPLES)
   even = np.interp(acc.time_s[0] + np.arange(samples) / _RATE_HZ, acc.time_s, lengths)
-  band = signal.butter(2, _BAND_HZ, 'band', fs=_RATE_HZ, output='sos')
   steps, cadences = 0.0, []
-  for part in np.array_split(signal.sosfiltfilt(band, even), max(round(duration_s / _PART_S), 1)):
+  for part in np.array_split(signal.sosfiltfilt(_band(), even), max(round(duration_s / _PART_S), 1)):
     if (length_s := _find_stride_s(part - part.mean(), stride_s)) is not None:
       steps += 2 * len(part) / _RATE_HZ / length_s
       cadences.append(120 / length_s)
   return steps, float(np.median(cadences)) if cadences else np.nan
 
 
+@functools.cache
+def _band() -> Float[np.ndarray, 'k 6']:
+  from scipy import signal
+
+  return signal.butter(2, _BAND_HZ, 'band', fs=_RATE_HZ, output='sos')
+
+
 def _find_stride_s(part: Float[np.ndarray, 'n'], stride_s: tuple[float, float]) -> float | None:
   """The lag, between samples by a parabola, at which the part fits itself."""
   first, last = (round(limit_s * _RATE_HZ) for limit_s in stride_s)
   last = min(last, 2 * len(part) // 3)  # a third must overlap
-  pairs = [(part[: len(part) - lag], part[lag:]) for lag in range(last + 2)]
-  fits = np.array([head @ tail / max(np.sqrt((head @ head) * (tail @ tail)), 1e-9) for head, tail in pairs])
+  # Of the part without its last samples, and without its first ones, by lag.
+  products = np.correlate(part, part, 'full')[len(part) - 1 : len(part) + last + 1]
+  head, tail = (np.cumsum(np.square(side))[::-1][: last + 2] for side in (part, part[::-1]))
+  fits = products / np.maximum(np.sqrt(head * tail), 1e-9)
   lags = np.arange(first, last + 1)
   peaks = lags[(fits[lags] >= fits[lags - 1]) & (fits[lags] > fits[lags + 1])]
   if not len(peaks) or fits[peaks].max() < _REGULAR:

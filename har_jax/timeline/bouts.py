@@ -61,25 +61,28 @@ class Chain:
 
     before: what the window before got, None for a chain's first.
     """
-    likelihoods = self._likelihoods(probabilities)
-    posterior = likelihoods if before is None else likelihoods * self._moved(before)
-    return posterior / posterior.sum()
+    return self._filtered(before, self._likelihoods(probabilities))
 
   def smoothed(self, probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
     """Forward-backward: posteriors from all windows of the chain."""
-    smoothed = np.empty(probabilities.shape)
+    smoothed, likelihoods = np.empty(probabilities.shape), self._likelihoods(probabilities)
     before = None
-    for index, row in enumerate(probabilities):
-      smoothed[index] = before = self.update(before, row)
+    for index, row in enumerate(likelihoods):
+      smoothed[index] = before = self._filtered(before, row)
     later = np.ones(probabilities.shape[1])
     for index in range(len(probabilities) - 2, -1, -1):
-      later = self._moved(later * self._likelihoods(probabilities[index + 1]))
+      later = self._moved(later * likelihoods[index + 1])
       later /= later.sum()
       smoothed[index] *= later
-      smoothed[index] /= smoothed[index].sum()
-    return smoothed
+    return smoothed / smoothed.sum(axis=1, keepdims=True)
 
-  def _likelihoods(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:
+  def _filtered(
+    self, before: Float[np.ndarray, 'y'] | None, likelihoods: Float[np.ndarray, 'y']
+  ) -> Float[np.ndarray, 'y']:
+    posterior = likelihoods if before is None else likelihoods * self._moved(before)
+    return posterior / posterior.sum()
+
+  def _likelihoods(self, probabilities: Float[np.ndarray, '*w y']) -> Float[np.ndarray, '*w y']:
     power = min(_WINDOWS_OF_EVIDENCE * self.hop_s / self.window_s, 1.0) if self.mean_bout_s else 1.0
     return np.maximum(probabilities, _MIN_PROBABILITY, dtype=np.float64) ** power
 

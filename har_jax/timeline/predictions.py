@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from concurrent import futures
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,7 +21,9 @@ from har_jax.signal import segments
 from har_jax.signal.still import is_still
 
 _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
-_CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
+_CHUNK = 1024  # windows per call: a part of a second on a CPU, so that the progress bar moves
+
+_Answers = tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f'] | None]  # and inputs of the output layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,20 +80,19 @@ def predict(
   """
   import tqdm
 
-  recording, start_s, probabilities, still, described, inputs = [], [], [], [], [], []
+  recording, start_s, still, described = [], [], [], []
+  answers: list[futures.Future[_Answers]] = []
   head = recognizer.recording_head_
   seconds = reading.seconds
   total = {'total': round(seconds), 'unit': 's', 'unit_scale': True}
-  with tqdm.tqdm(desc='recognizing', postfix='compiling', disable=not progress, **total) as bar:
+  bar = tqdm.tqdm(desc='recognizing', postfix='compiling', disable=not progress, **total)
+  with bar, futures.ThreadPoolExecutor(1) as encoder:  # answers some windows while the next ones are cut
     every = iter(recordings.overlapping_windows(reading, recognizer.windowing))
     while windows := list(itertools.islice(every, _CHUNK)):
       signals = np.stack([window.signal for window in windows])
-      if refusal_rate:
-        answers, head_inputs = recognizer.answer_with_inputs(signals)
-        inputs.append(head_inputs.astype(np.float16))
-      else:
-        answers = recognizer.probabilities(signals)
-      probabilities.append(answers.astype(np.float32))
+      if answers:
+        answers[-1].result()  # no more than two chunks are in memory
+      answers.append(encoder.submit(_answer, recognizer, signals, with_inputs=bool(refusal_rate)))
       still.append(is_still(signals))
       if head is not None:
         described.append(relative_features.describe(signals, recognizer.windowing.rate_hz))
@@ -100,6 +102,7 @@ def predict(
       bar.set_postfix_str('', refresh=False)
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
+  probabilities, inputs = zip(*(answer.result() for answer in answers), strict=True)
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
   moments = np.array(recording), np.array(start_s)
   files = np.array(reading.files)[recording]
@@ -125,6 +128,13 @@ def predict(
   shifts = int(recognizer.tta_shifts)  # JSON has no NumPy integers
   answered = classes, *moments, joined, np.concatenate(still)
   return Predictions(*answered, recognizer.windowing, shifts, compared, pooled, sets, refused)
+
+
+def _answer(recognizer: Recognizer, signals: Float[np.ndarray, 'w n 6'], *, with_inputs: bool) -> _Answers:
+  if not with_inputs:
+    return recognizer.probabilities(signals).astype(np.float32), None
+  probabilities, inputs = recognizer.answer_with_inputs(signals)
+  return probabilities.astype(np.float32), inputs.astype(np.float16)
 
 
 def without_gaps(

@@ -76,6 +76,13 @@ def test_times_of_day_go_on_after_midnight():
   np.testing.assert_allclose(time_s, [0, 9, 11, 21])
 
 
+def test_the_unit_of_time_follows_from_rows_of_the_sensor_whose_rate_counts():
+  values = np.sort(np.r_[0.02 * np.arange(500), 0.02 * np.arange(500) + 0.003])
+  sampled = np.arange(1000) % 2 == 0
+  _, _, reason = clocks.count_numbers(values, sampled, '', '', 'time', Findings())
+  assert reason == 'as its step of 0.02 is then 50 Hz'
+
+
 def test_seconds_and_clocks_begin_at_the_first_row_with_a_time():
   times, seconds = np.r_[np.nan, EPOCH_S + TIME_S], np.r_[np.nan, TIME_S]
   ns = np.r_[clocks.MISSING, ((EPOCH_S + TIME_S) * 1e9).round().astype(np.int64)]

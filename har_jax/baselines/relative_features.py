@@ -77,6 +77,12 @@ def _direction(gravity: Float[np.ndarray, 'm 3']) -> Float[np.ndarray, '3'] | No
   return mean / length if length > STANDARD_GRAVITY_M_S2 / 2 else None
 
 
+def allocate(windows: int) -> Described:
+  """Descriptions to be filled in. Those of a day, joined at its end, would be in memory twice."""
+  statistics_of = np.empty((windows, len(_STATISTICS)), np.float32)
+  return Described(statistics_of, np.empty((windows, 3)), np.empty(windows, bool))
+
+
 def describe(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Described:
   """Describes windows in m/s² and rad/s by what does not depend on how the device is turned, and gravity.
 

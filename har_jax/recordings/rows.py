@@ -80,7 +80,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       'short, and what followed is missing. Copy or export it again.'
     )
   time_s = row_faults.continue_restarts(time_s, sampled, first, findings)
-  row_faults.check_sources(table, people, np.where(sampled, time_s, np.nan), first, findings)
+  if people:
+    row_faults.check_sources(table, people, np.where(sampled, time_s, np.nan), first, findings)
   order = _order(time_s, findings.notes)
   return Rows(
     table,

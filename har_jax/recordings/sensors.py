@@ -238,7 +238,7 @@ def _even(time_s: Float[np.ndarray, 'm'], sensor: str, findings: Findings) -> Fl
   is_gap = steps_s > _GAP_S
   if is_gap.all() or not len(steps_s):
     return time_s
-  mean_s = float(steps_s[~is_gap].mean())
+  mean_s = float(steps_s.mean(where=~is_gap))
   if (steps_s < _SHORT_STEP * mean_s).mean() < _BURSTS:
     return time_s
   findings.warn(

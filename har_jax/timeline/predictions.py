@@ -21,7 +21,7 @@ from har_jax.signal import segments
 from har_jax.signal.still import is_still
 
 _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
-_CHUNK = 1024  # windows per call: a part of a second on a CPU, so that the progress bar moves
+_CHUNK = 256  # windows per call: two calls of them are in memory
 
 _Answers = tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f'] | None]  # and inputs of the output layer
 
@@ -80,10 +80,13 @@ def predict(
   """
   import tqdm
 
-  recording, start_s, still, described = [], [], [], []
+  recording, still = [], []
+  start_s: list[float] = []
   answers: list[futures.Future[_Answers]] = []
   head = recognizer.recording_head_
   seconds = reading.seconds
+  most = int(seconds / recognizer.windowing.step_s) + len(reading.recordings)
+  described = relative_features.allocate(0 if head is None else most)
   total = {'total': round(seconds), 'unit': 's', 'unit_scale': True}
   bar = tqdm.tqdm(desc='recognizing', postfix='compiling', disable=not progress, **total)
   with bar, futures.ThreadPoolExecutor(1) as encoder:  # answers some windows while the next ones are cut
@@ -95,7 +98,10 @@ def predict(
       answers.append(encoder.submit(_answer, recognizer, signals, with_inputs=bool(refusal_rate)))
       still.append(is_still(signals))
       if head is not None:
-        described.append(relative_features.describe(signals, recognizer.windowing.rate_hz))
+        part = slice(len(start_s), len(start_s) + len(signals))
+        rows = relative_features.describe(signals, recognizer.windowing.rate_hz)
+        for column, values in zip(described, rows, strict=True):
+          column[part] = values
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
       before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[-1]])
@@ -109,8 +115,7 @@ def predict(
   compared, pooled = None, 0
   joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
   if head is not None:
-    whole = Described(*map(np.concatenate, zip(*described, strict=True)))
-    described.clear()
+    whole = Described(*(column[: len(start_s)] for column in described))
     joined, compared, pooled = _combine(head, joined, whole, classes, files, recognizer.temperature)
     if compared:
       together = np.zeros(len(files)) if pooled else files

@@ -70,6 +70,16 @@ def test_features_of_a_day_are_not_copied_in_float64():
     tracemalloc.stop()
 
 
+def test_two_classes_have_logits_of_half_the_log_odds_of_each_sign():
+  features = np.random.default_rng(0).normal(size=(100, len(relative_features.NAMES)))
+  labels = np.where(features[:, 0] > 0, LYING, WALKING)
+  head = recording_head.fit(features, labels, CLASSES, seed=0)
+  assert head.classes == ('walking', 'lying')
+  for *_, output, output_bias in head.members:
+    np.testing.assert_array_equal(output[:, 0], -output[:, 1])
+    np.testing.assert_array_equal(output_bias[0], -output_bias[1])
+
+
 def test_parts_across_gravity_are_those_of_pythagoras():
   """By hand: gravity along z, and a device that turns at 4 about it and 3 about x."""
   window = np.tile(np.float32([0, 0, 9.8, 3, 0, 4]), (1, 128, 1))

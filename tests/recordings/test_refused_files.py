@@ -131,6 +131,7 @@ TABLE: list = [
     )
     for name, later_s in itertools.product(('device', 'deviceName', 'sensor_id', 'Subject'), (0.0, 0.007))
   ),
+  (_two_devices('device', 0.007).assign(label='walk'), "'device' says that rows are of phone, watch"),
   *(
     (
       _sensor_rows('sensor', ('accelerometer', 'gyroscope'), later_s, order),

@@ -160,7 +160,7 @@ def cut(
   dropped: collections.Counter[str],
   windowing: Windowing,
   *,
-  number: int = 0,
+  number: int,
   majority_label: bool = False,
 ) -> Iterator[Window]:
   """Windows that lie within one labeled span and one piece, span after span; `number` is the recording's.

@@ -36,7 +36,7 @@ def cut_from(recordings: Any) -> np.ndarray:
     window.signal
     for recording in itertools.islice(recordings, 3)
     for window in cutting.cut(
-      recording, resample(recording, dropped, DEFAULT_WINDOWING), dropped, DEFAULT_WINDOWING
+      recording, resample(recording, dropped, DEFAULT_WINDOWING), dropped, DEFAULT_WINDOWING, number=0
     )
   ]
   return np.stack(cut[:: max(1, len(cut) // 24)]).astype(np.float32)

@@ -198,7 +198,8 @@ VALUES = [
         same=True, has_gyro=False, warnings=NOTHING, arrays={'gyro': (np.zeros((1000, 3)), 0)})
     for number in (0.0, 0.02)
   ),
-  row('turns with deviation 1 around two, minus two and zero', FRAME.assign(**TURNS), samples=(1000, 1000)),
+  row('turns with deviation 1 around two, minus two and zero', FRAME.assign(**TURNS), {'gyro_unit': 'auto'},
+      samples=(1000, 1000)),
   row('a gyroscope that ends early', changed(GYRO, slice(600, None), np.nan), samples=(600, 600),
       warnings=['8.0 of 20.0 s of acceleration have no angular'], never=['cut short']),
   *(

@@ -35,7 +35,9 @@ DATES = pd.Timestamp('2026-05-28T20:26:40Z') + SINCE
 )
 def test_a_frame_is_read_as_its_file(frame: pd.DataFrame, options: dict[str, Any]):
   before = frame.copy()
-  user_files.assert_same(recordings.read(frame, **options))
+  reading = recordings.read(frame, **options)
+  user_files.assert_same(reading)
+  assert (reading.recordings[0].subject, reading.recordings[0].position) == ('me', 'unknown')
   pd.testing.assert_frame_equal(frame, before)
 
 

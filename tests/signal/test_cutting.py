@@ -69,7 +69,8 @@ def test_windows_keep_the_order_of_spans_and_their_origin(spans, lengths, expect
 )  # fmt: skip
 def test_with_a_majority_label_windows_have_the_longest(spans, expected):
   counts: collections.Counter[str] = collections.Counter()
-  cut = cutting.cut(_recording(1000, *spans), [_ramp(1000)], counts, DEFAULT_WINDOWING, majority_label=True)
+  given = (_recording(1000, *spans), [_ramp(1000)], counts, DEFAULT_WINDOWING)
+  cut = cutting.cut(*given, number=0, majority_label=True)
   assert {int(window.signal[0, 0]): window.activity for window in cut} == expected
 
 

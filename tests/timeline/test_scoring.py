@@ -154,6 +154,12 @@ def _warnings(recognizer: Recognizer, **options: Any) -> list[str]:
   return recognize(signals, recognizer, rate_hz=50.0, frame='as_is', **options).warnings
 
 
+@pytest.mark.parametrize('progress', [True, False])
+def test_a_bar_is_drawn_where_progress_is_asked_for(fitted, capsys, progress):
+  _warnings(fitted, progress=progress)
+  assert ('recognizing' in capsys.readouterr().err) is progress
+
+
 def test_names_of_an_adapter_of_others_are_printable_in_warnings(fitted):
   odd = copy.copy(fitted)
   odd.classes_ = np.array([f'{name}\x1b[2J' for name in fitted.classes_])

@@ -225,3 +225,16 @@ def contrast(one: str, other: str) -> float:
 
   high, low = sorted((luminance(one), luminance(other)), reverse=True)
   return (high + 0.05) / (low + 0.05)
+
+
+def test_the_matrix_of_a_stream_names_its_strategy_and_shows_every_score():
+  learned = [
+    records.LearnedDomain(
+      domain=name, start=None, seconds=1.0, bytes=1, macro_f1=macro_f1, accuracy=[0.5, 0.5]
+    )
+    for name, macro_f1 in (('Ana', [0.91, 0.32]), ('Ben', [0.73, 0.84]))
+  ]
+  picture = report_curves.continual(records.Continual(identity={'strategy': 'replay'}, history=learned))
+  assert 'Macro-F1 on each domain after training on each, replay' in picture
+  words = re.findall(r'>([^<>]+)</text>', picture)
+  assert {'Ana', 'Ben', '91', '32', '73', '84'} <= set(words)  # percent

@@ -113,7 +113,7 @@ def _swings(gyro: Samples) -> int:
   Source: mid-swing peaks, as in Salarian et al., IEEE Trans Biomed Eng 51:1434, 2004.
   """
   values = gyro.values - gyro.values.mean(axis=0)
-  rate_hz = 1 / segments.step_s(gyro)
+  rate_hz = 1 / gyro.step_s
   swing = values @ np.linalg.svd(values, full_matrices=False)[2][0]
   swing = signal.sosfiltfilt(signal.butter(2, 2.0, fs=rate_hz, output='sos'), swing - np.median(swing))
   low, high = np.quantile(swing, [0.02, 0.98])

@@ -19,8 +19,11 @@ FEWEST_WALKING = 5  # windows, to compare others with
 _MOVING_M_S2 = 0.5  # standard deviation of the length of acceleration: the device moves
 _PART = 4096  # windows at a time
 _FLOOR = 1e-2  # m/s² or rad/s: below the noise of a phone's sensors
-_LOGS = ('log standard deviation', 'log mean absolute difference')
-_STATISTICS = [*names(CHANNELS), *(f'{name}, {channel}' for name in _LOGS for channel in CHANNELS)]
+_OF_SCALE = [
+  f'{name}, {channel}' for name in ('standard deviation', 'mean absolute difference') for channel in CHANNELS
+]
+_SCALES = [names(CHANNELS).index(name) for name in _OF_SCALE]
+_STATISTICS = [*names(CHANNELS), *(f'log {name}' for name in _OF_SCALE)]
 NAMES = [*_STATISTICS, 'angle of gravity to that of walking, degrees']
 OF_GYRO = np.array(['gyro' in name for name in NAMES])
 
@@ -96,8 +99,8 @@ def describe(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Described:
 
 
 def _statistics(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Float[np.ndarray, 'w s']:
-  scales = signals.std(axis=1), np.abs(np.diff(signals, axis=1)).mean(axis=1)
-  return np.concatenate([statistics(signals, rate_hz), *(np.log(scale + _FLOOR) for scale in scales)], axis=1)
+  found = statistics(signals, rate_hz)
+  return np.concatenate([found, np.log(found[:, _SCALES] + _FLOOR)], axis=1)
 
 
 def _relative_to_gravity(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:

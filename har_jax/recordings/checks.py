@@ -84,7 +84,7 @@ def _copies(reading: Reading) -> Iterator[str]:
 def _rate(reading: Reading, windowing: Windowing, word: str, samples: list[Samples]) -> Iterator[str]:
   # A few rows between two gaps have any rate, and no window.
   with_windows = [number for number, one in enumerate(samples) if one.time_s[-1] >= windowing.seconds]
-  rates_hz = {number: 1 / segments.step_s(samples[number]) for number in with_windows or range(len(samples))}
+  rates_hz = {number: 1 / samples[number].step_s for number in with_windows or range(len(samples))}
   slow = [number for number, hz in rates_hz.items() if hz < _NEARLY * _SLOW_HZ]
   slowest_hz, fastest_hz = min(rates_hz.values()), max(rates_hz.values())
   if slow:
@@ -108,7 +108,7 @@ def _repeats(word: str, samples: list[Samples]) -> Iterator[str]:
 
 
 def _missing(word: str, samples: list[Samples]) -> Iterator[str]:
-  steps_s = np.concatenate([np.diff(one.time_s) / segments.step_s(one) for one in samples])
+  steps_s = np.concatenate([np.diff(one.time_s) / one.step_s for one in samples])
   # The median of many bursts would be short: only whole steps can be missing rows.
   missing = float((steps_s.round() - 1).clip(0).sum())
   if missing > _MISSING * (len(steps_s) + missing) and (np.abs(steps_s - steps_s.round()) < 0.1).mean() > 0.9:

@@ -293,7 +293,7 @@ def _spans(
 
 def length_s(samples: Samples) -> float:
   """Seconds from 0 to the end of the last sample, which lasts a step."""
-  return float(samples.time_s[-1]) + segments.step_s(samples)
+  return float(samples.time_s[-1]) + samples.step_s
 
 
 def _split(
@@ -306,7 +306,7 @@ def _split(
     gyro = Samples(acc.time_s, np.zeros((len(acc.time_s), 3), np.float32))
   _note_rates(track, findings)
   unsplit = Recording(subject, position, acc, gyro, tuple(spans))
-  step_s = segments.step_s(acc)
+  step_s = acc.step_s
   lost = 0
   both = (_unbroken(samples) for samples in (acc, gyro))
   # Moments: a sample that stands alone is counted for the user.
@@ -326,13 +326,13 @@ def _unbroken(samples: Samples) -> list[segments.Segment]:
 
 
 def _note_rates(track: Track, findings: Findings) -> None:
-  step_s = segments.step_s(track.acc)
+  step_s = track.acc.step_s
   low_s, high_s = np.quantile(np.diff(track.acc.time_s), [0.05, 0.95])
   is_even = high_s - low_s < 0.02 * step_s
   clock = ' on an even clock' if is_even else f', steps from {low_s * 1e3:.3g} to {high_s * 1e3:.3g} ms'
   rate = f'The rate of the accelerometer is {1 / step_s:.4g} Hz{clock}'
-  if track.gyro is not None and abs(segments.step_s(track.gyro) / step_s - 1) > 0.02:
-    rate += f', that of the gyroscope {1 / segments.step_s(track.gyro):.4g} Hz'
+  if track.gyro is not None and abs(track.gyro.step_s / step_s - 1) > 0.02:
+    rate += f', that of the gyroscope {1 / track.gyro.step_s:.4g} Hz'
   findings.note(f'{rate}.')
   for word, samples in (('accelerometer', track.acc), ('gyroscope', track.gyro)):
     if samples is not None:
@@ -345,4 +345,4 @@ def _note_rates(track: Track, findings: Findings) -> None:
 
 
 def _max_gap_s(samples: Samples) -> float:
-  return max(_GAP_S, _GAP_STEPS * segments.step_s(samples)) + 1e-6  # a microsecond, for rounding
+  return max(_GAP_S, _GAP_STEPS * samples.step_s) + 1e-6  # a microsecond, for rounding

@@ -164,16 +164,19 @@ def drop_acc_filler(values: dict[str, Float32[np.ndarray, 'n 3']], findings: Fin
 def drop_gyro_filler(gyro: Float32[np.ndarray, 'n 3'], findings: Findings) -> None:
   """Sets angular velocity to NaN where it jumps again and again to one number and back."""
   number, is_filler = _most_frequent(gyro)
+  usual = max(_FEW_ROWS, _JUMPS * len(gyro))
+  if is_filler.sum() <= usual:
+    return
   distances = np.abs(gyro - np.float32(number))
   away = distances.max(axis=1)
-  if not is_filler.any() or not (away > 0).any():  # a missing value is not
+  if not (away > 0).any():  # a missing value is not
     return
   step = float(distances[distances > 0].min())
   far = away > max(float(np.median(away[away > 0])), _COARSE_STEPS * step)
   first, stop = segments.runs(is_filler).T
   inner = (first > 0) & (stop < len(gyro)) & (stop - first <= _SHORT_ROWS)
   jumps = int((far[first[inner] - 1] & far[stop[inner]]).sum())
-  if jumps > max(_FEW_ROWS, _JUMPS * len(gyro)):
+  if jumps > usual:
     gyro[is_filler] = np.nan
     findings.warn(
       f'{count_of(is_filler)} with {number:g} on all axes of the gyroscope, to which it jumps and back '

@@ -201,7 +201,7 @@ def _samples(
   if len(indices) > 1:
     # All that follows takes memory for each second.
     kept = Samples(_select(rows.time_s, indices), _select(values, indices))
-    step_s = segments.step_s(kept)
+    step_s = kept.step_s
     if step_s > _SLOWEST_S:
       raise UserError(
         f'the {WORDS[sensor]} rows are {step_s:.3g} s apart, and a window needs several a second: is the '

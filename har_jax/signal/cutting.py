@@ -98,7 +98,7 @@ def _at_rate(
   """One sensor from start to stop, both within its segment."""
   samples = segments.extract_around(samples, start_s + _SAME_TIME_S, stop_s - _SAME_TIME_S)
   time_s, values = samples.time_s, samples.values
-  median_hz, mean_hz = 1 / segments.step_s(samples), (len(time_s) - 1) / (time_s[-1] - time_s[0])
+  median_hz, mean_hz = 1 / samples.step_s, (len(time_s) - 1) / (time_s[-1] - time_s[0])
   if median_hz > _MAX_BURST * mean_hz:
     dropped['pieces with a clock in bursts, put on an even one (kept)'] += 1
     time_s, median_hz = np.linspace(time_s[0], time_s[-1], len(time_s)), mean_hz

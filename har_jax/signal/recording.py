@@ -4,6 +4,7 @@ n samples.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from jaxtyping import Float
@@ -43,6 +44,11 @@ class Samples:
 
   time_s: Float[np.ndarray, 'n']
   values: Float[np.ndarray, 'n 3']
+
+  @functools.cached_property
+  def step_s(self) -> float:
+    """The median time from one sample to the next."""
+    return float(np.median(np.diff(self.time_s), overwrite_input=True))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,11 +22,6 @@ def repeats(time_s: Float[np.ndarray, 'n']) -> Bool[np.ndarray, 'n']:
   return np.diff(time_s, prepend=-np.inf) == 0
 
 
-def step_s(samples: Samples) -> float:
-  """The median time from one sample to the next."""
-  return float(np.median(np.diff(samples.time_s), overwrite_input=True))
-
-
 def runs(flags: Bool[np.ndarray, 'n']) -> Int[np.ndarray, 'k 2']:
   """First index of each run of True, and the one after its last."""
   return np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8))).reshape(-1, 2)

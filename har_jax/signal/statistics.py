@@ -68,8 +68,9 @@ def statistics(signals: Float[Any, 'w n c'], rate_hz: int, xp: Any = np) -> Floa
   xp: the library of the arrays, `numpy` or `jax.numpy`.
   """
   samples, channels = signals.shape[1:]
-  means, deviations = xp.mean(signals, axis=1), xp.std(signals, axis=1)
+  means = xp.mean(signals, axis=1)
   centered = signals - means[:, None]
+  deviations = xp.sqrt(xp.mean(xp.square(centered), axis=1))
   # The power at each frequency, by matrix products, which every runtime has; windows are short.
   basis = fourier_basis(samples).astype(centered.dtype)
   power = sum(xp.square(part.T @ centered) for part in basis) / samples**2

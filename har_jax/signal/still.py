@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from har_jax.signal import segments
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
 
 _STRETCH_S = 2.56
@@ -27,7 +26,7 @@ def is_still(signals: Float[np.ndarray, 'w n c']) -> Bool[np.ndarray, 'w']:
 
 def stretches(samples: Samples, length_s: float, *, least: int) -> Float[np.ndarray, 'k n 3']:
   """Stretches of this length, side by side, each of at least so many samples; a shorter rest is left out."""
-  size = max(round(length_s / segments.step_s(samples)), least)
+  size = max(round(length_s / samples.step_s), least)
   return samples.values[: len(samples.values) // size * size].reshape(-1, size, 3)
 
 

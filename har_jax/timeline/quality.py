@@ -12,7 +12,7 @@ from har_jax.config import SCHEMA_VERSION, Windowing
 from har_jax.files import safetensors_io
 from har_jax.recordings import Reading, ReadingOptions, Source, row_faults
 from har_jax.recordings.infer import Findings, Tell
-from har_jax.signal import segments, still
+from har_jax.signal import still
 from har_jax.signal.recording import Samples
 from har_jax.storage import Place
 from har_jax.timeline import rate_check, recognition
@@ -202,7 +202,7 @@ def _describe_sensor(reading: Reading, name: str) -> dict[str, object]:
   longest = max(samples, key=lambda one: len(one.values))
   counted = np.concatenate([_rates_hz(one) for one in samples])
   row = {'sensor': name, 'rows': sum(len(one.values) for one in samples)}
-  rate_hz = 1 / segments.step_s(longest)
+  rate_hz = 1 / longest.step_s
   row |= {'rate_hz': rate_hz, 'slowest_hz': counted.min(), 'fastest_hz': counted.max()}
   new_hz = row_faults.measure_rates_hz(longest)[1]  # of whole seconds, so up to a row too many
   return row | {'new_values_hz': min(new_hz, rate_hz)}

@@ -94,7 +94,7 @@ def rates_hz(reading: Reading) -> tuple[float, ...]:
   """Rates of the accelerometer and, if there is one, the gyroscope: those of the longest recording."""
   longest = max(reading.recordings, key=lambda recording: len(recording.acc.time_s))
   sensors = (longest.acc, longest.gyro) if reading.has_gyro else (longest.acc,)
-  return tuple(round(1 / segments.step_s(samples), 2) for samples in sensors)
+  return tuple(round(1 / samples.step_s, 2) for samples in sensors)
 
 
 def _evenly_spaced(

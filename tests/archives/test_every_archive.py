@@ -17,7 +17,7 @@ from zips import write, zipped_texts
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.datasets.prepare import prepare
-from har_jax.signal import gyro_agreement, segments
+from har_jax.signal import gyro_agreement
 from har_jax.signal.recording import ACTIVITIES, STANDARD_GRAVITY_M_S2, Recording, Samples
 
 _WITH_FILES = [name for name, archive in ARCHIVES.items() if archive.marker]
@@ -42,7 +42,7 @@ def _check(recordings: Iterable[Recording], position: str, rate_hz: float | None
       assert np.isfinite(samples.values).all()
       assert (np.diff(samples.time_s) >= 0).all()
       if rate_hz:
-        assert 1 / segments.step_s(samples) == pytest.approx(rate_hz, rel=_RATE_ERROR)
+        assert 1 / samples.step_s == pytest.approx(rate_hz, rel=_RATE_ERROR)
 
 
 def _mean_acc(recording: Recording, activity: str) -> np.ndarray:

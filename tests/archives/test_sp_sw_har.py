@@ -11,7 +11,6 @@ from zips import write
 from har_jax.archives.sp_sw_har import ARCHIVE
 from har_jax.datasets.prepare import prepare
 from har_jax.errors import UserError
-from har_jax.signal import segments
 
 HEADER = 'x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n'
 ACTIVITIES = OFFICIAL['sp_sw_har'].activities
@@ -94,7 +93,7 @@ def test_the_real_archive_has_23_people_every_row_and_these_windows(real_source,
   rows_read, rates_hz = collections.Counter(), []
   for recording in recordings:
     time_s = recording.acc.time_s
-    rates_hz.append(1 / segments.step_s(recording.acc))
+    rates_hz.append(1 / recording.acc.step_s)
     for span in recording.spans:
       rows_read[span.activity] += int(((span.start_s <= time_s) & (time_s < span.stop_s)).sum())
   assert rows_read == {ACTIVITIES[label]: count for label, count in rows.items()}

@@ -11,7 +11,6 @@ import pytest
 from official import OFFICIAL
 
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.signal import segments
 from har_jax.signal.cutting import resample
 from har_jax.signal.recording import Span
 
@@ -112,7 +111,7 @@ def test_the_real_archive_has_25_people_every_row_these_windows_and_two_rates(co
   rows_read, rates_hz = collections.Counter(), collections.defaultdict(list)
   for recording in recordings:
     is_slow = recording.spans[0].activity == 'falling' and recording.subject != 'U14'
-    rates_hz[is_slow].append(1 / segments.step_s(recording.acc))
+    rates_hz[is_slow].append(1 / recording.acc.step_s)
     for sensor, samples in (('accel', recording.acc), ('gyro', recording.gyro)):
       rows_read[recording.spans[0].activity, sensor] += len(samples.values)
   assert rows_read == expected

@@ -223,10 +223,12 @@ class Classifier(nn.Module):
     return self.head(features, training=training, counts=counts)
 
   def new_parts(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
-    """Calls the parts that no base has: the side encoder, and the head on features of zero."""
+    """Calls the parts that no base has: the side encoder, and the head."""
     if self.model.side is not None:
       self.side_encoder(signal)
-    return self.classify(jnp.zeros((len(signal), sum(head_input_widths(self.model)))), training=False)
+    # Not zeros: JAX would compute what the head makes of values that it knows.
+    features = jnp.broadcast_to(signal[:, 0, :1], (len(signal), sum(head_input_widths(self.model))))
+    return self.classify(features, training=False)
 
   def __call__(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
     return self.classify(self.features(signal), training=False)

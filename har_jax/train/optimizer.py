@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
@@ -27,36 +26,36 @@ def build(
   `encoder_learning_rate`; adapters, head and all other variables at `learning_rate`.
   """
 
-  def rate_of(path: str) -> str:
-    return 'encoder' if pretrained and path.startswith('params/encoder/') else 'default'
+  def rate_of(path: str) -> float:
+    is_pretrained = pretrained and path.startswith('params/encoder/')
+    return training.encoder_learning_rate if is_pretrained else training.learning_rate
 
-  def adamw(rate: float) -> optax.GradientTransformationExtraArgs:
-    return optax.adamw(rate, weight_decay=training.weight_decay, mask=_is_decayed)
-
-  by_rate = optax.partition(
-    {'default': adamw(training.learning_rate), 'encoder': adamw(training.encoder_learning_rate)},
-    lambda trainable: {path: rate_of(path) for path in trainable},
-  )
   clipped = [optax.clip_by_global_norm(training.grad_clip_norm)] if training.grad_clip_norm else []
-  return wrap(optax.chain(*clipped, by_rate, _scheduled(training.warmup)))
+  return wrap(
+    optax.chain(
+      # On all leaves as one vector: a fourth less to compile than a program for each.
+      optax.flatten(optax.chain(*clipped, optax.scale_by_adam())),
+      optax.add_decayed_weights(training.weight_decay, mask=_is_decayed),
+      _scheduled(rate_of, training.warmup),
+    )
+  )
 
 
-def _scheduled(warmup: float) -> optax.GradientTransformationExtraArgs:
-  """Scales updates by `rate_fraction`."""
+def _scheduled(rate_of: Callable[[str], float], warmup: float) -> optax.GradientTransformationExtraArgs:
+  """Steps down each leaf's update by its rate, at its path, times `rate_fraction`."""
 
   def update(
     updates: Variables, state: optax.EmptyState, params: Variables, *, step: Array, total_steps: Array
   ) -> tuple[Variables, optax.EmptyState]:
     fraction = rate_fraction(step, total_steps, warmup)
-    return jax.tree.map(lambda leaf: fraction * leaf, updates), state
+    return {path: -rate_of(path) * fraction * leaf for path, leaf in updates.items()}, state
 
   return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(), update)
 
 
 def _is_decayed(trainable: Variables) -> dict[str, bool]:
   """Matrices of any method decay; biases, norms, positions and mask tokens do not."""
-  # optax.partition hides the other group's leaves behind placeholders without a shape.
-  return {path: getattr(leaf, 'ndim', 0) == 2 for path, leaf in trainable.items()}
+  return {path: leaf.ndim == 2 for path, leaf in trainable.items()}
 
 
 def rate_fraction(step: Array, total_steps: Array, warmup: float) -> Float[Array, '']:

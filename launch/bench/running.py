@@ -23,7 +23,7 @@ from har_jax.errors import UserError
 from har_jax.export import timing
 from har_jax.train import loop, mesh, optimizer
 from har_jax.train.objective import Classify, Objective, Reconstruct
-from har_jax.train.step import compiled_predict, compiled_steps, start, training_step
+from har_jax.train.step import compiled_predict, compiled_start, compiled_steps, training_step
 
 CLASSES = 6
 EPOCH_WINDOWS = 7209  # about 70 % of HAPT's 10,411
@@ -164,7 +164,8 @@ class _Training:
     self._devices = mesh.data_mesh()
     self.steps_per_call, self._runs, self._batch = loop.steps_per_call(batch), runs, batch
     pretrained = bool(prepared.statistics)
-    state = start(prepared.trainable, prepared.statistics, optimizer.build(training, pretrained=pretrained))
+    start = compiled_start(training, pretrained=pretrained, wrap=optimizer.unchanged)
+    state = start(prepared.trainable, prepared.statistics)  # copies: a step deletes what it is given
     key: Any = jax.random.key(2)
     total_steps: Any = np.int32(10**6)
     step = training_step(objective, training, pretrained=pretrained)

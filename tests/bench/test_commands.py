@@ -36,9 +36,11 @@ def test_nf4_is_measured_into_json_and_a_table(tmp_path):
 
 @pytest.mark.slow
 def test_steps_are_measured_into_json_and_a_table(tmp_path):
-  out = _run(steps, '--kinds=inference', '--batches=4,8', f'--out={tmp_path}')
+  out = _run(steps, '--kinds=full,inference', '--batches=4,8', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'steps.json').read_text())
   assert [(row['kind'], row['batch'], row['by']) for row in bench['steps']] == [
+    ('full', 4, 'har_jax'),
+    ('full', 8, 'har_jax'),
     ('inference', 4, 'har_jax'),
     ('inference', 8, 'har_jax'),
   ]

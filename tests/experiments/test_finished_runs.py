@@ -47,6 +47,11 @@ def test_the_adapter_of_a_run_predicts_its_result(study_of, out, runs, name):
   data = target_of(study)
   assert confusion_of(base, adapter, data) == result['test']['confusion']
   assert list(adapter.card.classes) == result['data']['classes']
+  (validated,) = (entry for entry in result['validation'] if entry['step'] == result['step'])
+  assert adapter.card.metrics == {
+    part: {name: scores[name] for name in ('macro_f1', 'accuracy')}
+    for part, scores in (('validation', validated), ('test', result['test']))
+  }
   by_subject = [measures['confusion'] for measures in result['test_by_subject'].values()]
   assert np.sum(by_subject, axis=0).tolist() == result['test']['confusion']  # of all classes
   assert adapter.card.signals is not None

@@ -11,7 +11,7 @@ from har_jax import experiments, records
 from har_jax.baselines import BASELINES
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
-from har_jax.experiments import RunSpec, kinds, runs
+from har_jax.experiments import RunSpec, job_lock, kinds, runs
 from har_jax.experiments.adaptation import make_result
 from har_jax.methods import METHODS
 from har_jax.report.markdown import TEXTS
@@ -85,6 +85,26 @@ def test_seeds_that_train_together_start_from_stages_of_their_own(study_of, tmp_
   protocol = {'continued_pretraining_steps': 2}
   run(study_of(tmp_path, methods=('first_class',), seeds=(0, 1), batch_runs=2, protocol=protocol))
   assert started == {0: 'seed0', 1: 'seed1'}
+
+
+def test_a_run_that_another_job_finishes_while_this_one_waits_is_read(study_of, tmp_path, monkeypatch):
+  ran: list[RunSpec] = []
+
+  def run_all(specs: Any, bases: Any, options: Any) -> dict[int, records.Result]:
+    ran.extend(specs)
+    return {spec.seed: _always_first(spec, {}, options) for spec in specs}
+
+  monkeypatch.setitem(kinds.KINDS, 'constant', kinds.Kind(('first_class',), run_all))
+  study, exclusive = study_of(tmp_path, methods=('first_class',)), job_lock.exclusive
+
+  def wait(*arguments: Any, **named: Any) -> Any:
+    (spec,) = study.runs
+    job_lock.write(spec.result, _always_first(spec, {}, None))
+    return exclusive(*arguments, **named)
+
+  monkeypatch.setattr(job_lock, 'exclusive', wait)
+  assert len(run(study)) == 1
+  assert ran == []
 
 
 def test_seeds_that_train_together_are_of_one_target_and_method(study_of, tmp_path):

@@ -77,8 +77,9 @@ def test_results_with_another_penalty_are_refused(runs, study_of, out, monkeypat
 
 @pytest.mark.slow
 def test_personalization_needs_a_finished_subject_wise_run(study_of, tmp_path, out):
-  with pytest.raises(UserError, match='--split=subject'):
-    personalize(spec_of(study_of(tmp_path, protocol={'split': 'window'})), 2)
+  for split, said in (('window', '--split=subject'), ('five_fold', 'is missing; run --phase=all before')):
+    with pytest.raises(UserError, match=said):
+      personalize(spec_of(study_of(tmp_path, protocol={'split': split})), 2)
   with pytest.raises(UserError, match='run --phase=all before'):
     personalize(spec_of(study_of(tmp_path)), 2)
   with pytest.raises(UserError, match='fewer --personal_labels'):

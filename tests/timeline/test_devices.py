@@ -143,3 +143,7 @@ def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_noth
   assert [one is of_second for one in answering] == [False, True]
   assert any('At least one of 2 files has too little walking' in warning for warning in together.warnings)
   assert not any('answers no window' in warning for warning in together.warnings)
+  half = recognize(first, second=at_once[: len(at_once) // 2], not_worn_min=0.0)
+  starts_s = together.windows['time_s']
+  assert half.windows['time_s'].tolist() == starts_s.tolist()  # of the first, whole
+  assert 0 < half.summary['second_device']['windows'] < len(starts_s)

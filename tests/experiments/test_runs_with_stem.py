@@ -116,3 +116,4 @@ def test_a_recording_head_answers_for_the_test_subjects(made, study, monkeypatch
   assert np.sum(combined['test']['confusion']) == np.sum(alone['test']['confusion'])
   subjects = combined['data']['subjects']
   assert len(recordings) == len(subjects['validation']) + len(subjects['test'])  # one of each
+  assert sum(recordings) == sum(combined['data']['windows'][part] for part in ('validation', 'test'))

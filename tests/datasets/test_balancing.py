@@ -140,18 +140,18 @@ def test_a_seed_repeats_its_draw_and_another_differs(draw, moving, monkeypatch):
 
 
 def test_pseudo_labels_are_the_most_confident_of_each_class():
-  sure = np.array([3.0, 9.0, 6.0, 0.1, 5.0, 4.0, 2.0, 8.0])
-  logits = np.zeros((8, 3))
-  logits[np.arange(8), [0, 0, 0, 0, 0, 2, 2, 2]] = sure
-  windows = {'signal': np.arange(8)[:, None, None], 'origin': np.zeros((8, 2))}
+  sure = np.array([3.0, 9.0, 6.0, 0.1, 5.0, 4.0, 2.0, 8.0, 1.0])
+  logits = np.zeros((9, 3))
+  logits[np.arange(9), [0, 0, 0, 0, 0, 2, 2, 2, 1]] = sure
+  windows = {'signal': np.arange(9)[:, None, None], 'origin': np.zeros((9, 2))}
   labeled = balancing.pseudo_labeled(windows, logits, seed=0)
-  # Six tenths of five and of three: 3 and 2.
+  # Six tenths of five, of one and of three, rounded up: 3, 1 and 2.
   pairs = {
     (int(number), int(label))
     for number, label in zip(labeled['signal'].ravel(), labeled['label'], strict=True)
   }
-  assert pairs == {(1, 0), (2, 0), (4, 0), (7, 2), (5, 2)}
-  assert np.bincount(labeled['label']).tolist() == [3 * balancing.MAX_REPEATS, 0, 2 * balancing.MAX_REPEATS]
+  assert pairs == {(1, 0), (2, 0), (4, 0), (8, 1), (7, 2), (5, 2)}
+  assert np.bincount(labeled['label']).tolist() == [3 * MAX_REPEATS, MAX_REPEATS, 2 * MAX_REPEATS]
   assert labeled.keys() == {'signal', 'origin', 'label'}
 
 

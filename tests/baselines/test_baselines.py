@@ -125,3 +125,10 @@ def test_logarithms_of_a_device_at_rest_are_those_of_noise():
   (row,) = relative_features.describe(still, 50).statistics
   logs = row[[name.startswith('log standard') for name in relative_features.NAMES[: len(row)]]]
   np.testing.assert_allclose(logs, np.full(6, np.log(0.01)), atol=1e-3)
+
+
+def test_parts_across_gravity_are_those_of_pythagoras():
+  """By hand: gravity along z, and a device that turns at 4 about it and 3 about x."""
+  window = np.tile(np.float32([0, 0, 9.8, 3, 0, 4]), (1, 128, 1))
+  lengths = relative_features._relative_to_gravity(window)[0, 0]
+  np.testing.assert_allclose(lengths, [9.8, 9.8, 0, 5, 4, 3], atol=1e-5)

@@ -34,9 +34,8 @@ from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import infer, row_faults
 from har_jax.recordings.formats import devices
 
-RNG = np.random.default_rng(1)
-MOST = FRAME[RNG.random(1000) < 0.6]
-HALF = FRAME[np.random.default_rng(1).random(1000) < 0.5]
+DRAWN = np.random.default_rng(1).random(1000)
+MOST, HALF = FRAME[DRAWN < 0.6], FRAME[DRAWN < 0.5]
 SMOOTH = 0 * LONG[ACC] + LONG[ACC].mean() + np.random.default_rng(1).normal(0, 0.01, (2000, 3))
 MICRO = np.round(TIME_S * 1e6).astype(np.int64) + 2**32 - 7_000_000
 AGAIN = {'same': True, 'notes': ['The clock began again once']}
@@ -326,8 +325,7 @@ def test_dates_of_axivity_are_packed_into_bits():
 
 
 def test_time_that_stands_still_does_not_fall():
-  run = np.arange(2000.0)
-  assert row_faults.falls(np.r_[run, 1999.0, run]).tolist() == [2001]
+  assert row_faults.falls(np.r_[:2000.0, 1999.0, :2000.0]).tolist() == [2001]
 
 
 @pytest.mark.parametrize(('rows', 'is_left_out'), [(6, True), (5, False)])

@@ -95,6 +95,9 @@ def predict(
       signals = np.stack([window.signal for window in windows])
       if answers:
         answers[-1].result()  # no more than two chunks are in memory
+        before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[-1]])
+        bar.set_postfix_str('', refresh=False)
+        bar.update(round(before_s + start_s[-1]) - bar.n)
       answers.append(encoder.submit(_answer, recognizer, signals, with_inputs=bool(refusal_rate)))
       still.append(is_still(signals))
       if head is not None:
@@ -104,11 +107,9 @@ def predict(
           column[part] = values
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
-      before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[-1]])
-      bar.set_postfix_str('', refresh=False)
-      bar.update(round(before_s + start_s[-1]) - bar.n)
+    probabilities, inputs = zip(*(answer.result() for answer in answers), strict=True)
+    bar.set_postfix_str('', refresh=False)
     bar.update(round(seconds) - bar.n)
-  probabilities, inputs = zip(*(answer.result() for answer in answers), strict=True)
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
   moments = np.array(recording), np.array(start_s)
   files = np.array(reading.files)[recording]

@@ -80,8 +80,9 @@ def predict(
   """
   import tqdm
 
-  recording, still = [], []
+  recording: list[int] = []
   start_s: list[float] = []
+  still: list[np.ndarray] = []
   answers: list[futures.Future[_Answers]] = []
   head = recognizer.recording_head_
   seconds = reading.seconds

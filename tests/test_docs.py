@@ -212,7 +212,7 @@ def _run(
   if '--format=onnx' in arguments:
     pytest.importorskip('onnxruntime')
   if 'federate' in line:
-    pytest.importorskip('flwr')
+    pytest.importorskip('ray')
   if '--format=web' in arguments:
     try:
       export.check_installed('web')

@@ -103,15 +103,17 @@ _SKIPS = {
   'tests/fuzz/test_kills.py': 'kills KILLS=40',
   'tests/test_docs.py': 'make export-env',
 }
-_PACKAGES = {'kubernetes_validate': 'kubernetes-validate'}
+_PACKAGES = {'kubernetes_validate': 'kubernetes-validate', 'ray': 'flwr[simulation]'}
 
 
 def _packages(extra: str) -> set[str]:
-  """Packages of an extra, and of the extras of this package that it names."""
+  """Packages of an extra, with their own extras, and of the extras of this package that it names."""
   names: set[str] = set()
   for line in _PROJECT['optional-dependencies'][extra]:
     name, _, extras = re.split(r'[<>=]', line)[0].partition('[')
-    names |= set().union(*map(_packages, extras.rstrip(']').split(','))) if name == 'har_jax' else {name}
+    parts = extras.rstrip(']').split(',')
+    own = {name, *(f'{name}[{part}]' for part in parts)}
+    names |= set().union(*map(_packages, parts)) if name == 'har_jax' else own
   return names
 
 

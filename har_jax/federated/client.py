@@ -40,8 +40,8 @@ def make(find: Find) -> ClientApp:
     person, task, request = _begin(message, context, find)
     variables = _variables(task, message)
     changed, loss = task.fit(variables, person.train, number=person.number, done=request.round - 1)
-    metrics = {'windows': len(person.train['label']), 'loss': loss, 'client': person.number}
-    content = RecordDict({'arrays': written(changed), 'metrics': MetricRecord(metrics)})
+    metrics = MetricRecord({'windows': len(person.train['label']), 'loss': loss, 'client': person.number})
+    content = RecordDict({'arrays': written(changed), 'metrics': metrics})
     return Message(content=content, reply_to=message)
 
   @app.evaluate()
@@ -49,9 +49,9 @@ def make(find: Find) -> ClientApp:
     """Measures on the person's later windows, which were not trained on."""
     person, task, _ = _begin(message, context, find)
     measured = task.measure(_variables(task, message), person.later)
-    metrics = {'macro_f1': measured.macro_f1, 'accuracy': measured.accuracy}
-    metrics |= {'windows': len(person.later['label']), 'client': person.number}
-    return Message(content=RecordDict({'metrics': MetricRecord(metrics)}), reply_to=message)
+    scores = {'macro_f1': measured.macro_f1, 'accuracy': measured.accuracy}
+    metrics = MetricRecord({**scores, 'windows': len(person.later['label']), 'client': person.number})
+    return Message(content=RecordDict({'metrics': metrics}), reply_to=message)
 
   return app
 
@@ -115,7 +115,7 @@ def _from_node(context: Context, federation: Federation) -> tuple[people.Person,
     labels=int(node.get('labels', 0)),
     number=int(node['partition-id']),
   )
-  return person, node.get('base')
+  return person, str(node['base']) if 'base' in node else None
 
 
 _person = functools.lru_cache(maxsize=4)(people.read_person)

@@ -68,8 +68,12 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
   before = {number: signal.signal(number, end) for number in numbers}
   try:
     find = functools.partial(_find_person, archive, server.base)
-    resources = {'client_resources': {'num_cpus': 1, 'num_gpus': 0.0}}
-    run_simulation(app, client.make(find), clients, backend_config=resources)
+    run_simulation(
+      app,
+      client.make(find),
+      clients,
+      backend_config={'client_resources': {'num_cpus': 1, 'num_gpus': 0.0}},
+    )
   except KeyboardInterrupt:
     if is_terminated.is_set():
       raise Stopped(f'{server.out}: stopped, and saved after its last round') from None

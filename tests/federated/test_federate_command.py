@@ -59,7 +59,7 @@ def test_nothing_else_imports_flower():
 
 @pytest.fixture
 def start(windows, base, tmp_path) -> Callable[..., subprocess.Popen]:
-  pytest.importorskip('flwr')
+  pytest.importorskip('ray')
   flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out', '--rank=2')
   command = [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags]
   pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}

@@ -5,17 +5,14 @@ import functools
 
 import numpy as np
 import pytest
-from made_people import save_base, save_windows
-
-pytest.importorskip('flwr')
-
 from flower_grid import Arrays, MemoryGrid, read_end
 from flwr.app import MetricRecord, RecordDict
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
+from made_people import save_base
 
 from har_jax import files
 from har_jax.errors import UserError
-from har_jax.federated import client, simulation
+from har_jax.federated import client
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import load_task
 from har_jax.recognizer.recognizer import Recognizer
@@ -106,20 +103,6 @@ def test_a_folder_of_another_federation_or_base_is_refused(grid, server, drawn, 
   ):
     with pytest.raises(UserError, match=rf'made with other settings \({name}\); give another --out'):
       run(other, grid)
-
-
-@pytest.mark.parametrize(
-  ('changed', 'named'), [({'labels': 6}, 'labels_per_activity'), ({'target': 'again'}, 'target')]
-)
-def test_a_simulation_of_other_windows_does_not_go_on(
-  grid, server, archive, changed, named, tmp_path, monkeypatch
-):
-  made = server(rounds=1)
-  run(dataclasses.replace(made, data=archive.entries), grid)
-  save_windows(tmp_path / changed.get('target', 'made'))
-  monkeypatch.setattr(simulation.ray, 'init', lambda **_: pytest.fail('it goes on'))
-  with pytest.raises(UserError, match=rf'made with other settings \({named}\); give another --out'):
-    simulation.simulate(made, dataclasses.replace(archive, folder=tmp_path, **changed))
 
 
 def _not_finite(arrays: Arrays) -> Arrays:

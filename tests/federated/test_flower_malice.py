@@ -4,9 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-pytest.importorskip('flwr')
-
 from flower_grid import read_end
 from flwr.app import Array, ArrayRecord, Message
 

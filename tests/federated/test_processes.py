@@ -10,7 +10,7 @@ from made_people import CLASSES
 
 from har_jax import files
 
-pytest.importorskip('flwr')
+pytest.importorskip('ray', reason='takes minutes: it runs with the extra `federated`')
 pytestmark = pytest.mark.slow
 
 # The client of number 1 sends NaN in round 2.

@@ -15,6 +15,7 @@ from har_jax.datasets import batches
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold, Sources, TargetWindows
+from har_jax.experiments.adaptation import make_result
 from har_jax.experiments.stages import run_stages, stages_of
 from har_jax.signal import cutting
 
@@ -121,3 +122,24 @@ def without_seconds(result: Any) -> Any:
 def as_record(result: dict[str, Any]) -> records.Result:
   """A result file's content as it is read."""
   return records.check(result, records.Result, 'a result', to_do='run again')
+
+
+def made_with(spec: experiments.RunSpec, data: TargetWindows, probabilities: np.ndarray) -> records.Result:
+  return make_result(
+    spec,
+    data,
+    probabilities,
+    collections=None,
+    starts_from=None,
+    validation=[records.Validation(step=0)],
+    step=0,
+    parameters=records.Counted(trainable=0, total=0),
+    bytes=records.Bytes(),
+    seconds={'training': 0.0},
+    batch_runs=1,
+  )
+
+
+def always_first(spec: experiments.RunSpec, base: Any, options: Any) -> records.Result:
+  data = spec.fold.target_windows()
+  return made_with(spec, data, np.tile([1.0, 0.0, 0.0], (len(data.test['label']), 1)))

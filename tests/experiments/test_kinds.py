@@ -5,41 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, run, spec_of
+from lodo_studies import QUIET, always_first, made_with, run, spec_of
 
 from har_jax import experiments, records
 from har_jax.baselines import BASELINES
-from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import RunSpec, job_lock, kinds, runs
-from har_jax.experiments.adaptation import make_result
 from har_jax.methods import METHODS
 from har_jax.report.markdown import TEXTS
 
 
-def _made(spec: RunSpec, data: TargetWindows, probabilities: np.ndarray) -> records.Result:
-  return make_result(
-    spec,
-    data,
-    probabilities,
-    collections=None,
-    starts_from=None,
-    validation=[records.Validation(step=0)],
-    step=0,
-    parameters=records.Counted(trainable=0, total=0),
-    bytes=records.Bytes(),
-    seconds={'training': 0.0},
-    batch_runs=1,
-  )
-
-
-def _always_first(spec: RunSpec, base: Any, options: Any) -> records.Result:
-  data = spec.fold.target_windows()
-  return _made(spec, data, np.tile([1.0, 0.0, 0.0], (len(data.test['label']), 1)))
-
-
 def test_a_kind_is_added_with_one_line(study_of, tmp_path, monkeypatch):
-  kind = kinds.Kind(('first_class',), kinds.one_by_one(_always_first), has_stages=False)
+  kind = kinds.Kind(('first_class',), kinds.one_by_one(always_first), has_stages=False)
   monkeypatch.setitem(kinds.KINDS, 'constant', kind)
   study = study_of(tmp_path, methods=('first_class',), seeds=(0, 1))
   results = run(study)
@@ -55,7 +32,9 @@ def test_each_test_subject_has_measures_of_its_own(study_of, tmp_path):
   data = spec.fold.target_windows()
   first, second = np.unique(data.test_subjects)
   is_first = (data.test_subjects == first)[:, None]
-  by_subject = _made(spec, data, np.where(is_first, np.eye(3)[data.test['label']], [1, 0, 0])).test_by_subject
+  by_subject = made_with(
+    spec, data, np.where(is_first, np.eye(3)[data.test['label']], [1, 0, 0])
+  ).test_by_subject
   assert by_subject[first].accuracy == 1
   assert by_subject[second].accuracy == pytest.approx(1 / 3)
 
@@ -77,7 +56,7 @@ def test_seeds_that_train_together_start_from_stages_of_their_own(study_of, tmp_
 
   def run_all(specs: Any, bases: Any, options: Any) -> dict[int, records.Result]:
     started.update(bases)
-    return {spec.seed: _always_first(spec, {}, options) for spec in specs}
+    return {spec.seed: always_first(spec, {}, options) for spec in specs}
 
   kind = kinds.Kind(('first_class',), run_all, is_pretrained=lambda name: True)
   monkeypatch.setitem(kinds.KINDS, 'constant', kind)
@@ -92,14 +71,14 @@ def test_a_run_that_another_job_finishes_while_this_one_waits_is_read(study_of, 
 
   def run_all(specs: Any, bases: Any, options: Any) -> dict[int, records.Result]:
     ran.extend(specs)
-    return {spec.seed: _always_first(spec, {}, options) for spec in specs}
+    return {spec.seed: always_first(spec, {}, options) for spec in specs}
 
   monkeypatch.setitem(kinds.KINDS, 'constant', kinds.Kind(('first_class',), run_all))
   study, exclusive = study_of(tmp_path, methods=('first_class',)), job_lock.exclusive
 
   def wait(*arguments: Any, **named: Any) -> Any:
     (spec,) = study.runs
-    job_lock.write(spec.result, _always_first(spec, {}, None))
+    job_lock.write(spec.result, always_first(spec, {}, None))
     return exclusive(*arguments, **named)
 
   monkeypatch.setattr(job_lock, 'exclusive', wait)

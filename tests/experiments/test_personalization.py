@@ -1,14 +1,14 @@
 """An output layer for each test subject of finished runs."""
 
-import shutil
+import types
 
 import numpy as np
 import pytest
-from lodo_studies import ACTIVITIES, LORA, spec_of
+from lodo_studies import ACTIVITIES, LORA, QUIET, always_first, spec_of, target_of
 
-from har_jax import storage
+from har_jax import experiments, storage
 from har_jax.errors import UserError
-from har_jax.experiments import personalization
+from har_jax.experiments import job_lock, personalization
 from har_jax.experiments.personalization import personalize
 from har_jax.report import csv_table, frame
 
@@ -44,43 +44,62 @@ def test_before_is_of_the_runs_layer_and_after_of_the_new_one():
   assert (made.before.confusion, made.after.confusion) == ([[4, 0], [3, 1]], [[4, 0], [0, 4]])
 
 
-@pytest.mark.slow
-def test_the_penalty_and_who_is_left_out_are_in_the_result(runs, study_of, out, monkeypatch, tmp_path):
-  copied = shutil.copytree(out, tmp_path / 'copied', ignore=shutil.ignore_patterns('personal'))
-  penalties, fit, split = [], personalization.head_update.fit, personalization.splits.split_first
+@pytest.fixture
+def finished_study(study_of, tmp_path, monkeypatch) -> experiments.Study:
+  """A finished run whose layer answers the first class, and whose hidden features tell the classes.
 
-  def fitted(*arguments, penalty):
-    penalties.append(penalty)
-    return fit(*arguments, penalty=penalty)
+  The second test subject has two windows of each activity, and more of the first one alone.
+  """
+  study = study_of(tmp_path)
+  spec, data = spec_of(study), target_of(study)
+  job_lock.write(spec.result, always_first(spec, {}, QUIET))
+  is_second = data.test_subjects == np.unique(data.test_subjects)[1]
+  data.test['label'][is_second] = np.repeat([0, 1, 2], [14, 2, 2])
+  run = types.SimpleNamespace(trainable={'a': 1}, statistics={'b': 2}, frozen={'c': 3})
+  objective = types.SimpleNamespace(with_hidden='hidden', classes=3)
+  prepared = types.SimpleNamespace(data=data, run=run, objective=objective)
 
-  monkeypatch.setattr(personalization.head_update, 'fit', fitted)
-  is_first = iter([True])
+  class Checkpoints:
+    def __init__(self, folder):
+      assert folder == spec.folder / 'checkpoints'
 
-  def few(labels, person, count):
-    train, later = split(labels, person, count)
-    return train, later[:2] if next(is_first, False) else later  # windows of one activity are left
+    def variables(self, step, shapes):
+      assert (step, shapes) == (0, {'a': 1, 'b': 2})
+      return {'a': 4, 'b': 5}
 
-  monkeypatch.setattr(personalization.splits, 'split_first', few)
-  _, made = personalize(spec_of(study_of(copied)), 2)
-  assert set(penalties) == {made.identity.personal_penalty} == {10.0}
-  tested = runs[LORA]['data']['subjects']['test']
-  assert (made.excluded, list(made.by_subject)) == (tested[:1], tested[1:])
+  def predict(objective, variables, windows):
+    assert (objective, variables) == ('hidden', {'a': 4, 'b': 5, 'c': 3})
+    hidden = 5 * np.eye(4, dtype=np.float32)[windows['label']]
+    return np.concatenate([hidden, np.tile(np.float32([1, 0, 0]), (len(hidden), 1))], axis=1)
+
+  monkeypatch.setattr(personalization, 'Checkpoints', Checkpoints)
+  monkeypatch.setattr(personalization, 'predict', predict)
+  monkeypatch.setattr(personalization, 'run_stages', lambda stages, options: (len(stages), options.may_train))
+  monkeypatch.setattr(personalization, 'prepare_run', lambda spec, base: {(1, False): prepared}[base])
+  return study
 
 
-@pytest.mark.slow
-def test_results_with_another_penalty_are_refused(runs, study_of, out, monkeypatch):
-  personalize(spec_of(study_of(out)), 2)
+def test_the_penalty_and_who_is_left_out_are_in_the_result(finished_study, monkeypatch):
+  spec = spec_of(finished_study)
+  path, made = personalize(spec, 2)
+  first, second = np.unique(target_of(finished_study).test_subjects)
+  assert (list(made.by_subject), made.excluded) == ([first], [second])
+  subject = made.by_subject[first]
+  assert (subject.windows.train, subject.windows.test) == (6, 9)
+  assert (subject.before.confusion, subject.after.confusion) == ([[3, 0, 0]] * 3, np.diag([3] * 3).tolist())
+  assert (made.identity.personal_labels, made.identity.personal_penalty) == (2, 10.0)
+  assert path == spec.folder / 'personal' / 'labels-2-per-class.json'
+  assert 0 <= made.seconds < 60
+  monkeypatch.setattr(personalization, 'run_stages', lambda stages, options: pytest.fail('again'))
+  assert personalize(spec, 2) == (path, made)
   monkeypatch.setattr(personalization, '_PENALTY', 1.0)
   with pytest.raises(UserError, match='personal_penalty'):
-    personalize(spec_of(study_of(out)), 2)
+    personalize(spec, 2)
 
 
-@pytest.mark.slow
-def test_personalization_needs_a_finished_subject_wise_run(study_of, tmp_path, out):
+def test_personalization_needs_a_finished_subject_wise_run(finished_study, study_of, tmp_path):
   for split, said in (('window', '--split=subject'), ('five_fold', 'is missing; run --phase=all before')):
     with pytest.raises(UserError, match=said):
       personalize(spec_of(study_of(tmp_path, protocol={'split': split})), 2)
-  with pytest.raises(UserError, match='run --phase=all before'):
-    personalize(spec_of(study_of(tmp_path)), 2)
   with pytest.raises(UserError, match='fewer --personal_labels'):
-    personalize(spec_of(study_of(out)), 6)
+    personalize(spec_of(finished_study), 6)

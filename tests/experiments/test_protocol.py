@@ -3,19 +3,14 @@
 import dataclasses
 import json
 import shutil
-from typing import Any
 
 import numpy as np
 import pytest
 import toy_method
-from lodo_studies import ACTIVITIES, EACH, LORA, METHODS, pretrained, run, spec_of, without_seconds
+from lodo_studies import ACTIVITIES, EACH, LORA, METHODS, run
 
 from har_jax import config, config_fields, files, results, storage
 from har_jax.errors import UserError
-from har_jax.experiments.adaptation import prepare_run
-from har_jax.train import metrics
-from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.evaluation import predict
 
 pytestmark = pytest.mark.slow
 
@@ -126,26 +121,3 @@ def test_seeds_trained_together_give_the_results_of_one_by_one(runs, study_of, o
     assert result['batch_runs'] == 1
     same = ('identity', 'test', 'test_by_subject', 'step', 'parameters', 'bytes', 'data')
     assert {entry: together[name][entry] for entry in same} == {entry: result[entry] for entry in same}
-
-
-def test_test_time_augmentation_changes_the_test_only(runs, study_of, out, tmp_path, monkeypatch):
-  study = study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained_dir=out)
-  shifts = []  # so few windows may be predicted alike with and without
-
-  def spied(*arguments: Any, tta_shifts: int = 1) -> np.ndarray:
-    shifts.append(tta_shifts)
-    return predict(*arguments, tta_shifts=tta_shifts)
-
-  monkeypatch.setattr('har_jax.experiments.adaptation.predict', spied)
-  (result,) = run(study).values()
-  assert shifts == [4]
-  assert without_seconds(result['validation']) == without_seconds(runs[LORA]['validation'])
-  prepared = prepare_run(spec_of(study), pretrained(study))
-  moved = prepared.run.trainable | prepared.run.statistics
-  trained = (
-    Checkpoints(prepared.run.folder / 'checkpoints').variables(result['step'], moved) | prepared.run.frozen
-  )
-  for tta_shifts, entries in ((4, result), (1, runs[LORA])):
-    logits = predict(prepared.objective, trained, prepared.data.test, tta_shifts=tta_shifts)
-    measured = metrics.measure(prepared.data.test['label'], logits.argmax(axis=1), len(prepared.data.classes))
-    assert measured.confusion == entries['test']['confusion']

@@ -10,7 +10,6 @@ from sklearn.metrics import confusion_matrix
 from har_jax import config, experiments, files, methods, storage, variables
 from har_jax.errors import UserError
 from har_jax.experiments.adaptation import prepare_run
-from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 
@@ -98,22 +97,3 @@ def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(made, st
 def test_zero_shot_needs_supervised_pretraining(study_of, tmp_path):
   with pytest.raises(UserError, match='zero_shot needs the head of supervised pretraining'):
     study_of(tmp_path, methods=('zero_shot',))
-
-
-def test_a_recording_head_answers_for_the_test_subjects(made, study, monkeypatch):
-  recordings, combine = [], RecordingHead.combine
-
-  def combined_one(self, encoder, described, *arguments):
-    recordings.append(len(encoder))
-    return combine(self, encoder, described, *arguments)
-
-  monkeypatch.setattr(RecordingHead, 'combine', combined_one)
-  results = run(dataclasses.replace(study, methods=('zero_shot', 'zero_shot_recording'))).values()
-  alone, combined = results
-  assert combined['parameters']['total'] > alone['parameters']['total']
-  assert (alone['seconds']['training'], combined['seconds']['training']) == (0, 0)
-  assert combined['test']['confusion'] != alone['test']['confusion']
-  assert np.sum(combined['test']['confusion']) == np.sum(alone['test']['confusion'])
-  subjects = combined['data']['subjects']
-  assert len(recordings) == len(subjects['validation']) + len(subjects['test'])  # one of each
-  assert sum(recordings) == sum(combined['data']['windows'][part] for part in ('validation', 'test'))

@@ -31,6 +31,7 @@ class MemoryGrid(Grid):
     self.silent: set[int] = set()
     self.lost_after: int | None = None
     self.asked: list[list[int]] = []
+    self.timeouts: list[float | None] = []
     everyone = people.read(archive).clients
 
     def participant(context: Context, federation: Federation) -> tuple[people.Person, str]:
@@ -56,6 +57,7 @@ class MemoryGrid(Grid):
     self, messages: Iterable[Message], *, timeout: float | None = None
   ) -> Iterable[Message]:
     messages = list(messages)
+    self.timeouts.append(timeout)
     if self.lost_after is not None and len(self.asked) == self.lost_after:
       raise KeyboardInterrupt
     if messages and messages[0].metadata.message_type == 'train':

@@ -2,17 +2,21 @@
 
 import dataclasses
 import functools
+import pathlib
+import time
 
 import numpy as np
 import pytest
 from flower_grid import Arrays, MemoryGrid, read_end
-from flwr.app import MetricRecord, RecordDict
+from flwr.app import Context, MetricRecord, RecordDict
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
-from made_people import save_base
+from made_people import CLASSES, QUICK, save_base
 
 from har_jax import files
 from har_jax.errors import UserError
-from har_jax.federated import client
+from har_jax.federated import client, people
+from har_jax.federated import server as server_app
+from har_jax.federated.federation import Federation
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import load_task
 from har_jax.recognizer.recognizer import Recognizer
@@ -54,6 +58,52 @@ def test_the_clients_of_a_round_are_drawn(grid, server):
   grid.asked = []
   run(server('again', participation=0.5), grid)
   assert grid.asked == first
+  grid.asked, grid.timeouts = [], []
+  run(dataclasses.replace(server('one', participation=0.01), timeout_s=7.5), grid)
+  assert [len(clients) for clients in grid.asked] == [1, 1, 1]
+  assert set(grid.timeouts) == {7.5}
+
+
+def test_the_rounds_wait_until_all_are_connected(grid, server, monkeypatch):
+  waited, nodes = [], grid.get_nodes()
+  monkeypatch.setattr(time, 'sleep', waited.append)
+  grid.get_nodes = lambda: nodes[: 3 * len(waited)]
+  run(server(rounds=1), grid)
+  assert (waited, grid.asked) == ([1, 1], [[0, 1, 2, 3, 4, 5]])
+
+
+@pytest.mark.parametrize(
+  ('config', 'expected'),
+  [
+    (
+      {**QUICK, 'out': 'out', 'base': 'folder', 'clients': 6, 'timeout_s': 7.5},
+      Server(Federation(CLASSES, **QUICK), pathlib.Path('out'), 'folder', clients=6, timeout_s=7.5),
+    ),
+    (
+      {'out': 'out', 'base': ''},
+      Server(Federation(CLASSES), pathlib.Path('out'), None, clients=2, timeout_s=600.0),
+    ),
+  ],
+)
+def test_the_app_of_the_server_reads_the_configuration_of_its_run(config, expected, grid, monkeypatch):
+  ran = []
+  monkeypatch.setattr(server_app, 'run', lambda *arguments: ran.append(arguments))
+  server_app.main(grid, Context(1, 1, {}, RecordDict(), config | {'classes': ','.join(CLASSES)}))
+  assert ran == [(expected, grid)]
+
+
+def test_a_node_reads_its_configuration(windows, base):
+  node = {'windows': str(windows), 'target': 'made', 'person': 'p3', 'partition-id': 7, 'labels': 4}
+  federation, context = Federation(CLASSES), Context(1, 1, node, RecordDict(), {})
+  person, no_base = client._from_node(context, federation)
+  named = people.read_person(windows, 'made', 'p3', classes=CLASSES, labels=4, number=7)
+  assert (person.number, no_base) == (7, None)
+  np.testing.assert_array_equal(person.train['signal'], named.train['signal'])
+  context.node_config = {**node, 'base': str(base)}
+  assert client._from_node(context, federation)[1] == str(base)
+  context.node_config = {'windows': 'here', 'person': 'p3'}
+  with pytest.raises(UserError, match='the configuration of the node lacks target, partition-id; give them'):
+    client._from_node(context, federation)
 
 
 def test_a_restarted_server_ends_with_the_same_adapter(grid, server):

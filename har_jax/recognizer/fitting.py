@@ -134,7 +134,9 @@ class Fit:
     """
     validated = self.parts.are_apart
     windows = {'signal': unlabeled, 'origin': self.parts.train['origin'][:1].repeat(len(unlabeled), axis=0)}
-    logits = predict(self.objective, teacher.variables, unlabeled, tta_shifts)
+    # By a program that is compiled already: the one that gives a head its inputs, or validates.
+    objective = self.objective.with_hidden if self.method.fits_head else self.objective
+    logits = predict(objective, teacher.variables, unlabeled, tta_shifts)[:, -objective.classes :]
     pseudo_labeled = balancing.pseudo_labeled(windows, logits, seed=self.seed)
     train = balancing.concatenate_equally([self.parts.train, pseudo_labeled])
     student = self._on(train, 'with pseudo-labels')
@@ -151,7 +153,7 @@ class Fit:
       return fitted
     variables = _without_head(fitted.variables) | objective.init_new(jax.random.key(0))
     variables |= output_layer.fit(objective, variables, self.parts.train)
-    metrics = evaluation.evaluate(objective, variables, self.parts.validation)
+    metrics = evaluation.evaluate(objective.with_hidden, variables, self.parts.validation)
     return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=scores(metrics))
 
   def card(self, fitted: Fitted, training: dict[str, Any]) -> dict[str, Any]:

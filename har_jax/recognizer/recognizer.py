@@ -27,7 +27,6 @@ from har_jax.recognizer import (
 )
 from har_jax.recognizer.validation import Estimator
 from har_jax.signal.summary import SignalSummary, summarize
-from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
 if TYPE_CHECKING:
@@ -249,27 +248,24 @@ class Recognizer(parameters.Parameters, Estimator):
   def probabilities(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
     """`predict_proba` without its comparison of frames, for windows of a recording that has been compared."""
     self.check_fitted()
-    return self._softmax(self._outputs(self.adapter_.objective, X))
+    if self.adapter_.baseline is not None:
+      return self._softmax(baseline_adapter.logits(self.adapter_.baseline, self.prepare(X)))
+    return self.answer_with_inputs(X)[0]
 
   def answer_with_inputs(self, X: ArrayLike) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f']]:
     """`probabilities`, and the inputs of the output layer, in one pass. Not for a baseline."""
+    if self.tta_shifts < 1:
+      raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
     objective = self.adapter_.objective
-    outputs = self._outputs(objective.with_hidden, X)
-    hidden = prediction_sets.hidden(outputs, objective.classes)
-    return self._softmax(outputs[:, -objective.classes :]), hidden
+    signals, shifts = self.prepare(X), int(self.tta_shifts)
+    outputs = fitting.predict(objective.with_hidden, self.variables_, signals, shifts)
+    logits = outputs[:, -objective.classes :].astype(np.float64)
+    return self._softmax(logits), prediction_sets.hidden(outputs, objective.classes)
 
   def _softmax(self, logits: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
     from scipy import special  # late, as all that recognizing may do without
 
     return special.softmax(logits / self.adapter_.card.temperature, axis=1)
-
-  def _outputs(self, objective: Classify, X: ArrayLike) -> Float[np.ndarray, 'w o']:
-    if self.tta_shifts < 1:
-      raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
-    if self.adapter_.baseline is not None:
-      return baseline_adapter.logits(self.adapter_.baseline, self.prepare(X))
-    outputs = fitting.predict(objective, self.variables_, self.prepare(X), int(self.tta_shifts))
-    return outputs.astype(np.float64)
 
   def prepare(self, X: ArrayLike) -> Float[np.ndarray, 'w n 6']:
     """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""

@@ -190,6 +190,11 @@ class ClassifyWithHidden(Classify):
     parts = (hidden, jnp.ones((len(hidden), 1)), logits)
     return jnp.concatenate([part.astype(jnp.float32) for part in parts], axis=1)
 
+  def score(
+    self, predictions: Float[np.ndarray, 'w outputs'], windows: Mapping[str, np.ndarray]
+  ) -> dict[str, float]:
+    return super().score(predictions[:, -self.classes :], windows)
+
 
 Objective = Reconstruct | Classify
 

@@ -65,7 +65,9 @@ def train(
       active.open_log(progress=False)  # there is one step
       active.step = 1
       variables = state.trainable | state.statistics | run.frozen
-      active.record_validation(state, evaluate(objective, variables, run.validation))
+      # By the program that has given the head its inputs.
+      metrics = evaluate(objective.with_hidden, variables, run.validation)
+      active.record_validation(state, metrics)
       active.log.close()
     results.append(active.result())
   return results

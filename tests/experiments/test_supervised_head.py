@@ -19,6 +19,7 @@ from har_jax.errors import UserError
 from har_jax.experiments import supervised_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import recording
+from har_jax.train import evaluation
 from har_jax.train.objective import Classify
 
 ACTIVITIES = ('kicking', 'standing', 'typing', 'walking')
@@ -89,7 +90,8 @@ def test_the_head_answers_with_a_temperature_that_its_sets_have(general):
   np.testing.assert_allclose(general.card.set_scores, np.sort(1 - grouped), atol=1e-3)
   # Windows of training: the validation windows are some of them.
   train = windows(np.arange(120) % 4)
-  logits = plain._outputs(plain.adapter_.objective, train['signal'] * np.float32([9.80665] * 3 + [1] * 3))
+  in_units = plain.prepare(train['signal'] * np.float32([9.80665] * 3 + [1] * 3))
+  logits = evaluation.predict(plain.adapter_.objective, plain.variables_, {'signal': in_units})
   names = np.array(['unknown', 'standing', '', 'walking'])[train['label']]
   means = [logits[names == name].mean(axis=0) for name in general.classes]
   np.testing.assert_allclose(general.card.class_logits, means, atol=2e-2)

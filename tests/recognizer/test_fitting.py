@@ -45,7 +45,7 @@ def test_the_metrics_of_a_linear_head_are_of_the_windows_held_out(fitted_head):
 def test_the_card_has_the_mean_inputs_and_logits_of_the_head_by_class(fitted_head):
   adapter, windows, names = fitted_head.adapter_, SIGNALS[~_HELD_OUT], LABELS[~_HELD_OUT]
   _, inputs = fitted_head.answer_with_inputs(windows)
-  logits = fitted_head._outputs(adapter.objective, windows)
+  logits = fitting.predict(adapter.objective, fitted_head.variables_, fitted_head.prepare(windows), 1)
   card = adapter.card
   for measured, rows, atol in ((card.class_means, inputs, 1e-4), (card.class_logits, logits, 1e-3)):
     means = [rows[names == name].mean(axis=0) for name in fitted_head.classes_]

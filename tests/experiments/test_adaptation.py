@@ -1,6 +1,7 @@
 """Adaptation around trainings and predictions whose numbers are known."""
 
 import dataclasses
+import pathlib
 import types
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +31,7 @@ def asked(monkeypatch) -> dict[str, Any]:
   asked: dict[str, Any] = {'prepared': [], 'trained': [], 'predicted': []}
 
   def prepare(init: Any, *words: Any, **named: Any) -> Any:
-    asked['prepared'].append((*words, named['pretrained'], named['head']))
+    asked['prepared'].append((*words, named['init_new'], named['pretrained'], named['head']))
     return prepared
 
   def train(objective: Any, runs: Sequence[Run], **named: Any) -> list[Trained]:
@@ -39,12 +40,14 @@ def asked(monkeypatch) -> dict[str, Any]:
     return [Trained(trainable | statistics, 6, history, 40, 10.0 + run.seed) for run in runs]
 
   def predict(objective: Any, whole: Any, windows: Any, tta_shifts: int = 1) -> np.ndarray:
-    """Labeled windows get their label, but for the first one; others the first class."""
+    """Labeled windows get their label, but for the first one, the least sure; others the first class."""
     assert whole.keys() == leaves.keys()
     asked['predicted'].append((len(windows['signal']), tta_shifts))
     labels = np.array(windows.get('label', np.zeros(len(windows['signal']), int)))
     labels[0] = 2 - labels[0]
-    return np.eye(3)[labels]
+    logits = 2 * np.eye(3)[labels]
+    logits[0] = 100 + logits[0] / 2
+    return logits
 
   monkeypatch.setattr(methods, 'prepare', prepare)
   monkeypatch.setattr(adaptation.loop, 'train', train)
@@ -70,6 +73,8 @@ def test_results_of_seeds_that_train_together_have_their_own_numbers(study_of, t
       seed,
     )
     assert result.test.accuracy == pytest.approx(35 / 36)
+    assert result.selective is not None
+    assert result.selective.aurc == pytest.approx(1 / 36**2, abs=1e-4)
     assert result.identity.seed == seed
     names = [data.classes[label] for label in data.train['label']]
     assert result.signals == summarize(data.signals[data.indices['train']], names, 50)
@@ -92,13 +97,14 @@ def test_a_student_learns_from_labels_of_its_teacher(study_of, tmp_path, asked, 
   (teacher,), (student,) = (runs for runs, _ in asked['trained'])
   assert (teacher.folder, student.folder) == (spec.folder / 'teacher1', spec.folder)
   assert teacher.title == f'alpha: {method}, subject split, seed 0, teacher 1'
-  assert result.seconds['training'] == 20
-  assert (result.starts_from is None) == (method == 'scratch')
+  is_pretrained = method == 'lora'
+  assert result.seconds == {'training': 20, 'pretraining': 5 if is_pretrained else 0}
+  assert (result.starts_from is not None) == is_pretrained
   data, labels = spec.fold.target_windows(), student.windows['label']
   np.testing.assert_array_equal(labels[:36], data.train['label'])
-  parts = np.split(labels, 3 if method == 'lora' else 2)
+  parts = np.split(labels, 3 if is_pretrained else 2)
   assert set(parts[1].tolist()) == {0, 2}  # as the teacher says
-  assert [set(part.tolist()) for part in parts[2:]] == [{0, 1, 2}] * (method == 'lora')
+  assert [set(part.tolist()) for part in parts[2:]] == [{0, 1, 2}] * is_pretrained
 
 
 @pytest.mark.parametrize(
@@ -118,8 +124,9 @@ def test_a_head_of_the_sources_is_a_start_unless_it_gets_adapters(
     lora=dataclasses.replace(experiment.lora, targets=targets),
     protocol=dataclasses.replace(experiment.protocol, supervised_pretraining_steps=steps),
   )
-  adaptation.prepare_run(spec_of(study_of(tmp_path, experiment=changed)), base)
-  *_, pretrained, head = asked['prepared'][0]
+  prepared = adaptation.prepare_run(spec_of(study_of(tmp_path, experiment=changed)), base)
+  *_, init_new, pretrained, head = asked['prepared'][0]
+  assert init_new == prepared.objective.init_new
   assert pretrained.keys() == base.keys() - {'params/head/c'}
   assert (head is not None) == has_head
   if head is not None:
@@ -128,3 +135,10 @@ def test_a_head_of_the_sources_is_a_start_unless_it_gets_adapters(
     assert (list(others), drawn) == (['params/head/c'], 'drawn')
     assert activities == ('eating_soup', 'lying', 'sitting', 'walking')
     assert classes == ('walking', 'sitting', 'lying')
+
+
+def test_a_folder_in_a_bucket_is_named_by_its_address():
+  local = pathlib.Path('/runs/alpha/pretrain')
+  assert adaptation.relative_to(local, pathlib.Path('/runs/alpha/lora/seed0.json')) == '../pretrain'
+  assert adaptation.relative_to('gs://runs/pretrain', local) == 'gs://runs/pretrain'
+  assert adaptation.relative_to(local, 'gs://runs/seed0.json') == '/runs/alpha/pretrain'

@@ -2,6 +2,7 @@
 
 import re
 from types import ModuleType
+from typing import Any
 
 import drawn
 import jax
@@ -13,7 +14,6 @@ from har_jax import nf4
 from har_jax.nf4 import pallas_gpu, pallas_tpu
 from har_jax.nf4.reference import float_scales
 
-pytestmark = pytest.mark.slow  # an interpreter runs the kernels
 _DTYPES = [jnp.float32, jnp.bfloat16]
 
 both_kernels = pytest.mark.parametrize(
@@ -63,13 +63,14 @@ def _assert_product(y: np.ndarray | jax.Array, x: np.ndarray | jax.Array, weight
   ('shape', 'm', 'dtype'),
   [
     # The base model, where the last registers are not full. Several tiles of rows, the last partly empty.
-    ((192, 576), 300, jnp.float32),
-    ((192, 576), 300, jnp.bfloat16),
-    ((576, 192), 300, jnp.float32),
+    *(
+      pytest.param(shape, 300, dtype, marks=pytest.mark.slow)
+      for shape, dtype in (((192, 576), jnp.float32), ((192, 576), jnp.bfloat16), ((576, 192), jnp.float32))
+    ),
     # On a TPU, two tiles of the weight in float32.
-    ((1024, 1024), 300, jnp.float32),
-    # Any number of rows.
-    *(((64, 128), m, jnp.float32) for m in (0, 17, 64)),
+    pytest.param((1024, 1024), 300, jnp.float32, marks=pytest.mark.slow),
+    # Any number of rows; several tiles of rows and of the weight.
+    *((shape, m, jnp.float32) for shape, m in (((64, 128), 0), ((64, 128), 17), ((192, 128), 70))),
   ],
 )
 def test_products_use_the_dequantized_weights(kernel, shape, m, dtype):
@@ -103,6 +104,7 @@ def test_a_tile_is_the_widest_that_fits_and_divides_the_weight(shape, columns, r
   assert pallas_tpu._tiles(shape, jnp.float32, transposed=True) == (rows, 256)
 
 
+@pytest.mark.slow
 @both_dtypes
 def test_smaller_tiles_change_nothing(dtype, monkeypatch):
   packed = _packed((256, 512))  # no other test uses this shape, by which traces are cached
@@ -115,6 +117,30 @@ def test_smaller_tiles_change_nothing(dtype, monkeypatch):
   weights = np.asarray(drawn.dequantize(packed, dtype))
   np.testing.assert_array_equal(_forward(pallas_tpu, x, packed), weights)
   np.testing.assert_array_equal(_backward(pallas_tpu, g, packed), weights.T)
+
+
+@pytest.mark.parametrize(
+  ('direction', 'shape', 'm', 'expected'),
+  [
+    ('forward', (192, 576), 300, ((64, 64), (5, 9), (300, 576))),
+    ('backward', (192, 576), 300, ((64, 64), (5, 3), (300, 192))),
+    # Triton multiplies at least 16 rows, and takes tiles of a power of two.
+    ('forward', (48, 128), 1, ((16, 16), (1, 2), (1, 128))),
+    ('backward', (48, 128), 33, ((64, 16), (1, 3), (33, 48))),
+  ],
+)
+def test_a_gpu_multiplies_tiles_of_powers_of_two(direction, shape, m, expected, monkeypatch):
+  def call(kernel: Any, *, out_shape: Any, grid: Any, **_: Any) -> Any:
+    made.append(((kernel.keywords['rows'], kernel.keywords['tile']), grid, out_shape.shape))
+    return lambda *arrays: jnp.zeros(out_shape.shape, out_shape.dtype)
+
+  made: list[Any] = []
+  monkeypatch.setattr(pallas_gpu.pl, 'pallas_call', call)
+  product = {'forward': pallas_gpu.forward, 'backward': pallas_gpu.backward}[direction].__wrapped__
+  width = shape[0] if direction == 'forward' else shape[1]
+  packed = _packed(shape)
+  product(jnp.zeros((m, width)), packed.codes, float_scales(packed), shape, interpret=True)
+  assert made == [expected]
 
 
 @pytest.mark.parametrize('direction', ['forward', 'backward'])
@@ -202,6 +228,7 @@ def _lowered(
     return product.trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
 
 
+@pytest.mark.slow
 @_LOWERED_FOR
 @both_dtypes
 @pytest.mark.parametrize('direction', ['forward', 'backward'])
@@ -214,6 +241,7 @@ def test_float_weights_are_never_in_device_memory(kernel, platform, device, call
   assert floats == {f'300x192x{name}', f'300x576x{name}'} | scales
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', ['bfloat16', 'tensorfloat32', 'float32'])
 @both_dtypes
 def test_any_precision_compiles_for_a_tpu(dtype, precision):

@@ -6,13 +6,11 @@ import re
 import signal
 from typing import Any
 
-import numpy as np
 import processes
 import pytest
 import tiny_flags
 from in_process import refuse, run_in_process, succeed
 
-from har_jax import experiments
 from har_jax.experiments import paper, supervised_head
 from har_jax.train.checkpoint import Checkpoints
 
@@ -39,28 +37,6 @@ def test_stages_are_run_one_at_a_time(study, finished, tmp_path):
   assert not list(tmp_path.rglob('seed0.json'))
   _run('lodo', *study, '--methods=full', f'--out={tmp_path}', '--phase=adapt')
   assert _result(tmp_path, 'full')['test'] == _result(finished, 'full')['test']
-
-
-def test_personalization_writes_one_file_per_label_count(study, finished):
-  flags = ('--methods=full', f'--out={finished}', '--phase=personalize', '--personal_labels=2')
-  out = _run('lodo', *study, *flags)
-  path, _, figures = out.partition(': ')
-  subjects = json.loads(pathlib.Path(path).read_text())['by_subject'].values()
-  before, after = (np.array([each[name]['macro_f1'] for each in subjects]) for name in ('before', 'after'))
-  gains = 100 * (after - before)
-  assert figures.startswith(
-    f'{len(gains)} subjects, macro-F1 {before.mean():.3f} before, {after.mean():.3f} after '
-    f'({gains.mean():+.1f} ± {gains.std(ddof=1):.1f} points'
-  )
-  assert '--personal_labels=0' in refuse('lodo', *study, *flags, '--personal_labels=0')
-
-
-def test_flags_reach_the_study(study, tmp_path, monkeypatch):
-  seen = []
-  monkeypatch.setattr(experiments, 'run', lambda study, options: seen.append(study) or [])
-  _run('lodo', *study, f'--out={tmp_path}', '--seeds=0,1,2', '--lodo_batch_runs=3', '--lodo_shard=1/2')
-  (made,) = seen
-  assert (made.batch_runs, made.shard, made.seeds) == (3, (1, 2), (0, 1, 2))
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class Checkpoints:
     self,
     state: State,
     batches: grain.DatasetIterator,
-    history: list[dict[str, Any]],
+    history: list[dict[str, float]],
     *,
     seconds: float = 0.0,
   ) -> None:
@@ -115,7 +115,7 @@ class Checkpoints:
 
   def newest(
     self, like: State, batches: grain.DatasetIterator
-  ) -> tuple[State, list[dict[str, Any]], float] | None:
+  ) -> tuple[State, list[dict[str, float]], float] | None:
     """The newest state that is whole, its history and seconds; None if there is none.
 
     A damaged checkpoint is skipped, with a warning; the next save of its step replaces it. Moves `batches` to
@@ -136,7 +136,7 @@ class Checkpoints:
       _LOG.warning('checkpoint %d in %s is damaged and skipped: %s', step, self.folder, reason)
     return None
 
-  def _drop_superseded(self, newest: int, history: list[dict]) -> None:
+  def _drop_superseded(self, newest: int, history: list[dict[str, float]]) -> None:
     """Deletes those before the newest but the best."""
     best = find_best(history)['step'] if history else newest
     for step in self._manager.all_steps():
@@ -145,7 +145,7 @@ class Checkpoints:
 
   def _restore_state(
     self, step: int, like: State, batches: grain.DatasetIterator
-  ) -> tuple[State, list[dict[str, Any]], float]:
+  ) -> tuple[State, list[dict[str, float]], float]:
     about = self._about(step)
     self._check_variables(about, like.trainable | like.statistics)
     items = _to_restore(_collections(like)) | {'data': ocp.args.JsonRestore()}

@@ -5,7 +5,6 @@ w windows, f the head's inputs, y classes.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -94,7 +93,7 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   kernel, bias = model.coef_.T, model.intercept_
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
-  leaves: dict[str, Any] = {
+  leaves: Variables = {
     _MEAN: mean,
     _SCALE: scale,
     'params/head/dense_0/kernel': kernel,

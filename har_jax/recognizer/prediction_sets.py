@@ -91,10 +91,7 @@ def make_sets(
 
   All is True if the scores are too few. Raises UserError unless coverage is between 0 and 1.
   """
-  number = rank(len(scores), coverage)
-  if number > len(scores):
-    return np.ones(probabilities.shape, bool)
-  sets = 1 - probabilities <= scores[number - 1]
+  sets = 1 - probabilities <= _quantile(scores, coverage)
   sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
   return sets
 
@@ -104,6 +101,12 @@ def rank(count: int, coverage: float | int) -> int:
   if not 0 < coverage < 1:
     raise UserError(f'coverage is {coverage!r}; give a number between 0 and 1, such as {COVERAGE}')
   return math.ceil((count + 1) * coverage - _TINY)
+
+
+def _quantile(scores: Sequence[float], coverage: float | int) -> float:
+  """The quantile of sorted scores; infinite if they are too few."""
+  number = rank(len(scores), coverage)
+  return scores[number - 1] if number <= len(scores) else math.inf
 
 
 # --- windows of an activity that was never learned
@@ -155,8 +158,7 @@ def refuse(
 
   held_out_scores: sorted. None is refused if they are too few: 19 for a rate of 0.05.
   """
-  number = rank(len(held_out_scores), 1 - rate)
-  return scores > (held_out_scores[number - 1] if number <= len(held_out_scores) else np.inf)
+  return scores > _quantile(held_out_scores, 1 - rate)
 
 
 def refusal_shortage(held_out_scores: Sequence[float], rate: float | int) -> str | None:

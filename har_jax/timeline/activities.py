@@ -169,12 +169,10 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   is_unknown = dataclasses.replace(predictions, probabilities=level, sets=None).is_unknown(unknown_below)
   predicted = np.where(is_unknown, UNKNOWN, predicted)[is_labeled]
   names, codes = np.unique([true, predicted], return_inverse=True)
-  true_codes, predicted_codes = codes.reshape(2, -1)
-  # scikit-learn warns of a matrix of one class.
-  measured = metrics.measure(true_codes, predicted_codes, max(len(names), 2))
-  confusion = [row[: len(names)] for row in measured.confusion[: len(names)]]
-  macro_f1 = metrics.labeled_macro_f1(confusion)
-  return Score(len(true), macro_f1, measured.accuracy, tuple(names.tolist()), confusion)
+  confusion = np.zeros((len(names), len(names)), int)
+  np.add.at(confusion, tuple(codes.reshape(2, -1)), 1)
+  macro_f1, accuracy = metrics.labeled_macro_f1(true, predicted), float((true == predicted).mean())
+  return Score(len(true), macro_f1, accuracy, tuple(names.tolist()), confusion.tolist())
 
 
 def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:

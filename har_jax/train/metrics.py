@@ -1,9 +1,7 @@
 """Classification metrics.   w windows, y classes."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from har_jax.records import Measures, Selective
 
@@ -42,9 +40,7 @@ def measure_selective(labels: Int[np.ndarray, 'w'], probabilities: Float[np.ndar
   return Selective(float(risk.mean()), risk[tenths].round(6).tolist())
 
 
-def labeled_macro_f1(confusion: Sequence[Sequence[int]]) -> float:
-  """Macro-F1 over the classes that have labels. confusion: rows are labels, columns predictions."""
-  counts = np.array(confusion)
-  labels, predictions, correct = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
-  present = labels > 0
-  return float((2 * correct / (labels + predictions).clip(1))[present].mean())
+def labeled_macro_f1(labels: Shaped[np.ndarray, 'w'], predicted: Shaped[np.ndarray, 'w']) -> float:
+  """Macro-F1 over the classes that have labels."""
+  pairs = [(labels == name, predicted == name) for name in np.unique(labels)]
+  return float(np.mean([2 * (true & answer).sum() / (true.sum() + answer.sum()) for true, answer in pairs]))

@@ -3,11 +3,8 @@
 import collections
 import copy
 import dataclasses
-import errno
 import importlib.metadata
 import json
-import os
-import pathlib
 
 import export_cases
 import jax
@@ -278,21 +275,6 @@ def test_exports_load_as_written_and_damaged_ones_do_not(export_of, tmp_path):
     export.load(tmp_path)
   with pytest.raises(UserError, match=r'model\.json'):
     export.load(tmp_path / 'elsewhere')
-
-
-def test_a_full_disk_leaves_no_partial_export(export_of, tmp_path, monkeypatch):
-  write_bytes = pathlib.Path.write_bytes
-
-  def full(path: pathlib.Path, content: bytes) -> int:
-    if 'model.json' in path.name:
-      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return write_bytes(path, content)
-
-  made = export_of('stablehlo')
-  monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
-  with pytest.raises(UserError, match='No space left'):
-    export.write(tmp_path, made)
-  assert not list(tmp_path.iterdir())
 
 
 def test_unknown_formats_and_missing_packages_are_errors(recognizer, monkeypatch):

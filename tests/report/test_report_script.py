@@ -1,8 +1,6 @@
 """har-jax report, from a folder of result files to tables and a page."""
 
-import contextlib
 import csv
-import io
 import json
 import pathlib
 import shutil
@@ -97,16 +95,6 @@ def test_json_has_the_files_and_the_measures_of_each_run(tmp_path):
     ('hapt', 1, 0.9),
   ]
   assert succeed('report', tmp_path, '--quiet') == ('', '')
-
-
-def test_an_ascii_terminal_gets_its_table(tmp_path):
-  write(tmp_path, [result(seed=seed) for seed in (0, 1)])
-  terminal = io.TextIOWrapper(io.BytesIO(), encoding='ascii', write_through=True)
-  with contextlib.redirect_stdout(terminal):
-    code = main.main(['report', f'--results={tmp_path}'])
-  main.load('report').FLAGS.unparse_flags()
-  assert code == 0
-  assert b'0.900 ? 0.000' in terminal.buffer.getvalue()
 
 
 def test_mistakes_are_one_line(tmp_path):

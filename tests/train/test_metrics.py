@@ -40,9 +40,9 @@ def test_macro_averages_leave_out_classes_that_do_not_occur():
 
 
 def test_macro_f1_of_the_classes_that_have_labels_is_that_of_scikit_learn():
-  table = [[3, 0, 1], [1, 2, 0], [0, 0, 0]]  # the last one is only answered
-  expected = sklearn.metrics.f1_score(*_labels_and_predictions(table), labels=[0, 1], average='macro')
-  assert metrics.labeled_macro_f1(table) == pytest.approx(expected)
+  answers = _labels_and_predictions([[3, 0, 1], [1, 2, 0], [0, 0, 0]])  # the last one is only answered
+  expected = sklearn.metrics.f1_score(*answers, labels=[0, 1], average='macro')
+  assert metrics.labeled_macro_f1(*answers) == pytest.approx(expected)
 
 
 def test_risk_at_each_coverage_by_hand():

@@ -27,6 +27,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -42,7 +43,8 @@ MEASURED = ('har_jax', 'launch', 'docs/studies')
 # Times are of the CPU: those of a clock depend on what else the machine does.
 _MOST_S = 20.0  # of recorded time of the tests that a fault runs
 _FACTOR, _START_S = 4, 60.0  # a fault may take this multiple of the recorded time, and so long to start
-_WAIT_S = 1200.0  # by the clock, for what waits forever and takes no time
+_IDLE_S = 240.0  # by the clock, without a second of the CPU: what waits forever
+_WAIT_S = 1200.0  # by the clock, for what holds all threads
 _OPTIONS = (
   '-q',
   '-n0',
@@ -176,11 +178,21 @@ def try_source(
   def run() -> int:
     import resource
 
+    threading.Thread(target=end_if_idle, daemon=True).start()
     package.put_in(path, source)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), resource.RLIM_INFINITY))
     return run_tests(tree, ['-x', *files], Ordered(tests, _failed(tree)))
 
   return in_fork(run, tree.with_suffix('.log'))
+
+
+def end_if_idle() -> None:
+  """Ends this process as one that took too much time, once it takes none."""
+  last = -math.inf
+  while (now := sum(os.times()[:4])) > last + 1:
+    last = now
+    time.sleep(_IDLE_S)
+  os.kill(os.getpid(), signal.SIGXCPU)
 
 
 def _failed(tree: pathlib.Path) -> pathlib.Path:

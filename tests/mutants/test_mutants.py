@@ -1,8 +1,10 @@
 """Faults of a file, the tests that are chosen for them, and a whole run on a tiny package."""
 
 import ast
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -111,6 +113,16 @@ def test_each_equivalent_is_one_fault_of_its_file(monkeypatch):
   for path, entry in outcomes.equivalents():
     made = faults(pathlib.Path(path).read_text(), path)
     assert sum(outcomes.names(path, entry, fault) for fault in made) == 1, entry
+
+
+def test_a_process_that_waits_forever_ends_as_one_that_takes_too_long(monkeypatch):
+  ended, taken = [], iter([0.0, 2.0, 2.5])
+  monkeypatch.setattr(mutants.os, 'times', lambda: (next(taken), 0, 0, 0, 99))
+  monkeypatch.setattr(mutants.os, 'kill', lambda process, number: ended.append((process, number)))
+  monkeypatch.setattr(mutants, '_IDLE_S', 0.0)
+  mutants.end_if_idle()
+  assert ended == [(os.getpid(), signal.SIGXCPU)]
+  assert next(taken, None) is None
 
 
 @pytest.mark.slow

@@ -32,6 +32,12 @@ def test_a_table_that_is_cut_off_is_refused(tmp_path):
         csv_table.read(path, _TYPES)
 
 
+def test_a_row_of_another_length_is_named(tmp_path):
+  (tmp_path / 'a.csv').write_text('a,b\n1,2\n3\n')
+  with pytest.raises(UserError, match='row 2 has 1 cells, and the first line 2'):
+    csv_table.read(tmp_path / 'a.csv')
+
+
 def test_an_empty_file_is_refused(tmp_path):
   (tmp_path / 'a.csv').touch()
   with pytest.raises(UserError, match=r'a\.csv is damaged \(it is empty\)'):

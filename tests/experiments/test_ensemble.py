@@ -1,12 +1,16 @@
 """An ensemble: weights by a general minimizer, and runs from a finished LoRA run and the baselines."""
 
+import types
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
-from lodo_studies import LORA, QUIET, as_record, run, spec_of, target_of, with_altered
+from lodo_studies import LORA, QUIET, always_first, as_record, run, spec_of, target_of, with_altered
 from scipy import optimize, special
 
-from har_jax import config, files, results, storage
-from har_jax.experiments import fitting
+from har_jax import config, files, records, results, storage
+from har_jax.experiments import fitting, job_lock, kinds
 from har_jax.train.evaluation import predict
 
 _ENSEMBLE = 'alpha/ensemble/subject/labels-0.7/seed0.json'
@@ -81,32 +85,65 @@ def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of
   assert sum(made['ensemble']['weights'].values()) == pytest.approx(1)
 
 
-@pytest.mark.slow
-def test_its_encoder_answers_both_parts_with_the_shifts_of_the_protocol(
-  made, runs, study_of, out, monkeypatch
-):
-  shifts, logits, answers, average = [], [], [], fitting.average
+class _Forest:
+  """Answers the first class; ten numbers of four bytes."""
 
-  def spied(*arguments, tta_shifts: int = 1) -> np.ndarray:
-    shifts.append(tta_shifts)
-    logits.append(predict(*arguments, tta_shifts=tta_shifts))
-    return logits[-1]
+  arrays = (np.zeros((2, 5), np.float32),)
 
-  def averaged(members, weights):
-    answers.append(members['encoder'])
-    return average(members, weights)
+  def __init__(self, random_state: int, rate_hz: int):
+    assert (random_state, rate_hz) == (0, 50)
 
-  monkeypatch.setattr(fitting, 'average', averaged)
+  def fit(self, X: np.ndarray, y: np.ndarray) -> None: ...
 
-  monkeypatch.setattr(fitting, 'predict', spied)
-  monkeypatch.setattr(fitting, 'BASELINES', {'forest': fitting.BASELINES['forest']})
-  monkeypatch.setattr(fitting._Fits, 'seconds', property(lambda _: 9000.0, lambda *_: None), raising=False)
-  result = fitting.combine_and_test(spec_of(study_of(out, protocol={'tta_shifts': 3}), 'ensemble'), QUIET)
-  assert shifts == [3, 3, 3]  # validation to fit and to measure, test
-  softened = special.softmax(logits[-1].astype(np.float64) / result.ensemble.encoder_temperature, axis=1)
-  np.testing.assert_allclose(answers[-1], softened, rtol=1e-6)
-  assert abs(result.ensemble.encoder_temperature - 1) > 0.01
-  assert result.seconds['training'] == pytest.approx(9000 + runs[LORA]['seconds']['training'])
+  def predict_proba(self, X: np.ndarray) -> np.ndarray:
+    return np.tile([0.6, 0.2, 0.2], (len(X), 1))
+
+
+def test_its_encoder_answers_both_parts_with_its_temperature(study_of, tmp_path, monkeypatch):
+  study = study_of(tmp_path, protocol={'tta_shifts': 3})
+  spec, of_lora = spec_of(study, 'ensemble'), spec_of(study)
+  lora = msgspec.structs.replace(
+    always_first(of_lora, {}, QUIET),
+    collections=['lora'],
+    starts_from='../pretrain',
+    parameters=records.Counted(trainable=20, total=300),
+    bytes=records.Bytes(frozen={'params': 8}, trainable={'lora': 16}),
+    seconds={'training': 9000.0, 'pretraining': 5.0},
+  )
+  job_lock.write(of_lora.result, lora)
+  asked, answers, average = [], [], fitting.average
+
+  def predict(objective: str, whole: str, windows: Any, *, tta_shifts: int) -> np.ndarray:
+    """Much too sure: every third window is wrong."""
+    asked.append((objective, whole, tta_shifts, len(windows['label'])))
+    shown = (windows['label'] + (np.arange(len(windows['label'])) % 3 == 0)) % 3
+    return 20 * np.eye(3, dtype=np.float32)[shown]
+
+  adapter = types.SimpleNamespace(objective='objective')
+  monkeypatch.setattr(files, 'load_run', lambda path: {of_lora.result: ('base', adapter)}[path])
+  monkeypatch.setattr(files, 'attach', lambda *both: 'attached' if both == ('base', adapter) else 'mixed up')
+  monkeypatch.setattr(fitting, 'predict', predict)
+  monkeypatch.setattr(fitting, 'BASELINES', {'forest': _Forest})
+  monkeypatch.setattr(
+    fitting, 'average', lambda members, weights: answers.append(members) or average(members, weights)
+  )
+  result = kinds.find('ensemble').run([spec], {}, QUIET)[0]
+  # The validation part is answered to fit, and then both parts.
+  assert asked == [('objective', 'attached', 3, count) for count in (18, 18, 36)]
+  ensemble = result.ensemble
+  assert ensemble is not None
+  # Of 18 windows 12 are right, and a right answer counts as 19 of 20, a wrong one as half of the rest.
+  sure = np.exp(20 / ensemble.encoder_temperature)
+  assert sure / (sure + 2) == pytest.approx((12 * 19 / 20 + 6 / 40) / 18, abs=1e-3)
+  np.testing.assert_allclose(np.sort(answers[-1]['encoder'])[:, -1], sure / (sure + 2), rtol=1e-6)
+  assert answers[-1].keys() == ensemble.weights.keys() == {'encoder', 'forest'}
+  assert result.test.accuracy == pytest.approx(2 / 3)
+  assert [entry.accuracy for entry in result.validation] == pytest.approx([2 / 3])
+  assert (result.parameters.trainable, result.parameters.total) == (30, 310)
+  assert result.bytes == records.Bytes(frozen={'params': 8}, trainable={'lora': 16, 'fitted': 40})
+  assert (result.collections, result.starts_from) == (['lora'], '../pretrain')
+  assert result.seconds['pretraining'] == 5
+  assert 9000 <= result.seconds['training'] < 9060
 
 
 @pytest.mark.slow

@@ -25,9 +25,11 @@ from har_jax.recognizer import loading
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import statistics
 
-pytestmark = pytest.mark.slow
-
-_ALL = [(name, precision) for name in export.FORMATS for precision in export.PRECISIONS]
+_ALL = [
+  pytest.param(name, precision, marks=() if name == 'onnx' else pytest.mark.slow)
+  for name in export.FORMATS
+  for precision in export.PRECISIONS
+]
 
 
 def _skip_unless_installed(name: str) -> None:
@@ -57,6 +59,7 @@ def test_an_export_gives_the_probabilities_of_the_recognizer(recognizer, export_
 _PAPER = config.Lora(rank=4, alpha=4.0, targets=('embed_acc', 'embed_gyro', 'output', 'up', 'down', 'head'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', ['full', 'qlora'])  # tests/methods has all
 def test_a_method_is_merged_into_a_plain_model(recognizer_of, tiny, signals, method):
   adapted = recognizer_of(dataclasses.replace(tiny, depth=1), method, export_cases.LORA)
@@ -74,6 +77,7 @@ def test_a_collection_without_an_owner_is_not_exported(recognizer):
     export.make(changed, 'stablehlo')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', export.FORMATS)
 @pytest.mark.parametrize(
   ('method', 'lora', 'changed'),
@@ -163,6 +167,7 @@ def test_an_export_gives_the_same_on_real_windows(recognizer, export_of, real_ar
   np.testing.assert_allclose(exported, recognizer.predict_proba(real), atol=export_cases.BOUND[precision])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['onnx', 'stablehlo'])
 def test_rotation_is_ignored_if_no_training_window_had_it(recognizer_of, tiny, signals, name):
   _skip_unless_installed(name)
@@ -175,6 +180,7 @@ def test_rotation_is_ignored_if_no_training_window_had_it(recognizer_of, tiny, s
   assert made.card.input.rotation == 'ignored'
 
 
+@pytest.mark.slow
 def test_a_bfloat16_recognizer_is_exported_in_float32(recognizer_of, tiny, signals):
   adapted = recognizer_of(dataclasses.replace(tiny, depth=1), precision=config.Precision(dtype='bfloat16'))
   exported = _one_by_one(export.make(adapted, 'stablehlo'), signals[:5])
@@ -196,6 +202,7 @@ def test_a_call_takes_the_windows_of_the_cards_input_shape(export_of, signals, n
       run(signals[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', export.FORMATS)
 def test_int8_takes_about_a_quarter_of_the_bytes(recognizer_of, tiny, name):
   _skip_unless_installed(name)
@@ -218,6 +225,7 @@ def test_a_code_is_at_most_half_a_scale_off():
   assert not codes[:, 3].any()
 
 
+@pytest.mark.slow
 def test_the_card_describes_input_output_and_adapter(recognizer, export_of):
   card = export_of('stablehlo', 'int8').card
   assert msgspec.json.decode(msgspec.json.encode(card), type=type(card)) == card
@@ -260,6 +268,7 @@ def test_onnx_has_class_names_an_older_ir_version_and_unsigned_int8_weights(expo
   assert len(spectra) == 2  # the Fourier transform stays exact
 
 
+@pytest.mark.slow
 def test_exports_load_as_written_and_damaged_ones_do_not(export_of, tmp_path):
   made = export_of('stablehlo')
   export.write(tmp_path, made, measured=export_cases.MEASURED)

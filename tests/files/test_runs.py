@@ -1,0 +1,52 @@
+"""The adapter of a finished run, from its result file."""
+
+import pathlib
+import types
+from typing import Any
+
+import made_results
+import pytest
+
+from har_jax import storage
+from har_jax.files import runs
+
+
+@pytest.mark.parametrize(
+  ('starts_from', 'base'),
+  [('../pretrain', '{}/../pretrain'), ('gs://bucket/pretrain', 'gs://bucket/pretrain')],
+)
+def test_the_adapter_of_a_run_has_its_figures_and_settings(tmp_path, monkeypatch, starts_from, base):
+  entries = made_results.result(method='lora', seed=3, macro_f1=0.5, tta_shifts=4, lora_rank=8)
+  storage.write(tmp_path / 'seed3.json', entries | {'starts_from': starts_from})
+  prepared = types.SimpleNamespace(
+    trainable={'a': 1}, statistics={'b': 2}, variables={'a': 1, 'b': 2, 'c': 3}
+  )
+
+  class Checkpoints:
+    def __init__(self, folder: pathlib.Path):
+      assert folder == tmp_path / 'seed3' / 'checkpoints'
+
+    def variables(self, step: int, shapes: Any) -> Any:
+      assert (step, shapes) == (60, {'a': 1, 'b': 2})
+      return {'a': 10, 'b': 20}
+
+  def prepare(base: Any, objective: Any, method: Any, settings: Any, seed: int) -> Any:
+    assert (method.name, objective.classes, seed) == ('lora', 2, 3)
+    return prepared
+
+  monkeypatch.setattr('har_jax.train.checkpoint.Checkpoints', Checkpoints)
+  monkeypatch.setattr(runs, 'prepare', prepare)
+  monkeypatch.setattr(runs, 'load_base', str)
+  monkeypatch.setattr(storage, 'place', lambda name: name if '://' in str(name) else pathlib.Path(name))
+  monkeypatch.setattr(runs, 'make_adapter', lambda *arguments: arguments)
+  loaded, (same, variables, card) = runs.load_run(tmp_path / 'seed3.json')
+  assert loaded == same == base.format(tmp_path)
+  assert variables == {'a': 10, 'b': 20, 'c': 3}
+  assert card['classes'] == ['walking', 'sitting']
+  assert (card['method'], card['rank'], card['alpha']) == ('lora', 8, 64.0)
+  assert card['metrics'] == {
+    'validation': {'macro_f1': 0.5, 'accuracy': None},
+    'test': {'macro_f1': 0.5, 'accuracy': 0.51},
+  }
+  assert card['split'] == {'by': 'subject-wise', 'windows': {'train': 600, 'validation': 100, 'test': 303}}
+  assert card['training'] == {'random_state': 3, 'step': 60, 'target': 'wisdm', 'tta_shifts': 4}

@@ -3,9 +3,11 @@
 import collections
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Iterator
 
 import pytest
+from in_process import succeed
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
@@ -21,11 +23,14 @@ def read(name: str, *, subjects: int = 5, seconds: float = 8.0) -> list[Recordin
   return list(_cut(archive.read, source, archive.positions[0], dropped, subjects=subjects, seconds=seconds))
 
 
-def shorten(patched: pytest.MonkeyPatch) -> None:
-  """Lets commands read no more than `read` does."""
+def prepare(out: pathlib.Path, *flags: str) -> None:
+  """Runs the command `prepare` for each of NAMES, of which it reads no more than `read` does."""
   for name in NAMES:
     short = functools.partial(_cut, ARCHIVES[name].read, subjects=5, seconds=8.0)
-    patched.setitem(ARCHIVES, name, dataclasses.replace(ARCHIVES[name], read=short))
+    with pytest.MonkeyPatch.context() as patched:
+      patched.setitem(ARCHIVES, name, dataclasses.replace(ARCHIVES[name], read=short))
+      printed, _ = succeed('prepare', name, *flags, f'--out={out}')
+    assert 'walking' in printed
 
 
 def _cut(

@@ -33,11 +33,8 @@ def _json(path: pathlib.Path) -> dict:
 def folder(tmp_path_factory) -> pathlib.Path:
   """Windows of 64 samples at 25 Hz, and a base of them."""
   folder = tmp_path_factory.mktemp('slow')
-  with pytest.MonkeyPatch.context() as patched:
-    short_sample.shorten(patched)
-    for name in short_sample.NAMES:
-      flags = (f'--window_samples={_WINDOWING.samples}', f'--window_rate_hz={_WINDOWING.rate_hz}')
-      succeed('prepare', name, *flags, f'--out={folder}/windows')
+  flags = (f'--window_samples={_WINDOWING.samples}', f'--window_rate_hz={_WINDOWING.rate_hz}')
+  short_sample.prepare(folder / 'windows', *flags)
   few = (*_MODEL, *tiny_flags.PLAIN, *tiny_flags.PRETRAIN, '--supervised_pretraining_steps=2')
   succeed('pretrain', f'--windows={folder}/windows', *few, f'--out={folder}/base')
   return folder

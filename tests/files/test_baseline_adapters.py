@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 from adapters import CLASSES, assert_equal
+from small_baselines import small_baselines  # noqa: F401
 
 from har_jax import files
 from har_jax.baselines import forest, installed
@@ -16,13 +17,6 @@ from har_jax.files import baseline_adapter, safetensors_io
 LABELS = np.arange(60, dtype=np.int32) % len(CLASSES)
 WINDOWS = (np.random.default_rng(0).standard_normal((60, 128, 6)) * (1 + LABELS)[:, None, None]).astype('f')
 _WINDOWS, _LABELS = 'baseline/windows', 'baseline/labels'
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _few_trees():
-  with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(forest, '_TREES', 10)
-    yield
 
 
 @pytest.fixture(scope='module')

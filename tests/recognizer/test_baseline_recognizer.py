@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from sklearn.base import clone
+from small_baselines import small_baselines  # noqa: F401
 
 import har_jax
 from har_jax import export, recordings, records
@@ -21,13 +22,6 @@ from har_jax.timeline import adaptation
 
 _HELD_OUT = SUBJECTS == 'Dov'
 _CLASSES, _INDICES = np.unique(LABELS, return_inverse=True)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _few_trees():
-  with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(forest, '_TREES', 20)
-    yield
 
 
 @pytest.fixture(scope='module')

@@ -27,6 +27,23 @@ def test_a_file_is_read_as_it_was_written(place):
   assert not path.with_name('seed1.json').exists()
 
 
+@pytest.mark.parametrize(
+  ('platform', 'variables', 'folder'),
+  [
+    ('linux', {}, '~/.cache/har_jax'),
+    ('darwin', {}, '~/Library/Caches/har_jax'),
+    ('win32', {}, '~/AppData/Local/har_jax/cache'),
+    ('win32', {'LOCALAPPDATA': '/local'}, '/local/har_jax/cache'),
+    ('win32', {'LOCALAPPDATA': '/local', 'XDG_CACHE_HOME': '/other'}, '/other/har_jax'),
+  ],
+)
+def test_caches_are_where_the_platform_has_them(platform, variables, folder, monkeypatch):
+  monkeypatch.setattr(storage.sys, 'platform', platform)
+  for name in ('LOCALAPPDATA', 'XDG_CACHE_HOME'):
+    monkeypatch.setenv(name, variables.get(name, ''))
+  assert storage.cache_folder() == pathlib.Path(folder).expanduser()
+
+
 @pytest.mark.linux
 def test_a_folder_that_cannot_be_written_is_found_before_it_is_needed(tmp_path):
   storage.check_writable(tmp_path / 'not' / 'there' / 'yet')

@@ -38,6 +38,11 @@ def test_pefts_layout_comes_back_bit_for_bit(base, adapter_of, name, targets, tm
   assert again.card == adapter.card
 
 
+def test_a_folder_without_a_card_is_to_be_made_again(base, tmp_path):
+  with pytest.raises(UserError, match=r'har_jax\.json.* fetch or write it again'):
+    files.read_peft(tmp_path, base)
+
+
 def test_pefts_layout_has_pytorchs_names_and_shapes(adapter_of, tmp_path):
   adapter = adapter_of('lora')
   files.write_peft(tmp_path, adapter)

@@ -11,7 +11,7 @@ import trained_paths
 
 from har_jax import config, methods, records
 from har_jax.errors import UserError
-from har_jax.methods import adalora, packing
+from har_jax.methods import adalora, initial_pairs, packing
 from har_jax.train import optimizer
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables, modules_with
@@ -48,6 +48,22 @@ def _optimizer(
   wrap = methods.Wrapped(method, settings)
   trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable
   return trainable, optimizer.build(training, pretrained=True, wrap=wrap)
+
+
+@pytest.mark.parametrize(('scaling', 'scale', 'alpha'), [('rank', 2, 16), ('root', 4, 8 * 2**0.5)])
+def test_pairs_at_singular_values_are_pairs_of_twice_the_rank_for_the_kernels_of_the_base(
+  base, scaling, scale, alpha
+):
+  lora = config.Lora(rank=4, alpha=8.0, targets=('up', 'down'), start='pissa', scaling=scaling)
+  settings = methods.Settings(lora)
+  adapted = methods.METHODS['lora'].adapt(base, settings, jax.random.key(0))
+  trained = {path: leaf + 0.1 for path, leaf in adapted.items() if path.startswith('lora/')}
+  plain, changed = initial_pairs.plain_start(base, trained, settings)
+  assert (plain.rank, plain.alpha, plain.start) == (8, pytest.approx(alpha), 'zero')
+  for module in (_UP, 'encoder/block_0/down'):
+    kernel, a, b = f'params/{module}/kernel', f'lora/{module}/a', f'lora/{module}/b'
+    merged = adapted[kernel] + scale * trained[a] @ trained[b]
+    np.testing.assert_allclose(base[kernel] + scale * changed[a] @ changed[b], merged, atol=1e-5)
 
 
 def test_pissa_starts_at_the_closest_product_of_its_rank(base):

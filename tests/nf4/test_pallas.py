@@ -1,6 +1,8 @@
 """The fused kernels against the reference: interpreted here, and lowered for their devices."""
 
+import functools
 import re
+import types
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from har_jax import nf4
-from har_jax.nf4 import pallas_gpu, pallas_tpu
+from har_jax.nf4 import pallas_gpu, pallas_tpu, product
 from har_jax.nf4.reference import float_scales
 
 _DTYPES = [jnp.float32, jnp.bfloat16]
@@ -81,6 +83,22 @@ def test_products_use_the_dequantized_weights(kernel, shape, m, dtype):
   _assert_product(_backward(kernel, g, packed), g, weights.T)
 
 
+def test_a_product_of_several_axes_and_its_gradient_are_those_of_the_fused_kernels(monkeypatch):
+  packed, asked = _packed((64, 128)), []
+  fused = types.SimpleNamespace(
+    forward=functools.partial(pallas_gpu.forward, interpret=True),
+    backward=functools.partial(pallas_gpu.backward, interpret=True),
+  )
+  monkeypatch.setattr(product, 'fused_kernels', lambda x, _, kernel: asked.append((x.shape, kernel)) or fused)
+  x = _rows(6, 64, jnp.float32)
+  y, pull = jax.vjp(lambda x: nf4.matmul(x, packed, 'pallas'), x.reshape(2, 3, 64))
+  (gradient,) = pull(y)
+  assert asked == [((2, 3, 64), 'pallas'), ((2, 3, 128), 'pallas')]
+  weights, rows = np.asarray(drawn.dequantize(packed)), y.reshape(6, 128)
+  _assert_product(rows, x, weights)
+  _assert_product(gradient.reshape(6, 64), rows, weights.T)
+
+
 @both_kernels
 @both_dtypes
 def test_weights_are_decoded_bit_for_bit(kernel, dtype):
@@ -136,10 +154,10 @@ def test_a_gpu_multiplies_tiles_of_powers_of_two(direction, shape, m, expected, 
 
   made: list[Any] = []
   monkeypatch.setattr(pallas_gpu.pl, 'pallas_call', call)
-  product = {'forward': pallas_gpu.forward, 'backward': pallas_gpu.backward}[direction].__wrapped__
+  run = {'forward': pallas_gpu.forward, 'backward': pallas_gpu.backward}[direction].__wrapped__
   width = shape[0] if direction == 'forward' else shape[1]
   packed = _packed(shape)
-  product(jnp.zeros((m, width)), packed.codes, float_scales(packed), shape, interpret=True)
+  run(jnp.zeros((m, width)), packed.codes, float_scales(packed), shape, interpret=True)
   assert made == [expected]
 
 
@@ -148,8 +166,8 @@ def test_a_gpu_neither_reads_nor_writes_beyond_the_last_row(direction):
   # The interpreter clamps an index outside; a device would access foreign memory. So this reads the
   # program.
   packed = _packed((64, 64))
-  product = {'forward': _forward, 'backward': _backward}[direction]
-  traced = str(jax.make_jaxpr(lambda x: product(pallas_gpu, x, packed))(_rows(70, 64, jnp.float32)))
+  run = {'forward': _forward, 'backward': _backward}[direction]
+  traced = str(jax.make_jaxpr(lambda x: run(pallas_gpu, x, packed))(_rows(70, 64, jnp.float32)))
   assert len(re.findall(r'<-.* mask=\w', traced)) == 2  # one load of rows, one store
 
 

@@ -292,6 +292,7 @@ SPANS, ACC, GYRO = (getattr(_recording(), name) for name in ('spans', 'acc', 'gy
 # Labels of ten seconds each, far apart; and each activity once: moved by a whole label, they may separate the
 # signal as well, so that a shift by most of one is not looked for.
 FEW = tuple(Span(span.start_s + 10, span.start_s + 20, span.activity) for span in SPANS)
+TWO = tuple(dataclasses.replace(span, activity=str(span.activity == 'walk')) for span in SPANS)
 ONCE = tuple(dataclasses.replace(span, activity=f'{number}') for number, span in enumerate(SPANS))
 SHORT = Samples(np.arange(10) / 20, np.zeros((10, 3), np.float32))
 FAINT = {'acc': Samples(ACC.time_s, 0.005 * ACC.values), 'gyro': Samples(GYRO.time_s, 0.005 * GYRO.values)}
@@ -302,6 +303,7 @@ FAINT = {'acc': Samples(ACC.time_s, 0.005 * ACC.values), 'gyro': Samples(GYRO.ti
   [
     *((30, {}, '30 s earlier'), (-20, {}, '20 s later'), (12, {}, '12 s earlier')),
     (20, {'spans': ONCE}, '20 s earlier'),
+    (30, {'spans': TWO}, '30 s earlier'),
     # Labels that fit, are a little late or decide nothing are left alone.
     *((late_s, {}, '') for late_s in (0, 3, -3, 5, 7)),
     *((late_s, {'spans': FEW}, '') for late_s in (0, 30)),

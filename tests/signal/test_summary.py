@@ -45,6 +45,12 @@ def test_acceleration_without_gravity_is_seen():
   assert not summarize(linear, ACTIVITIES.tolist(), 50).has_gravity
 
 
+def test_rotation_about_one_axis_is_rotation():
+  for axis in range(6):
+    still = SIGNALS * (np.arange(6) == axis)
+    assert summarize(still, ACTIVITIES.tolist(), 50).has_gyro == (axis > 2)
+
+
 def test_the_means_of_training_are_more_likely_than_their_opposites():
   means = np.array([gravity.mean for gravity in SUMMARY.gravity])
   assert (SUMMARY.log_likelihood(means) > SUMMARY.log_likelihood(-means) + 2).all()

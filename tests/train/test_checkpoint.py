@@ -18,6 +18,7 @@ from har_jax.datasets.batches import training_batches
 from har_jax.errors import UserError
 from har_jax.train import checkpoint, optimizer
 from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.run import InMemory
 from har_jax.train.step import State, start
 
 _WINDOWS = {'signal': np.arange(10, dtype=np.float32)[:, None]}
@@ -65,6 +66,20 @@ def saved(tmp_path_factory) -> Checkpoints:
 @pytest.fixture
 def checkpoints(tmp_path) -> Checkpoints:
   return Checkpoints(tmp_path / 'checkpoints')
+
+
+def test_a_run_without_a_folder_keeps_the_newest_and_the_best():
+  kept, history = InMemory(), list[dict]()
+  for step, score in enumerate((0.1, 0.9, 0.2), start=1):
+    history.append({'step': step, 'score': score})
+    kept.save(_state(step), None, history)
+  for step in (2, 3):
+    state, variables = _state(step), kept.variables(step, {})
+    assert variables.keys() == state.trainable.keys() | state.statistics.keys()
+    for path, leaf in (state.trainable | state.statistics).items():
+      np.testing.assert_array_equal(variables[path], leaf)
+  with pytest.raises(KeyError):
+    kept.variables(1, {})
 
 
 def test_an_empty_folder_has_no_newest_state(checkpoints):

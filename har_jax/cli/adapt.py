@@ -24,7 +24,7 @@ _OURS = ('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
 _read = user_files.define_recording(FLAGS)
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
 _OUT = _define('out', 'adapter', 'new folder for the adapter and its base, or for the suggestions')
-_check_out = user_files.define_overwrite(FLAGS)
+_OVERWRITE = _define('overwrite', False)
 _parameters = command.define_fields(FLAGS, Parameters)
 _VALIDATION_FRACTION = _define(
   'validation_fraction',
@@ -50,8 +50,10 @@ _SUGGEST = _define(
 
 
 def main() -> dict[str, object]:
+  from har_jax import storage
+
   out = pathlib.Path(_OUT.value)
-  _check_out(out)
+  storage.refuse_used(out, overwrite=_OVERWRITE.value)
   foreign = sorted(path.name for path in out.iterdir() if path.name not in _OURS) if out.is_dir() else []
   if _SUGGEST.value is None and foreign:  # refused now, not after training
     raise UserError(f'--out={out} holds {shorten(foreign[0])}, which is of no adapter: give another folder')
@@ -95,7 +97,7 @@ def main() -> dict[str, object]:
     _print_validation(adapted, overlapping)
   else:
     _print_counts(adapted)
-  _check_out(out)  # another command may have written it meanwhile
+  storage.refuse_used(out, overwrite=_OVERWRITE.value)  # another command may have written it meanwhile
   try:
     with replacing.folder(out, _OURS) as partial:  # base and adapter, both or neither
       recognizer.save(partial)
@@ -112,8 +114,7 @@ def _suggest(source, options, out: pathlib.Path) -> dict[str, object]:
   suggestions = timeline.suggest(
     source, _SUGGEST.value, base=_BASE.value, progress=_PROGRESS.value, **options
   )
-  _check_out(out)  # another command may have written it meanwhile
-  suggestions.save(out, overwrite=True)
+  suggestions.save(out, overwrite=_OVERWRITE.value)
   print('Write the activity of each stretch into the table, or delete its row; then adapt to it as --labels.')
   print(out / 'suggestions.csv')
   return {'out': out, 'stretches': len(suggestions.stretches)}

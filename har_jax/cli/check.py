@@ -11,7 +11,7 @@ FLAGS, _define = command.new_flags(with_json=True)
 _read = user_files.define_recording(FLAGS)
 _ADAPTER = _define('adapter')
 _OUT = _define('out', 'checked', 'folder or bucket for check.txt, check.json and check.svg')
-_check_out = user_files.define_overwrite(FLAGS)
+_OVERWRITE = _define('overwrite', False)
 _NOT_WORN_MIN = _define('not_worn_min', 30.0)
 
 
@@ -20,13 +20,12 @@ def main() -> dict[str, object]:
   from har_jax.timeline import quality
 
   out = storage.place(_OUT.value)
-  _check_out(out)
+  storage.refuse_used(out, overwrite=_OVERWRITE.value)
   user_files.check_given('adapter', _ADAPTER.value)
   source, options = _read()
   del options['tell']  # its sentences are on the page
   checked = quality.check(source, _ADAPTER.value, not_worn_min=_NOT_WORN_MIN.value, **options)
-  _check_out(out)  # another command may have written it meanwhile
-  checked.save(out, overwrite=True)
+  checked.save(out, overwrite=_OVERWRITE.value)
   page = checked.text
   for warning in checked.warnings:
     page = page.replace(warning, command.with_dashes(warning))

@@ -53,6 +53,7 @@ HELP = {
   'base': 'folder of a base, a pretraining (<out>/<target>/pretrain), or an adapter saved with its base',
   'not_worn_min': 'a device at rest for so many minutes is not worn; 0: never',
   'progress': 'show progress bars',
+  'overwrite': 'replace the files of an earlier run in --out',
 }
 
 

@@ -23,7 +23,7 @@ _COMPARE_WINDOWS = _define(
 _OUT = _define(
   'out', 'exports', 'folder or bucket for <format>-<precision>/, each with a model file and model.json'
 )
-_check_out = user_files.define_overwrite(FLAGS)
+_OVERWRITE = _define('overwrite', False)
 
 
 def main() -> dict[str, object]:
@@ -40,7 +40,8 @@ def main() -> dict[str, object]:
     export.check_installed(name)  # now, not after the first export
   pairs = list(itertools.product(_FORMAT.value, _PRECISION.value))
   folders = [storage.place(_OUT.value) / '-'.join(pair) for pair in pairs]
-  _check_out(*folders)
+  for folder in folders:
+    storage.refuse_used(folder, overwrite=_OVERWRITE.value)
   adapter, base = _adapter()
   recognizer = recognition.load(adapter, base)
   if adapter is None:

@@ -46,7 +46,7 @@ _options = command.define_table(
 _OUT = _define(
   'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
 )
-_check_out = user_files.define_overwrite(FLAGS)
+_OVERWRITE = _define('overwrite', False)
 
 
 def main() -> dict[str, object]:
@@ -54,7 +54,7 @@ def main() -> dict[str, object]:
   from har_jax.recognizer.recognizer import Recognizer
 
   out = storage.place(_OUT.value)
-  _check_out(out)
+  storage.refuse_used(out, overwrite=_OVERWRITE.value)
   adapter: Any
   adapter, base = _adapter()
   source, options = _read()
@@ -67,8 +67,7 @@ def main() -> dict[str, object]:
         'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
       )
   answers = timeline.recognize(source, adapter, base=base, **_options(), **options)
-  _check_out(out)  # another command may have written it meanwhile
-  answers.save(out, overwrite=True)
+  answers.save(out, overwrite=_OVERWRITE.value)
   _print_summary(answers)
   if answers.score is not None:
     _print_score(answers.score)

@@ -15,19 +15,6 @@ if TYPE_CHECKING:
   from har_jax.datasets.datasets import Dataset
 
 
-def define_overwrite(values: flags.FlagValues) -> Callable[..., None]:
-  """Defines --overwrite; returns a function that refuses folders with files in them, before hours of work."""
-  overwrite = command.definer(values)('overwrite', False, 'replace the files of an earlier run in --out')
-
-  def check(*folders) -> None:
-    from har_jax import storage
-
-    for folder in folders:
-      storage.refuse_used(folder, overwrite=overwrite.value)
-
-  return check
-
-
 def check_given(flag: str, text: str | None) -> None:
   """Raises UserError where a flag names a folder or file that does not exist, with the nearest one."""
   from har_jax import storage

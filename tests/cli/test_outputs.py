@@ -21,6 +21,7 @@ from har_jax.cli import command, lodo, main, predict, user_files
 from har_jax.datasets.datasets import Dataset
 from har_jax.errors import UserError
 from har_jax.experiments import personalization
+from har_jax.files import safetensors_io
 
 
 @pytest.mark.parametrize('command', ['adapt', 'predict', 'export'])
@@ -135,11 +136,15 @@ def test_answers_of_another_command_that_came_meanwhile_are_left_alone(
   def answer(*_: object, **__: object) -> types.SimpleNamespace:
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'summary.json').write_text('of another command')
-    return types.SimpleNamespace(save=lambda *_, **__: pytest.fail('replaced'))
+    return types.SimpleNamespace(save=save)
+
+  def save(folder: pathlib.Path, *, overwrite: bool) -> None:
+    safetensors_io.write_files(folder, {'summary.json': b'replaced'}, overwrite=overwrite)
 
   monkeypatch.setattr(f'har_jax.{function}', answer)
   code, _, err = run_in_process(command, 'day.csv', f'--adapter={tmp_path}', f'--out={tmp_path}/out')
   assert (code, 'holds files already: give another folder' in err) == (1, True)
+  assert (tmp_path / 'out' / 'summary.json').read_text() == 'of another command'
 
 
 # --- streams

@@ -1,5 +1,6 @@
 """What a flag says reaches the function that the command is for."""
 
+import inspect
 import pathlib
 import types
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from in_process import run_in_process
 from short_sample import NAMES
 
-from har_jax import config, experiments, files, storage, timeline
+from har_jax import config, experiments, files, recordings, storage, timeline
 from har_jax.archives import ARCHIVES, download
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.continual import domains
@@ -74,6 +75,21 @@ def test_check_gives_all_to_the_check(monkeypatch, paths):
   given, named = _arrived(monkeypatch, quality, 'check', 'check', 'day.csv', '--columns=ax =x', *flags)
   assert given == ('day.csv', paths['adapter'])
   assert named == _READING | {'not_worn_min': 7.0, 'columns': {'ax': 'x'}}
+
+
+@pytest.mark.parametrize(
+  ('place', 'name', 'command'),
+  [(quality, 'check', 'check'), (timeline, 'recognize', 'predict'), (timeline, 'adapt', 'adapt')],
+)
+def test_without_flags_a_function_has_its_own_defaults(monkeypatch, paths, place, name, command):
+  parameters = (
+    inspect.signature(recordings.read).parameters | inspect.signature(getattr(place, name)).parameters
+  )
+  _, named = _arrived(monkeypatch, place, name, command, 'day.csv', f'--out={paths["out"]}')
+  shared = (named.keys() & parameters.keys()) - {'progress', 'tell'}  # a command prints, and draws a bar
+  assert {key: named[key] or None for key in shared} == {
+    key: parameters[key].default or None for key in shared
+  }
 
 
 @pytest.mark.parametrize(('flag', 'allowed'), [('--allow_http', True), ('--noallow_http', False)])

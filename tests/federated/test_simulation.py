@@ -97,7 +97,7 @@ def test_a_signal_ends_a_simulation_and_its_thread(
   monkeypatch.setattr(simulation, 'run_simulation', run_simulation)
   with ends:
     simulation.simulate(server(rounds=1), archive)
-  assert simulation.ray.is_shut_down
+  assert (simulation.ray.settings['num_cpus'], simulation.ray.is_shut_down) == (1, True)
   assert signal.getsignal(number) == handler
   with pytest.raises(Stopped, match='has ended'):
     grid.pull_messages([1])

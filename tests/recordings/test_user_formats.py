@@ -1,6 +1,7 @@
 """The same recording, exported by any app, is read as the same samples and labels."""
 
 import dataclasses
+import datetime
 import pathlib
 import shutil
 
@@ -168,6 +169,16 @@ def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tm
   user_files.expect(recordings.read(path), notes=['WristMotion.csv is of the watch'])
   alone = recordings.read(path / 'WristMotion.csv')
   user_files.expect(alone, not_noted=['to read it'], arrays={'acc': (ONE.acc, 2e-5)})
+
+
+def test_a_packed_date_is_its_moment_or_none():
+  dates = [(26, 12, 31, 23, 59, 59), (0, 1, 1, 0, 0, 0), (63, 2, 28, 12, 0, 7)]
+  none = [(26, 0, 1, 0, 0, 0), (26, 13, 1, 0, 0, 0), (26, 1, 0, 0, 0, 0)]
+  none += [(26, 1, 1, 24, 0, 0), (26, 1, 1, 0, 60, 0), (26, 1, 1, 0, 0, 60)]
+  bits = np.array([26, 22, 17, 12, 6, 0])
+  packed = np.array([np.sum(np.array(fields) << bits) for fields in dates + none]).astype(np.uint32)
+  moments = [datetime.datetime(2000 + date[0], *date[1:], tzinfo=datetime.UTC).timestamp() for date in dates]
+  np.testing.assert_array_equal(formats.devices._seconds(packed), moments + [np.nan] * len(none))
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,13 @@ def test_a_stretch_is_described_by_the_mean_of_its_windows(monkeypatch):
   monkeypatch.setattr(suggestions, 'window_statistics', lambda signals, _: np.arange(len(signals))[:, None])
   monkeypatch.setattr(suggestions, 'choose', choose)
   frame = pd.DataFrame(worn_device.signal('walking', 60, 0), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
-  suggested = suggestions.suggest(frame.assign(time_s=np.arange(3000) / 50), 3).stretches
+  made = suggestions.suggest(frame, 3, rate_hz=50.0)
+  suggested, clock = made.stretches, made.picture.clock
   described, count = choose.call_args.args
   assert (described[:3, 0].tolist(), count) == ([1, 4, 7], 3)  # of windows 0 to 2, 3 to 5, 6 to 8
   np.testing.assert_allclose(suggested['start_s'], [0, 5.12, 10.24])
   np.testing.assert_allclose(suggested['end_s'] - suggested['start_s'], 5.12)
+  assert (clock.start, [mark.start_s for mark in made.picture.marks]) == (None, [0, 5.12, 10.24])
 
 
 def test_one_stretch_is_the_fewest():

@@ -277,9 +277,13 @@ def test_the_configuration_has_only_what_differs():
   results = [
     result(finetune_rotation_std_deg=value, model_patch_size=32, model_stem=()) for value in (0.0, 10.0)
   ]
-  experiments, common, data, machines = tables.configuration(
+  made = tables.configuration(
     pd.concat([runs(results[:1], 'still'), runs(results[1:], 'rotated')]).assign(seconds=1_800_000.0)
   )
+  assert [section.title for section in made] == [
+    *('Experiments', 'Common to all experiments', 'Data', 'Machines')
+  ]
+  experiments, common, data, machines = made
   assert experiments.table.to_dict('records') == [
     {'experiment': 'still', 'finetune_rotation_std_deg': '0.0'},
     {'experiment': 'rotated', 'finetune_rotation_std_deg': '10.0'},

@@ -1,4 +1,4 @@
-"""`har-jax lodo`: what reaches the study, and what is printed and returned of its runs."""
+"""`har-jax lodo` and `har-jax paper`: what reaches a study, and what is printed and returned of its runs."""
 
 import json
 import pathlib
@@ -13,6 +13,7 @@ from in_process import refuse, succeed
 
 from har_jax import experiments, records
 from har_jax.experiments import personalization
+from har_jax.report import frame
 
 _FLAGS = ('--targets=one', '--methods=full,probe', '--seeds=0,3', '--noprogress')
 
@@ -87,3 +88,30 @@ def test_gains_of_personalization_are_averaged_over_subjects(study, monkeypatch)
   assert (first['file'], list(second['by_subject'])) == ('full2', ['p2'])
   assert first['by_subject']['p2']['after']['macro_f1'] == 0.8
   assert '--personal_labels=0' in refuse('lodo', *flags, '--personal_labels=1,0')
+
+
+@pytest.mark.parametrize('shard', ['0/1', '1/2'])
+def test_the_runs_of_the_paper_are_counted_over_its_protocols(study, tmp_path, monkeypatch, shard):
+  """Five methods and two baselines, twice; or four of each seven, without the tables of all."""
+  splits = []
+
+  def run(study: experiments.Study, options: experiments.TrainOptions) -> Any:
+    splits.append(study.experiment.protocol.split)
+    entries = msgspec.convert(made_results.result(macro_f1=0.5), records.Result)
+    yield from ((spec.result, entries) for spec in study.runs)
+
+  monkeypatch.setattr(experiments, 'run', run)
+  row = made_results.row(made_results.result(), 'study')
+  monkeypatch.setattr(frame, 'load', lambda folder: frame.from_rows([row]))
+  flags = (*study[:2], '--table=2', '--targets=one', '--seeds=3', '--preset=paper', '--noprogress')
+  out, _ = succeed('paper', *flags, f'--lodo_shard={shard}')
+  missing, *lines, last = out.splitlines()
+  assert missing == 'without windows, so in no table: hhar, motionsense, pamap2, realworld, ucihar'
+  assert splits == ['window', 'subject']
+  total = {'0/1': 14, '1/2': 8}[shard]
+  figures = [line.partition(' min] ')[0] for line in lines]
+  assert figures == [f'[{number}/{total}, 0' for number in range(1, total + 1)]
+  assert all(line.endswith('seed3.json: macro-F1 0.500') for line in lines)
+  tables = tmp_path / 'out' / 'tables.md'
+  assert last.endswith({'0/1': str(tables), '1/2': 'without --lodo_shard writes the tables'}[shard])
+  assert tables.exists() == (shard == '0/1')

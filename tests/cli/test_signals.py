@@ -105,3 +105,16 @@ def test_only_a_process_of_its_own_searches_rarely_for_cycles(own_process, monke
   monkeypatch.setattr(sys, 'argv', ['har-jax', '--help'])
   assert main.main() == 0
   assert called == ['set_threshold', 'freeze']
+
+
+def test_a_pipe_whose_reader_has_seen_enough_is_no_error(monkeypatch):
+  def run(arguments: list[str]) -> int:
+    raise BrokenPipeError
+
+  replaced: list[int] = []
+  with monkeypatch.context() as patched:
+    patched.setattr(main, '_run', run)
+    patched.setattr(os, 'dup2', lambda _, stream: replaced.append(stream))
+    patched.setattr(sys.stdout, 'fileno', lambda: 77)
+    assert main.main(['report']) == 0
+  assert replaced == [77]

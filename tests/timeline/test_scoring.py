@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from labeled_windows import SIGNALS
 from made_predictions import make_labeled, make_predictions
 
 from har_jax.errors import UserError
+from har_jax.recognizer import comparison
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.timeline import Bout, recognize, score
 from har_jax.timeline import picture as pictures
 from har_jax.timeline.activities import by_direction, merge_labels, select, unknown_labels
+from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.bouts import Clock
 from har_jax.timeline.picture import Picture
 
@@ -178,3 +181,15 @@ def test_a_single_activity_that_takes_all_windows_is_said(fitted):
   sentence = f'Every window is {fitted.classes_[0]}, since activities name no other one.'
   for count in (1, 2):
     assert (sentence in _warnings(fitted, activities=fitted.classes_[:count].tolist())) == (count == 1)
+
+
+def test_what_was_adapted_shows_its_tables_and_escapes_its_sentences():
+  validation = pd.DataFrame({'held out': [3]}, index=['<walking>'])
+  compared = comparison.Comparison(comparison.Score('lora', 0.5, 0.25, 1.5, np.ones(3, bool)), [], ['a < b'])
+  recognizer: Any = None
+  made = Adapted(recognizer, validation, compared, None, {}, False, [], ['c & d'])
+  assert made.scores.to_dict('index') == {'lora': {'macro_f1': 0.5, 'accuracy': 0.25, 'seconds': 1.5}}
+  first, second = made._repr_html_().split('</table>')[:2]
+  assert re.findall(r'<t[dh]>([^<]+)</t', first) == ['held out', '&lt;walking&gt;', '3']
+  assert re.findall(r'<td>([^<]+)</td>', second) == ['0.500', '0.250', '1.500']
+  assert made._repr_html_().endswith('<p>a &lt; b</p><p>c &amp; d</p>')

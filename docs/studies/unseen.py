@@ -12,6 +12,7 @@ to these, and tested on the other half. The table is resumed: rows that it has a
 
 import functools
 import itertools
+import json
 import pathlib
 import runpy
 import time
@@ -24,7 +25,9 @@ import numpy as np
 import pandas as pd
 import study
 from absl import flags
+from errors import confusions
 from kinds import Kind, draw, load, macro_f1
+from sklearn.metrics import confusion_matrix
 
 from har_jax import Recognizer, files
 from har_jax.baselines import BASELINES
@@ -101,29 +104,49 @@ def measure(case: study.Row, kind: Kind, make: Callable[[int], Any]) -> study.Ro
     'seconds': round(seconds, 1),
     'activities': len(np.unique(true)),
     'people': len(windows_of),
+    'confusion': _confusion(true, predicted),
     'resampled': ' '.join(f'{value:.3f}' for value in resampled),
   }
 
 
+def _confusion(true: np.ndarray, predicted: np.ndarray) -> str:
+  names = np.unique(true).tolist()
+  counts = confusion_matrix(true, predicted, labels=names).tolist()
+  return json.dumps(dict(zip(names, counts, strict=True)))
+
+
 def summary(rows: pd.DataFrame) -> str:
-  """A table for each number of labels: macro-F1 by kind and model, and its mean."""
-  return '\n\n'.join(_table(part, labels) for labels, part in rows.groupby('labels', sort=False))
+  """A table for each number of labels: macro-F1 by kind and model, and its mean; then what is confused."""
+  tables = [_table(part, labels) for labels, part in rows.groupby('labels', sort=False)]
+  return '\n\n'.join([*tables, _errors(rows)])
 
 
 def _table(rows: pd.DataFrame, labels: Any) -> str:
   names = list(dict.fromkeys(rows.model))
   mean = rows.pivot_table(index='kind', columns='model', values='macro_f1', sort=False)[names]
-  best = mean[[*_BASELINES]].max(axis=1)
+  best, rivals = mean[[*_BASELINES]].max(axis=1), mean[[*_BASELINES, 'scratch']].max(axis=1)
+  of_each = rows.pivot_table(index=['kind', 'seed'], columns='model', values='macro_f1')
+  oracle = of_each.max(axis=1).groupby('kind').mean().mean()
   by_model = [rows[rows.model == name] for name in names]
   lines = [
     *([kind, *map('{:.3f}'.format, row)] for kind, row in mean.iterrows()),
     ['**mean**', *map('**{:.3f}**'.format, mean.mean())],
     ['mean, 95 % of resampled people', *map(_interval, by_model)],
     ['less the better baseline of each kind', *map('{:+.1f}'.format, 100 * mean.sub(best, axis=0).mean())],
+    ['less the best of baselines and scratch', *map('{:+.1f}'.format, 100 * mean.sub(rivals, axis=0).mean())],
     ['seconds, median', *(f'{part.seconds.median():.1f}' for part in by_model)],
   ]
   title = f'{labels} window{"s" if int(labels) > 1 else ""} of each activity'
-  return f'**{title}**\n\n' + markdown.tabulated(pd.DataFrame(lines, columns=['kind', *names]))
+  table = markdown.tabulated(pd.DataFrame(lines, columns=['kind', *names]))
+  return f'**{title}**\n\n{table}\n\nThe best model of each kind and seed, by the test windows: {oracle:.3f}.'
+
+
+def _errors(rows: pd.DataFrame) -> str:
+  """The most frequent errors of the default method with most labels, of an activity's windows."""
+  default = rows[(rows.model == 'side') & (rows.labels.astype(int) == max(_LABELS))]
+  lines = [[kind, confusions(part)] for kind, part in default.groupby('kind', sort=False)]
+  table = markdown.tabulated(pd.DataFrame(lines, columns=['kind', 'most frequent errors']))
+  return f'**What `side` confuses, with {max(_LABELS)} windows of each activity**\n\n{table}'
 
 
 def _interval(rows: pd.DataFrame) -> str:

@@ -167,8 +167,7 @@ def test_an_export_gives_the_same_on_real_windows(recognizer, export_of, real_ar
   np.testing.assert_allclose(exported, recognizer.predict_proba(real), atol=export_cases.BOUND[precision])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', ['onnx', 'stablehlo'])
+@pytest.mark.parametrize('name', ['onnx', pytest.param('stablehlo', marks=pytest.mark.slow)])
 def test_rotation_is_ignored_if_no_training_window_had_it(recognizer_of, tiny, signals, name):
   _skip_unless_installed(name)
   adapted = recognizer_of(dataclasses.replace(tiny, depth=1), deviation=(5.5, 1e-6))

@@ -66,7 +66,6 @@ def _script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list
   return kernels
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
   ('patience', 'scores', 'returned'),
   [
@@ -76,7 +75,7 @@ def _script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list
     (0, [0.5, 0.4, 0.3, 0.2, 0.1], 4),
   ],
 )
-@pytest.mark.parametrize('has_folder', [True, False])
+@pytest.mark.parametrize('has_folder', [pytest.param(True, marks=pytest.mark.slow), False])
 def test_with_patience_the_best_validation_is_returned_else_the_last(
   tmp_path, monkeypatch, patience, scores, returned, has_folder
 ):

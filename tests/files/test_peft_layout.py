@@ -69,6 +69,8 @@ def test_pefts_layout_has_pytorchs_names_and_shapes(adapter_of, tmp_path):
 def test_pefts_vectors_are_matrices_of_one_row_or_column(adapter_of, tmp_path):
   block, expected = 'base_model.model.blocks.1', {}
   expected['ia3'] = {f'{block}.key.ia3_l': (24, 1), f'{block}.down.ia3_l': (1, 48)}
+  # For the most inputs, those of the embedding, and the most outputs.
+  expected['vera'] = {'base_model.vera_A': (256, 588), 'base_model.vera_B': (48, 256)}
   expected['adalora'] = {f'{block}.up.lora_E': (6, 1)}  # of rank 4 at the end, and 6 at the start
   for name, shapes in expected.items():
     files.write_peft(tmp_path / name, adapter_of(name))

@@ -1,5 +1,6 @@
 """Scores of answers, by hand: spans of labels, levels of stairs, languages, activities that are asked for."""
 
+import contextlib
 import copy
 import dataclasses
 import re
@@ -8,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import worn_device
 from labeled_windows import SIGNALS
 from made_predictions import make_labeled, make_predictions
 
 from har_jax.errors import UserError
 from har_jax.recognizer import comparison
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.timeline import Bout, recognize, score
+from har_jax.timeline import Bout, predictions, recognize, score
 from har_jax.timeline import picture as pictures
 from har_jax.timeline.activities import by_direction, merge_labels, select, unknown_labels
 from har_jax.timeline.adaptation import Adapted
@@ -161,6 +163,30 @@ def _warnings(recognizer: Recognizer, **options: Any) -> list[str]:
 def test_a_bar_is_drawn_where_progress_is_asked_for(fitted, capsys, progress):
   _warnings(fitted, progress=progress)
   assert ('recognizing' in capsys.readouterr().err) is progress
+
+
+def test_a_bar_stands_where_the_last_answered_window_begins(fitted, monkeypatch):
+  """Eight windows at a time, every 1.28 s: 15 of a file of 20.5 s, 11 of one of 15.4 s."""
+  stood: list[int] = []
+
+  class Bar(contextlib.nullcontext):
+    n = 0
+
+    def __enter__(self) -> 'Bar':
+      return self
+
+    def set_postfix_str(self, text: str, *, refresh: bool) -> None: ...
+
+    def update(self, count: int) -> None:
+      self.n += count
+      stood.append(self.n)
+
+  answer = np.full(len(fitted.classes_), 1 / len(fitted.classes_), np.float32)
+  monkeypatch.setattr('tqdm.tqdm', lambda **_: Bar())
+  monkeypatch.setattr(predictions, '_CHUNK', 8)
+  monkeypatch.setattr(predictions, '_answer', lambda _, signals, with_inputs: ([answer] * len(signals), None))
+  predictions.predict(fitted, worn_device.reading(one=SIGNALS[:8], other=SIGNALS[8:14]))
+  assert stood == [9, 20, 31, 36]
 
 
 def test_names_of_an_adapter_of_others_are_printable_in_warnings(fitted):

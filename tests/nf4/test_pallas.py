@@ -122,8 +122,7 @@ def test_a_tile_is_the_widest_that_fits_and_divides_the_weight(shape, columns, r
   assert pallas_tpu._tiles(shape, jnp.float32, transposed=True) == (rows, 256)
 
 
-@pytest.mark.slow
-@both_dtypes
+@pytest.mark.parametrize('dtype', [jnp.float32, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
 def test_smaller_tiles_change_nothing(dtype, monkeypatch):
   packed = _packed((256, 512))  # no other test uses this shape, by which traces are cached
   x, g = _eye(256, dtype), _eye(512, dtype)

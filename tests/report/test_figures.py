@@ -52,6 +52,11 @@ def test_a_legend_of_long_names_is_not_wider_than_its_figure():
   assert panel.get_window_extent().height > figure.dpi
 
 
+def test_seeds_have_the_color_of_their_method():
+  (panel,) = drawn(figures.learning_curves, RUNS, 'a target').axes
+  assert [line.get_color() for line in panel.get_lines()] == [figures.style('full')[0]] * 3
+
+
 # --- SVG
 
 
@@ -189,12 +194,15 @@ def test_no_percentage_is_rounded_to_all_or_nothing(fraction, text):
 
 
 def test_rank_diagram_joins_methods_that_do_not_differ():
+  """A bar over each group, one below the other, then a line to each name, the best lowest."""
   mean_ranks = pd.Series({'full': 1.2, 'lora': 1.8, 'probe': 3.0})
   blocks = pd.MultiIndex.from_product([['hapt'], range(10)])
-  ranks = statistics.Ranks(mean_ranks, blocks, 0.01, 1.05, [['full', 'lora']])
+  ranks = statistics.Ranks(mean_ranks, blocks, 0.01, 1.05, [['full', 'lora'], ['lora', 'probe']])
   panel = drawn(figures.rank_diagram, ranks).axes[0]
-  bars = [line for line in panel.get_lines() if line.get_linewidth() > 3]
-  assert [list(bar.get_xdata()) for bar in bars] == [[1.2, 1.8]]
+  ends = [np.column_stack(line.get_data()).tolist() for line in panel.get_lines()]
+  assert ends[:2] == [[[1.2, -1], [1.8, -1]], [[1.8, -2], [3, -2]]]
+  assert ends[2:5] == [[[rank, 0], [rank, y]] for rank, y in ((3, -3), (1.8, -4), (1.2, -5))]
+  np.testing.assert_allclose(ends[5], [[1, 0.7], [2.05, 0.7]])  # the critical difference
   texts = [text.get_text() for text in panel.texts]
   assert {'full 1.20', 'lora 1.80', 'probe 3.00', 'critical difference 1.05'} == set(texts)
 

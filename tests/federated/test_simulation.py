@@ -128,10 +128,17 @@ def test_the_command_prints_what_the_adapter_is_worth(
   monkeypatch.setattr(Federation, 'epsilon', lambda self, clients: (3.0, 0.1 / clients))
   out = tmp_path / 'out'
   flags = [f'--{name}={value}' for name, value in QUICK.items()]
-  private = ('--labels_per_activity=4', '--equal_weights', '--clip_norm=1', '--noise_multiplier=0.001')
+  private = (
+    '--labels_per_activity=4',
+    '--workers=2',
+    '--equal_weights',
+    '--clip_norm=1',
+    '--noise_multiplier=0.001',
+  )
   printed, _ = succeed(
     'federate', f'--windows={windows}', '--target=made', f'--base={base}', f'--out={out}', *flags, *private
   )
+  assert simulation.ray.settings['num_cpus'] == 2
   first, *rounds, unseen, later, privacy, path = printed.splitlines()
   adapter, everyone = files.load_adapter(out), people.read(archive)
   card, recognizer = adapter.card.federated, Recognizer.load(out)

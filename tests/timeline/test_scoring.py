@@ -189,6 +189,17 @@ def test_a_bar_stands_where_the_last_answered_window_begins(fitted, monkeypatch)
   assert stood == [9, 20, 31, 36]
 
 
+def test_a_window_has_the_activities_within_the_quantile_of_its_recognizers_scores(fitted, monkeypatch):
+  """Of 19 scores the 18th: activities of a probability from 0.15 on."""
+  scores, answer = [*[0.1] * 17, 0.85, 0.99], np.float32([0.6, 0.3, 0.1])
+  monkeypatch.setattr(Recognizer, 'set_scores', property(lambda self: scores))
+  monkeypatch.setattr(predictions, 'adapt_to_recordings', lambda probabilities, *_: probabilities)
+  monkeypatch.setattr(predictions, '_answer', lambda _, signals, with_inputs: ([answer] * len(signals), None))
+  made = predictions.predict(fitted, worn_device.reading(one=SIGNALS[:8]), progress=False)
+  assert made.sets is not None
+  assert made.sets.tolist() == [[True, True, False]] * 15
+
+
 def test_names_of_an_adapter_of_others_are_printable_in_warnings(fitted):
   odd = copy.copy(fitted)
   odd.classes_ = np.array([f'{name}\x1b[2J' for name in fitted.classes_])

@@ -67,8 +67,9 @@ pretrained: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
 	$(BIN)/har-jax pretrain --flagfile=base --windows=$(WINDOWS) --out=runs/base
 
+# Flower's anyio brings a plugin of pytest; the version that LiteRT's typing-extensions allow uses what pytest deprecates.
 export-env: .venv/export/ready
-	.venv/export/bin/python -m pytest tests/export
+	.venv/export/bin/python -m pytest -p no:anyio tests/export
 
 # Into har_jax/assets/web, which a wheel holds and git does not: its runtime is a large binary.
 web: web/node_modules/.package-lock.json

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from in_process import refuse
@@ -58,12 +58,15 @@ def test_nothing_else_imports_flower():
 
 
 @pytest.fixture
-def start(windows, base, tmp_path) -> Callable[..., subprocess.Popen]:
+def start(windows, base, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
   pytest.importorskip('ray')
   flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out', '--rank=2')
   command = [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags]
   pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
-  return lambda *words: subprocess.Popen([*command, *words], **pipes, text=True, cwd=_ROOT)
+  # A process inherits that SIGINT is ignored, as it is where the tests run in the background.
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield lambda *words: subprocess.Popen([*command, *words], **pipes, text=True, cwd=_ROOT)
+  signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow

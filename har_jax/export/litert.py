@@ -8,6 +8,7 @@ import contextlib
 import io
 import pathlib
 import tempfile
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,10 +31,31 @@ def _build(merged: Merged, precision: str) -> bytes:
   converter.prepare_mlir_context(context)
   with context, ir.Location.unknown():
     module = ir.Module.parse(text)
+    _replace_sorts(module)
     converter.set_signature(module.operation, _SIGNATURE, ['signal'], ['probabilities'])
     converter.run_convert_to_tfl_passes(module, passmanager.PassManager(), converter.ConvertToTFLConfig())
     content = converter.export_flatbuffer_to_bytes(module.operation)
   return _quantized(content) if precision == 'int8' else content
+
+
+def _replace_sorts(module: Any) -> None:
+  """Puts TopK of all samples where window statistics sort [1, n, c] along n: LiteRT has no StableHLO sort."""
+  from litert_converter.mlir import ir
+  from litert_converter.mlir.dialects import stablehlo
+
+  def replace(operation: Any) -> ir.WalkResult:
+    if operation.name == 'stablehlo.sort':
+      with ir.InsertionPoint(operation):
+        rows = stablehlo.transpose(operation.operands[0], (0, 2, 1))
+        size = stablehlo.constant(ir.DenseElementsAttr.get(np.array(rows.type.shape[2], np.int32)))
+        places = ir.RankedTensorType.get(rows.type.shape, ir.IntegerType.get_signless(32))
+        top = ir.Operation.create('tfl.topk_v2', [rows.type, places], [rows, size])
+        descending = stablehlo.transpose(top.results[0], (0, 2, 1))
+        operation.results[0].replace_all_uses_with(stablehlo.reverse(descending, (1,)))
+      operation.erase()
+    return ir.WalkResult.ADVANCE
+
+  module.operation.walk(replace, ir.WalkOrder.POST_ORDER)
 
 
 def _start(content: bytes) -> Run:

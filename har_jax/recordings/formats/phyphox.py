@@ -36,7 +36,7 @@ def find(files: Files) -> list[Export]:
     for file in candidates:
       # The first line is the quoted or unquoted names of a sensor's table.
       head = file.text(4096).partition('\n')[0].strip() if file.suffix == '.csv' else ''
-      titles = re.split(r'[,;\t]', head.replace('"', ''))
+      titles = re.split(r'[,;\t]', head)
       if len(titles) >= 4 and _is_time(titles[0]):
         tables[file.stem] = open_table(file)
     events = rows(files.by_name['meta/time.csv']) if 'meta/time.csv' in files.by_name else []

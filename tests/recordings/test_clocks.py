@@ -6,7 +6,7 @@ import pytest
 from user_files import EPOCH_S
 
 from har_jax.errors import UserError
-from har_jax.recordings import clocks
+from har_jax.recordings import clocks, row_faults
 from har_jax.recordings.infer import Findings
 
 TIME_S = np.arange(3000) / 50
@@ -93,3 +93,12 @@ def test_seconds_and_clocks_begin_at_the_first_row_with_a_time():
   ):
     np.testing.assert_allclose(time_s, seconds, atol=1e-6)
     assert clock.origin_ns == EPOCH_S * 10**9
+
+
+@pytest.mark.parametrize(('step_s', 'pause_s'), [(0.02, 0.02), (0.5, 2.0), (1.0, 4.0)])
+def test_what_a_clock_that_was_set_back_times_follows_the_end_before_it(step_s, pause_s):
+  """By a few seconds: after one step. By more it is a new recording: after two seconds, or four steps."""
+  time_s = np.tile(np.arange(100) * step_s, 2)
+  values = np.random.default_rng(0).normal(np.repeat([[0.0], [9.0]], 100, axis=0), 0.1, (200, 3))
+  continued = row_faults.continue_restarts(time_s, np.ones(200, bool), values.astype(np.float32), Findings())
+  np.testing.assert_allclose(continued, time_s + np.repeat([0, 99 * step_s + pause_s], 100))

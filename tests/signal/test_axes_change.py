@@ -86,8 +86,9 @@ def test_of_clear_changes_the_largest_is_the_one(day, monkeypatch):
 
 def test_noise_is_that_of_the_second_before_and_after_without_the_moment_itself():
   values = np.zeros((400, 3), np.float32)
-  values[200] = 1.0  # at 4.0 s; it moves the boundaries between samples 198 and 202
-  boundaries = axes_change._boundaries(Samples(np.arange(400) / 50, values), 1.0, 0.01)
+  values[200] = 9.8  # at 4.0 s; it moves the boundaries between samples 198 and 202
+  boundaries = axes_change._boundaries(Samples(np.arange(400) / 50, values), 9.8, 0.01)
+  assert (boundaries.before.max(), boundaries.before.min()) == (1.5, -0.5)
   is_noisy = boundaries.noise > 0.011
   np.testing.assert_allclose(boundaries.time_s[is_noisy][[0, -1]], [4 - 1.03, 4 + 1.03])
   is_quiet = ~is_noisy & (np.abs(boundaries.time_s - 4) < 1)

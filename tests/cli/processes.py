@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def start(command: str, *arguments: object) -> subprocess.Popen[str]:
   """`python -m har_jax <command>`, with XLA's optimizations off: its programs run for a few steps."""
   settings = {'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}
+  settings['TF_CPP_MIN_LOG_LEVEL'] = '3'  # jaxlib 0.10.0 writes of each program until the pipe is full
   return subprocess.Popen(
     [sys.executable, '-m', 'har_jax', command, *map(str, arguments)],
     env=os.environ | settings,

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from har_jax.federated import client, people
 from har_jax.federated import server as server_app
 from har_jax.federated.federation import Federation
 from har_jax.federated.server import Server, run
-from har_jax.federated.task import load_task
+from har_jax.federated.task import Task, load_task
 from har_jax.recognizer.recognizer import Recognizer
 
 
@@ -40,6 +41,26 @@ def test_the_rounds_end_with_an_adapter_of_all_clients(grid, server):
       assert arrays < serialized < arrays + 1000 * (len(task.start) + 1)
   assert all(not np.array_equal(variables[path], leaf) for path, leaf in task.start.items())
   assert Recognizer.load(made.out).predict(np.ones((2, 128, 6))).shape == (2,)
+
+
+def test_a_client_trains_on_its_windows_and_is_measured_on_its_later_ones(grid, server, archive, monkeypatch):
+  fitted, measured, fit, measure = [], [], Task.fit, Task.measure
+
+  def record_fit(self: Task, variables: Any, windows: Any, *, number: int, done: int) -> Any:
+    fitted.append((number, done, windows['signal'].tobytes()))
+    return fit(self, variables, windows, number=number, done=done)
+
+  def record_measure(self: Task, variables: Any, windows: Any) -> Any:
+    measured.append(windows['signal'].tobytes())
+    return measure(self, variables, windows)
+
+  monkeypatch.setattr(Task, 'fit', record_fit)
+  monkeypatch.setattr(Task, 'measure', record_measure)
+  run(server(rounds=2), grid)
+  clients = people.read(archive).clients
+  own = {client.number: client.train['signal'].tobytes() for client in clients}
+  assert sorted(fitted) == [(number, done, own[number]) for number in range(6) for done in (0, 1)]
+  assert sorted(measured) == sorted(client.later['signal'].tobytes() for client in clients)
 
 
 def test_serialized_bytes_are_those_of_all_objects_that_flower_makes_of_a_message():

@@ -240,6 +240,7 @@ REFUSED = [
   (TIME_S, by_hand('1,2,walk', 'x,9,sit'), r"line 3 has 'x' in column 'start'"),
   (TIME_S, by_hand('1,20,walk', '5,9,sit'),
    r'walk \(1\.0 to 20\.0 s\) and sit \(5\.0 to 9\.0 s\) overlap'),
+  (TIME_S, by_hand('1,1.4,walk', '1,9,sit'), 'overlap: only one activity at a time'),  # which is it first?
   (TIME_S, by_hand(), 'start, end, activity and no row'),
   (TIME_S, 'start,activity\n1,walk\n2,sit\n', r'lacks end; .* start, activity: give a table with start, end'),
 ]  # fmt: skip

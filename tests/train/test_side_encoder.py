@@ -67,13 +67,18 @@ def test_it_takes_the_steps_of_the_training_with_the_runs_seed(objective, run, m
   calls = []
 
   def record(*arguments, **options):
-    calls.append(options)
+    calls.append(options | {'start': arguments[1]})
     return original(*arguments, **options)
 
   original = short.train
   monkeypatch.setattr(short, 'train', record)
-  side_encoder.train(objective, run, dataclasses.replace(_TRAINING, max_steps=7))
-  assert [(call['steps'], call['total'], call['seed']) for call in calls] == [(7, 7, 3)]
+  for seed in (3, 4):
+    side_encoder.train(
+      objective, dataclasses.replace(run, seed=seed), dataclasses.replace(_TRAINING, max_steps=7)
+    )
+  assert [(call['steps'], call['total'], call['seed']) for call in calls] == [(7, 7, 3), (7, 7, 4)]
+  first, second = (call['start']['params/head/dense_0/kernel'] for call in calls)
+  assert np.abs(first - second).max() > 0.01
 
 
 def test_the_head_is_fitted_to_the_trained_features(objective, run, trained):

@@ -57,7 +57,7 @@ def test_a_class_stands_for_activities_of_archives_that_no_other_stands_for():
 
 
 def test_its_classes_group_the_sources_activities(monkeypatch):
-  """Of 40 windows to validate on, nobody knows three that walk from standing ones."""
+  """Three of the 40 validation windows show walking, and the model takes them for standing."""
   base, labels = base_of(ACTIVITIES), np.arange(120) % 4
   shown, rng = labels.copy(), np.random.default_rng(0)
   shown[[3, 7, 11]] = 1

@@ -190,7 +190,7 @@ def test_a_bar_stands_where_the_last_answered_window_begins(fitted, monkeypatch)
 
 
 def test_a_window_has_the_activities_within_the_quantile_of_its_recognizers_scores(fitted, monkeypatch):
-  """Of 19 scores the 18th: activities of a probability from 0.15 on."""
+  """The quantile is the 18th of 19 scores, so sets hold activities with a probability of at least 0.15."""
   scores, answer = [*[0.1] * 17, 0.85, 0.99], np.float32([0.6, 0.3, 0.1])
   monkeypatch.setattr(Recognizer, 'set_scores', property(lambda self: scores))
   monkeypatch.setattr(predictions, 'adapt_to_recordings', lambda probabilities, *_: probabilities)

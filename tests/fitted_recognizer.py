@@ -53,6 +53,7 @@ def unfitted(base) -> Recognizer:
     batch=16,
     learning_rate=0.01,
     rotation_std_deg=0.0,
+    validation_fraction=0.1,
   )
 
 

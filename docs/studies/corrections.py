@@ -82,7 +82,7 @@ def _adapted(base: Recognizer, recordings: list[Recording], seed: int) -> Recogn
       by_activity[window.subject, name].append(index)
   first = [index for indices in by_activity.values() for index in indices[:_LABELS]]
   signals = np.stack([windows[index].signal for index in first])
-  options: dict[str, Any] = {'max_steps': 100, 'validation_fraction': 0.0, 'random_state': seed}
+  options: dict[str, Any] = {'max_steps': 100, 'random_state': seed}
   return base.adapt(signals, [names[index] for index in first], **options)
 
 

@@ -73,7 +73,7 @@ def _rows() -> Iterator[dict[str, Any]]:
         changed[numbers == number] = change(signals[numbers == number], number)
       test, model = changed[tested], own
       if labels:
-        model = Recognizer(base, method='linear', validation_fraction=0.0)
+        model = Recognizer(base, method='linear')
         model.fit(changed[fitted], activities[fitted])
       probabilities = adapt_to_recordings(model.probabilities(test), model.class_logits, people[tested])
       if not labels:

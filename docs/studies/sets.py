@@ -67,7 +67,7 @@ def answer(kind: kinds.Kind, seed: int) -> Answered:
   sizes, most = (_LABELS, max(_CALIBRATED)), (_MOST_OTHERS, _MOST_TESTED)
   train, own, others, tested = study.draw_parts(activities, people, seed, sizes, most)
   base = files.bundled_base()
-  model = Recognizer(base, method='side', validation_fraction=0.0).fit(signals[train], activities[train])
+  model = Recognizer(base, method='side').fit(signals[train], activities[train])
   indices = np.concatenate([own, others, tested])
   logits = np.log(np.maximum(model.probabilities(signals[indices]), 1e-30))
   part = np.repeat([0, 1, 2], [len(own), len(others), len(tested)])

@@ -70,7 +70,7 @@ class Baseline:
 
 
 def _recognizer(base: Any, method: str, seed: int) -> Any:
-  return Recognizer(base, method=method, random_state=seed, validation_fraction=0.0)
+  return Recognizer(base, method=method, random_state=seed)
 
 
 def models() -> dict[str, Callable[[int], Any]]:

@@ -52,11 +52,11 @@ def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.nd
   answers = {
     name: BASELINES[name](seed).fit(signals[chosen], y).predict_proba(tested) for name in ('forest', 'rocket')
   }
-  scratch = Recognizer(base, method='scratch', validation_fraction=0.0, random_state=seed)
+  scratch = Recognizer(base, method='scratch', random_state=seed)
   scratch.fit(signals[chosen], activities[chosen])
   probabilities = scratch.probabilities(tested)
   answers['scratch, adapted'] = adapt_to_recordings(probabilities, scratch.class_logits, of_person)
-  model = Recognizer(base, method='side', validation_fraction=0.0, random_state=seed)
+  model = Recognizer(base, method='side', random_state=seed)
   model.fit(signals[chosen], activities[chosen])
   probabilities = model.probabilities(tested)
   answers['side'] = probabilities

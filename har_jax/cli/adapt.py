@@ -17,7 +17,7 @@ if TYPE_CHECKING:
   from har_jax.timeline import Adapted
 
 POSITIONAL = ('recording', 'labels')
-COMMON = 'recording labels out suggest base method max_minutes use_unlabeled time_zone overwrite'
+COMMON = 'recording labels out suggest base method max_minutes time_zone overwrite'
 FLAGS, _define = command.new_flags(with_json=True)
 # What an adapter's folder holds; --overwrite deletes nothing else.
 _OURS = ('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
@@ -31,12 +31,6 @@ _VALIDATION_FRACTION = _define(
   0.2,
   'fraction of each activity, its last part, to validate and calibrate on; 0: none; more than elsewhere, '
   'since one recording has few windows',
-)
-_USE_UNLABELED = _define(
-  'use_unlabeled',
-  True,
-  'self-training: train once more, also on confident pseudo-labels of the unlabeled rest of the recording. '
-  'The result is kept if it recognizes the held-out windows at least as well',
 )
 _PROGRESS = _define('progress', True)
 _SUGGEST = _define(
@@ -72,7 +66,6 @@ def main() -> dict[str, object]:
     source,
     base=_BASE.value,
     validation_fraction=_VALIDATION_FRACTION.value,
-    use_unlabeled=_USE_UNLABELED.value,
     progress=_PROGRESS.value,
     **options,
     **_parameters(),
@@ -86,13 +79,6 @@ def main() -> dict[str, object]:
       print(f'Too much for the limits: {missed}.')
     print(f'Chosen: {recognizer.plan_}.')
     print(f'It took {recognizer.plan_.actual}.')
-  if card.training.self_training is not None:
-    entry = card.training.self_training
-    outcome = 'not validated'
-    if entry.after is not None:
-      is_kept = 'kept' if entry.kept else 'not kept, because it is lower'
-      outcome = f'macro-F1 of the trained head {entry.before:.3f} before, {entry.after:.3f} after; {is_kept}'
-    print(f'Self-training with {entry.unlabeled_windows} unlabeled windows: {outcome}.')
   if adapted.comparison is not None:
     _print_validation(adapted, overlapping)
   else:
@@ -154,6 +140,10 @@ def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
 
   sentence = prediction_sets.shortage(adapted.recognizer.set_scores, prediction_sets.COVERAGE)
   print(sentence or 'Sets of possible activities: column `set` of `har-jax predict`.')
+  if adapted.recognizer.adapter_.is_fitted_at_once:
+    windows = table[['training', 'validation']].to_numpy().sum() + overlapping
+    part = 'output layer' if adapted.recognizer.adapter_.baseline is None else 'baseline'
+    print(f'After that, the {part} was fitted anew, to all {windows} labeled windows.')
 
 
 def _print_counts(adapted: 'Adapted') -> None:

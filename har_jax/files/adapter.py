@@ -69,6 +69,11 @@ class Adapter:
   def normalizer(self) -> Normalizer:
     return Normalizer(np.array(self.card.normalizer.mean), np.array(self.card.normalizer.deviation))
 
+  @property
+  def is_fitted_at_once(self) -> bool:
+    """Returns whether its head, or its baseline, was fitted to all windows at once, rather than in steps."""
+    return self.baseline is not None or not self.card.model.head
+
   def with_card(self, **entries: Any) -> 'Adapter':
     """The same adapter, with these entries of its card replaced."""
     return dataclasses.replace(self, card=msgspec.structs.replace(self.card, **entries))

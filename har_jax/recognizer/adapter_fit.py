@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from har_jax import config, files
 from har_jax.baselines import BASELINES
+from har_jax.datasets.batches import Batch
 from har_jax.files import baseline_adapter
 from har_jax.methods import Settings
 from har_jax.recognizer import fitting
 from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters, in_card
+from har_jax.train import output_layer
+from har_jax.variables import Variables
 
 if TYPE_CHECKING:
   from har_jax.recognizer.budget import Plan
@@ -23,7 +25,6 @@ def fit(
   experiment: config.Experiment,
   parts: fitting.Parts,
   entries: Mapping[str, Any],
-  unlabeled: Float[np.ndarray, 'w n 6'] | None,
 ) -> tuple[files.Adapter, 'Plan | None']:
   """The adapter, and the plan that 'auto' made.
 
@@ -38,14 +39,34 @@ def fit(
 
     limits = budget.Budget(**{name: getattr(parameters, name) for name in LIMITS})
     labels = float(np.median(np.bincount(parts.train['label'])))
-    steps, rounds = int(parameters.max_steps), 1 if unlabeled is None else 2
-    fit, plan = budget.choose(fit_of, limits, max_steps=steps, rounds=rounds, labels=labels)
+    fit, plan = budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), labels=labels)
   else:
     fit, plan = fit_of(parameters.method), None
-  fitted = fit.run(unlabeled, tta_shifts=int(parameters.tta_shifts))
+  fitted = fit.run()
   card = {**fit.card(fitted, in_card(parameters)), **entries}
   adapter = files.make_adapter(base, fitted.variables, card)
   return adapter, None if plan is None else plan.ended()
+
+
+def refit(
+  base: files.Base | None,
+  adapter: files.Adapter,
+  adapted: Variables,
+  windows: Batch,
+) -> files.Adapter:
+  """The adapter with its linear head, or its baseline, fitted to these windows; nothing else changes.
+
+  A head that was trained in steps stays as it is. adapted: all variables of the adapter's model.
+  """
+  if not adapter.is_fitted_at_once:
+    return adapter
+  if adapter.baseline is not None:
+    leaves = baseline_adapter.leaves_of(windows['signal'], windows['label'])
+    return files.make_adapter(base, leaves, adapter.card)
+  objective = adapter.objective
+  adapted = adapted | output_layer.fit(objective, adapted, windows)
+  means = fitting.class_entries(objective, adapted, windows)
+  return files.make_adapter(base, adapted, adapter.with_card(**means).card)
 
 
 def _fit_baseline(

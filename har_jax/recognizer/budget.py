@@ -79,16 +79,13 @@ class Plan:
     return f'{self.method}{rank}{steps}: {self.predicted}'
 
 
-def choose(
-  fit_of: FitOf, budget: Budget, *, max_steps: int, rounds: int, labels: float | int
-) -> tuple[Fit, Plan]:
+def choose(fit_of: FitOf, budget: Budget, *, max_steps: int, labels: float | int) -> tuple[Fit, Plan]:
   """The first method in `RANKED` that fits, and its plan; with few labels, those that fit a head come first.
 
   It has as many steps up to `max_steps` as the time allows, and its rank is halved until the file fits.
   Where the time is limited, measures that of a few steps. A method that takes steps is not tried where
   another took too long.
   fit_of: the fit of a method. labels: windows of the median activity.
-  rounds: how often it trains, one time after the other.
   Raises UserError where nothing fits, with the method that is nearest to it.
   """
   begun_s = time.monotonic()
@@ -104,7 +101,7 @@ def choose(
     cost = Cost(fit.memory_bytes() / 1e6, 0.0, fit.file_bytes() / 1e3)
     plan = Plan(name, fit.rank, max_steps if METHODS[name].takes_steps else 1, cost, begun_s)
     if _excess(plan.predicted, budget) <= 1 and budget.max_minutes is not None:
-      plan = _timed(fit, plan, budget, max_steps=max_steps, rounds=rounds)
+      plan = _timed(fit, plan, budget, max_steps=max_steps)
       is_training_too_slow = METHODS[name].takes_steps and _excess(plan.predicted, budget) > 1
     if _excess(plan.predicted, budget) <= 1:
       plan = dataclasses.replace(plan, passed_over=tuple(missed for _, missed in misses))
@@ -114,10 +111,10 @@ def choose(
   raise UserError(f'no method fits {budget}; the nearest is {nearest}')
 
 
-def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int) -> Plan:
+def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int) -> Plan:
   """The plan with its steps, and with the minutes since the choice began, which include these trials."""
   if plan.max_steps == 1:
-    steps, minutes = 1, (time.monotonic() - plan.begun_s + rounds * fit.seconds(1)) / 60
+    steps, minutes = 1, (time.monotonic() - plan.begun_s + fit.seconds(1)) / 60
   else:
     few, more = _TRIAL_STEPS
     fit.seconds(few)  # compiles
@@ -125,9 +122,9 @@ def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int)
     step_s = max((more_s - few_s) / (more - few), 1e-6)
     start_s = max(few_s - few * step_s, 0.0)
     spent_s = time.monotonic() - plan.begun_s
-    affordable = ((60 * (budget.max_minutes or math.inf) - spent_s) / rounds - start_s) / step_s
+    affordable = (60 * (budget.max_minutes or math.inf) - spent_s - start_s) / step_s
     steps = int(min(max_steps, max(affordable, MIN_STEPS)))
-    minutes = (spent_s + rounds * (start_s + steps * step_s)) / 60
+    minutes = (spent_s + start_s + steps * step_s) / 60
   predicted = dataclasses.replace(plan.predicted, minutes=minutes)
   return dataclasses.replace(plan, max_steps=steps, predicted=predicted)
 

@@ -1,4 +1,4 @@
-"""Training of a recognizer: on the labeled windows, then once more with pseudo-labels of unlabeled ones."""
+"""Training of a recognizer on labeled windows."""
 
 import dataclasses
 import time
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from har_jax import config, files, methods
 from har_jax.baselines import BASELINES
 from har_jax.baselines.installed import MAX_WINDOWS, evenly_spaced
-from har_jax.datasets import balancing, normalization, splits
+from har_jax.datasets import normalization, splits
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import Normalizer
 from har_jax.errors import UserError
@@ -21,7 +21,6 @@ from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
 from har_jax.recognizer import prediction_sets, validation
 from har_jax.recognizer.parameters import Parameters, fixed_length
-from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer, side_encoder
 from har_jax.train.objective import Classify, Objective
 from har_jax.train.step import compiled_start
@@ -36,7 +35,6 @@ class Fitted:
   variables: Variables
   step: int
   metrics: dict[str, float]
-  self_training: SelfTraining | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,40 +112,9 @@ class Fit:
   seed: int
   progress: bool
 
-  def run(self, unlabeled: Float[np.ndarray, 'w n 6'] | None, *, tta_shifts: int) -> Fitted:
-    """Trains on the labeled windows, then with the others, if any, then fits the linear head."""
+  def run(self) -> Fitted:
+    """Trains on the labeled windows, then fits the linear head to them."""
     fitted = self.labeled()
-    if unlabeled is not None:
-      fitted = self._with_unlabeled(fitted, self.parts.normalizer(unlabeled), tta_shifts)
-    return self._with_linear_head(fitted)
-
-  def labeled(self) -> Fitted:
-    """Trains on the labeled windows."""
-    return self._on(self.parts.train, 'labeled windows')
-
-  def _with_unlabeled(
-    self, teacher: Fitted, unlabeled: Float[np.ndarray, 'w n 6'], tta_shifts: int
-  ) -> Fitted:
-    """One self-training round: trains anew, also on the windows that the teacher is most confident of.
-
-    Keeps the teacher where the student has a lower macro-F1 on validation windows of their own.
-    """
-    validated = self.parts.are_apart
-    windows = {'signal': unlabeled, 'origin': self.parts.train['origin'][:1].repeat(len(unlabeled), axis=0)}
-    # By a program that is compiled already: the one that gives a head its inputs, or validates.
-    objective = self.objective.with_hidden if self.method.fits_head else self.objective
-    logits = predict(objective, teacher.variables, unlabeled, tta_shifts)[:, -objective.classes :]
-    pseudo_labeled = balancing.pseudo_labeled(windows, logits, seed=self.seed)
-    train = balancing.concatenate_equally([self.parts.train, pseudo_labeled])
-    student = self._on(train, 'with pseudo-labels')
-    before, after = (model.metrics['macro_f1'] for model in (teacher, student))
-    is_better = not validated or after >= before
-    measured = {'before': before, 'after': after} if validated else {}
-    entry = SelfTraining(unlabeled_windows=len(unlabeled), kept=is_better, **measured)
-    return dataclasses.replace(student if is_better else teacher, self_training=entry)
-
-  def _with_linear_head(self, fitted: Fitted) -> Fitted:
-    """Replaces the head by a linear one on the adapted encoder's features and the windows' statistics."""
     objective = self.final_objective
     if objective == self.objective:
       return fitted
@@ -156,25 +123,30 @@ class Fit:
     metrics = evaluation.evaluate(objective.with_hidden, variables, self.parts.validation)
     return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=scores(metrics))
 
+  def labeled(self) -> Fitted:
+    """Trains on the labeled windows."""
+    prepared, validated = self.prepared, self.parts.validation
+    parts = prepared.trainable, prepared.statistics, prepared.frozen
+    # Minutes of training, which nothing resumes.
+    run = loop.Run(*parts, self.parts.train, validated, self.seed, folder=None, title=self.method.name)
+    train = output_layer.train if self.method.fits_head else loop.train
+    training, progress = self.training, self.progress
+    (trained,) = train(self.objective, [run], training=training, progress=progress, **self._by_method)
+    variables = trained.variables | prepared.frozen
+    return Fitted(self.objective, variables, trained.step, scores(trained.history[-1]))
+
   def card(self, fitted: Fitted, training: dict[str, Any]) -> dict[str, Any]:
     """Entries of the adapter's card: method, model, windows, metrics, and what is known of each class.
 
     training: parameters of the fit.
     """
     parts = self.parts
-    indices = evenly_spaced(parts.train['label'], MAX_WINDOWS)
-    windows = {name: array[indices] for name, array in parts.train.items()}
-    outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
-    logits, labels = outputs[:, -fitted.objective.classes :], windows['label']
-    hidden = prediction_sets.hidden(outputs, fitted.objective.classes)
     return {
       **files.method_entries(self.method.name, self.settings, fitted.objective.model),
       **parts.in_card,
       'metrics': {'validation': fitted.metrics if parts.are_apart else None},
-      'training': training | {'step': fitted.step, 'self_training': fitted.self_training},
-      # Mean logits, and mean inputs of the output layer, of each class's training windows.
-      'class_logits': evaluation.class_means(logits, labels),
-      'class_means': evaluation.class_means(hidden, labels, digits=4),
+      'training': training | {'step': fitted.step},
+      **class_entries(fitted.objective, fitted.variables, parts.train),
     }
 
   @property
@@ -223,21 +195,22 @@ class Fit:
     """Rank of the low-rank pairs; None without pairs."""
     return self.settings.lora.rank if self.method.pairs else None
 
-  def _on(self, windows: Batch, title: str) -> Fitted:
-    prepared, validated = self.prepared, self.parts.validation
-    parts = prepared.trainable, prepared.statistics, prepared.frozen
-    title = f'{self.method.name}, {title}'
-    # Minutes of training, which nothing resumes.
-    run = loop.Run(*parts, windows, validated, self.seed, folder=None, title=title)
-    train = output_layer.train if self.method.fits_head else loop.train
-    training, progress = self.training, self.progress
-    (trained,) = train(self.objective, [run], training=training, progress=progress, **self._by_method)
-    variables = trained.variables | prepared.frozen
-    return Fitted(self.objective, variables, trained.step, scores(trained.history[-1]))
-
   @property
   def _by_method(self) -> dict[str, Any]:
     return {'pretrained': self.method.pretrained, 'wrap': Wrapped(self.method, self.settings)}
+
+
+def class_entries(objective: Classify, variables: Variables, windows: Batch) -> dict[str, Any]:
+  """Entries of a card: mean logits, and mean inputs of the output layer, of each class's training windows."""
+  indices = evenly_spaced(windows['label'], MAX_WINDOWS)
+  windows = {name: array[indices] for name, array in windows.items()}
+  outputs = evaluation.predict(objective.with_hidden, variables, windows)
+  logits, labels = outputs[:, -objective.classes :], windows['label']
+  hidden = prediction_sets.hidden(outputs, objective.classes)
+  return {
+    'class_logits': evaluation.class_means(logits, labels),
+    'class_means': evaluation.class_means(hidden, labels, digits=4),
+  }
 
 
 def predict(

@@ -58,7 +58,7 @@ class Parameters:
     10.0, 'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none'
   )
   random_state: int = config_fields.seed('seed of head, adapter and batch order')
-  validation_fraction: float | int = 0.1
+  validation_fraction: float | int = 0.0
   tta_shifts: int = 1
   verbose: bool = False
   max_memory_mb: float | int | None = config_fields.field(

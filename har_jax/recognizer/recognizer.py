@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from har_jax import config, files, storage
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.files import baseline_adapter
 from har_jax.recognizer import (
   adapter_fit,
@@ -72,9 +72,10 @@ class Recognizer(parameters.Parameters, Estimator):
     the device differently; 0 is best where training and prediction have one subject and one day.
   random_state : int, default 0
     Seed of all random draws.
-  validation_fraction : float in [0, 1), default 0.1
-    Fraction of the subjects, or without `groups` of each class's windows, to hold out for validation.
-    Windows that overlap leak between the parts, so pass the subjects as `groups` if they are known.
+  validation_fraction : float in [0, 1), default 0.0
+    Fraction of the subjects, or without `groups` of each class's windows, to hold out for validation. They
+    are then not trained on. Windows that overlap leak between the parts, so pass the subjects as `groups` if
+    they are known.
   tta_shifts : int, default 1
     Test-time augmentation: `predict` averages the logits over so many circular shifts. Exports and streams
     do not use it.
@@ -162,12 +163,10 @@ class Recognizer(parameters.Parameters, Estimator):
     X: ArrayLike,
     y: ArrayLike,
     groups: ArrayLike | None = None,
-    *,
-    unlabeled: ArrayLike | None = None,
     **changed: Unpack[parameters.ParameterChanges],
   ) -> 'Recognizer':
     """A new recognizer, fitted, with this one's base and parameters except for those in `changed`."""
-    return type(self)(**self.get_params()).set_params(**changed).fit(X, y, groups, unlabeled=unlabeled)
+    return type(self)(**self.get_params()).set_params(**changed).fit(X, y, groups)
 
   def fit(
     self,
@@ -175,14 +174,11 @@ class Recognizer(parameters.Parameters, Estimator):
     y: ArrayLike,
     groups: ArrayLike | None = None,
     held_out: ArrayLike | None = None,
-    unlabeled: ArrayLike | None = None,
   ) -> 'Recognizer':
     """Trains from the base on; fitting again starts anew.
 
     `groups`: the subject of each window, any names or numbers.
     `held_out`, bool per window, True: for validation only. It replaces `validation_fraction`.
-    `unlabeled`: more windows of these people, such as the rest of their recordings. They add one round of
-    self-training, and as many steps; a baseline leaves them out.
     Raises UserError on windows or labels of another form, fewer than two classes, parameters out of range.
     """
     base, experiment = parameters.check(self)
@@ -190,12 +186,29 @@ class Recognizer(parameters.Parameters, Estimator):
     signals = validation.check_windows(X, windowing)
     classes, labels = validation.check_labels(y, len(signals))
     frame_check.warn(frame_check.fit_warnings(signals, windowing.rate_hz))
-    more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
     parts = fitting.divide(self, signals, labels, groups, held_out, experiment.protocol.normalize)
     summary = summarize(signals, classes[labels].tolist(), windowing.rate_hz)
     entries = {'classes': classes.tolist(), 'signals': summary}
-    adapter, plan = adapter_fit.fit(self, base, experiment, parts, entries, more)
+    adapter, plan = adapter_fit.fit(self, base, experiment, parts, entries)
     self._set_adapter(base, adapter)
+    self.plan_ = plan
+    return self
+
+  def refit(self, X: ArrayLike, y: ArrayLike) -> 'Recognizer':
+    """Fits the head, or the baseline, anew to these windows, and nothing else; metrics and calibration stay.
+
+    After a fit with `held_out` and a calibration, give all labeled windows: those held out are then not lost.
+    Raises UserError as `fit`, and unless the labels are those of `classes_`.
+    """
+    self.check_fitted()
+    signals = self.prepare(X)
+    classes, labels = validation.check_labels(y, len(signals))
+    if classes.tolist() != self.classes_.tolist():
+      given, fitted = (shorten(', '.join(map(str, names))) for names in (classes, self.classes_))
+      raise UserError(f'the labels are {given}; give windows of each of the classes of the fit: {fitted}')
+    windows = {'signal': signals, 'label': labels}
+    plan, base = self.plan_, self.base_
+    self._set_adapter(base, adapter_fit.refit(base, self.adapter_, self.variables_, windows))
     self.plan_ = plan
     return self
 

@@ -2,4 +2,4 @@
 
 from har_jax.recordings.checks import check, find_late_labels
 from har_jax.recordings.reading import Reading, ReadingOptions, Source, read
-from har_jax.recordings.windows import overlapping_windows, to_windows, unlabeled_windows
+from har_jax.recordings.windows import overlapping_windows, to_windows

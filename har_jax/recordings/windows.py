@@ -60,18 +60,6 @@ def _windows(
       yield from cut(part, resample(part, dropped, windowing), dropped, windowing, number=number)
 
 
-def unlabeled_windows(reading: Reading, windowing: Windowing, *, limit: int = 12_000) -> list[Window]:
-  """Windows that overlap no labeled span; evenly spaced ones if there are more than `limit`."""
-  spans = [recording.spans for recording in reading.recordings]
-  windows = [
-    window
-    for window in to_windows(reading, windowing, unlabeled=True)
-    if not segments.clip(spans[window.recording], window.start_s, window.start_s + windowing.seconds)
-  ]
-  indices = np.linspace(0, len(windows) - 1, min(limit, len(windows))).round().astype(int)
-  return [windows[index] for index in indices]
-
-
 def _slices(recording: Recording, windowing: Windowing) -> Iterator[Recording]:
   """Slices of about an hour and half a window of the next, so that each window lies in one."""
   # A multiple of the windows' step, so that windows are the same with and without slices.

@@ -136,15 +136,6 @@ class RecordingHead(Card, kw_only=True, tag=f'har_jax recording head {config.SCH
   members: Annotated[int, Meta(ge=1, le=100)]
 
 
-class SelfTraining(Struct, kw_only=True, omit_defaults=True):
-  """A round with pseudo-labels. before, after: macro-F1 on the validation windows, if there are any."""
-
-  unlabeled_windows: Count
-  kept: bool
-  before: Fraction | None = None
-  after: Fraction | None = None
-
-
 class Training(Struct, omit_defaults=True):
   """Training of an adapter: parameters of a recognizer, or of a run. None: unknown."""
 
@@ -157,7 +148,6 @@ class Training(Struct, omit_defaults=True):
   tta_shifts: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] | None = None
   step: Count | None = None
   target: Name | None = None
-  self_training: SelfTraining | None = None
 
 
 class Round(Struct, kw_only=True, omit_defaults=True):

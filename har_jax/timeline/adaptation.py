@@ -92,7 +92,6 @@ def adapt(
   *,
   base: Base = None,
   validation_fraction: float | int = 0.2,
-  use_unlabeled: bool = True,
   frame: str = 'auto',
   progress: bool = False,
   tell: Tell | None = None,
@@ -109,9 +108,8 @@ def adapt(
   base : Base, str or path-like, default None
     The base to adapt, or a folder that has one, such as an adapter's. None: the bundled base.
   validation_fraction : float in [0, 1), default 0.2
-    Fraction of each activity, its last part, to validate and calibrate on.
-  use_unlabeled : bool, default True
-    Self-training with the rest of the recording, kept if the windows held out are recognized as well.
+    Fraction of each activity, its last part, to validate and calibrate on. The head is then fitted to all
+    labeled windows.
   frame, progress, tell
     As in `har_jax.recognize`.
   **options
@@ -144,15 +142,14 @@ def adapt(
     )
   held_out, overlapping = splits.hold_out_last(windows, float(validation_fraction), windowing)
   dropped[OVERLAPPING] = int(overlapping.sum())
-  signals = np.stack([window.signal for window in windows])[~overlapping]
-  activities = np.array([window.activity for window in windows])[~overlapping]
+  all_signals = np.stack([window.signal for window in windows])
+  all_activities = np.array([window.activity for window in windows])
+  signals, activities = all_signals[~overlapping], all_activities[~overlapping]
   recording_of_window = np.array([window.recording for window in windows])[~overlapping]
   file_of_window = np.array(reading.files)[recording_of_window]
   held_out = held_out[~overlapping]
-  others = recordings.unlabeled_windows(reading, windowing) if use_unlabeled else []
-  unlabeled = np.stack([window.signal for window in others]) if others else None
   start_s = time.monotonic()
-  recognizer.fit(signals, activities, held_out=held_out, unlabeled=unlabeled)
+  recognizer.fit(signals, activities, held_out=held_out)
   seconds = time.monotonic() - start_s
   if (summary := recognizer.signals) is not None:
     summary = dataclasses.replace(summary, rates_hz=rate_check.rates_hz(reading))
@@ -167,6 +164,7 @@ def adapt(
       for one in compared.scores
     }
     is_correct = compared.adapted.is_correct
+    recognizer.refit(all_signals, all_activities)  # measured and calibrated: no label is lost
   validated = activities[held_out]
   parts_of = {'training': activities[~held_out], 'validation': validated, 'correct': validated[is_correct]}
   names = pd.Index(np.unique(activities), name='activity')

@@ -31,7 +31,7 @@ _ANSWERING = {
 _TRAINING = {
   'method': 'auto', 'rank': 3, 'max_steps': 7, 'learning_rate': 0.5, 'batch': 9, 'rotation_std_deg': 2.0,
   'random_state': 5, 'max_memory_mb': 60.0, 'max_minutes': 2.0, 'max_adapter_kb': 80.0,
-  'validation_fraction': 0.4, 'use_unlabeled': False, 'progress': False,
+  'validation_fraction': 0.4, 'progress': False,
 }  # fmt: skip
 _STREAM = {'labels': 3, 'seed': 4, 'classes': 'all', 'most': 2}
 

@@ -70,7 +70,7 @@ def _recording(file: str = '', labels: str = '') -> Callable[[pathlib.Path, path
     warnings = reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
     dropped: collections.Counter = collections.Counter()
     windows = recordings.to_windows(reading, DEFAULT_WINDOWING, dropped=dropped) if labels else []
-    windows += recordings.unlabeled_windows(reading, DEFAULT_WINDOWING)
+    windows += recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
     assert all(np.isfinite(window.signal).all() for window in windows)
     numbers = digest(
       *(window.signal for window in windows), [(window.activity, window.start_s) for window in windows]

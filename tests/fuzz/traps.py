@@ -84,7 +84,7 @@ def _read(folder: pathlib.Path, out: pathlib.Path) -> Read:
   reading, _ = rate_check.check(files.bundled_base().card.signals, reading, 'auto', DEFAULT_WINDOWING)
   notes = [re.sub(r'[\d.]+', '', note) for note in reading.notes]  # units and corrections, not their numbers
   said = notes + reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
-  windows = recordings.unlabeled_windows(reading, DEFAULT_WINDOWING)
+  windows = recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
   return digest(*(window.signal for window in windows)), repr(said)
 
 

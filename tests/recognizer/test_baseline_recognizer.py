@@ -11,7 +11,7 @@ from sklearn.base import clone
 from small_baselines import small_baselines  # noqa: F401
 
 import har_jax
-from har_jax import export, recordings, records
+from har_jax import export, records
 from har_jax.baselines import BASELINES, forest
 from har_jax.errors import UserError
 from har_jax.recognizer import comparison
@@ -88,9 +88,9 @@ def test_its_card_has_its_history(base, grown):
   assert alone.adapter_.card.metrics == {'validation': None}
 
 
-def test_unlabeled_windows_and_parameters_of_networks_change_nothing(base, grown):
+def test_parameters_of_networks_change_nothing(base, grown):
   again = Recognizer(base, method='forest', max_steps=1, rank=2)
-  again.fit(SIGNALS, LABELS, held_out=_HELD_OUT, unlabeled=SIGNALS[:9])
+  again.fit(SIGNALS, LABELS, held_out=_HELD_OUT)
   np.testing.assert_array_equal(again.predict_proba(SIGNALS), grown.predict_proba(SIGNALS))
 
 
@@ -145,6 +145,10 @@ def test_recordings_are_adapted_to_and_recognized_with_it(base, recording, tmp_p
   adapted = har_jax.adapt(recording, base=base, method='forest', progress=True)
   assert adapted.recognizer.verbose
   assert adapted.scores.index.tolist() == ['forest', 'rocket']
+  tested = adapted.validation[['training', 'validation']].to_numpy().sum()
+  labeled = adapted.recognizer.variables_['baseline/labels']  # those held out, and those that overlap them
+  assert len(labeled) == tested + adapted.left_out[adaptation.OVERLAPPING]
+  assert adapted.left_out[adaptation.OVERLAPPING] > 0
   adapted.save(tmp_path)
   answers, loaded = (
     har_jax.recognize(recording.drop(columns='label'), adapter) for adapter in (adapted, tmp_path)
@@ -170,11 +174,8 @@ def test_a_parameter_is_checked_before_the_recording_is_read(base, tmp_path):
     har_jax.adapt(tmp_path / 'nowhere.csv', base=base, method='forrest')
 
 
-def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(base, recording, monkeypatch):
-  asked: list[object] = []
-  monkeypatch.setattr(recordings, 'unlabeled_windows', lambda *given: asked.append(given) or [])
+def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(base, recording):
   adapted = har_jax.adapt(recording, base=base, method='forest', validation_fraction=0)
-  assert asked  # the rest of a recording is used by default
   assert not adapted.recognizer.verbose
   assert not adapted.are_files_apart
   with pytest.raises(UserError, match='leave base out'):

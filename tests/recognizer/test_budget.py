@@ -36,8 +36,8 @@ class _Fit(fitting.Fit):
     return taken
 
 
-def _choose(fit_of, *, max_steps: int = 60, rounds: int = 1, labels: float = 100, **limits: float) -> Plan:
-  return budget.choose(fit_of, Budget(**limits), max_steps=max_steps, rounds=rounds, labels=labels)[1]
+def _choose(fit_of, *, max_steps: int = 60, labels: float = 100, **limits: float) -> Plan:
+  return budget.choose(fit_of, Budget(**limits), max_steps=max_steps, labels=labels)[1]
 
 
 @pytest.mark.parametrize(('labels', 'first'), [(24.5, 'side'), (25, 'lora')])
@@ -104,11 +104,10 @@ def test_memory_alone_does_not_lower_the_rank(clock):
   assert f'{plan}'.startswith('qlora of rank 8 with 60 steps: 10.0 MB in training')
 
 
-@pytest.mark.parametrize('rounds', [1, 2])
-def test_the_steps_are_those_that_the_minutes_allow(clock, rounds):
-  plan = _choose(lambda name: _Fit(clock), max_minutes=5.0, max_steps=1000, rounds=rounds)
+def test_the_steps_are_those_that_the_minutes_allow(clock):
+  plan = _choose(lambda name: _Fit(clock), max_minutes=5.0, max_steps=1000)
   spent_s = 3 * 3 + 80
-  assert plan.max_steps == int((300 - spent_s) / rounds - 3)
+  assert plan.max_steps == int(300 - spent_s - 3)
   assert 4.9 < plan.predicted.minutes <= 5
 
 
@@ -155,13 +154,10 @@ def test_limits_need_the_automatic_method_which_has_them_all(base, monkeypatch):
   monkeypatch.setattr(budget, 'choose', choose)
   limits = {'max_memory_mb': 3, 'max_minutes': 1, 'max_adapter_kb': 2}
   some = np.flatnonzero((LABELS != 'still') | (np.arange(len(LABELS)) < 30))  # 24, 10 and 24
-  for unlabeled, rounds in ((None, 1), (SIGNALS[:3], 2)):
-    with pytest.raises(UserError) as error:
-      Recognizer(base, max_steps=7, validation_fraction=0, **limits).fit(
-        SIGNALS[some], LABELS[some], unlabeled=unlabeled
-      )
-    numbers = {'max_steps': 7, 'rounds': rounds, 'labels': 24.0}
-    assert str(error.value) == f'max_memory_mb=3, max_minutes=1, max_adapter_kb=2 {numbers} 2 4.0'
+  with pytest.raises(UserError) as error:
+    Recognizer(base, max_steps=7, **limits).fit(SIGNALS[some], LABELS[some])
+  numbers = {'max_steps': 7, 'labels': 24.0}
+  assert str(error.value) == f'max_memory_mb=3, max_minutes=1, max_adapter_kb=2 {numbers} 2 4.0'
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """What a fit trains with, what it measures, and what its card says."""
 
-import dataclasses
+import copy
 import itertools
 import types
 from unittest import mock
@@ -9,11 +9,12 @@ import made_people
 import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
+from sklearn.base import clone
 
-from har_jax import config_fields, files, records
-from har_jax.datasets import balancing
+from har_jax import config_fields, files
 from har_jax.errors import UserError
 from har_jax.recognizer import fitting, parameters
+from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -52,13 +53,48 @@ def test_the_card_has_the_mean_inputs_and_logits_of_the_head_by_class(fitted_hea
     np.testing.assert_allclose(measured, means, atol=atol)
 
 
+@pytest.mark.parametrize('method', ['linear', 'forest'])
+def test_a_head_that_is_fitted_again_is_that_of_a_fit_to_all_windows(stem_base, method):
+  part = Recognizer(stem_base, method=method, random_state=3).fit(SIGNALS, LABELS, held_out=_HELD_OUT)
+  calibrate(part, SIGNALS[_HELD_OUT], LABELS[_HELD_OUT])
+  before = part.adapter_.card
+  again = part.refit(SIGNALS, LABELS)
+  whole = clone(part).fit(SIGNALS, LABELS)
+  card = again.adapter_.card
+  for name, value in whole.variables_.items():
+    np.testing.assert_array_equal(again.variables_[name], value)
+  assert (card.class_logits, card.class_means) == (
+    whole.adapter_.card.class_logits,
+    whole.adapter_.card.class_means,
+  )
+  assert card.checksum == whole.adapter_.card.checksum != before.checksum
+  for name in ('temperature', 'set_scores', 'unknown_scores', 'metrics', 'split', 'training'):
+    assert getattr(card, name) == getattr(before, name)
+  np.testing.assert_allclose(
+    again.predict_proba(SIGNALS).argmax(axis=1), whole.predict_proba(SIGNALS).argmax(axis=1)
+  )
+
+
+def test_a_head_is_fitted_again_to_the_classes_of_the_fit_and_only_if_it_was_fitted_at_once(
+  stem_base, fitted
+):
+  steps = copy.copy(fitted)  # its base takes normalized windows: no linear head
+  assert steps.refit(SIGNALS, LABELS).adapter_ is fitted.adapter_
+  linear = Recognizer(stem_base, method='linear').fit(SIGNALS, LABELS)
+  some = LABELS != 'still'
+  with pytest.raises(
+    UserError, match=r'^the labels are lying, walking; .* of the fit: lying, still, walking$'
+  ):
+    linear.refit(SIGNALS[some], LABELS[some])
+
+
 def test_the_bytes_of_the_file_count_its_own_head_alone(stem_base):
   recognizer = Recognizer(stem_base, method='lora', rank=2, max_steps=1, batch=8)
   base, experiment = parameters.check(recognizer)
   labels = np.unique(LABELS, return_inverse=True)[1].astype(np.int32)
   parts = fitting.divide(recognizer, SIGNALS.astype(np.float32), labels, None, None, 'none')
   fit = fitting.fits(recognizer, base, experiment, ['lying', 'still', 'walking'], parts)('lora')
-  fitted = fit.run(None, tta_shifts=1)
+  fitted = fit.run()
   stored = files.make_adapter(base, fitted.variables, fit.card(fitted, {}) | {'classes': [*'abc']})
   assert fit.file_bytes() == sum(leaf.nbytes for leaf in stored.variables.values())
 
@@ -81,14 +117,6 @@ def test_the_origin_of_rotations_is_a_reading_of_zero(base):
   np.testing.assert_allclose(parts.train['origin'], np.tile(zero, (len(parts.train['label']), 1)), rtol=1e-6)
 
 
-@pytest.mark.slow
-def test_windows_with_pseudo_labels_are_drawn_by_the_random_state(unfitted, monkeypatch):
-  spied = mock.Mock(side_effect=balancing.pseudo_labeled)
-  monkeypatch.setattr(balancing, 'pseudo_labeled', spied)
-  unfitted.adapt(SIGNALS, LABELS, max_steps=1, unlabeled=SIGNALS[:9], random_state=5)
-  assert spied.call_args.kwargs == {'seed': 5}
-
-
 def test_a_base_that_is_given_lends_its_model_to_training_from_scratch(base):
   assert parameters.check(Recognizer(base, method='scratch'))[0] is base
   assert parameters.check(Recognizer(method='scratch'))[0] is None
@@ -103,58 +131,3 @@ def test_continual_and_federated_training_set_alpha_and_seed(base):
   settings = types.SimpleNamespace(method='lora', rank=3, learning_rate=0.1, batch=5, seed=7)
   made = parameters.from_settings(settings, base, steps=9)
   assert (made.rank, made.alpha, made.random_state, made.max_steps, made.batch) == (3, 6.0, 7, 9, 5)
-
-
-# --- self-training
-
-
-@pytest.mark.slow
-def test_unlabeled_windows_train_with_the_teachers_labels(unfitted, monkeypatch):
-  trained_on: list[dict] = []
-  train = fitting.Fit._on
-
-  def recorded(self, windows, title):
-    trained_on.append(windows)
-    return train(self, windows, title)
-
-  monkeypatch.setattr(fitting.Fit, '_on', recorded)
-  few = np.r_[0:12, 18:30]
-  model = unfitted.adapt(SIGNALS[few], LABELS[few], unlabeled=SIGNALS[40:], validation_fraction=0.0)
-  labeled, both = trained_on
-  assert len(labeled['label']) == 24
-  unseen = {signal.tobytes() for signal in model.prepare(SIGNALS[40:])}
-  added = [
-    (s.tobytes(), n) for s, n in zip(both['signal'], both['label'], strict=True) if s.tobytes() in unseen
-  ]
-  true = {s.tobytes(): name for s, name in zip(model.prepare(SIGNALS[40:]), LABELS[40:], strict=True)}
-  correct = [model.classes_[number] == true[signal] for signal, number in added]
-  assert np.mean(correct) > 0.9
-  assert len(set(added)) > 10
-  assert model.adapter_.card.training.self_training == records.SelfTraining(unlabeled_windows=32, kept=True)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(('after', 'kept'), [(0.4, False), (0.5, True)])
-def test_a_student_is_kept_unless_it_is_worse_on_the_held_out_windows(unfitted, monkeypatch, after, kept):
-  scores = iter([0.5, after])
-  train = fitting.Fit._on
-
-  def scored(self, windows, title):
-    return dataclasses.replace(
-      train(self, windows, title), metrics={'macro_f1': next(scores), 'accuracy': 0.5}
-    )
-
-  monkeypatch.setattr(fitting.Fit, '_on', scored)
-  model = unfitted.adapt(SIGNALS, LABELS, SUBJECTS, max_steps=2, unlabeled=SIGNALS)
-  card = model.adapter_.card
-  assert card.training.self_training == records.SelfTraining(
-    unlabeled_windows=len(SIGNALS), kept=kept, before=0.5, after=after
-  )
-  assert card.metrics['validation']['macro_f1'] == 0.5
-
-
-@pytest.mark.slow
-def test_unlabeled_windows_of_another_shape_are_refused_before_training(unfitted, monkeypatch):
-  monkeypatch.setattr(fitting.Fit, 'labeled', lambda self: pytest.fail('trained'))
-  with pytest.raises(UserError, match=r'the windows are \[2, 100, 6\]'):
-    unfitted.adapt(SIGNALS, LABELS, unlabeled=np.zeros((2, 100, 6)))

@@ -98,6 +98,11 @@ def test_without_validation_the_last_step_is_kept(unfitted):
   assert card.split == records.Split(**{'by': 'none', 'windows': {'train': 72, 'validation': 0}})
 
 
+def test_by_default_all_windows_are_trained_on(base):
+  fitted = Recognizer(base, method='linear').fit(SIGNALS, LABELS, SUBJECTS)
+  assert fitted.adapter_.card.split.windows == {'train': 72, 'validation': 0}
+
+
 def test_held_out_windows_are_not_trained_on(unfitted):
   held_out = np.arange(72) >= 54
   card = clone(unfitted).set_params(max_steps=1).fit(SIGNALS, LABELS, held_out=held_out).adapter_.card

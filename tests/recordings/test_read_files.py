@@ -303,15 +303,6 @@ def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
   np.testing.assert_array_equal(windows[3].signal[:, 3:], recording.gyro.values[600:728])
 
 
-def test_the_unlabeled_rest_overlaps_no_label(tmp_path):
-  reading = user_files.read(tmp_path, LABELED)
-  rest = recordings.unlabeled_windows(reading, DEFAULT_WINDOWING)
-  assert [window.start_s for window in rest] == pytest.approx([6.4, 7.68, 8.96])  # the labels end at 6 s
-  assert [window.activity for window in rest] == [''] * 3
-  few = recordings.unlabeled_windows(reading, DEFAULT_WINDOWING, limit=2)
-  assert [window.start_s for window in few] == pytest.approx([6.4, 8.96])
-
-
 def test_unlabeled_windows_cover_all_and_do_not_depend_on_slices(tmp_path, monkeypatch):
   reading = recordings.read(user_files.written(tmp_path, user_files.frame(*user_files.signal(5000))))
   assert recordings.to_windows(reading, DEFAULT_WINDOWING) == []

@@ -94,6 +94,7 @@ def test_a_baseline_is_an_adapter_that_predict_reads_and_export_refuses(folder, 
   card = json.loads((tmp_path / 'forest' / 'adapter.json').read_text())
   assert list(card['metrics']['comparison']) == ['forest', 'rocket']
   assert 'the best other baseline' in out
+  assert 'the baseline was fitted anew, to all 90 labeled windows' in out
   side = json.loads((folder / 'adapter' / 'adapter.json').read_text())['metrics']['comparison']['forest']
   assert card['metrics']['comparison']['forest']['accuracy'] == side['accuracy']
   day = (f'{folder}/day.csv', f'--adapter={tmp_path}/forest')

@@ -193,12 +193,21 @@ def test_files_are_apart_if_none_has_windows_of_both_parts(
   more.assign(time_s=np.arange(len(more)) / 50).to_csv(tmp_path / 'b.csv', index=False)
 
   def compare(recognizer, signals, activities, held_out, seconds):
+    assert len(recognizer.variables_['baseline/labels']) == (~held_out).sum()  # not fitted to them yet
     is_correct = np.ones(held_out.sum(), bool)
     return types.SimpleNamespace(scores=[], adapted=types.SimpleNamespace(is_correct=is_correct))
 
   monkeypatch.setattr(comparison, 'compare', compare)
   calibrated = []
-  monkeypatch.setattr(adaptation, 'calibrate', lambda *given: calibrated.append(given))
-  assert har_jax.adapt(tmp_path, base=base, method='forest').are_files_apart == are_apart
-  ((_, _, activities, recording_of_window),) = calibrated
+
+  def calibrate(recognizer, *given):
+    calibrated.append((len(recognizer.variables_['baseline/labels']), *given))
+
+  monkeypatch.setattr(adaptation, 'calibrate', calibrate)
+  adapted = har_jax.adapt(tmp_path, base=base, method='forest')
+  validation = adapted.validation
+  assert adapted.are_files_apart == are_apart
+  ((fitted_to, signals, activities, recording_of_window),) = calibrated
+  assert fitted_to == validation['training'].sum()
+  assert len(signals) == validation['validation'].sum()
   assert (recording_of_window == 0).tolist() == [activity not in last for activity in activities]

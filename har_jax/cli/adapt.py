@@ -143,7 +143,7 @@ def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
   if adapted.recognizer.adapter_.is_fitted_at_once:
     windows = table[['training', 'validation']].to_numpy().sum() + overlapping
     part = 'output layer' if adapted.recognizer.adapter_.baseline is None else 'baseline'
-    print(f'After that, the {part} was fitted anew, to all {windows} labeled windows.')
+    print(f'After that, the {part} was fitted anew, to all {windows} labeled windows: test it on others.')
 
 
 def _print_counts(adapted: 'Adapted') -> None:

@@ -100,5 +100,5 @@ METHOD = Method(
   optimizer=optimizer,
   pairs='lora',
   peft=PEFT,
-  budget_place=1,
+  budget_place=2,
 )

@@ -13,5 +13,5 @@ METHOD = Method(
   trains=lambda path, settings: in_head(path) or in_side_encoder(path),
   fits_head=True,
   side_width=64,
-  budget_place=2,
+  budget_place=1,
 )

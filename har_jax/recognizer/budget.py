@@ -13,11 +13,11 @@ from har_jax.errors import UserError
 from har_jax.methods import METHODS
 from har_jax.recognizer.fitting import Fit, FitOf
 
-# From the best on with many labels, by mean macro-F1 on unseen people (docs/results/methods.md, unseen.md).
+# From the best on, by mean macro-F1 on kinds of recordings never seen (docs/results/unseen.md, ablations.md).
 # One over four bits follows its float form. `full` costs more and is within the spread of `lora`.
 _PLACES = {name: method.budget_place for name, method in METHODS.items() if method.budget_place is not None}
 RANKED = tuple(sorted(_PLACES, key=_PLACES.__getitem__))
-# Labeled windows of the median activity. With fewer, a linear head on the frozen encoder is better than
+# Labeled windows of the median activity. With fewer, a linear head on the frozen encoder alone is better than
 # training the encoder: with 10 on PDIoT's pocket, SPAR and LIARA, but not with 30 on PDIoT's pocket and HAPT.
 FEW_LABELS = 25
 MIN_STEPS = 50  # with fewer, the learning rate is hardly warm

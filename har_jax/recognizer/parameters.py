@@ -43,8 +43,7 @@ class Parameters:
   method: str = config_fields.field(
     AUTO,
     'fine-tuning method: {methods}; or forest or rocket, the baselines, whose adapter holds your training '
-    'windows; other than elsewhere, since auto takes side for few labels, else lora, or what the '
-    'limits allow',
+    'windows; other than elsewhere, since auto takes side, or what the limits allow',
   )
   rank: int = config_fields.count(
     8,

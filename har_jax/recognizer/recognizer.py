@@ -51,7 +51,7 @@ class Recognizer(parameters.Parameters, Estimator):
   method : str, default 'auto'
     Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'side', 'linear', 'lora' or 'qlora'; or
     a baseline, 'forest' or 'rocket', which uses `random_state` and `validation_fraction` alone.
-    'auto': 'side' with few labels, else 'lora'; another one where the three limits below ask for it.
+    'auto': 'side', or another one where the three limits below ask for it.
     `max_steps` is then an upper limit. Whatever the method, the head is linear and fitted last; it also takes
     window statistics.
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None

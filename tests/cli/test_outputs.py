@@ -108,8 +108,7 @@ def test_the_score_has_a_row_for_each_label_and_a_column_for_other_predictions(c
 
 
 def test_a_folder_that_was_filled_meanwhile_is_left_alone(tmp_path, monkeypatch):
-  card = types.SimpleNamespace(training=types.SimpleNamespace(self_training=None))
-  recognizer = types.SimpleNamespace(plan_=None, adapter_=types.SimpleNamespace(card=card))
+  recognizer = types.SimpleNamespace(plan_=None, adapter_=types.SimpleNamespace(card=None))
 
   def adapt(*_: object, **__: object) -> types.SimpleNamespace:
     (tmp_path / 'out').mkdir()

@@ -58,7 +58,9 @@ def test_a_head_that_is_fitted_again_is_that_of_a_fit_to_all_windows(stem_base, 
   part = Recognizer(stem_base, method=method, random_state=3).fit(SIGNALS, LABELS, held_out=_HELD_OUT)
   calibrate(part, SIGNALS[_HELD_OUT], LABELS[_HELD_OUT])
   before = part.adapter_.card
+  part.plan_ = plan = object()
   again = part.refit(SIGNALS, LABELS)
+  assert again.plan_ is plan
   whole = clone(part).fit(SIGNALS, LABELS)
   card = again.adapter_.card
   for name, value in whole.variables_.items():
@@ -82,10 +84,12 @@ def test_a_head_is_fitted_again_to_the_classes_of_the_fit_and_only_if_it_was_fit
   assert steps.refit(SIGNALS, LABELS).adapter_ is fitted.adapter_
   linear = Recognizer(stem_base, method='linear').fit(SIGNALS, LABELS)
   some = LABELS != 'still'
-  with pytest.raises(
-    UserError, match=r'^the labels are lying, walking; .* of the fit: lying, still, walking$'
+  for signals, labels, given in (
+    (SIGNALS[some], LABELS[some], 'lying, walking'),
+    (SIGNALS, np.where(some, LABELS, 'sitting'), 'lying, sitting, walking'),
   ):
-    linear.refit(SIGNALS[some], LABELS[some])
+    with pytest.raises(UserError, match=rf'^the labels are {given}; .* of the fit: lying, still, walking$'):
+      linear.refit(signals, labels)
 
 
 def test_the_bytes_of_the_file_count_its_own_head_alone(stem_base):

@@ -177,7 +177,7 @@ test('har-jax adapts to a recording with labels of one’s own', LONG, async () 
   await page.download('#save-labels', 'labels.csv');
   const flags = ['recording', 'labels'].map((name) => `--${name}=${path.join(page.downloads, name)}.csv`);
   const out = path.join(page.downloads, 'adapter');
-  const small = ['--max_steps=2', '--method=probe', '--nouse_unlabeled', '--noprogress'];
+  const small = ['--max_steps=2', '--method=probe', '--noprogress'];
   const output = execFileSync(PYTHON, ['-m', 'har_jax', 'adapt', ...flags, `--out=${out}`, ...small], {
     encoding: 'utf8',
   });

@@ -60,6 +60,7 @@ def refit(
   """
   if not adapter.is_fitted_at_once:
     return adapter
+  adapter = adapter.with_card(corrections=0)  # they were in the head
   if adapter.baseline is not None:
     leaves = baseline_adapter.leaves_of(windows['signal'], windows['label'])
     return files.make_adapter(base, leaves, adapter.card)

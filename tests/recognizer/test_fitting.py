@@ -58,9 +58,11 @@ def test_a_head_that_is_fitted_again_is_that_of_a_fit_to_all_windows(stem_base, 
   part = Recognizer(stem_base, method=method, random_state=3).fit(SIGNALS, LABELS, held_out=_HELD_OUT)
   calibrate(part, SIGNALS[_HELD_OUT], LABELS[_HELD_OUT])
   before = part.adapter_.card
+  part.adapter_ = part.adapter_.with_card(corrections=2)  # of a stream's user, in the head
   part.plan_ = plan = object()
   again = part.refit(SIGNALS, LABELS)
   assert again.plan_ is plan
+  assert again.adapter_.card.corrections == 0
   whole = clone(part).fit(SIGNALS, LABELS)
   card = again.adapter_.card
   for name, value in whole.variables_.items():

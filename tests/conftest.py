@@ -189,8 +189,9 @@ def drawn() -> Callable[[Callable[[jax.Array], Any]], Any]:
     # Near one for scales and variances, and small for everything else.
     return jax.tree_util.tree_map_with_path(
       lambda path, leaf: jnp.asarray(
-        0.3 * rng.standard_normal(leaf.shape).clip(-2, 2) + str(path[-1].key).endswith(('scale', 'var')),
-        leaf.dtype,
+        (
+          0.3 * rng.standard_normal(leaf.shape).clip(-2, 2) + str(path[-1].key).endswith(('scale', 'var'))
+        ).astype(leaf.dtype)  # by NumPy: JAX would compile a program for each shape
       ),
       shapes,
     )

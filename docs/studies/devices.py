@@ -19,7 +19,6 @@ import study
 from jaxtyping import Float
 
 from har_jax import Recognizer, files
-from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 from har_jax.signal import still
 
@@ -75,10 +74,10 @@ def _rows() -> Iterator[dict[str, Any]]:
       if labels:
         model = Recognizer(base, method='linear')
         model.fit(changed[fitted], activities[fitted])
-      probabilities = adapt_to_recordings(model.probabilities(test), model.class_logits, people[tested])
+      probabilities = model.adapt_probabilities(model.probabilities(test), people[tested])
       if not labels:
         probabilities = kinds.compare_with_walking(own, probabilities, test, people[tested])
-        probabilities = adapt_to_recordings(probabilities, model.class_logits, people[tested])
+        probabilities = model.adapt_probabilities(probabilities, people[tested])
       predicted = model.classes_[probabilities.argmax(axis=1)]
       row = {'kind': kind.name, 'labels': labels, 'device': device}
       row['macro_f1'] = round(kinds.macro_f1(activities[tested], predicted), 4)

@@ -45,13 +45,17 @@ _FEW, _REPEATS = (5, 12, 25, 50, 150), 8
 
 @dataclasses.dataclass(frozen=True)
 class Answered:
-  """Answers to windows of a kind.   part: 0 same people as the training windows, 1 others, 2 to test on."""
+  """Answers to windows of a kind.   part: 0 same people as the training windows, 1 others, 2 to test on.
+
+  expected: the temperature before any window calibrates it.
+  """
 
   logits: Float[np.ndarray, 'w y']
   class_logits: Float[np.ndarray, 'y y']
   labels: np.ndarray
   people: np.ndarray
   part: np.ndarray
+  expected: float
 
   def select(self, windows: int | None) -> np.ndarray:
     """Indices to calibrate on: so many of each activity of the same people, or all of other people."""
@@ -69,11 +73,11 @@ def answer(kind: kinds.Kind, seed: int) -> Answered:
   base = files.bundled_base()
   model = Recognizer(base, method='side').fit(signals[train], activities[train])
   indices = np.concatenate([own, others, tested])
-  logits = np.log(np.maximum(model.probabilities(signals[indices]), 1e-30))
+  logits = model.temperature * np.log(np.maximum(model.probabilities(signals[indices]), 1e-30))
   part = np.repeat([0, 1, 2], [len(own), len(others), len(tested)])
   assert model.class_logits is not None
   labels = np.searchsorted(model.classes_, activities[indices])
-  return Answered(logits, model.class_logits, labels, people[indices], part)
+  return Answered(logits, model.class_logits, labels, people[indices], part, model.temperature)
 
 
 def scores_of(sets: str, probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
@@ -114,9 +118,10 @@ def measure(kind: kinds.Kind, seed: int, answered: Answered) -> Iterator[dict[st
   for windows in (*_CALIBRATED, None):
     chosen = answered.select(windows)
     fitted = calibration.fit_temperature(answered.logits[chosen], labels[chosen])
-    temperature = calibration.shrink(fitted, len(chosen))
+    temperature = calibration.shrink(fitted, len(chosen), answered.expected)
     probabilities = special.softmax(answered.logits / temperature, axis=1)
-    adapted = adapt_to_recordings(probabilities, answered.class_logits / temperature, answered.people)
+    plain = special.softmax(answered.logits, axis=1)
+    adapted = adapt_to_recordings(plain, answered.class_logits, answered.people)
     scores = prediction_sets.fit_scores(probabilities[chosen], labels[chosen]).tolist()
     of_people = prediction_sets.fit_scores(probabilities[chosen], labels[chosen], answered.people[chosen])
     by_scores = {
@@ -146,7 +151,7 @@ def measure_person(kind: kinds.Kind, seed: int, answered: Answered) -> Iterator[
       mine = own[people[own] == person]
       chosen = np.concatenate([mine[labels[mine] == label][:windows] for label in np.unique(labels[mine])])
       fitted = calibration.fit_temperature(answered.logits[chosen], labels[chosen])
-      temperature = calibration.shrink(fitted, len(chosen))
+      temperature = calibration.shrink(fitted, len(chosen), answered.expected)
       probabilities = special.softmax(answered.logits / temperature, axis=1)
       made[mine] = make(LEAST, probabilities, chosen, labels, coverage)[mine]
       is_tested[chosen] = False
@@ -195,17 +200,16 @@ def measure_temperatures(kind: kinds.Kind, seed: int, answered: Answered) -> Ite
     for _ in range(_REPEATS):
       chosen = rng.permutation(own)[:windows]
       fitted = calibration.fit_temperature(answered.logits[chosen], answered.labels[chosen])
-      for temperature in (1.0, fitted, calibration.shrink(fitted, windows)):
+      shrunk = calibration.shrink(fitted, windows, answered.expected)
+      for temperature in (1.0, answered.expected, fitted, shrunk):
         probabilities = special.softmax(answered.logits[tested] / temperature, axis=1)
         errors.append(calibration_error(probabilities, true))
-    none, fitted_only, shrunk = np.mean(np.reshape(errors, (_REPEATS, 3)), axis=0).round(4)
+    means = np.mean(np.reshape(errors, (_REPEATS, 4)), axis=0).round(4)
     yield {
       'kind': kind.name,
       'seed': seed,
       'windows': windows,
-      'not_calibrated': none,
-      'fitted': fitted_only,
-      'shrunk': shrunk,
+      **dict(zip(('none', 'expected', 'fitted', 'shrunk'), means, strict=True)),
     }
 
 
@@ -242,7 +246,7 @@ def block() -> str:
   kinds = least.groupby(['kind', 'asked'], sort=False)[figures].mean().reset_index()
   kinds.columns = ['kind', 'asked', *names]
   errors = temperatures.drop(columns=['kind', 'seed']).groupby('windows').mean().reset_index()
-  errors.columns = ['windows', 'not calibrated', 'fitted', 'fitted and shrunk']
+  errors.columns = ['windows', 'a temperature of 1', 'expected', 'fitted', 'fitted and shrunk']
   parts = {
     'Coverage of 90 %, mean of kinds and seeds': _rounded(sets),
     f'Sets that are {LEAST}, calibrated on 5 windows of each activity of the same people': _rounded(kinds),

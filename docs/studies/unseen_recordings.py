@@ -24,7 +24,6 @@ from jaxtyping import Float
 from har_jax import Recognizer, files
 from har_jax.baselines import BASELINES
 from har_jax.config import Windowing
-from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 from har_jax.timeline.activities import to_level
 from har_jax.timeline.bouts import MEAN_BOUT_S, Chain
@@ -55,18 +54,16 @@ def _fitted(kind: kinds.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.nd
   scratch = Recognizer(base, method='scratch', random_state=seed)
   scratch.fit(signals[chosen], activities[chosen])
   probabilities = scratch.probabilities(tested)
-  answers['scratch, adapted'] = adapt_to_recordings(probabilities, scratch.class_logits, of_person)
+  answers['scratch, adapted'] = scratch.adapt_probabilities(probabilities, of_person)
   model = Recognizer(base, method='side', random_state=seed)
   model.fit(signals[chosen], activities[chosen])
   probabilities = model.probabilities(tested)
   answers['side'] = probabilities
-  answers['side, adapted'] = adapt_to_recordings(probabilities, model.class_logits, of_person)
+  answers['side, adapted'] = model.adapt_probabilities(probabilities, of_person)
 
   def adapted_so_far(own: np.ndarray) -> Float[np.ndarray, 'w y']:
     spans = (probabilities[own][max(stop - _ADAPTED_TO, 0) : stop] for stop in range(1, len(own) + 1))
-    return np.stack(
-      [adapt_to_recordings(span, model.class_logits, np.zeros(len(span)))[-1] for span in spans]
-    )
+    return np.stack([model.adapt_probabilities(span, np.zeros(len(span)))[-1] for span in spans])
 
   return indices, classes, answers | {'side, adapted so far': kinds.by_person(adapted_so_far, of_person)}
 
@@ -86,9 +83,9 @@ def _unlabeled(kind: kinds.Kind, seed: int, absent: str) -> tuple[np.ndarray, np
   answers = {'base, each window': probabilities}
   compared = kinds.compare_with_walking(model, probabilities, signals, drawn_people)
   answers['base, compared with walking'] = compared
-  adapted = adapt_to_recordings(probabilities, model.class_logits, drawn_people)
+  adapted = model.adapt_probabilities(probabilities, drawn_people)
   adapted = kinds.compare_with_walking(model, adapted, signals, drawn_people)
-  answers['base, adapted'] = adapt_to_recordings(adapted, model.class_logits, drawn_people)
+  answers['base, adapted'] = model.adapt_probabilities(adapted, drawn_people)
   return indices, model.classes_, answers
 
 

@@ -133,7 +133,7 @@ def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
   before, after = calibration.confidence
   print(
     f'Temperature {calibration.temperature:.2f}, fitted to these {calibration.windows} windows, and '
-    f'closer to 1 if they are few: mean confidence {before:.3f} before and {after:.3f} after, '
+    f'closer to what is usual if they are few: mean confidence {before:.3f} before and {after:.3f} after, '
     f'accuracy {calibration.accuracy:.3f}.'
   )
   from har_jax.recognizer import prediction_sets  # late: --help needs no NumPy
@@ -153,5 +153,5 @@ def _print_counts(adapted: 'Adapted') -> None:
   print(
     'No validation, no calibration and no baselines to compare with: --validation_fraction=0, or fewer '
     'than two activities have 5 windows. '
-    'Expect overconfident predictions.'
+    'Confidences are what is usual with so many labels.'
   )

@@ -96,6 +96,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
       model=adapter.model,
       temperature=model.temperature,
       class_logits=adapter.class_logits,
+      adaptation_temperature=adapter.adaptation_temperature,
       set_scores=adapter.set_scores if has_sets else None,
       normalizer=adapter.normalizer,
       made_with={'har_jax': har_jax.__version__}

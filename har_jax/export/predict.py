@@ -78,7 +78,8 @@ def _resampling(from_hz: int, to_hz: int, samples: int) -> tuple[np.ndarray, np.
 
 def adapt_to_recording(probabilities: np.ndarray, class_logits: np.ndarray) -> np.ndarray:
   """[w, y]: answers after the recording's own windows have moved the logits of each class."""
-  logits, adapted = np.log(np.maximum(probabilities, _TINY)), probabilities
+  logits = np.log(np.maximum(probabilities, _TINY))
+  adapted = probabilities / probabilities.sum(axis=1, keepdims=True)
   for _ in range(_ITERATIONS):
     counts = adapted.sum(axis=0)
     shares = np.maximum(counts / counts.sum(), _TINY)
@@ -133,7 +134,9 @@ def main() -> int:
     sys.exit(f'{flags["recording"]} has no window without a gap: is it too short?')
   probabilities = np.array([row for _, row in answers], np.float64)
   if card.get('class_logits'):
-    probabilities = adapt_to_recording(probabilities, np.array(card['class_logits']) / card['temperature'])
+    temperature = card['adaptation_temperature']
+    probabilities **= card['temperature'] / temperature
+    probabilities = adapt_to_recording(probabilities, np.array(card['class_logits']) / temperature)
   classes = np.array(card['classes'])
   names = classes[probabilities.argmax(axis=1)].tolist()
   made = sets(probabilities, card.get('set_scores') or [])

@@ -146,6 +146,7 @@ def head_adapter(base: Base) -> Adapter:
     'signals': base.card.signals,
     'temperature': base.card.temperature,
     'class_logits': base.card.class_logits,
+    'adaptation_temperature': base.card.temperature,
     'set_scores': base.card.set_scores,
   }
   return make_adapter(base, base.variables, card)

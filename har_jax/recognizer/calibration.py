@@ -13,16 +13,20 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from har_jax import records
 from har_jax.errors import UserError
-from har_jax.recognizer import prediction_sets, recording_adaptation, validation
+from har_jax.methods import METHODS
+from har_jax.recognizer import prediction_sets, validation
 from har_jax.signal import segments
 
 if TYPE_CHECKING:
   from har_jax.recognizer.recognizer import Recognizer
 
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0  # bounds of the search, far beyond what data give
-# A temperature of 1 counts as so many windows: that of a dozen is noise (docs/results/sets.md).
+# The expected temperature counts as so many windows: that of a dozen is noise (docs/results/sets.md).
 _PRIOR_WINDOWS = 30.0
+# Of one labeled window of each activity, and for each factor of e more of them (docs/results/sets.md).
+_OF_ONE_WINDOW, _OF_MORE = 0.5, 0.09
 
 
 def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> float:
@@ -48,9 +52,22 @@ def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w
   return math.exp(float(minimum.x))
 
 
-def shrink(temperature: float, windows: int) -> float:
-  """The temperature that was fitted to so many windows, closer to 1 the fewer they are."""
-  return temperature ** (windows / (windows + _PRIOR_WINDOWS))
+def expected_temperature(card: records.Adapter) -> float:
+  """The temperature of an adapter before any window calibrates it.
+
+  A linear head on a pretrained encoder is less sure than it should be, above all with few windows of each
+  activity. Others have the temperature at which they adapt to a recording.
+  """
+  method = METHODS.get(card.method)
+  if method is None or not method.pretrained or card.model.head or card.split is None:
+    return card.adaptation_temperature
+  windows = card.split.windows['train'] / len(card.classes)
+  return min(_OF_ONE_WINDOW + _OF_MORE * math.log(max(windows, 1.0)), 1.0)
+
+
+def shrink(temperature: float, windows: int, expected: float) -> float:
+  """The temperature that was fitted to so many windows, closer to the expected one the fewer they are."""
+  return expected * (temperature / expected) ** (windows / (windows + _PRIOR_WINDOWS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +93,8 @@ def calibrate(
   """Fits temperature and prediction sets of the adapter to windows outside the training set.
 
   `predict_proba` and `predict_set` use them from then on, and `save` keeps them. Predicted labels do not
-  change. The temperature of few windows is shrunk towards 1. The sets' scores are of the windows that the
-  temperature was fitted to; one number fitted to them hardly moves the coverage.
+  change. The temperature of few windows is shrunk towards the expected one. The sets' scores are of the
+  windows that the temperature was fitted to; one number fitted to them hardly moves the coverage.
   recordings: the recording of each window; None: all are of one. Refusals take its windows together.
   people: the person of each window. Then sets have the coverage for nine of ten people, and are larger; None:
     they have it for all windows together.
@@ -98,22 +115,23 @@ def calibrate(
   labels = np.array([index_of[name] for name in names], np.int64)
   # The logits up to a constant per window, which no probability depends on.
   logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+  expected = expected_temperature(recognizer.adapter_.card)
   logits *= recognizer.temperature
-  fitted = shrink(fit_temperature(logits, labels), len(labels))
+  fitted = shrink(fit_temperature(logits, labels), len(labels), expected)
   from scipy import special
 
   scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels, people)
   recognizer.adapter_ = recognizer.adapter_.with_card(temperature=fitted, set_scores=scores.tolist())
   if (means := recognizer.adapter_.card.class_means) is not None:
     answers, inputs = recognizer.answer_with_inputs(X)
-    answers = recording_adaptation.adapt_to_recordings(answers, recognizer.class_logits, recording_of_window)
+    answers = recognizer.adapt_probabilities(answers, recording_of_window)
     parts = [slice(*pair) for pair in segments.equal_runs(recording_of_window).tolist()]
     distances = prediction_sets.score_unknown(inputs, answers, np.array(means), parts)
     unknown_scores = prediction_sets.thin(distances).tolist()
     recognizer.adapter_ = recognizer.adapter_.with_card(unknown_scores=unknown_scores)
   before, after = (
     float(np.exp(special.log_softmax(logits / temperature, axis=1).max(axis=1)).mean())
-    for temperature in (1.0, fitted)
+    for temperature in (expected, fitted)
   )
   accuracy = float((logits.argmax(axis=1) == labels).mean())
   return Calibration(fitted, len(labels), (before, after), accuracy)

@@ -230,8 +230,16 @@ class Recognizer(parameters.Parameters, Estimator):
     probabilities = self.predict_proba(X)
     recording_of_window = np.zeros(len(probabilities)) if recordings is None else np.asarray(recordings)
     recording_of_window = validation.one_per_window(recording_of_window, len(probabilities), 'recording')
-    adapted = recording_adaptation.adapt_to_recordings(probabilities, self.class_logits, recording_of_window)
+    adapted = self.adapt_probabilities(probabilities, recording_of_window)
     return self.classes_[adapted.argmax(axis=1)]
+
+  def adapt_probabilities(
+    self, probabilities: Float[np.ndarray, 'w y'], recordings: np.ndarray
+  ) -> Float[np.ndarray, 'w y']:
+    """Probabilities of `predict_proba`, adapted to the recording of each window (`recording_adaptation`)."""
+    card = self.adapter_.card
+    power = card.temperature / card.adaptation_temperature
+    return recording_adaptation.adapt_to_recordings(probabilities, self.class_logits, recordings, power)
 
   def predict_set(
     self, X: ArrayLike, coverage: float | int = prediction_sets.COVERAGE
@@ -248,7 +256,10 @@ class Recognizer(parameters.Parameters, Estimator):
     return prediction_sets.make_sets(self.predict_proba(X), self.set_scores, coverage)
 
   def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
-    """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated.
+    """Probabilities of `classes_`.
+
+    Their temperature is that of other recordings with as many labels (`calibration.expected_temperature`),
+    until windows of these calibrate it. A method without pretraining has none.
 
     Warns as `predict`.
     """
@@ -302,9 +313,9 @@ class Recognizer(parameters.Parameters, Estimator):
 
   @property
   def class_logits(self) -> Float[np.ndarray, 'y y'] | None:
-    """Mean logits of the training windows of each class; None if unknown."""
+    """Mean logits of the training windows of each class, as windows adapt to them; None if unknown."""
     card = self.adapter_.card
-    return None if card.class_logits is None else np.array(card.class_logits) / card.temperature
+    return None if card.class_logits is None else np.array(card.class_logits) / card.adaptation_temperature
 
   @property
   def signals(self) -> SignalSummary | None:

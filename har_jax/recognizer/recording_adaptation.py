@@ -24,7 +24,8 @@ def adapt_to_recording(
 ) -> Float[np.ndarray, 'w y']:
   """Probabilities of a recording's windows, adapted to that recording.
 
-  class_logits: mean logits of the training windows of each class, up to a constant of each row.
+  class_logits: mean logits of the training windows of each class, up to a constant of each row. Both have one
+  temperature.
 
   A recording that seems to hold few classes is moved less, since a new device looks like a new class there.
   With one class of twelve, the prior counts 144 times as much as with all.
@@ -47,15 +48,17 @@ def adapt_to_recordings(
   probabilities: Float[np.ndarray, 'w y'],
   class_logits: Float[np.ndarray, 'y y'] | None,
   recordings: np.ndarray,
+  power: float = 1.0,
 ) -> Float[np.ndarray, 'w y']:
   """Probabilities of the windows of several recordings, each adapted by itself.
 
   class_logits: None leaves all as it is.
   recordings [w]: the name or number of each window's.
+  power: of the probabilities, so that they have the temperature of the class logits.
   """
   adapted = np.array(probabilities)
   if class_logits is not None:
     for recording in np.unique(recordings):
       is_own = recordings == recording
-      adapted[is_own] = adapt_to_recording(probabilities[is_own], class_logits)
+      adapted[is_own] = adapt_to_recording(probabilities[is_own] ** power, class_logits)
   return adapted

@@ -221,6 +221,7 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   federated: Federated | None = None
   corrections: Count = 0  # of a stream's user, in the head
   class_logits: ClassLogits | None = None
+  adaptation_temperature: Positive = 1.0  # of the logits that adapt to a recording
   set_scores: SetScores | None = None  # with this temperature
   class_means: ClassMeans | None = None
   unknown_scores: UnknownScores | None = None
@@ -318,6 +319,7 @@ class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
   model: config.Model
   temperature: Positive
   class_logits: ClassLogits | None = None
+  adaptation_temperature: Positive = 1.0
   set_scores: SetScores | None = None  # of `probabilities`
   normalizer: Normalizer
   made_with: dict[str, str] = {}

@@ -248,7 +248,8 @@ class Stream:
     so_far = np.stack([*self._logits, logits])
     if is_apart:
       self._logits.append(logits)
-    adapted = adapt_to_recording(special.softmax(so_far.astype(float) / temperature, axis=1), class_logits)
+    so_far = so_far.astype(float) / self._recognizer.adapter_.card.adaptation_temperature
+    adapted = adapt_to_recording(special.softmax(so_far, axis=1), class_logits)
     return temperature * np.log(np.maximum(adapted[-1], np.finfo(float).tiny))
 
   def _check_frame(self, window: Float[np.ndarray, 'n 6']) -> None:

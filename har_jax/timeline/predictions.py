@@ -14,7 +14,6 @@ from har_jax.config import Windowing
 from har_jax.files import baseline_adapter
 from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
 from har_jax.signal import segments
@@ -115,13 +114,13 @@ def predict(
   moments = np.array(recording), np.array(start_s)
   files = np.array(reading.files)[recording]
   compared, pooled = None, 0
-  joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
+  joined = recognizer.adapt_probabilities(joined, files)  # they may be of several people
   if head is not None:
     whole = Described(*(column[: len(start_s)] for column in described))
     joined, compared, pooled = _combine(head, joined, whole, classes, files, recognizer.temperature)
     if compared:
       together = np.zeros(len(files)) if pooled else files
-      joined = adapt_to_recordings(joined, recognizer.class_logits, together)
+      joined = recognizer.adapt_probabilities(joined, together)
   refused = None
   if refusal_rate:
     parts = without_gaps(*moments, recognizer.windowing)

@@ -51,7 +51,9 @@ def test_a_window_lies_on_one_side_of_a_gap():
 def folder(recognizer, tmp_path) -> pathlib.Path:
   """An export of a recognizer that adapts its answers to a recording, and has prediction sets."""
   adapted, scores = copy.copy(recognizer), np.linspace(0.05, 0.95, 12).tolist()
-  adapted.adapter_ = recognizer.adapter_.with_card(class_logits=(2 * np.eye(4)).tolist(), set_scores=scores)
+  entries = {'class_logits': (2 * np.eye(4)).tolist(), 'set_scores': scores}
+  adaptation = {'adaptation_temperature': 0.8 * recognizer.temperature}
+  adapted.adapter_ = recognizer.adapter_.with_card(**entries, **adaptation)
   export.write(tmp_path / 'model', export.make(adapted, 'onnx'))
   adapted.save(tmp_path / 'adapter')
   return tmp_path

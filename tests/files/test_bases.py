@@ -194,7 +194,7 @@ def test_the_adapter_of_a_bases_own_head_is_calibrated_as_the_base():
     ('classes', 'temperature', 'class_logits', 'set_scores', 'signals'),
   )
   assert [getattr(card, name) for name in names] == [getattr(base.card, name) for name in names]
-  assert card.temperature != 1
+  assert card.temperature == card.adaptation_temperature != 1
 
 
 def test_the_bundled_base_recognizes_without_labels():

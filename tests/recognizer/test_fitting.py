@@ -14,7 +14,7 @@ from sklearn.base import clone
 from har_jax import config_fields, files
 from har_jax.errors import UserError
 from har_jax.recognizer import fitting, parameters
-from har_jax.recognizer.calibration import calibrate
+from har_jax.recognizer.calibration import calibrate, fit_temperature, shrink
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -41,6 +41,24 @@ def test_the_metrics_of_a_linear_head_are_of_the_windows_held_out(fitted_head):
   measured = fitted_head.adapter_.card.metrics['validation']
   assert measured['accuracy'] == pytest.approx(2 / 3)
   assert fitted_head.score(SIGNALS[~_HELD_OUT], LABELS[~_HELD_OUT]) == 1
+
+
+def test_a_fit_has_the_temperature_expected_of_its_windows(fitted_head, stem_base):
+  (train,) = {sum(LABELS[~_HELD_OUT] == name) for name in fitted_head.classes_}
+  assert fitted_head.temperature == pytest.approx(0.5 + 0.09 * np.log(train))
+  assert fitted_head.adapter_.card.adaptation_temperature == 1
+  scratch = Recognizer(stem_base, method='scratch', max_steps=1, batch=8).fit(SIGNALS, LABELS)
+  assert scratch.temperature == 1
+
+
+def test_few_windows_move_the_temperature_of_a_fit_little(fitted_head):
+  calibrated, windows, names = copy.copy(fitted_head), SIGNALS[_HELD_OUT], LABELS[_HELD_OUT]
+  logits = np.log(fitted_head.predict_proba(windows)) * fitted_head.temperature
+  fitted = fit_temperature(logits, np.searchsorted(fitted_head.classes_, names))
+  expected = shrink(fitted, len(names), fitted_head.temperature)
+  for _ in range(2):  # a second calibration finds the same
+    assert calibrate(calibrated, windows, names).temperature == pytest.approx(expected, rel=1e-3)
+  assert expected != pytest.approx(fitted_head.temperature, rel=0.02)
 
 
 def test_the_card_has_the_mean_inputs_and_logits_of_the_head_by_class(fitted_head):

@@ -1,6 +1,7 @@
 """What held-out windows tell: prediction sets, unknown activities, temperature, and how baselines compare."""
 
 import copy
+import dataclasses
 import math
 import warnings
 
@@ -12,7 +13,7 @@ from labeled_windows import LABELS, SIGNALS
 from har_jax import records
 from har_jax.errors import UserError
 from har_jax.recognizer import prediction_sets
-from har_jax.recognizer.calibration import calibrate, fit_temperature, shrink
+from har_jax.recognizer.calibration import calibrate, expected_temperature, fit_temperature, shrink
 from har_jax.recognizer.comparison import mcnemar_p, score, verdict
 from har_jax.recognizer.prediction_sets import MOST_SCORES, SetWarning, fit_scores, make_sets, shortage
 from har_jax.recognizer.recognizer import Recognizer
@@ -116,10 +117,36 @@ def test_scores_that_are_none_are_refused(fitted, scores):
 
 
 def test_few_windows_move_the_temperature_little():
-  assert shrink(4.0, 30) == pytest.approx(2.0)  # as many as the prior: half of its logarithm
-  assert 1 < shrink(4.0, 1) < 1.05
-  assert shrink(4.0, 30_000) == pytest.approx(4.0, rel=0.01)
-  assert shrink(0.25, 30) == pytest.approx(0.5)
+  assert shrink(4.0, 30, 1.0) == pytest.approx(2.0)  # as many as the prior: half of its logarithm
+  assert 1 < shrink(4.0, 1, 1.0) < 1.05
+  assert shrink(4.0, 30_000, 1.0) == pytest.approx(4.0, rel=0.01)
+  assert shrink(0.25, 30, 1.0) == pytest.approx(0.5)
+  assert shrink(2.0, 30, 0.5) == pytest.approx(1.0)
+  assert shrink(2.0, 0, 0.5) == 0.5
+
+
+@pytest.mark.parametrize(
+  ('windows', 'entries', 'temperature'),
+  [
+    (3, {}, 0.5),  # one window of each activity
+    (30, {}, 0.5 + 0.09 * math.log(10)),
+    (30, {'method': 'qside'}, 0.5 + 0.09 * math.log(10)),
+    (3000, {}, 1.0),
+    (0, {}, 0.5),
+    (30, {'method': 'scratch'}, 2.5),
+    (30, {'method': 'forest'}, 2.5),
+    (30, {'split': None}, 2.5),
+  ],
+)
+def test_a_head_of_few_windows_is_expected_to_be_too_unsure(fitted, windows, entries, temperature):
+  """Where nothing is known of a head, its temperature is that at which it adapts to recordings."""
+  linear = {'method': 'linear', 'model': dataclasses.replace(fitted.adapter_.card.model, head=())}
+  split = records.Split(by='none', windows={'train': windows, 'validation': 90})
+  adapter = fitted.adapter_.with_card(**linear, split=split, adaptation_temperature=2.5).with_card(**entries)
+  assert expected_temperature(adapter.card) == pytest.approx(temperature)
+  of_steps = adapter.with_card(model=fitted.adapter_.card.model, method='lora')
+  assert of_steps.card.model.head
+  assert expected_temperature(of_steps.card) == 2.5
 
 
 # --- windows of activities that were never learned
@@ -167,7 +194,7 @@ def unknown_scores(recognizer, X):
   answers, inputs = recognizer.answer_with_inputs(X)
   np.testing.assert_allclose(answers, recognizer.probabilities(X), atol=1e-5)
   means = np.array(recognizer.adapter_.card.class_means)
-  adapted = adapt_to_recording(answers, recognizer.class_logits)
+  adapted = adapt_to_recording(answers**recognizer.temperature, recognizer.class_logits)
   return prediction_sets.score_unknown(inputs, adapted, means, [slice(0, len(X))])
 
 
@@ -235,7 +262,7 @@ def test_confidence_is_before_and_after_and_accuracy_of_all_windows(fitted):
   assert calibration.accuracy == (before.argmax(axis=1) == true).mean()
   assert 0.5 < calibration.accuracy < 1
   logits = np.log(before) * fitted.temperature
-  expected = shrink(fit_temperature(logits, true), len(true))
+  expected = shrink(fit_temperature(logits, true), len(true), 1.0)
   assert calibration.temperature == pytest.approx(expected, rel=1e-3) != pytest.approx(1, rel=0.05)
   assert calibration.windows == len(_LABELS)
 

@@ -293,3 +293,15 @@ def test_windows_of_a_recording_are_answered_together(fitted, monkeypatch):
   assert (whole != expected).any()
   with pytest.raises(UserError, match='give one recording per window'):
     fitted.predict_recordings(SIGNALS, [0, 1])
+
+
+def test_a_recording_adapts_at_a_temperature_of_its_own(fitted):
+  """Probabilities at a temperature of 2 are adapted at 0.5: as logits four times as large."""
+  recognizer, rng = copy.copy(fitted), np.random.default_rng(0)
+  logits, class_logits = rng.standard_normal((40, 3)), 2.0 * np.eye(3)
+  entries = {'class_logits': class_logits.tolist(), 'temperature': 2.0, 'adaptation_temperature': 0.5}
+  recognizer.adapter_ = fitted.adapter_.with_card(**entries)
+  adapted = recognizer.adapt_probabilities(special.softmax(logits / 2, axis=1), np.zeros(40))
+  sharp = special.softmax(logits / 0.5, axis=1)
+  np.testing.assert_allclose(adapted, recording_adaptation.adapt_to_recording(sharp, class_logits / 0.5))
+  assert np.abs(adapted - sharp).max() > 0.1

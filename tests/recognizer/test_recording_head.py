@@ -19,7 +19,7 @@ from har_jax.errors import UserError
 from har_jax.experiments import supervised_head
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recognizer.recording_adaptation import adapt_to_recording, adapt_to_recordings
+from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.train.objective import Classify
 
@@ -328,11 +328,11 @@ def test_files_that_share_their_walking_are_then_adapted_together(head, monkeypa
   windows, labels = recording(rng, random_rotation(rng), count=20)
   walk, rest = windows[labels == WALKING], windows[labels != WALKING]
 
-  def adapted(probabilities, class_logits, recordings):
+  def adapted(_, probabilities, recordings):
     together.append(len(set(recordings.tolist())))
-    return adapt_to_recordings(probabilities, class_logits, recordings)
+    return probabilities
 
-  monkeypatch.setattr(timeline.predictions, 'adapt_to_recordings', adapted)
+  monkeypatch.setattr(Recognizer, 'adapt_probabilities', adapted)
   _predicted(head, walk=walk, rest=rest)
   _predicted(head, ana=windows, ben=windows)
   assert together == [2, 1, 2, 2]

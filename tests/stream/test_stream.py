@@ -62,17 +62,22 @@ def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer, size
   assert {each.activity for each in predictions} <= set(recognizer.classes_)
 
 
-@pytest.mark.parametrize(('most', 'hop_s', 'every'), [(400, 1.28, 1), (400, 0.64, 2), (8, 1.28, 1)])
+@pytest.mark.parametrize(
+  ('most', 'hop_s', 'every', 'temperature'),
+  [(400, 1.28, 1, 5.0), (400, 0.64, 2, 5.0), (8, 1.28, 1, 5.0), (400, 1.28, 1, 2.0)],
+)
 def test_predictions_are_adapted_to_the_latest_windows_that_overlap_by_half(
-  fitted, monkeypatch, most, hop_s, every
+  fitted, monkeypatch, most, hop_s, every, temperature
 ):
   monkeypatch.setattr('har_jax.stream.stream._ADAPTED_TO', most)
   class_logits = [[3.0, 0.0, -1.0], [0.0, 2.0, 0.5], [-1.0, 0.0, 4.0]]
-  recognizer, signal = _with_card(fitted, class_logits=class_logits), _signal(1500)
+  entries, signal = {'class_logits': class_logits, 'adaptation_temperature': temperature}, _signal(1500)
+  recognizer = _with_card(fitted, **entries)
   _, probabilities = _offline(recognizer, signal)
+  spans = (probabilities[max(count - most, 0) : count + 1] for count in range(len(probabilities)))
   expected = [
-    adapt_to_recording(probabilities[max(count - most, 0) : count + 1], np.array(class_logits) / 5)[-1].max()
-    for count in range(len(probabilities))
+    adapt_to_recording(span ** (5 / temperature), np.array(class_logits) / temperature)[-1].max()
+    for span in spans
   ]
   assert np.abs(expected - probabilities.max(axis=1)).max() > 0.01
   predictions = Stream(recognizer, mean_bout_s=0, hop_s=hop_s).push(signal)[::every]

@@ -193,7 +193,7 @@ def test_a_window_has_the_activities_within_the_quantile_of_its_recognizers_scor
   """The quantile is the 18th of 19 scores, so sets hold activities with a probability of at least 0.15."""
   scores, answer = [*[0.1] * 17, 0.85, 0.99], np.float32([0.6, 0.3, 0.1])
   monkeypatch.setattr(Recognizer, 'set_scores', property(lambda self: scores))
-  monkeypatch.setattr(predictions, 'adapt_to_recordings', lambda probabilities, *_: probabilities)
+  monkeypatch.setattr(Recognizer, 'adapt_probabilities', lambda _, probabilities, files: probabilities)
   monkeypatch.setattr(predictions, '_answer', lambda _, signals, with_inputs: ([answer] * len(signals), None))
   made = predictions.predict(fitted, worn_device.reading(one=SIGNALS[:8]), progress=False)
   assert made.sets is not None

@@ -20,6 +20,7 @@ export interface AdapterCard {
   temperature: number;
   model: { head: number[] };
   corrections: number;
+  adaptation_temperature: number;
   class_logits?: number[][] | undefined; // both are missing where they are unknown
   set_scores?: number[] | undefined;
   metrics: unknown;

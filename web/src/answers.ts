@@ -28,7 +28,9 @@ export function tabulate(sessions: readonly Session[], card: AdapterCard, chain:
   const plain = plainSessions.flatMap(({ rows }) => rows);
   const classLogits = classLogitsOf(card);
   const probabilities = plainSessions.flatMap((session) => session.rows.map((row) => own(row, session)));
-  const adapted = classLogits && plain.length ? adaptToRecording(probabilities, classLogits) : probabilities;
+  const power = card.temperature / card.adaptation_temperature;
+  const powers = probabilities.map((row) => row.map((each) => each ** power));
+  const adapted = classLogits && plain.length ? adaptToRecording(powers, classLogits) : probabilities;
   const byRow = new Map(plain.map((row, index) => [row, adapted[index]]));
   return sessions.flatMap((session) => {
     const { names, rows } = session;

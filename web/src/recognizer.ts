@@ -90,7 +90,7 @@ export class Recognizer {
 
   /** As `Stream` adapts: to the windows so far that overlap by half at most. */
   private adapt(startS: number, logits: number[]): number[] {
-    const { temperature } = this.model.adapter;
+    const { temperature, adaptation_temperature } = this.model.adapter;
     const classLogits = classLogitsOf(this.model.adapter);
     if (!classLogits) return logits;
     const soFar = [...this.recent, logits];
@@ -98,7 +98,7 @@ export class Recognizer {
       this.recent = soFar.slice(-ADAPTED_TO);
       this.recentS = startS;
     }
-    const rows = soFar.map((row) => softmax(row, temperature));
+    const rows = soFar.map((row) => softmax(row, adaptation_temperature));
     const adapted = adaptToRecording(rows, classLogits)[rows.length - 1];
     return adapted.map((each) => temperature * Math.log(Math.max(each, TINY)));
   }

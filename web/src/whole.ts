@@ -40,9 +40,9 @@ export function adaptToRecording(
   return adapted;
 }
 
-/** Of a card, with its temperature. */
-export function classLogitsOf({ class_logits, temperature }: AdapterCard): number[][] | undefined {
-  return class_logits?.map((row) => row.map((each) => each / temperature));
+/** Of a card, with the temperature at which windows adapt. */
+export function classLogitsOf(card: AdapterCard): number[][] | undefined {
+  return card.class_logits?.map((row) => row.map((each) => each / card.adaptation_temperature));
 }
 
 function entropyOf(share: number): number {

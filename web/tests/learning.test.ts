@@ -208,7 +208,8 @@ test('only answers of this model without corrections are adapted to their record
   const rows = probabilities.map((row, i) => [1280 * i, 0, 0, 1, ...row]);
   const said = (model: string, corrections: number): string[] => {
     const doubled = class_logits.map((row) => row.map((each) => 2 * each));
-    const card = { checksum: 'x', temperature: 2, class_logits: doubled };
+    // Probabilities are of a temperature of 1, and adapt at 2.
+    const card = { checksum: 'x', temperature: 2, adaptation_temperature: 2, class_logits: doubled };
     const session = { names, model, corrections, rows };
     return tabulate([session], card as AdapterCard, new Chain(0, 1.28, 2.56)).map(({ activity }) => activity);
   };

@@ -15,7 +15,7 @@ import { countSteps } from '../src/steps';
 import { isSession, nameOf, Timeline } from '../src/timeline';
 import { adaptToRecording } from '../src/whole';
 
-const ADAPTER = { checksum: 'x', temperature: 1 } as AdapterCard;
+const ADAPTER = { checksum: 'x', temperature: 1, adaptation_temperature: 1 } as AdapterCard;
 const CARD: Card = {
   file: '',
   classes: ['walking', 'rest'],

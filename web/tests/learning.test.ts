@@ -205,11 +205,12 @@ test('only answers of this model without corrections are adapted to their record
   const { probabilities, class_logits, adapted } = recording;
   const names = ['a', 'b', 'c', 'd', 'e'];
   const bestOf = (all: readonly number[][]) => all.map((row) => names[row.indexOf(Math.max(...row))]);
-  const rows = probabilities.map((row, i) => [1280 * i, 0, 0, 1, ...row]);
+  // Shown at a temperature of 4, they adapt at 2, as they are.
+  const shown = probabilities.map((row) => row.map(Math.sqrt));
+  const rows = shown.map((row, i) => [1280 * i, 0, 0, 1, ...row]);
   const said = (model: string, corrections: number): string[] => {
     const doubled = class_logits.map((row) => row.map((each) => 2 * each));
-    // Probabilities are of a temperature of 1, and adapt at 2.
-    const card = { checksum: 'x', temperature: 2, adaptation_temperature: 2, class_logits: doubled };
+    const card = { checksum: 'x', temperature: 4, adaptation_temperature: 2, class_logits: doubled };
     const session = { names, model, corrections, rows };
     return tabulate([session], card as AdapterCard, new Chain(0, 1.28, 2.56)).map(({ activity }) => activity);
   };

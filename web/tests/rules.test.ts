@@ -77,8 +77,10 @@ test('windows are adapted to the four hundred before them', async () => {
   const class_logits = [[1, 0], [0, 1]];
   const rows = Array.from({ length: 404 }, (_, i) => (i < 3 ? [0.99, 0.01] : [0.5 + 0.3 * Math.sin(i), 0]));
   for (const row of rows) row[1] = 1 - row[0];
-  const made = await answers([rows], 0, { ...ADAPTER, class_logits });
-  expect(made[403].probabilities).toEqual(adaptToRecording(rows.slice(3), class_logits)[400].map(near));
+  const doubled = class_logits.map((row) => row.map((each) => 2 * each));
+  const made = await answers([rows], 0, { ...ADAPTER, class_logits: doubled, adaptation_temperature: 2 });
+  const roots = rows.slice(3).map((row) => row.map(Math.sqrt)); // logits, divided by 2
+  expect(made[403].probabilities).toEqual(adaptToRecording(roots, class_logits)[400].map(near));
 });
 
 const ANSWER: Answer = {

@@ -61,7 +61,7 @@ def expected_temperature(card: records.Adapter) -> float:
   method = METHODS.get(card.method)
   if method is None or not method.pretrained or card.model.head or card.split is None:
     return card.adaptation_temperature
-  windows = card.split.windows['train'] / len(card.classes)
+  windows = card.split.windows.get('train', 0) / len(card.classes)
   return min(_OF_ONE_WINDOW + _OF_MORE * math.log(max(windows, 1.0)), 1.0)
 
 

@@ -53,11 +53,14 @@ def test_a_fit_has_the_temperature_expected_of_its_windows(fitted_head, stem_bas
 
 def test_few_windows_move_the_temperature_of_a_fit_little(fitted_head):
   calibrated, windows, names = copy.copy(fitted_head), SIGNALS[_HELD_OUT], LABELS[_HELD_OUT]
-  logits = np.log(fitted_head.predict_proba(windows)) * fitted_head.temperature
+  probabilities = fitted_head.predict_proba(windows)
+  logits = np.log(probabilities) * fitted_head.temperature
   fitted = fit_temperature(logits, np.searchsorted(fitted_head.classes_, names))
   expected = shrink(fitted, len(names), fitted_head.temperature)
   for _ in range(2):  # a second calibration finds the same
-    assert calibrate(calibrated, windows, names).temperature == pytest.approx(expected, rel=1e-3)
+    found = calibrate(calibrated, windows, names)
+    assert found.temperature == pytest.approx(expected, rel=1e-3)
+    assert found.confidence[0] == pytest.approx(probabilities.max(axis=1).mean())
   assert expected != pytest.approx(fitted_head.temperature, rel=0.02)
 
 

@@ -20,7 +20,7 @@ from har_jax.signal import segments
 from har_jax.signal.still import is_still
 
 _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
-_CHUNK = 256  # windows per call: two calls of them are in memory
+_CHUNK = 256  # windows per call: three calls of them are in memory
 
 _Answers = tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f'] | None]  # and inputs of the output layer
 
@@ -89,16 +89,18 @@ def predict(
   described = relative_features.allocate(0 if head is None else most)
   total = {'total': round(seconds), 'unit': 's', 'unit_scale': True}
   bar = tqdm.tqdm(desc='recognizing', postfix='compiling', disable=not progress, **total)
-  with bar, futures.ThreadPoolExecutor(1) as encoder:  # answers some windows while the next ones are cut
+  # Two of them answer windows while the next ones are cut: one alone leaves a core idle between its products.
+  with bar, futures.ThreadPoolExecutor(2) as encoders:
     every = iter(recordings.overlapping_windows(reading, recognizer.windowing))
     while windows := list(itertools.islice(every, _CHUNK)):
       signals = np.stack([window.signal for window in windows])
-      if answers:
-        answers[-1].result()  # no more than two chunks are in memory
-        before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[-1]])
+      if len(answers) > 1:
+        answers[-2].result()  # no more than three chunks are in memory
+        last = -_CHUNK - 1  # that is answered
+        before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[last]])
         bar.set_postfix_str('', refresh=False)
-        bar.update(round(before_s + start_s[-1]) - bar.n)
-      answers.append(encoder.submit(_answer, recognizer, signals, with_inputs=bool(refusal_rate)))
+        bar.update(round(before_s + start_s[last]) - bar.n)
+      answers.append(encoders.submit(_answer, recognizer, signals, with_inputs=bool(refusal_rate)))
       still.append(is_still(signals))
       if head is not None:
         part = slice(len(start_s), len(start_s) + len(signals))

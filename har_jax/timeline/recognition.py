@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from typing import Any, TypeAlias, Unpack
 
 from har_jax import recordings
@@ -98,8 +99,6 @@ def recognize(
   late = [] if labels is None else recordings.find_late_labels(reading)
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = _without_labels(reading)
-  findings.warn(*reading.warnings, *recordings.check(reading, recognizer.windowing))
-  findings.warn(*late, *warnings_for(recognizer, reading))
   refusal_rate = _possible_rate(recognizer, refusal_rate, findings)
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
   answering = recognizer if second_adapter is None else load(second_adapter, base)
@@ -108,7 +107,12 @@ def recognize(
     reading.notes.extend(other.notes)
     findings.note(*other.notes)
     offset = devices.find_offset(reading, other)
-  predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
+  with futures.ThreadPoolExecutor(1) as checker:  # beside the answers: a day's checks take seconds
+    doubts = checker.submit(recordings.check, reading, recognizer.windowing)
+    try:
+      predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
+    finally:  # they may say why there is no answer
+      findings.warn(*reading.warnings, *doubts.result(), *late, *warnings_for(recognizer, reading))
   if second is not None:
     answered = predict(answering, other, progress=progress)
     predictions, together = _combine(predictions, answered, (reading, other), offset, findings)

@@ -99,6 +99,7 @@ def recognize(
   late = [] if labels is None else recordings.find_late_labels(reading)
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = _without_labels(reading)
+  findings.warn(*reading.warnings)
   refusal_rate = _possible_rate(recognizer, refusal_rate, findings)
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
   answering = recognizer if second_adapter is None else load(second_adapter, base)
@@ -112,7 +113,7 @@ def recognize(
     try:
       predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
     finally:  # they may say why there is no answer
-      findings.warn(*reading.warnings, *doubts.result(), *late, *warnings_for(recognizer, reading))
+      findings.warn(*doubts.result(), *late, *warnings_for(recognizer, reading))
   if second is not None:
     answered = predict(answering, other, progress=progress)
     predictions, together = _combine(predictions, answered, (reading, other), offset, findings)

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import dataclasses
 import re
+import threading
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,23 @@ def test_a_window_has_the_activities_within_the_quantile_of_its_recognizers_scor
   made = predictions.predict(fitted, worn_device.reading(one=SIGNALS[:8]), progress=False)
   assert made.sets is not None
   assert made.sets.tolist() == [[True, True, False]] * 15
+
+
+def test_a_recording_is_checked_beside_its_answers_and_also_where_there_are_none(fitted, monkeypatch):
+  answering, told = threading.Event(), []
+
+  def check(reading, windowing):
+    return ['It is checked.'] if answering.wait(timeout=20) else ['It waits for its checks.']
+
+  def refuse(*_, **__):
+    answering.set()
+    raise UserError('no window fits')
+
+  monkeypatch.setattr('har_jax.recordings.check', check)
+  monkeypatch.setattr('har_jax.timeline.recognition.predict', refuse)
+  with pytest.raises(UserError, match='no window fits'):
+    _warnings(fitted, tell=lambda kind, sentence: told.append(sentence))
+  assert 'It is checked.' in told
 
 
 def test_names_of_an_adapter_of_others_are_printable_in_warnings(fitted):

@@ -217,28 +217,24 @@ class Recognizer(parameters.Parameters, Estimator):
 
     Warns where frame or units are not those of the training windows (`frame_check.FrameWarning`).
     """
-    indices = self.predict_proba(X).argmax(axis=1)
-    return self.classes_[indices]
+    return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
   def predict_recordings(self, X: ArrayLike, recordings: ArrayLike | None = None) -> np.ndarray:
     """Predicts the windows of each recording together, adapted to it (`recording_adaptation`).
 
     `recordings`: the recording of each window, any names or numbers; None: all are of one. A recording is of
-    one person and device, and of several activities. Its windows tell how far it differs from the training
-    windows, so the answers depend on all of them.
+    one person and device, and of several activities. Its answers depend on all of its windows.
     """
     probabilities = self.predict_proba(X)
-    recording_of_window = np.zeros(len(probabilities)) if recordings is None else np.asarray(recordings)
-    recording_of_window = validation.one_per_window(recording_of_window, len(probabilities), 'recording')
-    adapted = self.adapt_probabilities(probabilities, recording_of_window)
-    return self.classes_[adapted.argmax(axis=1)]
+    of_windows = np.zeros(len(probabilities)) if recordings is None else recordings
+    of_windows = validation.one_per_window(of_windows, len(probabilities), 'recording')
+    return self.classes_[self.adapt_probabilities(probabilities, of_windows).argmax(axis=1)]
 
   def adapt_probabilities(
     self, probabilities: Float[np.ndarray, 'w y'], recordings: np.ndarray
   ) -> Float[np.ndarray, 'w y']:
     """Probabilities of `predict_proba`, adapted to the recording of each window (`recording_adaptation`)."""
-    card = self.adapter_.card
-    power = card.temperature / card.adaptation_temperature
+    power = self.temperature / self.adapter_.card.adaptation_temperature
     return recording_adaptation.adapt_to_recordings(probabilities, self.class_logits, recordings, power)
 
   def predict_set(
@@ -256,12 +252,9 @@ class Recognizer(parameters.Parameters, Estimator):
     return prediction_sets.make_sets(self.predict_proba(X), self.set_scores, coverage)
 
   def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
-    """Probabilities of `classes_`.
+    """Probabilities of `classes_`, at a temperature that the number of labels tells until it is calibrated.
 
-    Their temperature is that of other recordings with as many labels (`calibration.expected_temperature`),
-    until windows of these calibrate it. A method without pretraining has none.
-
-    Warns as `predict`.
+    `calibration` explains it. Warns as `predict`.
     """
     probabilities, rate_hz = self.probabilities(X), self.windowing.rate_hz
     signals = validation.check_windows(X, self.windowing)
@@ -280,9 +273,8 @@ class Recognizer(parameters.Parameters, Estimator):
     """`probabilities`, and the inputs of the output layer, in one pass. Not for a baseline."""
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
-    objective = self.adapter_.objective
-    signals, shifts = self.prepare(X), int(self.tta_shifts)
-    outputs = fitting.predict(objective.with_hidden, self.variables_, signals, shifts)
+    objective, shifts = self.adapter_.objective, int(self.tta_shifts)
+    outputs = fitting.predict(objective.with_hidden, self.variables_, self.prepare(X), shifts)
     logits = outputs[:, -objective.classes :].astype(np.float64)
     return self._softmax(logits), prediction_sets.hidden(outputs, objective.classes)
 

@@ -206,8 +206,7 @@ class Recognizer(parameters.Parameters, Estimator):
     if classes.tolist() != self.classes_.tolist():
       given, fitted = (shorten(', '.join(map(str, names))) for names in (classes, self.classes_))
       raise UserError(f'the labels are {given}; give windows of each of the classes of the fit: {fitted}')
-    windows = {'signal': signals, 'label': labels}
-    plan, base = self.plan_, self.base_
+    base, plan, windows = self.base_, self.plan_, {'signal': signals, 'label': labels}
     self._set_adapter(base, adapter_fit.refit(base, self.adapter_, self.variables_, windows))
     self.plan_ = plan
     return self
@@ -217,7 +216,8 @@ class Recognizer(parameters.Parameters, Estimator):
 
     Warns where frame or units are not those of the training windows (`frame_check.FrameWarning`).
     """
-    return self.classes_[self.predict_proba(X).argmax(axis=1)]
+    indices = self.predict_proba(X).argmax(axis=1)
+    return self.classes_[indices]
 
   def predict_recordings(self, X: ArrayLike, recordings: ArrayLike | None = None) -> np.ndarray:
     """Predicts the windows of each recording together, adapted to it (`recording_adaptation`).

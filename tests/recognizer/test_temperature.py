@@ -109,7 +109,7 @@ def test_few_windows_move_the_temperature_little():
   ],
 )
 def test_a_head_of_few_windows_is_expected_to_be_too_unsure(fitted, windows, entries, temperature):
-  """Where nothing is known of a head, its temperature is that at which it adapts to recordings."""
+  """A head of which nothing is known has the temperature at which it adapts to recordings."""
   linear = {'method': 'linear', 'model': dataclasses.replace(fitted.adapter_.card.model, head=())}
   split = records.Split(by='none', windows={'train': windows, 'validation': 90})
   adapter = fitted.adapter_.with_card(**linear, split=split, adaptation_temperature=2.5).with_card(**entries)

@@ -1,5 +1,7 @@
 """Kinds of recordings that the bundled base has never seen, with the flags of the studies of them.
 
+The usual targets are kinds, too. The bundled base knows three of them, which have a base of their own.
+
 w windows.
 """
 
@@ -13,23 +15,39 @@ import study
 from jaxtyping import Float, Int
 from sklearn.metrics import f1_score
 
+from har_jax import files
 from har_jax.baselines import relative_features
 from har_jax.datasets import windows
+from har_jax.signal.recording import LOCOMOTION
 
 FLAGS, _define = study.new_flags()
 _define('windows', 'windows')
+_define('bases', 'runs/bases', 'folder of a base for each usual target, made without it and named after it')
 _MOST_TESTED = 2000  # windows of a kind, drawn at random
 _FEWEST = 3  # windows of an activity, of the people to train on
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-  """One position of a dataset that is no source of the bundled base, perhaps at a lower rate."""
+  """One position of a dataset, perhaps at a lower rate.   is_usual: activities of locomotion alone."""
 
   name: str
   dataset: str
   position: int = 0
   rate_hz: float = 50.0
+  is_usual: bool = False
+
+
+USUAL = tuple(Kind(name, name.lower(), is_usual=True) for name in ('HAPT', 'MotionSense', 'DSADS', 'WISDM'))
+
+
+@functools.cache
+def base_of(kind: Kind) -> files.Base:
+  """The bundled base, or another one of the same recipe if the bundled one knows the dataset."""
+  base = files.bundled_base()
+  if kind.dataset not in {source.archive for source in base.card.sources}:
+    return base
+  return files.load_base(f'{FLAGS["bases"].value}/{kind.dataset}')
 
 
 @functools.cache
@@ -42,9 +60,21 @@ def open_windows(kind: Kind) -> Any:
 @functools.cache
 def load(kind: Kind) -> tuple[Float[np.ndarray, 'w n 6'], np.ndarray, np.ndarray]:
   """Windows, activities and people."""
+  windows, kept = open_windows(kind), _kept(kind)
+  signals, names = repeat_samples(windows.signals[kept], kind.rate_hz), np.array(windows.meta.activities)
+  return signals, names[windows.activity[kept]], np.array(windows.subject[kept])
+
+
+def recordings_of(kind: Kind) -> Int[np.ndarray, 'w']:
+  """The number of the recording of each window that `load` gives."""
+  return np.array(open_windows(kind).recording)[_kept(kind)]
+
+
+def _kept(kind: Kind) -> Int[np.ndarray, 'w']:
   windows = open_windows(kind)
-  signals, names = repeat_samples(np.array(windows.signals), kind.rate_hz), np.array(windows.meta.activities)
-  return signals, names[windows.activity], np.array(windows.subject)
+  names = windows.meta.activities
+  is_kept = np.array([name in LOCOMOTION or not kind.is_usual for name in names])
+  return np.flatnonzero(is_kept[windows.activity])
 
 
 def repeat_samples(signals: Float[np.ndarray, 'w n 6'], rate_hz: float) -> Float[np.ndarray, 'w n 6']:

@@ -99,7 +99,7 @@ def measure(case: study.Row) -> Iterator[study.Row]:
     _fitted(kind, int(number), case['seed']) if int(number) else _unlabeled(kind, case['seed'], absent)
   )
   _, activities, people = kinds.load(kind)
-  true, files = activities[indices], np.array(kinds.open_windows(kind).recording)[indices]
+  true, files = activities[indices], kinds.recordings_of(kind)[indices]
   is_scored = np.isin(true, classes)
   for name, answered in answers.items():
     probabilities, names = to_level(answered, classes.tolist(), np.unique(true[is_scored]).tolist())

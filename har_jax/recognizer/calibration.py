@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from har_jax import records
 from har_jax.errors import UserError
 from har_jax.methods import METHODS
-from har_jax.recognizer import prediction_sets, validation
+from har_jax.recognizer import prediction_sets, unknown_activities, validation
 from har_jax.signal import segments
 
 if TYPE_CHECKING:
@@ -122,13 +122,15 @@ def calibrate(
 
   scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels, people)
   recognizer.adapter_ = recognizer.adapter_.with_card(temperature=fitted, set_scores=scores.tolist())
-  if (means := recognizer.adapter_.card.class_means) is not None:
+  if recognizer.adapter_.card.class_means is not None:
     answers, inputs = recognizer.answer_with_inputs(X)
     answers = recognizer.adapt_probabilities(answers, recording_of_window)
     parts = [slice(*pair) for pair in segments.equal_runs(recording_of_window).tolist()]
-    distances = prediction_sets.score_unknown(inputs, answers, np.array(means), parts)
-    unknown_scores = prediction_sets.thin(distances).tolist()
-    recognizer.adapter_ = recognizer.adapter_.with_card(unknown_scores=unknown_scores)
+    windows = inputs, answers, recording_of_window, parts
+    unknown_scores = prediction_sets.thin(unknown_activities.score(recognizer, *windows, ask_base=True))
+    recognizer.adapter_ = recognizer.adapter_.with_card(
+      unknown_scores=unknown_scores.tolist(), unknown_by_base=True
+    )
   before, after = (
     float(np.exp(special.log_softmax(logits / temperature, axis=1).max(axis=1)).mean())
     for temperature in (expected, fitted)

@@ -19,7 +19,7 @@ from har_jax.datasets.normalization import Normalizer
 from har_jax.errors import UserError
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
-from har_jax.recognizer import prediction_sets, validation
+from har_jax.recognizer import validation
 from har_jax.recognizer.parameters import Parameters, fixed_length
 from har_jax.train import evaluation, loop, output_layer, side_encoder
 from har_jax.train.objective import Classify, Objective
@@ -206,7 +206,7 @@ def class_entries(objective: Classify, variables: Variables, windows: Batch) -> 
   windows = {name: array[indices] for name, array in windows.items()}
   outputs = evaluation.predict(objective.with_hidden, variables, windows)
   logits, labels = outputs[:, -objective.classes :], windows['label']
-  hidden = prediction_sets.hidden(outputs, objective.classes)
+  hidden = objective.hidden(outputs)
   return {
     'class_logits': evaluation.class_means(logits, labels),
     'class_means': evaluation.class_means(hidden, labels, digits=4),

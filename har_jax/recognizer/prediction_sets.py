@@ -1,6 +1,6 @@
-"""Prediction sets, and refusals of windows that were never learned, by scores of held-out windows.
+"""Prediction sets, by scores of held-out windows.
 
-w windows, y classes, s scores, f inputs of the head.
+w windows, y classes, s scores.
 
 The score of a labeled window outside the training set is one minus the probability of its true class. A class
 is in a window's set if its own score is at most a quantile of these. If windows are exchangeable, the true
@@ -11,16 +11,10 @@ Source: Sadinle, Lei and Wasserman, arXiv:1609.00451; Angelopoulos and Bates, ar
 Windows of one person are more alike than those of all people, so some people get less. Where the people are
 known, the quantile is of two levels: of each person's scores, then of these quantiles over the people.
 Such data of two levels are those of Dunn, Wasserman and Ramdas, arXiv:1809.07441.
-
-A window of a recording is refused if it and its neighbors are far from the training windows of its probable
-classes. This score is a squared distance from class means, in the standardized inputs of the linear head. It
-is compared with a quantile of those of held-out windows. docs/results/unknown.md compares scores: the highest
-probability, which a window far from all classes may have, tells much less.
-Source of the idea: Lee et al., arXiv:1807.03888, section 2.1, with one variance for all directions.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -31,8 +25,6 @@ COVERAGE = 0.9  # of the sets in windows.csv
 PEOPLE = 0.9  # of people whose sets have the coverage, where people are known
 MOST_SCORES = 200  # in a card
 _DIGITS = 6
-_NEIGHBORS = 4  # windows before and after, whose inputs are averaged
-_BLOCK = 1024  # windows whose inputs are averaged at a time, which bounds memory
 _TINY = 1e-9  # (9 + 1) * 0.9 is no more than 9
 
 
@@ -91,7 +83,7 @@ def make_sets(
 
   All is True if the scores are too few. Raises UserError unless coverage is between 0 and 1.
   """
-  sets = 1 - probabilities <= _quantile(scores, coverage)
+  sets = 1 - probabilities <= quantile(scores, coverage)
   sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
   return sets
 
@@ -103,69 +95,7 @@ def rank(count: int, coverage: float | int) -> int:
   return math.ceil((count + 1) * coverage - _TINY)
 
 
-def _quantile(scores: Sequence[float], coverage: float | int) -> float:
+def quantile(scores: Sequence[float], coverage: float | int) -> float:
   """The quantile of sorted scores; infinite if they are too few."""
   number = rank(len(scores), coverage)
   return scores[number - 1] if number <= len(scores) else math.inf
-
-
-# --- windows of an activity that was never learned
-
-
-def hidden(outputs: Float[np.ndarray, 'w o'], classes: int) -> Float[np.ndarray, 'w f']:
-  """The head's inputs among the outputs of `Classify.with_hidden`."""
-  return outputs[:, : -1 - classes]
-
-
-def score_unknown(
-  inputs: Float[np.ndarray, 'w f'],
-  probabilities: Float[np.ndarray, 'w y'],
-  class_means: Float[np.ndarray, 'y f'],
-  parts: Iterable[slice],
-) -> Float[np.ndarray, 'w']:
-  """Measures how far each window of a recording is from the classes.
-
-  probabilities: adapted to the recording; they weight the squared distances from the class means.
-  parts: of windows without a gap. A window's distance is the mean of that of its inputs, and that of the
-    average of its inputs and its neighbors'. At last, distances of three windows are averaged.
-  """
-  from scipy import ndimage
-
-  scores = np.empty(len(inputs))
-  for part in parts:
-    for first in range(part.start, part.stop, _BLOCK):
-      block = slice(first, min(first + _BLOCK, part.stop))
-      around = slice(max(first - _NEIGHBORS, part.start), min(block.stop + _NEIGHBORS, part.stop))
-      wide = inputs[around].astype(np.float32)
-      near = ndimage.uniform_filter1d(wide, 2 * _NEIGHBORS + 1, axis=0, mode='nearest')
-      own = slice(first - around.start, block.stop - around.start)
-      squares = (_squares(wide[own], class_means) + _squares(near[own], class_means)) / 2
-      scores[block] = (probabilities[block] * squares).sum(axis=1)
-    scores[part] = ndimage.uniform_filter1d(scores[part], 3, mode='nearest')
-  return scores
-
-
-def _squares(
-  inputs: Float[np.ndarray, 'w f'], class_means: Float[np.ndarray, 'y f']
-) -> Float[np.ndarray, 'w y']:
-  return np.stack([((inputs - mean) ** 2).sum(axis=1) for mean in class_means], axis=1)
-
-
-def refuse(
-  scores: Float[np.ndarray, 'w'], held_out_scores: Sequence[float], rate: float | int
-) -> Bool[np.ndarray, 'w']:
-  """True: the window is of no class. At most this fraction of windows like those held out is refused.
-
-  held_out_scores: sorted. None is refused if they are too few: 19 for a rate of 0.05.
-  """
-  return scores > _quantile(held_out_scores, 1 - rate)
-
-
-def refusal_shortage(held_out_scores: Sequence[float], rate: float | int) -> str | None:
-  """A sentence if there are too few scores for the rate, so that no window is refused."""
-  if rank(len(held_out_scores), 1 - rate) <= len(held_out_scores):
-    return None
-  return (
-    f'No window is refused: a refusal rate of {100 * rate:g} % needs {math.ceil(1 / rate) - 1} labeled '
-    f'windows outside the training set, and {len(held_out_scores)} calibrated the model. Label more windows.'
-  )

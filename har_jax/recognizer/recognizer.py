@@ -276,7 +276,7 @@ class Recognizer(parameters.Parameters, Estimator):
     objective, shifts = self.adapter_.objective, int(self.tta_shifts)
     outputs = fitting.predict(objective.with_hidden, self.variables_, self.prepare(X), shifts)
     logits = outputs[:, -objective.classes :].astype(np.float64)
-    return self._softmax(logits), prediction_sets.hidden(outputs, objective.classes)
+    return self._softmax(logits), objective.hidden(outputs)
 
   def _softmax(self, logits: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
     from scipy import special  # late, as all that recognizing may do without

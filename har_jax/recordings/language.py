@@ -23,6 +23,7 @@ IN_ROWS = COLUMNS['activity'] | COLUMNS['ground_truth']  # names of a column of 
 # Role → names of its column in a file of labels.
 LABELS: dict[str, frozenset[str]] = {role: frozenset(words) for role, words in WORDS['labels'].items()}
 LABELS['activity'] |= COLUMNS['activity']
+STAIRS = ('stairs', 'upstairs', 'downstairs')  # without a direction, and with one
 _LONG, _LONGEST = 6, 100  # letters of a label that may be misspelt
 
 

@@ -225,6 +225,7 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   set_scores: SetScores | None = None  # with this temperature
   class_means: ClassMeans | None = None
   unknown_scores: UnknownScores | None = None
+  unknown_by_base: bool = False  # whether these scores count the base's answers
 
   def __post_init__(self) -> None:
     if len(set(self.classes)) < len(self.classes):

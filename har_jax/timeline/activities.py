@@ -17,7 +17,7 @@ from har_jax.timeline.bouts import UNKNOWN
 from har_jax.timeline.predictions import Predictions
 from har_jax.train import metrics
 
-_STAIRS, _FAMILY = 'stairs', ('stairs', 'upstairs', 'downstairs')
+_STAIRS = language.STAIRS[0]
 _TINY = 1e-12
 _SLACK = 0.5  # samples: times are rounded to samples: a window that ends with the span is inside
 
@@ -28,7 +28,7 @@ def find_class(name: str, classes: Sequence[str]) -> str | None:
   common = {language.common_name(label): label for label in reversed(classes)}
   wanted = language.common_name(name)
   direct = spelled.get(language.normalize(name), common.get(wanted))
-  return common.get(_STAIRS) if direct is None and wanted in _FAMILY else direct
+  return common.get(_STAIRS) if direct is None and wanted in language.STAIRS else direct
 
 
 def to_level(
@@ -40,9 +40,9 @@ def to_level(
   class. Without stairs in the names, all stays as it is.
   """
   common = [language.common_name(label) for label in classes]
-  wanted = {language.common_name(name) for name in names}.intersection(_FAMILY)
+  wanted = {language.common_name(name) for name in names}.intersection(language.STAIRS)
   stairs = [number for number, name in enumerate(common) if name == _STAIRS]
-  directions = [number for number, name in enumerate(common) if name in _FAMILY and name != _STAIRS]
+  directions = [number for number, name in enumerate(common) if name in language.STAIRS and name != _STAIRS]
   if not wanted or not directions:
     return probabilities, tuple(classes)
   level = np.array(probabilities)
@@ -127,7 +127,7 @@ def merge_labels(
 def by_direction(predictions: Predictions) -> Predictions:
   """Predictions without stairs of unknown direction, if both directions are classes, too."""
   common = {language.common_name(label): label for label in predictions.classes}
-  if not common.keys() >= set(_FAMILY):
+  if not common.keys() >= set(language.STAIRS):
     return predictions
   return select(predictions, [label for label in predictions.classes if label != common[_STAIRS]])
 

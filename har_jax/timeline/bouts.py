@@ -102,7 +102,7 @@ class Rules:
   mean_bout_s: of the hidden Markov model that decodes windows between gaps; 0: each window alone.
   unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A hidden Markov
     model of two states decides this, so that a single window is outvoted there, too.
-  refusal_rate: a part is `unknown`, too, where most windows are unlike all classes (`prediction_sets`). So
+  refusal_rate: a part is `unknown`, too, where most windows are unlike all classes (`unknown_activities`). So
     many single windows of known activities are refused; 0: none.
   not_worn_min: a device that is still for so many minutes is not worn; 0: always worn.
   """

@@ -12,7 +12,7 @@ from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
 from har_jax.files import baseline_adapter
-from har_jax.recognizer import prediction_sets
+from har_jax.recognizer import prediction_sets, unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
@@ -35,7 +35,7 @@ class Predictions:
   because one of them has too little; 0: each with its own.
   `sets`: True for the classes that a window may be of (`recognizer.prediction_sets`); None without enough
   scores for that.
-  `refused`: True for windows unlike all classes (`recognizer.prediction_sets`); None: not asked for.
+  `refused`: True for windows unlike all classes (`recognizer.unknown_activities`); None: not asked for.
   """
 
   classes: tuple[str, ...]
@@ -126,16 +126,17 @@ def predict(
   refused = None
   if refusal_rate:
     parts = without_gaps(*moments, recognizer.windowing)
-    means = np.array(recognizer.adapter_.card.class_means)
-    scores = prediction_sets.score_unknown(np.concatenate(inputs), joined, means, parts)
-    refused = prediction_sets.refuse(scores, recognizer.unknown_scores, refusal_rate)
+    ask_base = recognizer.adapter_.card.unknown_by_base
+    answered = np.concatenate(inputs), joined, files, parts
+    scores = unknown_activities.score(recognizer, *answered, ask_base=ask_base)
+    refused = unknown_activities.refuse(scores, recognizer.unknown_scores, refusal_rate)
   set_scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
   # A base's own answers, with a recording head or without, cover far less on devices and places of others.
   if head is None and prediction_sets.shortage(set_scores, coverage) is None:
     sets = prediction_sets.make_sets(joined, set_scores, coverage)
   shifts = int(recognizer.tta_shifts)  # JSON has no NumPy integers
-  answered = classes, *moments, joined, np.concatenate(still)
-  return Predictions(*answered, recognizer.windowing, shifts, compared, pooled, sets, refused)
+  columns = classes, *moments, joined, np.concatenate(still)
+  return Predictions(*columns, recognizer.windowing, shifts, compared, pooled, sets, refused)
 
 
 def _answer(recognizer: Recognizer, signals: Float[np.ndarray, 'w n 6'], *, with_inputs: bool) -> _Answers:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, Unpack
 from har_jax import recordings
 from har_jax.continual import routing
 from har_jax.errors import UserError, shorten
-from har_jax.recognizer import prediction_sets
+from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.frame_check import Finding
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source
@@ -167,7 +167,7 @@ def _possible_rate(recognizer: Recognizer, refusal_rate: float, findings: Findin
   if not refusal_rate:
     return 0.0
   recognizer.adapter_.refuse_baseline()
-  if sentence := prediction_sets.refusal_shortage(recognizer.unknown_scores, refusal_rate):
+  if sentence := unknown_activities.refusal_shortage(recognizer.unknown_scores, refusal_rate):
     findings.warn(sentence)
     return 0.0
   return refusal_rate

@@ -129,6 +129,10 @@ class Classify:
     """The number of the output layer's inputs."""
     return self.model.head[-1] if self.model.head else sum(head_input_widths(self.model))
 
+  def hidden(self, outputs: Float[np.ndarray, 'w o']) -> Float[np.ndarray, 'w f']:
+    """The output layer's inputs, among what `with_hidden` predicts."""
+    return outputs[:, : -1 - self.classes]
+
   def init(self, key: jax.Array) -> Variables:
     return _drawn(self._classifier, key, _two_windows(self.model))
 

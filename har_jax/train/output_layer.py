@@ -25,7 +25,7 @@ from har_jax.variables import Variables
 # LIARA and PDIoT's pocket: docs/results/unseen.md.
 _LOSS_WEIGHT = 10.0
 _MAX_ITERATIONS = 1000
-_MEAN, _SCALE = 'batch_stats/head/standardize/mean', 'batch_stats/head/standardize/scale'
+MEAN, SCALE = 'batch_stats/head/standardize/mean', 'batch_stats/head/standardize/scale'
 _LEAST_DEVIATION = 1e-6  # of an input: below, it is constant
 _FAR_BELOW_LIMITS = 2.0**-40  # a scale at which no input is limited; a power of two leaves all digits
 
@@ -82,9 +82,9 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   from sklearn.linear_model import LogisticRegression  # late: importing it takes a second
 
   windows, weights = _distinct(windows)
-  tiny = jnp.full_like(variables[_SCALE], _FAR_BELOW_LIMITS)
-  outputs = predict(objective.with_hidden, variables | {_MEAN: jnp.zeros_like(tiny), _SCALE: tiny}, windows)
-  features = outputs[:, : -1 - objective.classes].astype(np.float64) / _FAR_BELOW_LIMITS
+  tiny = jnp.full_like(variables[SCALE], _FAR_BELOW_LIMITS)
+  outputs = predict(objective.with_hidden, variables | {MEAN: jnp.zeros_like(tiny), SCALE: tiny}, windows)
+  features = objective.hidden(outputs).astype(np.float64) / _FAR_BELOW_LIMITS
   widths = head_input_widths(objective.model)
   mean, scale = standardization(features, widths, weights)
   limits = head_input_limits(widths)
@@ -94,8 +94,8 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
   leaves: Variables = {
-    _MEAN: mean,
-    _SCALE: scale,
+    MEAN: mean,
+    SCALE: scale,
     'params/head/dense_0/kernel': kernel,
     'params/head/dense_0/bias': bias,
   }

@@ -1,6 +1,6 @@
 """Measure prediction sets and shrunk temperatures on people who gave no label, and fill docs/results/sets.md.
 
-python docs/studies/sets.py --windows=windows
+python docs/studies/sets.py --windows=windows --bases=runs/bases
 python docs/studies/sets.py --nomeasure
 
 Half of a kind's people give the training windows. They calibrate, or another quarter does.
@@ -20,7 +20,7 @@ import study
 from jaxtyping import Bool, Float
 from scipy import special
 
-from har_jax import Recognizer, files
+from har_jax import Recognizer
 from har_jax.recognizer import calibration, prediction_sets
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
@@ -28,7 +28,11 @@ from har_jax.report import csv_table, markdown
 FLAGS = kinds.FLAGS
 TABLE, PAGE = study.places('sets')
 TEMPERATURES = TABLE.with_name('temperatures.csv')
-KINDS = (kinds.Kind('pocket', 'pdiot'), kinds.Kind('wrist, falls', 'weda_fall'), kinds.Kind('waist', 'hapt'))
+NEVER_SEEN = (
+  kinds.Kind('pocket', 'pdiot'),
+  kinds.Kind('wrist, falls', 'weda_fall'),
+  kinds.Kind('waist', 'hapt'),
+)
 _SEEDS, _COVERAGES = (0, 1, 2), (0.8, 0.9, 0.95)
 _LABELS = 10  # windows of each activity to train on
 _CALIBRATED = (2, 5, 30)  # more of these people
@@ -66,12 +70,11 @@ class Answered:
 
 
 def answer(kind: kinds.Kind, seed: int) -> Answered:
-  """Answers of the default method of `adapt` on the bundled base."""
+  """Answers of the default method of `adapt`."""
   signals, activities, people = kinds.load(kind)
   sizes, most = (_LABELS, max(_CALIBRATED)), (_MOST_OTHERS, _MOST_TESTED)
   train, own, others, tested = study.draw_parts(activities, people, seed, sizes, most)
-  base = files.bundled_base()
-  model = Recognizer(base, method='side').fit(signals[train], activities[train])
+  model = Recognizer(kinds.base_of(kind), method='side').fit(signals[train], activities[train])
   indices = np.concatenate([own, others, tested])
   logits = model.temperature * np.log(np.maximum(model.probabilities(signals[indices]), 1e-30))
   part = np.repeat([0, 1, 2], [len(own), len(others), len(tested)])
@@ -169,6 +172,7 @@ def measured(
   return {
     'asked': asked,
     'coverage': round(float(by_person.mean()), 4),
+    'error': round(float(by_person.std(ddof=1) / math.sqrt(len(by_person))), 4),
     'people_covered': round(float((by_person >= asked - _SLACK).mean()), 4),
     'size': round(float(sets.sum(axis=1).mean()), 3),
     'least_covered_activity': round(
@@ -178,13 +182,13 @@ def measured(
 
 
 def measure_base(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
-  """Rows of TABLE: the bundled base without labels, on windows of activities that it knows."""
-  model = Recognizer.load()
+  """Rows of TABLE: the base without labels, on windows of activities that it knows."""
+  model = Recognizer(kinds.base_of(kind))
   signals, activities, people = kinds.load(kind)
   is_class = np.flatnonzero(np.isin(activities, model.classes_))
   tested = np.random.default_rng(seed).permutation(is_class)[:_MOST_TESTED]
   labels = np.array([model.classes_.tolist().index(name) for name in activities[tested]])
-  described = {'calibrated_on': 'people of its sources', 'sets': f'{LEAST}, of the bundled base'}
+  described = {'calibrated_on': 'people of its sources', 'sets': f'{LEAST}, of the base'}
   for coverage in _COVERAGES:
     made = model.predict_set(signals[tested], coverage)
     figures = measured(made, labels, people[tested], coverage)
@@ -231,28 +235,38 @@ def _measure_all() -> None:
     yield from measure_person(kind, seed, answered)
     yield from measure_base(kind, seed)
 
-  study.write(TABLE, study.measure_kinds(KINDS, _SEEDS, measure_kind))
+  study.write(TABLE, study.measure_kinds((*NEVER_SEEN, *kinds.USUAL), _SEEDS, measure_kind))
   study.write(TEMPERATURES, temperatures)
 
 
 def block() -> str:
-  """Three tables: by sets, by coverage and kind, and of temperatures."""
+  """Tables by sets and group of kinds, by coverage and kind, and of temperatures."""
   rows, temperatures = csv_table.read(TABLE), csv_table.read(TEMPERATURES)
-  figures = ['coverage', 'people_covered', 'size', 'least_covered_activity']
-  names = ['mean coverage', 'people covered', 'mean size', 'least covered activity']
-  sets = rows[rows.asked == 0.9].groupby(['calibrated_on', 'sets'], sort=False)[figures].mean().reset_index()
-  sets.columns = ['calibrated on', 'sets', *names]
+  usual = [kind.name for kind in kinds.USUAL]
+  parts = {}
+  for title, is_usual in (('kinds never seen', False), ('the usual targets', True)):
+    some = rows[(rows.asked == 0.9) & (rows.kind.isin(usual) == is_usual)]
+    parts[f'Coverage of 90 %, mean of {title} and seeds'] = _by(some, ['calibrated_on', 'sets'])
   least = rows[(rows.sets == LEAST) & rows.calibrated_on.str.startswith('same people, 5')]
-  kinds = least.groupby(['kind', 'asked'], sort=False)[figures].mean().reset_index()
-  kinds.columns = ['kind', 'asked', *names]
-  errors = temperatures.drop(columns=['kind', 'seed']).groupby('windows').mean().reset_index()
-  errors.columns = ['windows', 'a temperature of 1', 'expected', 'fitted', 'fitted and shrunk']
-  parts = {
-    'Coverage of 90 %, mean of kinds and seeds': _rounded(sets),
-    f'Sets that are {LEAST}, calibrated on 5 windows of each activity of the same people': _rounded(kinds),
-    'Expected calibration error on other people, by windows that calibrated': _rounded(errors),
-  }
+  title = f'Sets that are {LEAST}, calibrated on 5 windows of each activity of the same people'
+  parts[title] = _by(least, ['kind', 'asked'])
+  temperatures['kinds'] = np.where(temperatures.kind.isin(usual), 'usual targets', 'never seen')
+  errors = temperatures.drop(columns=['kind', 'seed']).groupby(['kinds', 'windows']).mean().reset_index()
+  errors.columns = ['kinds', 'windows', 'a temperature of 1', 'expected', 'fitted', 'fitted and shrunk']
+  parts['Expected calibration error on other people, by windows that calibrated'] = _rounded(errors)
   return '\n\n'.join(f'**{title}**\n\n{markdown.tabulated(table)}' for title, table in parts.items())
+
+
+def _by(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+  """Means of the figures; of the coverage with 1.96 standard errors over people."""
+  groups = rows.assign(error=rows.error**2).groupby(columns, sort=False)
+  table = groups[['coverage', 'people_covered', 'size', 'least_covered_activity']].mean()
+  errors = 1.96 * np.sqrt(groups.error.sum()) / groups.size()
+  table = _rounded(table)
+  table['coverage'] += [f' ± {error:.3f}' for error in errors]
+  table.columns = ['mean coverage', 'people covered', 'mean size', 'least covered activity']
+  table.index.names = [name.replace('_', ' ') for name in columns]
+  return table.reset_index().astype(str)
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:

@@ -93,7 +93,15 @@ def test_a_head_that_is_fitted_again_is_that_of_a_fit_to_all_windows(stem_base, 
     whole.adapter_.card.class_means,
   )
   assert card.checksum == whole.adapter_.card.checksum != before.checksum
-  for name in ('temperature', 'set_scores', 'unknown_scores', 'metrics', 'split', 'training'):
+  for name in (
+    'temperature',
+    'set_scores',
+    'unknown_scores',
+    'unknown_by_base',
+    'metrics',
+    'split',
+    'training',
+  ):
     assert getattr(card, name) == getattr(before, name)
   np.testing.assert_allclose(
     again.predict_proba(SIGNALS).argmax(axis=1), whole.predict_proba(SIGNALS).argmax(axis=1)

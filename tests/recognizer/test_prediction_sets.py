@@ -1,4 +1,4 @@
-"""What held-out windows tell: prediction sets, unknown activities, and how baselines compare."""
+"""What held-out windows tell: prediction sets, and how baselines compare."""
 
 import copy
 import math
@@ -11,12 +11,10 @@ from labeled_windows import LABELS, SIGNALS
 
 from har_jax import records
 from har_jax.errors import UserError
-from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.comparison import mcnemar_p, score, verdict
 from har_jax.recognizer.prediction_sets import MOST_SCORES, SetWarning, fit_scores, make_sets, shortage
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.stream import head_update
 
 

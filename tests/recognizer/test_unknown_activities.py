@@ -1,5 +1,34 @@
 """Windows of activities that were never learned are refused, by distances and by what the base answers."""
 
+import copy
+
+import made_people
+import numpy as np
+import pytest
+from labeled_windows import LABELS, SIGNALS
+
+from har_jax import config_fields, files
+from har_jax.errors import UserError
+from har_jax.model import head_input_limits, head_input_widths
+from har_jax.recognizer import unknown_activities
+from har_jax.recognizer.calibration import calibrate
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.recording_adaptation import adapt_to_recording
+from har_jax.recognizer.unknown_activities import BaseHead
+from har_jax.recordings import Reading
+from har_jax.signal.recording import Recording, Samples
+from har_jax.timeline import predict
+from har_jax.train.objective import Classify
+
+_CLASSES = ('walking', 'lying', 'cycling', 'upstairs', 'unknown')
+
+
+def _calibrated(recognizer: Recognizer, *windows: np.ndarray) -> Recognizer:
+  calibrated = copy.copy(recognizer)
+  calibrate(calibrated, *(windows or (SIGNALS, LABELS)))
+  return calibrated
+
+
 def test_a_score_is_of_the_window_and_of_its_neighbors():
   """By hand: inputs of one number, class means of 0 and 4, and windows of which one is far from both."""
   inputs = np.zeros((20, 1))
@@ -38,7 +67,7 @@ def test_a_score_above_the_quantile_of_enough_others_is_refused(count, refused):
   assert refused[1] or 'needs 19 labeled windows' in sentence
 
 
-def unknown_scores(recognizer, X):
+def own_distances(recognizer, X):
   answers, inputs = recognizer.answer_with_inputs(X)
   np.testing.assert_allclose(answers, recognizer.probabilities(X), atol=1e-5)
   means = np.array(recognizer.adapter_.card.class_means)
@@ -47,24 +76,136 @@ def unknown_scores(recognizer, X):
 
 
 def test_windows_unlike_the_training_windows_score_higher(fitted):
-  assert np.median(unknown_scores(fitted, SIGNALS[:, ::-1] * 4)) > np.quantile(
-    unknown_scores(fitted, SIGNALS), 0.99
+  assert np.median(own_distances(fitted, SIGNALS[:, ::-1] * 4)) > np.quantile(
+    own_distances(fitted, SIGNALS), 0.99
   )
 
 
 def test_calibration_keeps_the_scores_of_its_windows_as_of_one_recording(fitted):
   calibrated = _calibrated(fitted)
-  scores = unknown_scores(calibrated, SIGNALS)
+  scores = own_distances(calibrated, SIGNALS)
   assert len(calibrated.unknown_scores) == min(len(scores), 200)
   assert calibrated.unknown_scores[-1] == pytest.approx(scores.max())
 
 
 def test_each_recording_is_calibrated_by_itself(fitted):
   alone = _calibrated(fitted)  # the same temperature
-  scores = [unknown_scores(alone, half) for half in np.split(SIGNALS, 2)]
+  scores = [own_distances(alone, half) for half in np.split(SIGNALS, 2)]
   both = _calibrated(fitted, SIGNALS, LABELS, np.repeat(['a', 'b'], len(SIGNALS) // 2))
   np.testing.assert_allclose(both.unknown_scores, np.sort(np.concatenate(scores)), rtol=1e-5)
   with pytest.raises(UserError, match=r'the recordings are \[2\] for 72 windows'):
     calibrate(both, SIGNALS, LABELS, ['a', 'b'])
 
 
+# --- what the base answers
+
+
+@pytest.fixture(scope='module')
+def base_with_head(drawn) -> files.Base:
+  logits = np.round(3 * np.random.default_rng(1).standard_normal((5, 5)), 3).tolist()
+  model = config_fields.to_json(made_people.SMALL)
+  card = {'model': model, 'classes': _CLASSES, 'temperature': 2.0, 'class_logits': logits}
+  return files.make_base(drawn(Classify(made_people.SMALL, 5).init), card)
+
+
+@pytest.fixture(scope='module')
+def linear(base_with_head) -> Recognizer:
+  return Recognizer(base_with_head, method='linear').fit(SIGNALS, LABELS)
+
+
+def test_the_head_of_the_base_answers_as_without_an_adapter(linear, base_with_head):
+  _, inputs = linear.answer_with_inputs(SIGNALS)
+  head, own = BaseHead.of(linear), Recognizer(base_with_head)
+  expected = own.probabilities(SIGNALS)
+  widths = head_input_widths(linear.adapter_.card.model)
+  is_inside = (np.abs(inputs) < head_input_limits(widths))[:, : widths[0]].all(axis=1)
+  assert 10 < is_inside.sum() < len(SIGNALS)  # others are limited
+  np.testing.assert_allclose(head.probabilities(inputs)[is_inside], expected[is_inside], atol=1e-4)
+  assert np.abs(expected - expected.mean(axis=0)).max() > 0.01
+
+
+def test_what_an_adapter_lacks_is_what_it_neither_names_nor_was_fitted_to(linear):
+  head = BaseHead.of(linear)
+  of_classes = head.probabilities(np.array(linear.adapter_.card.class_means)).max(axis=0)
+  np.testing.assert_allclose(head.covered, [1, 1, of_classes[2], of_classes[3], 1])
+  assert (of_classes < 1).all()
+  _, inputs = linear.answer_with_inputs(SIGNALS)
+  halves = np.repeat([1, 2], len(SIGNALS) // 2)
+  lacking = head.lacking(inputs, halves)
+  card = head.base.card
+  for half in (1, 2):
+    answers = head.probabilities(inputs[halves == half])
+    adapted = adapt_to_recording(answers, np.array(card.class_logits) / card.temperature)
+    np.testing.assert_allclose(lacking[halves == half], adapted @ (1 - head.covered), rtol=1e-6)
+
+
+def test_activities_are_compared_in_any_language_and_stairs_by_direction():
+  found = [
+    unknown_activities._are_in(names, others).tolist()
+    for names, others in (
+      (['walking', 'lying', 'rowing'], ['Gehen', 'rowing', 3]),
+      (['stairs', 'upstairs', 'downstairs'], ['downstairs']),
+      (['stairs', 'upstairs', 'downstairs'], ['stairs']),
+      (['stairs', 'upstairs', 'downstairs'], ['walking']),
+    )
+  ]
+  assert found == [[True, False, True], [True, False, True], [True] * 3, [False] * 3]
+
+
+def test_the_base_is_not_asked_where_it_cannot_know(fitted, linear, base_with_head):
+  assert BaseHead.of(fitted) is None  # a base without a head
+  lora = Recognizer(base_with_head, method='lora', rank=2, max_steps=1, batch=8).fit(SIGNALS, LABELS)
+  assert BaseHead.of(lora) is None  # another encoder
+  scratch = Recognizer(base_with_head, method='scratch', max_steps=1, batch=8).fit(SIGNALS, LABELS)
+  assert BaseHead.of(scratch) is None
+  side = Recognizer(base_with_head, method='side', max_steps=1, batch=8).fit(SIGNALS, LABELS)
+  assert BaseHead.of(side) is not None
+  for names, is_asked in ((('walking', 'lying', 'a'), True), (('walking', 'b', 'a'), False)):
+    renamed = copy.copy(linear)
+    renamed.adapter_ = linear.adapter_.with_card(classes=names)
+    assert (BaseHead.of(renamed) is not None) == is_asked
+
+
+def test_the_odds_are_of_three_windows_of_one_part():
+  odds = unknown_activities.odds_of_lacking(np.array([0.0, 0, 0, 1, 1, 1]), [slice(0, 3), slice(3, 6)])
+  np.testing.assert_allclose(odds, np.repeat([(0.01 / 1.01) ** 0.4, (1.01 / 0.01) ** 0.4], 3))
+  (odds,) = unknown_activities.odds_of_lacking(np.array([0.5]), [slice(0, 1)])
+  assert odds == 1
+  odds = unknown_activities.odds_of_lacking(np.array([0.0, 0.9, 0, 0]), [slice(0, 4)])
+  np.testing.assert_allclose(odds[:3], (0.31 / 0.71) ** 0.4)
+
+
+def test_a_calibration_asks_the_base_and_says_so(linear, monkeypatch):
+  assert not linear.adapter_.card.unknown_by_base
+  answers, inputs = linear.answer_with_inputs(SIGNALS)
+  recordings, parts = np.repeat([1, 2], len(SIGNALS) // 2), [slice(0, 36), slice(36, 72)]
+  windows = inputs, linear.adapt_probabilities(answers, recordings), recordings, parts
+  alone, asked = (unknown_activities.score(linear, *windows, ask_base=ask) for ask in (False, True))
+  lacking = BaseHead.of(linear).lacking(inputs, recordings)
+  np.testing.assert_allclose(asked, alone * unknown_activities.odds_of_lacking(lacking, parts))
+  calibrated = _calibrated(linear, SIGNALS, LABELS, recordings)
+  np.testing.assert_allclose(calibrated.unknown_scores, np.sort(asked), rtol=1e-4)
+  assert calibrated.adapter_.card.unknown_by_base
+
+
+@pytest.mark.parametrize('by_base', [True, False])
+def test_predictions_ask_the_base_if_the_calibration_did(linear, monkeypatch, by_base):
+  time_s = np.arange(800) / 50
+  sensors = (Samples(time_s, np.tile(np.float32(values), (800, 1))) for values in ([0, 0, 9.8], [0, 0, 0]))
+  recording = Recording('', 'Ann', *sensors, ())
+  calibrated = _calibrated(linear)
+  calibrated.adapter_ = calibrated.adapter_.with_card(unknown_by_base=by_base)
+  calls, score = [], unknown_activities.score
+
+  def spied(*windows, ask_base):
+    calls.append((windows[3], windows[4], ask_base))
+    return score(*windows, ask_base=ask_base)
+
+  monkeypatch.setattr(unknown_activities, 'score', spied)
+  reading = Reading([recording, recording], [], [], '', True, ['a.csv', 'b.csv'], [0.0, 0.0])
+  refused = predict(calibrated, reading, refusal_rate=0.1, progress=False).refused
+  ((files_of_windows, parts, asked),) = calls
+  assert asked == by_base
+  assert files_of_windows.tolist() == np.repeat(['a.csv', 'b.csv'], 11).tolist()
+  assert parts == [slice(0, 11), slice(11, 22)]
+  assert len(refused) == 22

@@ -19,7 +19,7 @@ from har_jax.datasets.normalization import Normalizer
 from har_jax.errors import UserError
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
-from har_jax.recognizer import validation
+from har_jax.recognizer import distribution_shift, validation
 from har_jax.recognizer.parameters import Parameters, fixed_length
 from har_jax.train import evaluation, loop, output_layer, side_encoder
 from har_jax.train.objective import Classify, Objective
@@ -201,7 +201,7 @@ class Fit:
 
 
 def class_entries(objective: Classify, variables: Variables, windows: Batch) -> dict[str, Any]:
-  """Entries of a card: mean logits, and mean inputs of the output layer, of each class's training windows."""
+  """Entries of a card: each class's mean logits and mean inputs of the output layer, and their spread."""
   indices = evenly_spaced(windows['label'], MAX_WINDOWS)
   windows = {name: array[indices] for name, array in windows.items()}
   outputs = evaluation.predict(objective.with_hidden, variables, windows)
@@ -210,6 +210,7 @@ def class_entries(objective: Classify, variables: Variables, windows: Batch) -> 
   return {
     'class_logits': evaluation.class_means(logits, labels),
     'class_means': evaluation.class_means(hidden, labels, digits=4),
+    'class_spread': distribution_shift.spread(hidden, labels),
   }
 
 

@@ -55,11 +55,11 @@ def score(
 
   inputs, answers: of `Recognizer.answer_with_inputs`; the answers adapted to each window's recording.
   parts: of windows without a gap.
-  ask_base: whether the base's answers count, where it has any (`BaseHead.of`).
+  ask_base: whether the base's answers count, where it has any (`BaseHead.find`).
   """
   card = recognizer.adapter_.card
   scores = distances(inputs, answers, np.array(card.class_means), parts)
-  if ask_base and (head := BaseHead.of(recognizer)) is not None:
+  if ask_base and (head := BaseHead.find(recognizer)) is not None:
     scores *= odds_of_lacking(head.lacking(inputs, recordings), parts)
   return scores
 
@@ -77,7 +77,7 @@ class BaseHead:
   covered: Float[np.ndarray, 'k']
 
   @classmethod
-  def of(cls, recognizer: 'Recognizer') -> 'BaseHead | None':
+  def find(cls, recognizer: 'Recognizer') -> 'BaseHead | None':
     """None where the base has no head, the encoder is another one, or they have too few common activities."""
     base, adapter = recognizer.base_, recognizer.adapter_
     if base is None or not base.classes or any('/encoder/' in path for path in adapter.variables):

@@ -224,6 +224,7 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   adaptation_temperature: Positive = 1.0  # of the logits that adapt to a recording
   set_scores: SetScores | None = None  # with this temperature
   class_means: ClassMeans | None = None
+  class_spread: Positive | None = None  # mean squared distance of training windows from these
   unknown_scores: UnknownScores | None = None
   unknown_by_base: bool = False  # whether these scores count the base's answers
 

@@ -72,7 +72,7 @@ def add(
   corrected = copy.copy(recognizer)
   card = recognizer.adapter_.card
   # No window is here to measure the changed layer on.
-  entries |= dict.fromkeys(('class_logits', 'set_scores', 'class_means', 'unknown_scores'))
+  entries |= dict.fromkeys(('class_logits', 'set_scores', 'class_means', 'class_spread', 'unknown_scores'))
   card = msgspec.structs.replace(card, classes=[*card.classes, *new], **entries)
   corrected.adapter_ = files.make_adapter(recognizer.base_, variables | changed, card)
   corrected.classes_ = np.array(card.classes)

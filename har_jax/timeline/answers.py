@@ -144,6 +144,7 @@ def make_answers(
     'unknown_minutes': round(minutes.get(UNKNOWN, 0.0), 2),
     'not_worn_minutes': round(minutes.get(NOT_WORN, 0.0), 2),
     'compared_with_walking': predictions.compared,
+    'distribution_shift': predictions.shift,
     'gap_minutes': round(max(recorded - covered, 0.0), 2),
     'recorded_minutes': round(recorded, 2),
     'windows': len(predictions.start_s),

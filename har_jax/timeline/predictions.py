@@ -12,7 +12,7 @@ from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
 from har_jax.files import baseline_adapter
-from har_jax.recognizer import prediction_sets, unknown_activities
+from har_jax.recognizer import distribution_shift, prediction_sets, unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
@@ -22,7 +22,8 @@ from har_jax.signal.still import is_still
 _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
 _CHUNK = 256  # windows per call: three calls of them are in memory
 
-_Answers = tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f'] | None]  # and inputs of the output layer
+# Also the inputs of the output layer, of some of the windows.
+_Answers = tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'a f'] | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Predictions:
   `sets`: True for the classes that a window may be of (`recognizer.prediction_sets`); None without enough
   scores for that.
   `refused`: True for windows unlike all classes (`recognizer.unknown_activities`); None: not asked for.
+  `shift`: how far the windows are from the training windows (`recognizer.distribution_shift`); None: unknown.
   """
 
   classes: tuple[str, ...]
@@ -49,6 +51,7 @@ class Predictions:
   pooled_files: int = 0
   sets: Bool[np.ndarray, 'w y'] | None = None
   refused: Bool[np.ndarray, 'w'] | None = None
+  shift: float | None = None
 
   def is_unknown(self, unknown_below: float) -> Bool[np.ndarray, 'w']:
     """True: the window was refused, or its highest probability is lower."""
@@ -58,12 +61,13 @@ class Predictions:
   @property
   def warnings(self) -> list[str]:
     """Sentences on what the answers rest on."""
-    if not self.pooled_files:
-      return []
-    return [
-      f'At least one of {self.pooled_files} files has too little walking, so the windows of all were '
-      'compared with the walking of all: if they are of several people or devices, give each one alone.'
-    ]
+    sentences = [*distribution_shift.warnings(self.shift)]
+    if self.pooled_files:
+      sentences.append(
+        f'At least one of {self.pooled_files} files has too little walking, so the windows of all were '
+        'compared with the walking of all: if they are of several people or devices, give each one alone.'
+      )
+    return sentences
 
 
 def predict(
@@ -83,10 +87,13 @@ def predict(
   start_s: list[float] = []
   still: list[np.ndarray] = []
   answers: list[futures.Future[_Answers]] = []
-  head = recognizer.recording_head_
+  head, adapter = recognizer.recording_head_, recognizer.adapter_
   seconds = reading.seconds
   most = int(seconds / recognizer.windowing.step_s) + len(reading.recordings)
   described = relative_features.allocate(0 if head is None else most)
+  measures_shift = distribution_shift.is_measurable(adapter)
+  # Of which windows the inputs are kept: of all for refusals, and of some for the shift.
+  step = 1 if refusal_rate or not measures_shift else max(most // distribution_shift.MOST, 1)
   total = {'total': round(seconds), 'unit': 's', 'unit_scale': True}
   bar = tqdm.tqdm(desc='recognizing', postfix='compiling', disable=not progress, **total)
   # Two of them answer windows while the next ones are cut: one alone leaves a core idle between its products.
@@ -100,7 +107,8 @@ def predict(
         before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[last]])
         bar.set_postfix_str('', refresh=False)
         bar.update(round(before_s + start_s[last]) - bar.n)
-      answers.append(encoders.submit(_answer, recognizer, signals, with_inputs=bool(refusal_rate)))
+      kept = slice(-len(start_s) % step, None, step) if refusal_rate or measures_shift else None
+      answers.append(encoders.submit(_answer, recognizer, signals, kept))
       still.append(is_still(signals))
       if head is not None:
         part = slice(len(start_s), len(start_s) + len(signals))
@@ -126,24 +134,29 @@ def predict(
   refused = None
   if refusal_rate:
     parts = without_gaps(*moments, recognizer.windowing)
-    ask_base = recognizer.adapter_.card.unknown_by_base
+    ask_base = adapter.card.unknown_by_base
     answered = np.concatenate(inputs), joined, files, parts
     scores = unknown_activities.score(recognizer, *answered, ask_base=ask_base)
     refused = unknown_activities.refuse(scores, recognizer.unknown_scores, refusal_rate)
+  shift = None
+  if measures_shift:
+    some = np.concatenate(inputs), joined[::step], files[::step]
+    shift = distribution_shift.measure(adapter, *some)
   set_scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
   # A base's own answers, with a recording head or without, cover far less on devices and places of others.
   if head is None and prediction_sets.shortage(set_scores, coverage) is None:
     sets = prediction_sets.make_sets(joined, set_scores, coverage)
   shifts = int(recognizer.tta_shifts)  # JSON has no NumPy integers
   columns = classes, *moments, joined, np.concatenate(still)
-  return Predictions(*columns, recognizer.windowing, shifts, compared, pooled, sets, refused)
+  return Predictions(*columns, recognizer.windowing, shifts, compared, pooled, sets, refused, shift)
 
 
-def _answer(recognizer: Recognizer, signals: Float[np.ndarray, 'w n 6'], *, with_inputs: bool) -> _Answers:
-  if not with_inputs:
+def _answer(recognizer: Recognizer, signals: Float[np.ndarray, 'w n 6'], kept: slice | None) -> _Answers:
+  """Probabilities, and the inputs of the output layer for some of the windows."""
+  if kept is None:
     return recognizer.probabilities(signals).astype(np.float32), None
   probabilities, inputs = recognizer.answer_with_inputs(signals)
-  return probabilities.astype(np.float32), inputs.astype(np.float16)
+  return probabilities.astype(np.float32), inputs[kept].astype(np.float16)
 
 
 def without_gaps(

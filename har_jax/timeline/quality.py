@@ -10,6 +10,7 @@ import har_jax
 from har_jax import recordings
 from har_jax.config import SCHEMA_VERSION, Windowing
 from har_jax.files import safetensors_io
+from har_jax.recognizer import distribution_shift
 from har_jax.recordings import Reading, ReadingOptions, Source, row_faults
 from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal import still
@@ -141,7 +142,12 @@ def check(
   findings.warn(*reading.warnings, *recordings.check(reading, windowing))
   if hasattr(recognizer, 'adapter_'):
     findings.warn(*warnings_for(recognizer, reading))
-  windows = _cut(reading, windowing, not_worn_min)
+  windows, some = _cut(reading, windowing, not_worn_min)
+  shift = None
+  if hasattr(recognizer, 'adapter_'):
+    of_some, signals = map(np.array, zip(*some, strict=True))
+    shift = distribution_shift.measure_windows(recognizer, signals, of_some)
+    findings.warn(*distribution_shift.warnings(shift))
   files = pd.DataFrame(_describe_files(reading, windows, windowing)).set_index('file')
   names = ('accelerometer', 'gyroscope')[: 1 + reading.has_gyro]
   sensors = pd.DataFrame([_describe_sensor(reading, name) for name in names]).set_index('sensor')
@@ -153,6 +159,7 @@ def check(
     'is_good': not findings.warnings,
     'files': files.round(4).reset_index().to_dict('records'),
     'sensors': sensors.round(4).to_dict('index'),
+    'distribution_shift': shift,
     'rest': _measure_rest(still.find_rest(recording.acc for recording in reading.recordings)),
     'notes': findings.notes,
     'warnings': findings.warnings,
@@ -161,15 +168,24 @@ def check(
   return Quality(files, sensors, summary, findings.notes, findings.warnings, picture)
 
 
-def _cut(reading: Reading, windowing: Windowing, not_worn_min: float | int) -> 'pd.DataFrame':
-  """Windows that overlap by half, as `recognize` cuts them, with what `QualityPicture` draws."""
+def _cut(
+  reading: Reading, windowing: Windowing, not_worn_min: float | int
+) -> tuple['pd.DataFrame', list[tuple[str, np.ndarray]]]:
+  """Windows that overlap by half, as `recognize` cuts them, with what `QualityPicture` draws.
+
+  Also file and signal of some of them, evenly spaced.
+  """
   import pandas as pd
 
-  clock, rows, is_still = Clock.from_reading(reading), [], []
+  clock, is_still = Clock.from_reading(reading), []
+  rows: list[tuple[Any, ...]] = []
+  some, step = [], max(int(reading.seconds / windowing.step_s) // distribution_shift.MOST, 1)
   for window in recordings.overlapping_windows(reading, windowing):
     acc, number = window.signal[:, :3], window.recording
     time_s = clock.in_file_s(number, window.start_s)
     movement = np.linalg.norm(acc.std(axis=0))
+    if len(rows) % step == 0:
+      some.append((clock.files[number], window.signal))
     rows.append((clock.files[number], number, window.start_s, time_s, *acc.mean(axis=0), movement))
     is_still.append(still.is_still(window.signal[None])[0])
   windows = pd.DataFrame(rows, columns=['file', 'recording', 'start_s', 'time_s', *_AXES, 'movement'])
@@ -178,7 +194,7 @@ def _cut(reading: Reading, windowing: Windowing, not_worn_min: float | int) -> '
     find_not_worn(still_ones[part], start_s[part], not_worn_min, windowing.seconds)
     for part in without_gaps(windows['recording'].to_numpy(), start_s, windowing)
   ]
-  return windows.assign(is_worn=~np.concatenate(not_worn))
+  return windows.assign(is_worn=~np.concatenate(not_worn)), some
 
 
 def _describe_files(

@@ -115,7 +115,7 @@ def linear(base_with_head) -> Recognizer:
 
 def test_the_head_of_the_base_answers_as_without_an_adapter(linear, base_with_head):
   _, inputs = linear.answer_with_inputs(SIGNALS)
-  head, own = BaseHead.of(linear), Recognizer(base_with_head)
+  head, own = BaseHead.find(linear), Recognizer(base_with_head)
   expected = own.probabilities(SIGNALS)
   widths = head_input_widths(linear.adapter_.card.model)
   is_inside = (np.abs(inputs) < head_input_limits(widths))[:, : widths[0]].all(axis=1)
@@ -125,7 +125,7 @@ def test_the_head_of_the_base_answers_as_without_an_adapter(linear, base_with_he
 
 
 def test_what_an_adapter_lacks_is_what_it_neither_names_nor_was_fitted_to(linear):
-  head = BaseHead.of(linear)
+  head = BaseHead.find(linear)
   of_classes = head.probabilities(np.array(linear.adapter_.card.class_means)).max(axis=0)
   np.testing.assert_allclose(head.covered, [1, 1, of_classes[2], of_classes[3], 1])
   assert (of_classes < 1).all()
@@ -153,17 +153,17 @@ def test_activities_are_compared_in_any_language_and_stairs_by_direction():
 
 
 def test_the_base_is_not_asked_where_it_cannot_know(fitted, linear, base_with_head):
-  assert BaseHead.of(fitted) is None  # a base without a head
+  assert BaseHead.find(fitted) is None  # a base without a head
   lora = Recognizer(base_with_head, method='lora', rank=2, max_steps=1, batch=8).fit(SIGNALS, LABELS)
-  assert BaseHead.of(lora) is None  # another encoder
+  assert BaseHead.find(lora) is None  # another encoder
   scratch = Recognizer(base_with_head, method='scratch', max_steps=1, batch=8).fit(SIGNALS, LABELS)
-  assert BaseHead.of(scratch) is None
+  assert BaseHead.find(scratch) is None
   side = Recognizer(base_with_head, method='side', max_steps=1, batch=8).fit(SIGNALS, LABELS)
-  assert BaseHead.of(side) is not None
+  assert BaseHead.find(side) is not None
   for names, is_asked in ((('walking', 'lying', 'a'), True), (('walking', 'b', 'a'), False)):
     renamed = copy.copy(linear)
     renamed.adapter_ = linear.adapter_.with_card(classes=names)
-    assert (BaseHead.of(renamed) is not None) == is_asked
+    assert (BaseHead.find(renamed) is not None) == is_asked
 
 
 def test_the_odds_are_of_three_windows_of_one_part():
@@ -181,7 +181,7 @@ def test_a_calibration_asks_the_base_and_says_so(linear, monkeypatch):
   recordings, parts = np.repeat([1, 2], len(SIGNALS) // 2), [slice(0, 36), slice(36, 72)]
   windows = inputs, linear.adapt_probabilities(answers, recordings), recordings, parts
   alone, asked = (unknown_activities.score(linear, *windows, ask_base=ask) for ask in (False, True))
-  lacking = BaseHead.of(linear).lacking(inputs, recordings)
+  lacking = BaseHead.find(linear).lacking(inputs, recordings)
   np.testing.assert_allclose(asked, alone * unknown_activities.odds_of_lacking(lacking, parts))
   calibrated = _calibrated(linear, SIGNALS, LABELS, recordings)
   np.testing.assert_allclose(calibrated.unknown_scores, np.sort(asked), rtol=1e-4)

@@ -1,0 +1,137 @@
+"""A recording of another device, place or person is unlike the training windows, activity by activity."""
+
+import copy
+import functools
+from collections.abc import Callable
+
+import made_people
+import numpy as np
+import pytest
+from labeled_windows import LABELS, SIGNALS
+
+import har_jax
+from har_jax import config_fields, files
+from har_jax.recognizer import distribution_shift
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading
+from har_jax.signal.recording import Recording, Samples
+from har_jax.timeline import predict
+from har_jax.train.objective import Classify
+
+
+@pytest.fixture(scope='module')
+def linear(drawn) -> Recognizer:
+  model = made_people.SMALL
+  base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
+  return Recognizer(base, method='linear').fit(SIGNALS, LABELS)
+
+
+@pytest.fixture(scope='module')
+def shift_of(linear) -> Callable[..., float | None]:
+  """The shift from two classes with these means and a spread of 2."""
+  means = [[0.0, 0.0], [4.0, 0.0]]
+  adapter = linear.adapter_.with_card(
+    classes=('a', 'b'), class_means=means, class_spread=2.0, class_logits=None
+  )
+  return functools.partial(distribution_shift.measure, adapter)
+
+
+def test_the_spread_is_within_the_classes_by_hand():
+  hidden, labels = np.array([[0.0, 1], [2, 1], [5, 5], [5, 9], [5, 7]]), np.array([0, 0, 3, 3, 3])
+  assert distribution_shift.spread(hidden, labels) == pytest.approx((2 + 8) / (5 - 2), abs=1e-4)
+  assert distribution_shift.spread(hidden[[0, 2]], labels[[0, 2]]) is None  # one window of each
+  assert distribution_shift.spread(hidden[[0, 0, 2]], labels[[0, 0, 2]]) is None  # equal ones
+
+
+def test_the_shift_is_of_class_means_weighted_by_answers_by_hand(shift_of):
+  inputs = np.repeat([[1.0, 0], [4, 3]], [30, 10], axis=0)
+  answers = np.repeat([[1.0, 0], [0, 1]], [30, 10], axis=0)
+  one = np.zeros(40)
+  assert shift_of(inputs, answers, one) == (30 * 1 + 10 * 9) / 40 / 2
+  # A class of three windows says nothing. Another mixture of the same windows is hardly a shift.
+  rare = np.r_[0:30, 30:33]
+  assert shift_of(inputs[rare], answers[rare], one[rare]) == 0.5
+  # Each file by itself; one with fewer than 30 windows does not count.
+  files_of_windows = np.repeat(['a', 'b'], [30, 10])
+  assert shift_of(inputs, answers, files_of_windows) == 0.5
+  assert shift_of(inputs[:29], answers[:29], one[:29]) is None
+  half = np.tile([0.5, 0.5], (40, 1))  # both classes at the mean of all windows, (1.75, 0.75)
+  mean = (1.75**2 + 0.75**2 + 2.25**2 + 0.75**2) / 2
+  assert shift_of(inputs, half, one) == pytest.approx(mean / 2, abs=1e-3)
+
+
+def test_of_many_windows_some_are_measured(shift_of):
+  rng = np.random.default_rng(0)
+  windows = rng.normal(size=(5000, 2)), rng.dirichlet([1, 1], 5000), np.zeros(5000)
+  step = 5000 // distribution_shift.MOST
+  assert shift_of(*windows) == shift_of(*(array[::step] for array in windows))
+  assert shift_of(*windows) != shift_of(*(array[:900] for array in windows))
+
+
+def test_a_shift_above_one_is_a_warning():
+  assert distribution_shift.warnings(None) == distribution_shift.warnings(1.0) == ()
+  (sentence,) = distribution_shift.warnings(1.26)
+  assert '(distribution shift 1.3)' in sentence
+  assert 'Label ten windows of each activity' in sentence
+
+
+def test_it_is_measured_where_the_encoder_is_that_of_the_base(linear, fitted):
+  assert distribution_shift.is_measurable(linear.adapter_)
+  assert fitted.adapter_.card.class_spread is not None
+  assert not distribution_shift.is_measurable(fitted.adapter_)  # lora
+  assert not distribution_shift.is_measurable(Recognizer.load().adapter_)
+  assert distribution_shift.measure_windows(fitted, SIGNALS, np.zeros(len(SIGNALS))) is None
+
+
+def test_the_training_windows_are_like_themselves_and_others_are_not(linear):
+  one = np.zeros(len(SIGNALS))
+  _, inputs = linear.answer_with_inputs(SIGNALS)
+  labels = np.searchsorted(linear.classes_, LABELS)
+  assert linear.adapter_.card.class_spread == distribution_shift.spread(inputs, labels)
+  assert distribution_shift.measure_windows(linear, SIGNALS, one) < 0.05
+  upside_down = SIGNALS[..., [2, 1, 0, 5, 4, 3]] * [1, 1, -1, 1, 1, -1]
+  assert distribution_shift.measure_windows(linear, upside_down, one) > 1
+
+
+def _reading(axis: int) -> Reading:
+  """Two minutes at rest and of noise."""
+  rng, time_s = np.random.default_rng(0), np.arange(6000) / 50
+  noise = rng.standard_normal((6000, 6)) * np.where(time_s < 60, 0.3, 3.0)[:, None]
+  noise[:, axis] += 9.8
+  acc, gyro = (Samples(time_s, part.astype(np.float32)) for part in (noise[:, :3], noise[:, 3:]))
+  return Reading([Recording('', 'Ann', acc, gyro, ())], [], [], '', True, ['a.csv'], [0.0])
+
+
+@pytest.mark.parametrize('refusal_rate', [0.0, 0.1])
+def test_a_prediction_measures_some_of_its_windows(linear, monkeypatch, refusal_rate):
+  monkeypatch.setattr(distribution_shift, 'MOST', 31)
+  calibrated = copy.copy(linear)
+  calibrated.adapter_ = linear.adapter_.with_card(unknown_scores=np.arange(1.0, 40).tolist())
+  measured = []
+  measure = distribution_shift.measure
+  monkeypatch.setattr(distribution_shift, 'measure', lambda _, *windows: measured.append(windows) or 7.0)
+  found = predict(calibrated, _reading(2), refusal_rate=refusal_rate, progress=False)
+  ((inputs, answers, names),) = measured
+  step = 1 if refusal_rate else 3
+  assert len(found.start_s) == 92
+  assert len(inputs) == len(answers) == len(names) == len(range(0, 92, step))
+  np.testing.assert_array_equal(answers, found.probabilities[::step])
+  assert found.shift == 7.0
+  assert len(found.warnings) == 1
+  assert measure(linear.adapter_, inputs, answers, names) < distribution_shift.LARGE
+
+
+def test_all_commands_for_a_recording_say_so(linear, tmp_path):
+  for axis, is_like in ((2, True), (1, False)):
+    recording = tmp_path / f'{axis}.csv'
+    parts = _reading(axis).recordings[0]
+    rows = np.column_stack([parts.acc.time_s, parts.acc.values, parts.gyro.values])
+    np.savetxt(recording, rows, fmt='%.6f', delimiter=',', header='time,ax,ay,az,gx,gy,gz', comments='')
+    units = {'acc_unit': 'm/s2', 'gyro_unit': 'rad/s', 'frame': 'as_is'}
+    answered, checked = (
+      har_jax.recognize(recording, linear, **units),
+      har_jax.check(recording, linear, **units),
+    )
+    for made in (answered, checked):
+      assert (made.summary['distribution_shift'] <= 1) == is_like
+      assert any('distribution shift' in warning for warning in made.warnings) != is_like

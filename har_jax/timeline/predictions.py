@@ -117,7 +117,7 @@ def predict(
           column[part] = values
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
-    probabilities, inputs = zip(*(answer.result() for answer in answers), strict=True)
+    probabilities, parts_of_inputs = zip(*(answer.result() for answer in answers), strict=True)
     bar.set_postfix_str('', refresh=False)
     bar.update(round(seconds) - bar.n)
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
@@ -131,17 +131,18 @@ def predict(
     if compared:
       together = np.zeros(len(files)) if pooled else files
       joined = recognizer.adapt_probabilities(joined, together)
-  refused = None
+  refused, shift = None, None
+  if refusal_rate or measures_shift:
+    inputs = np.concatenate(parts_of_inputs)
+    del answers, parts_of_inputs  # 2 kB per window
   if refusal_rate:
     parts = without_gaps(*moments, recognizer.windowing)
     ask_base = adapter.card.unknown_by_base
-    answered = np.concatenate(inputs), joined, files, parts
+    answered = inputs, joined, files, parts
     scores = unknown_activities.score(recognizer, *answered, ask_base=ask_base)
     refused = unknown_activities.refuse(scores, recognizer.unknown_scores, refusal_rate)
-  shift = None
   if measures_shift:
-    some = np.concatenate(inputs), joined[::step], files[::step]
-    shift = distribution_shift.measure(adapter, *some)
+    shift = distribution_shift.measure(adapter, inputs, joined[::step], files[::step])
   set_scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
   # A base's own answers, with a recording head or without, cover far less on devices and places of others.
   if head is None and prediction_sets.shortage(set_scores, coverage) is None:

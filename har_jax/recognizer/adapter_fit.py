@@ -66,7 +66,8 @@ def refit(
     leaves = baseline_adapter.leaves_of(windows['signal'], windows['label'])
     return files.make_adapter(base, leaves, adapter.card)
   objective = adapter.objective
-  adapted = adapted | output_layer.fit(objective, adapted, windows)
+  prior = fitting.prior_of(base, adapter.card.classes) if adapter.method.fits_head else None
+  adapted = adapted | output_layer.fit(objective, adapted, windows, prior)
   means = fitting.class_entries(objective, adapted, windows)
   return files.make_adapter(base, adapted, adapter.with_card(**means).card)
 

@@ -1,6 +1,7 @@
 """Training of a recognizer on labeled windows."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,7 +22,9 @@ from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
 from har_jax.recognizer import distribution_shift, validation
 from har_jax.recognizer.parameters import Parameters, fixed_length
+from har_jax.recordings import language
 from har_jax.train import evaluation, loop, output_layer, side_encoder
+from har_jax.train.head_prior import HeadPrior
 from har_jax.train.objective import Classify, Objective
 from har_jax.train.step import compiled_start
 from har_jax.variables import Variables, resident
@@ -111,6 +114,7 @@ class Fit:
   parts: Parts
   seed: int
   progress: bool
+  prior: HeadPrior | None = None
 
   def run(self) -> Fitted:
     """Trains on the labeled windows, then fits the linear head to them."""
@@ -129,7 +133,8 @@ class Fit:
     parts = prepared.trainable, prepared.statistics, prepared.frozen
     # Minutes of training, which nothing resumes.
     run = loop.Run(*parts, self.parts.train, validated, self.seed, folder=None, title=self.method.name)
-    train = output_layer.train if self.method.fits_head else loop.train
+    fit_head = functools.partial(output_layer.train, prior=self.prior)
+    train = fit_head if self.method.fits_head else loop.train
     training, progress = self.training, self.progress
     (trained,) = train(self.objective, [run], training=training, progress=progress, **self._by_method)
     variables = trained.variables | prepared.frozen
@@ -236,6 +241,15 @@ def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
   return {name: metrics[name] for name in ('macro_f1', 'accuracy')}
 
 
+def prior_of(base: files.Base | None, classes: Sequence[Any]) -> HeadPrior | None:
+  """What the base's head tells of these classes; None if it has no head on the encoder's features alone."""
+  if base is None or not base.classes or any(head_input_widths(base.model)[1:]):
+    return None
+  is_same = [[language.is_same(str(name), known) for known in base.classes] for name in classes]
+  objective = Classify(base.model, len(base.classes))
+  return HeadPrior(objective, base.variables, base.card.temperature, np.array(is_same))
+
+
 FitOf = Callable[..., Fit]  # (method's name, rank=the parameters') → what it trains
 
 
@@ -252,6 +266,7 @@ def fits(
   """
   training = experiment.finetune
   seed, progress = int(parameters.random_state), bool(parameters.verbose)
+  prior = prior_of(base, classes)
 
   def fit_of(name: str, rank: int = experiment.lora.rank) -> Fit:
     method, alpha = methods.METHODS[name], experiment.lora.alpha * rank / experiment.lora.rank
@@ -259,6 +274,6 @@ def fits(
     settings = Settings.from_experiment(dataclasses.replace(experiment, lora=lora))
     objective = Classify(method.model(experiment.model), len(classes), experiment.precision)
     prepared = files.prepare(base, objective, method, settings, seed, classes=classes)
-    return Fit(objective, method, settings, prepared, training, parts, seed, progress)
+    return Fit(objective, method, settings, prepared, training, parts, seed, progress, prior)
 
   return fit_of

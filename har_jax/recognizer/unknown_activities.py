@@ -28,7 +28,7 @@ from har_jax.recordings import language
 from har_jax.train import evaluation
 from har_jax.train.objective import Classify
 from har_jax.train.output_layer import MEAN, SCALE
-from har_jax.variables import Variables, nest
+from har_jax.variables import Variables
 
 if TYPE_CHECKING:
   from har_jax.recognizer.recognizer import Recognizer
@@ -119,17 +119,12 @@ class _OfFeatures(Classify):
   """Classifies features of the encoder in place of windows."""
 
   def predict(self, variables: Variables, batch: dict[str, Array], key: jax.Array) -> Float[Array, 'b y']:
-    head = nest({path: leaf for path, leaf in variables.items() if '/head/' in path})
-    logits: Any = self._classifier.apply(head, batch['signal'], training=False, method='classify')
-    return logits
+    return self.classify(variables, batch['signal'])
 
 
 def _are_in(names: Sequence[Any], others: Sequence[Any]) -> Bool[np.ndarray, 'n']:
-  """True: the activity is among others, in any language; stairs are, where one direction of them is."""
-  known = {language.common_name(str(other)) for other in others}
-  if known & set(language.STAIRS):
-    known |= {'stairs'} if 'stairs' not in known else set(language.STAIRS)
-  return np.array([language.common_name(str(name)) in known for name in names], bool)
+  """True: the activity is among others, by `language.is_same`."""
+  return np.array([any(language.is_same(str(name), str(other)) for other in others) for name in names])
 
 
 def odds_of_lacking(lacking: Float[np.ndarray, 'w'], parts: Iterable[slice]) -> Float[np.ndarray, 'w']:

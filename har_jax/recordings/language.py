@@ -66,6 +66,12 @@ def common_name(label: str) -> str:
   return next((word for word in words if word in LOCOMOTION), '_'.join(plain.split()))
 
 
+def is_same(label: str, other: str) -> bool:
+  """Returns whether both name one activity, in any language. Stairs are the same as one direction of them."""
+  names = {common_name(label), common_name(other)}
+  return len(names) == 1 or (STAIRS[0] in names and names <= set(STAIRS))
+
+
 def means_none(label: str) -> bool:
   """Returns whether a label, such as `none` or `-`, seems to say that there is no label."""
   return _plain(label) in WORDS['activities']['none']

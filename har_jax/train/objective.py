@@ -165,6 +165,12 @@ class Classify:
     """The head's input, [b, d], for windows [b, n, c]."""
     return self._classifier.apply(nest(variables), signal, method='features')
 
+  def classify(self, variables: Variables, features: Float[Array, 'b d']) -> Float[Array, 'b y']:
+    """Logits of the head alone, for what `features` gives."""
+    head = nest(split(variables, lambda path: '/head/' in path)[0])
+    logits: Any = self._classifier.apply(head, features, training=False, method='classify')
+    return logits
+
   def predict(self, variables: Variables, batch: dict[str, Array], key: jax.Array) -> Float[Array, 'b y']:
     logits: Any = self._classifier.apply(nest(variables), batch['signal'])
     return logits

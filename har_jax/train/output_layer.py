@@ -16,6 +16,7 @@ from har_jax.errors import Stopped
 from har_jax.model import head_input_limits, head_input_weights, head_input_widths
 from har_jax.train import optimizer, side_encoder
 from har_jax.train.evaluation import evaluate, predict
+from har_jax.train.head_prior import HeadPrior
 from har_jax.train.objective import Classify
 from har_jax.train.run import ActiveRun, Run, Trained
 from har_jax.train.step import compiled_start
@@ -39,6 +40,7 @@ def train(
   wrap: optimizer.Wrap = optimizer.unchanged,
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
+  prior: HeadPrior | None = None,
 ) -> list[Trained]:
   """Fits the head of each run, as the one step of its training. Takes the arguments of `loop.train`.
 
@@ -54,7 +56,8 @@ def train(
       if stop():
         raise Stopped(f'{run.title}: stopped before its fit')
       fitted = side_encoder.train(objective, run, training) if objective.model.side else {}
-      fitted |= fit(objective, run.trainable | run.statistics | run.frozen | fitted, run.windows)
+      variables = run.trainable | run.statistics | run.frozen | fitted
+      fitted |= fit(objective, variables, run.windows, prior)
       state = dataclasses.replace(
         active.initial_state,
         step=jnp.int32(1),
@@ -72,12 +75,15 @@ def train(
   return results
 
 
-def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
+def fit(
+  objective: Classify, variables: Variables, windows: Batch, prior: HeadPrior | None = None
+) -> Variables:
   """The leaves of a linear head, for these windows and their labels. Each class must have a window.
 
   variables: all of the model's, with the head as drawn. Statistics, where the head has them, are scaled to a
   total variance of 1, and the encoder's features to a half, however many there are. Inputs are limited to two
   standard deviations. Windows that are repeated, as self-training does, weigh more, and one on average.
+  prior: a base's head, which counts with few windows of each class.
   """
   from sklearn.linear_model import LogisticRegression  # late: importing it takes a second
 
@@ -93,6 +99,11 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   kernel, bias = model.coef_.T, model.intercept_
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
+  if prior is not None and (added := prior.logits(features[:, : widths[0]], windows['label'])) is not None:
+    of_features, constant = added
+    deviation = np.divide(1, scale, where=scale > 0, out=np.zeros_like(scale))  # a constant input has none
+    kernel[: widths[0]] += deviation[: widths[0], None] * of_features
+    bias = bias + constant + mean[: widths[0]] @ of_features
   leaves: Variables = {
     MEAN: mean,
     SCALE: scale,

@@ -139,6 +139,21 @@ def test_what_an_adapter_lacks_is_what_it_neither_names_nor_was_fitted_to(linear
     np.testing.assert_allclose(lacking[halves == half], adapted @ (1 - head.covered), rtol=1e-6)
 
 
+def test_a_head_of_few_windows_starts_from_the_head_of_the_base(base_with_head, linear):
+  few = np.unique(LABELS, return_index=True)[1]
+  known, plain = (
+    Recognizer(base, method='linear').fit(SIGNALS[few], LABELS[few])
+    for base in (base_with_head, files.make_base(base_with_head.encoder, {'model': linear.base_.card.model}))
+  )
+  kernel = 'params/head/dense_0/kernel'
+  width = head_input_widths(linear.adapter_.card.model)[0]
+  added = np.asarray(known.variables_[kernel]) - np.asarray(plain.variables_[kernel])
+  assert np.abs(added[:width]).max() > 1e-3
+  np.testing.assert_allclose(added[width:], 0, atol=1e-6)  # of the statistics
+  again = copy.copy(known).refit(SIGNALS[few], LABELS[few])
+  np.testing.assert_array_equal(again.variables_[kernel], known.variables_[kernel])
+
+
 def test_activities_are_compared_in_any_language_and_stairs_by_direction():
   found = [
     unknown_activities._are_in(names, others).tolist()

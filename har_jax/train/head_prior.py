@@ -2,9 +2,9 @@
 
 w windows, f inputs of the linear head, d of the encoder's features, y classes, k classes of the base.
 
-The base knows some activities by name. Its logits are nearly linear in the encoder's features, so they are
-expanded around the training windows, and added to the linear head's logits with a small weight: nothing else
-has to be computed for an answer. A class has the base's classes of the same activity, and those that the base
+The base knows some activities by name. Its logits, which are nearly linear in the encoder's features, are
+expanded around the training windows. They are added to the linear head's logits with a small weight. So an
+answer costs nothing more. A class has the base's classes of the same activity, and those that the base
 takes its training windows for. With more windows there is less to gain: docs/results/ablations.md.
 """
 

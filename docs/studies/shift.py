@@ -15,6 +15,7 @@ import kinds
 import numpy as np
 import pandas as pd
 import study
+import unknown
 from sklearn.metrics import roc_auc_score
 
 from har_jax import Recognizer
@@ -23,15 +24,7 @@ from har_jax.report import csv_table, markdown
 
 FLAGS = kinds.FLAGS
 TABLE, PAGE = study.places('shift')
-KINDS = (
-  kinds.Kind('waist', 'hapt'),
-  kinds.Kind('wrist, shoulder exercises', 'spar'),
-  kinds.Kind('wrist, exercises', 'liara'),
-  kinds.Kind('wrist, falls', 'weda_fall'),
-  kinds.Kind('pocket', 'pdiot'),
-  kinds.Kind('chest', 'pdiot', 1),
-  *kinds.USUAL,
-)
+KINDS = unknown.KINDS
 _SEEDS, _LABELS = (0, 1, 2), 10  # windows of each activity
 _PEOPLE, _WINDOWS = 6, 60  # of each kind, and of a recording
 ALL, TWO = 'all activities', 'two activities'

@@ -24,6 +24,7 @@ from har_jax.methods.method import (
   PeftLayout,
   Settings,
   Wrapped,
+  in_encoder,
   in_head,
   merge,
   with_linear_head,

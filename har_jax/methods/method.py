@@ -123,6 +123,11 @@ def in_head(path: str) -> bool:
   return path.startswith('params/head/')
 
 
+def in_encoder(path: str) -> bool:
+  """Returns whether the path is that of a leaf of the encoder, in any collection."""
+  return '/encoder/' in path
+
+
 def in_side_encoder(path: str) -> bool:
   """Returns whether the path is that of a weight of the side encoder."""
   return path.startswith('params/side_encoder/')

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from har_jax import config, files
+from har_jax import config, files, methods
 from har_jax.baselines import BASELINES
 from har_jax.datasets.batches import Batch
 from har_jax.files import baseline_adapter
@@ -68,7 +68,8 @@ def refit(
   objective = adapter.objective
   prior = fitting.prior_of(base, adapter.card.classes) if adapter.method.fits_head else None
   adapted = adapted | output_layer.fit(objective, adapted, windows, prior)
-  means = fitting.class_entries(objective, adapted, windows)
+  is_frozen = not any(map(methods.in_encoder, adapter.variables))
+  means = fitting.class_entries(objective, adapted, windows, is_frozen=is_frozen)
   return files.make_adapter(base, adapted, adapter.with_card(**means).card)
 
 

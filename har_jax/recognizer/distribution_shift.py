@@ -34,16 +34,11 @@ def spread(hidden: Float[np.ndarray, 'w f'], labels: Int[np.ndarray, 'w']) -> fl
   return round(float(squares.sum() / (len(labels) - len(classes))), 4) or None
 
 
-def is_measurable(adapter: files.Adapter) -> bool:
-  """False where there is no spread, or where the encoder was fitted to the training windows, too."""
-  return adapter.card.class_spread is not None and not any('/encoder/' in path for path in adapter.variables)
-
-
 def measure_windows(
   recognizer: 'Recognizer', X: Float[np.ndarray, 'w n 6'], files_of_windows: np.ndarray
 ) -> float | None:
   """The shift of windows that have no answers yet; None where it cannot be measured."""
-  if not is_measurable(recognizer.adapter_):
+  if recognizer.adapter_.card.class_spread is None:
     return None
   answers, inputs = recognizer.answer_with_inputs(X)
   answers = recognizer.adapt_probabilities(answers, files_of_windows)

@@ -151,7 +151,7 @@ class Fit:
       **parts.in_card,
       'metrics': {'validation': fitted.metrics if parts.are_apart else None},
       'training': training | {'step': fitted.step},
-      **class_entries(fitted.objective, fitted.variables, parts.train),
+      **class_entries(fitted.objective, fitted.variables, parts.train, is_frozen=self._is_frozen),
     }
 
   @property
@@ -201,21 +201,32 @@ class Fit:
     return self.settings.lora.rank if self.method.pairs else None
 
   @property
+  def _is_frozen(self) -> bool:
+    leaves = files.leaves_of(self.method, self.settings, self.prepared.variables)
+    return not any(map(methods.in_encoder, leaves))
+
+  @property
   def _by_method(self) -> dict[str, Any]:
     return {'pretrained': self.method.pretrained, 'wrap': Wrapped(self.method, self.settings)}
 
 
-def class_entries(objective: Classify, variables: Variables, windows: Batch) -> dict[str, Any]:
-  """Entries of a card: each class's mean logits and mean inputs of the output layer, and their spread."""
+def class_entries(
+  objective: Classify, variables: Variables, windows: Batch, *, is_frozen: bool
+) -> dict[str, Any]:
+  """Entries of a card: each class's mean logits and mean inputs of the output layer, and the inputs' spread.
+
+  is_frozen: whether the encoder is the base's. After others, or a hidden layer, the spread is too small.
+  """
   indices = evenly_spaced(windows['label'], MAX_WINDOWS)
   windows = {name: array[indices] for name, array in windows.items()}
   outputs = evaluation.predict(objective.with_hidden, variables, windows)
   logits, labels = outputs[:, -objective.classes :], windows['label']
   hidden = objective.hidden(outputs)
+  spread = distribution_shift.spread(hidden, labels) if is_frozen and not objective.model.head else None
   return {
     'class_logits': evaluation.class_means(logits, labels),
     'class_means': evaluation.class_means(hidden, labels, digits=4),
-    'class_spread': distribution_shift.spread(hidden, labels),
+    'class_spread': spread,
   }
 
 

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
-from har_jax import files
+from har_jax import files, methods
 from har_jax.model import head_input_widths
 from har_jax.recognizer.prediction_sets import quantile, rank
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
@@ -80,7 +80,7 @@ class BaseHead:
   def find(cls, recognizer: 'Recognizer') -> 'BaseHead | None':
     """None where the base has no head, the encoder is another one, or they have too few common activities."""
     base, adapter = recognizer.base_, recognizer.adapter_
-    if base is None or not base.classes or any('/encoder/' in path for path in adapter.variables):
+    if base is None or not base.classes or any(map(methods.in_encoder, adapter.variables)):
       return None
     (width, *_), expected = head_input_widths(adapter.card.model), sum(head_input_widths(base.model))
     means = adapter.card.class_means

@@ -91,7 +91,7 @@ def predict(
   seconds = reading.seconds
   most = int(seconds / recognizer.windowing.step_s) + len(reading.recordings)
   described = relative_features.allocate(0 if head is None else most)
-  measures_shift = distribution_shift.is_measurable(adapter)
+  measures_shift = adapter.card.class_spread is not None
   # Of which windows the inputs are kept: of all for refusals, and of some for the shift.
   step = 1 if refusal_rate or not measures_shift else max(most // distribution_shift.MOST, 1)
   total = {'total': round(seconds), 'unit': 's', 'unit_scale': True}

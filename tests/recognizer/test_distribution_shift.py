@@ -76,10 +76,13 @@ def test_a_shift_above_one_is_a_warning():
 
 
 def test_it_is_measured_where_the_encoder_is_that_of_the_base(linear, fitted):
-  assert distribution_shift.is_measurable(linear.adapter_)
-  assert fitted.adapter_.card.class_spread is not None
-  assert not distribution_shift.is_measurable(fitted.adapter_)  # lora
-  assert not distribution_shift.is_measurable(Recognizer.load().adapter_)
+  lora = Recognizer(linear.base_, method='lora', rank=2, max_steps=1, batch=8).fit(SIGNALS, LABELS)
+  for made in (lora, copy.copy(lora).refit(SIGNALS, LABELS), fitted, Recognizer.load()):
+    assert made.adapter_.card.class_spread is None
+  assert lora.adapter_.card.class_means is not None
+  side = Recognizer(linear.base_, method='side', max_steps=1, batch=8).fit(SIGNALS, LABELS)
+  for made in (side, linear, copy.copy(linear).refit(SIGNALS, LABELS)):
+    assert made.adapter_.card.class_spread > 0
   assert distribution_shift.measure_windows(fitted, SIGNALS, np.zeros(len(SIGNALS))) is None
 
 

@@ -23,6 +23,9 @@ export interface AdapterCard {
   adaptation_temperature: number;
   class_logits?: number[][] | undefined; // both are missing where they are unknown
   set_scores?: number[] | undefined;
+  class_means?: number[][] | undefined; // of the output layer's inputs
+  class_spread?: number | undefined;
+  unknown_scores?: number[] | undefined;
   metrics: unknown;
 }
 
@@ -60,6 +63,9 @@ export async function withLearned(
     // No window of the training is here to measure these on the changed layer.
     class_logits: undefined,
     set_scores: undefined,
+    class_means: undefined,
+    class_spread: undefined,
+    unknown_scores: undefined,
     metrics: { validation: null },
     sums: { 'adapter.safetensors': await xxhash128(stored) },
   };

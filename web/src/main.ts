@@ -2,7 +2,7 @@
 
 import { answersCsv, tabulate, totals } from './answers';
 import { Learning } from './learning';
-import { CONTRADICTIONS, DAMAGED, FAILURES, NO_MODEL, NO_ROTATION, NOT_STORED } from './messages';
+import { CONTRADICTIONS, DAMAGED, FAILURES, NO_MODEL, NO_ROTATION, NOT_STORED, UNLIKE } from './messages';
 import { inAll, paused, seconds } from './messages';
 import { loadModel, type Model } from './model';
 import { keepOffline, keepScreenOn, watchBattery } from './phone';
@@ -80,7 +80,8 @@ async function setUp(model: Model): Promise<void> {
     view.write('answer', name);
     view.write('confidence', likeliest + view.percent(posterior[best]) + possible);
     activities.show(name, names, posterior);
-    view.warn(answer.contradiction && CONTRADICTIONS[answer.contradiction]);
+    const { contradiction, isUnlike } = answer;
+    view.warn(contradiction ? CONTRADICTIONS[contradiction] : isUnlike ? UNLIKE : undefined);
     showLast(startS + stream.hop_s);
     showAnswered();
   };

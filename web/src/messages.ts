@@ -35,6 +35,10 @@ export const CONTRADICTIONS: Record<Contradiction, string> = {
   slower: 'The sensors are much slower than in training, so quick movements look different to the model.',
 };
 
+export const UNLIKE =
+  'The movements are unlike those of the same activities in training. The model seems not to know this ' +
+  'phone, place or person, so expect more errors. Record and label some windows of each activity, and adapt.';
+
 export const NO_MODEL = 'The model cannot be loaded, so nothing is recognized. Recording works.';
 export const NOT_STORED =
   'The storage of this browser is full or switched off: what you record is lost if this page is closed. ' +

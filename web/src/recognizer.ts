@@ -5,6 +5,7 @@ import { FrameCheck, type Contradiction } from './frame';
 import { Learner } from './learner';
 import type { Model } from './model';
 import { softmax } from './output_layer';
+import { Shift } from './shift';
 import { lengthsOf } from './steps';
 import { adaptToRecording, classLogitsOf } from './whole';
 import { rulesOf, Windows, type Sample, type Window } from './windows';
@@ -24,6 +25,7 @@ export interface Answer {
   names: readonly string[]; // of the probabilities
   corrections: number; // that the answer rests on
   contradiction: Contradiction | undefined; // of all windows so far with the training recordings
+  isUnlike: boolean; // all windows so far are unlike the training windows
   lengths: number[]; // of acceleration, of the samples that the window before does not have
 }
 
@@ -31,6 +33,7 @@ export class Recognizer {
   private readonly windows: Windows;
   private readonly chain: Chain;
   private readonly frame: FrameCheck;
+  private readonly shift: Shift;
   readonly learner: Learner;
   private recent: number[][] = []; // logits
   private recentS = -Infinity; // start of the last one's window
@@ -48,6 +51,7 @@ export class Recognizer {
   ) {
     const { classes, input, stream, signals } = model.card;
     this.frame = new FrameCheck(signals, input.rate_hz);
+    this.shift = new Shift(model.adapter);
     this.windows = new Windows(rulesOf(model.card));
     this.chain = new Chain(stream.mean_bout_s, stream.hop_s, input.window / input.rate_hz);
     this.learner = new Learner(model.adapter.checksum, this.chain, classes, model.adapter.temperature);
@@ -67,8 +71,8 @@ export class Recognizer {
   }
 
   private async answer(window: Window): Promise<void> {
-    const { hidden, logits } = await this.model.run(window.signal);
-    const { learner } = this;
+    const { learner, model } = this;
+    const { hidden, logits } = await model.run(window.signal);
     const startS = this.originS + window.startS;
     const { isFirst } = window;
     if (isFirst) learner.restart();
@@ -78,13 +82,15 @@ export class Recognizer {
     const isKnown = this.isKnown(probabilities, isFirst || best !== this.best);
     this.best = best;
     const contradiction = this.frame.push(window);
+    this.shift.push(softmax(adapted, model.adapter.temperature), hidden);
+    const isUnlike = this.shift.isLarge;
     const sinceS = isFirst ? Infinity : window.startS - this.lastS;
     this.lastS = window.startS;
-    const lengths = lengthsOf(window, Math.round(sinceS * this.model.card.input.rate_hz));
+    const lengths = lengthsOf(window, Math.round(sinceS * model.card.input.rate_hz));
     const [names, corrections] = [learner.names, learner.corrections.length];
     this.onAnswer({
       ...{ startS, isFirst, alone, probabilities, posterior, best, isKnown, names, corrections },
-      ...{ contradiction, lengths },
+      ...{ contradiction, isUnlike, lengths },
     });
   }
 

@@ -20,7 +20,7 @@ from har_jax import config, config_fields, export, files, methods, recognize, re
 from har_jax.archives import ARCHIVES, sample
 from har_jax.archives.source import Source
 from har_jax.export import web
-from har_jax.recognizer import frame_check, prediction_sets, recording_adaptation
+from har_jax.recognizer import distribution_shift, frame_check, prediction_sets, recording_adaptation
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import frames, recording, steps
 from har_jax.signal.summary import SignalSummary, summarize
@@ -165,6 +165,9 @@ def _adapters(folder: pathlib.Path) -> dict:
   card = files.method_entries('lora', settings, model) | {
     'classes': ['resting', 'walking'],
     'normalizer': {'mean': [0.0, 0.0], 'deviation': [9.8, 1.0]},
+    'class_means': [[0.0] * 24, [1.0] * 24],
+    'class_spread': 0.5,
+    'unknown_scores': [1.0, 2.0],
   }
   linear = Recognizer(base)
   linear._set_adapter(base, files.make_adapter(base, prepared.variables, card))
@@ -196,6 +199,22 @@ def _recordings() -> dict:
     'sets': prediction_sets.make_sets(probabilities, scores, 0.9).tolist(),
     'smoothed': Chain(5.0, 1.28, 2.56).smoothed(probabilities).tolist(),
   }
+
+
+def _shifts() -> dict:
+  """Windows of a recording, and how far they are from the training windows after each."""
+  rng = np.random.default_rng(5)
+  means, hidden = rng.standard_normal((4, 6)), 0.5 + 2 * rng.standard_normal((50, 6))
+  answers = rng.dirichlet([2, 1, 0.3, 0.01], 50)  # the last one is too rare to count
+  adapter = Recognizer.load().adapter_.with_card(
+    classes=tuple('abcd'), class_means=means.tolist(), class_spread=4.5, class_logits=None
+  )
+  windows = hidden, answers, np.zeros(50)
+  shifts = [
+    distribution_shift.measure(adapter, *(part[:count] for part in windows)) for count in range(1, 51)
+  ]
+  card = {'class_means': means.tolist(), 'class_spread': 4.5}
+  return {'card': card, 'hidden': hidden.tolist(), 'answers': answers.tolist(), 'shifts': shifts}
 
 
 def _steps() -> dict:
@@ -265,7 +284,7 @@ def main(folder: pathlib.Path) -> None:
   found = _frames(summary, windows) | {'signals': msgspec.to_builtins(summary)}
   expected: dict[str, Any] = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
   expected |= {'corrections': _corrections(), 'recording': _recordings(), 'adapters': _adapters(folder)}
-  expected |= {'steps': _steps(), 'gaits': _gaits()}
+  expected |= {'steps': _steps(), 'gaits': _gaits(), 'shift': _shifts()}
   text = json.dumps(expected | {'unknown_below': _UNKNOWN_BELOW})
   (folder / 'expected.json').write_text(text, encoding='utf-8')
 

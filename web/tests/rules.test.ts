@@ -83,6 +83,15 @@ test('windows are adapted to the four hundred before them', async () => {
   expect(made[403].probabilities).toEqual(adaptToRecording(roots, class_logits)[400].map(near));
 });
 
+test.each([
+  [3.5, true],
+  [3.7, false],
+])('thirty windows are said to be unlike the training windows: a spread of %f', async (spread, is) => {
+  const rows = Array.from({ length: 40 }, () => [0.9, 0.1]); // 36 and 4 windows, and squares of 4 and 0
+  const made = await answers([rows], 0, { ...ADAPTER, class_means: [[2], [0]], class_spread: spread });
+  expect(made.map(({ isUnlike }) => isUnlike)).toEqual(rows.map((_, index) => is && index >= 29));
+});
+
 const ANSWER: Answer = {
   startS: 0,
   isFirst: false,
@@ -94,6 +103,7 @@ const ANSWER: Answer = {
   names: CARD.classes,
   corrections: 0,
   contradiction: undefined,
+  isUnlike: false,
   lengths: [9.8],
 };
 

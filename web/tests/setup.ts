@@ -59,6 +59,12 @@ export interface Expected {
   };
   gaits: { rate_hz: number; lengths: number[]; steps: number; cadence: number | null }[];
   adapters: Record<string, { added: number[][]; card: AdapterCard }>;
+  shift: {
+    card: Pick<AdapterCard, 'class_means' | 'class_spread'>;
+    hidden: number[][];
+    answers: number[][];
+    shifts: (number | null)[];
+  };
   frames: { signals: Signals; windows: number[][]; cases: Record<string, FrameCase> };
 }
 

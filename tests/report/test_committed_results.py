@@ -71,8 +71,8 @@ def test_nothing_else_is_committed_as_a_result():
   names = {path.name for path in FOLDER.iterdir()}
   tables = (
     *('bench', 'checks', 'continual', 'contrastive', 'corrections', 'decoding', 'devices', 'federated'),
-    *('frames', 'method_costs', 'personalization', 'poison', 'runs', 'second_pretraining', 'sets', 'steps'),
-    *('suggestions', 'temperatures', 'time_and_memory', 'two_devices', 'unknown', 'unseen'),
+    *('frames', 'method_costs', 'personalization', 'poison', 'runs', 'second_pretraining', 'sets', 'shift'),
+    *('steps', 'suggestions', 'temperatures', 'time_and_memory', 'two_devices', 'unknown', 'unseen'),
     *('unseen_recordings',),
   )
   assert names == {f'{name}.csv' for name in tables} | {'bench.md', 'bench_reference.json', 'transcript.md'}

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
   from har_jax.recognizer.recognizer import Recognizer
 
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0  # bounds of the search, far beyond what data give
-# The expected temperature counts as so many windows: that of a dozen is noise (docs/results/sets.md).
-_PRIOR_WINDOWS = 30.0
+# The expected temperature counts as so many windows: that of two dozen is noise (docs/results/sets.md).
+_PRIOR_WINDOWS = 100.0
 # Of one labeled window of each activity, and for each factor of e more of them (docs/results/sets.md).
 _OF_ONE_WINDOW, _OF_MORE = 0.5, 0.09
 

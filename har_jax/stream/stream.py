@@ -1,12 +1,13 @@
 """Recognition of a live stream: samples in as they arrive, a prediction per hop out.
 
-n samples, y classes.
+n samples, w windows, y classes.
 """
 
 import collections
 import itertools
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike
 from har_jax.config import CHANNELS
 from har_jax.errors import UserError
 from har_jax.files import baseline_adapter
-from har_jax.recognizer import frame_check
+from har_jax.recognizer import distribution_shift, frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.signal.cutting import MAX_GAP_S, resample
@@ -90,9 +91,11 @@ class Stream:
     self._frame = frame
     blank = np.zeros((windowing.samples, CHANNELS), np.float32)
     self._finding = frame_check.check(recognizer.signals, blank[None][:0], frame, rate_hz)
-    # Of windows that do not overlap by more than half: as pushed, their logits, and the last one's start.
+    # Of windows that do not overlap by more than half: as pushed, what the output layer has of them, and the
+    # last one's start.
     self._seen: list[np.ndarray] = []
     self._logits: collections.deque[np.ndarray] = collections.deque(maxlen=_ADAPTED_TO)
+    self._inputs: collections.deque[np.ndarray] = collections.deque(maxlen=_ADAPTED_TO)  # of their layer
     self._apart_s = -math.inf
     self._program = compiled_predict(objective.with_hidden)
     self._variables = jax.device_put(recognizer.variables_)
@@ -168,6 +171,19 @@ class Stream:
     return self._filter.undo()
 
   @property
+  def distribution_shift(self) -> float | None:
+    """The distance of the last windows, some nine minutes, from the training windows of the same activities.
+
+    A value above 1 is that of a device, place or person that the adapter does not know
+    (`recognizer.distribution_shift`). None before thirty windows, and where it cannot be measured.
+    """
+    adapter, class_logits = self._recognizer.adapter_, self._recognizer.class_logits
+    if adapter.card.class_spread is None or class_logits is None or not self._logits:
+      return None
+    answers = self._adapted(self._logits, class_logits)
+    return distribution_shift.measure(adapter, np.stack(self._inputs), answers, np.zeros(len(answers)))
+
+  @property
   def corrections(self) -> list[Correction]:
     """Corrections that count, in order of time: at most the last 32."""
     return self._filter.corrections
@@ -228,6 +244,8 @@ class Stream:
         self._apart_s = start_s
         self._check_frame(window)
       hidden, logits = self._recognize(self._finding(window))
+      if is_apart:
+        self._inputs.append(hidden[:-1])
       # The current temperature: a later calibration takes effect.
       temperature = self._recognizer.adapter_.card.temperature
       adapted = self._adapt(logits, temperature, is_apart=is_apart)
@@ -243,14 +261,19 @@ class Stream:
     class_logits = self._recognizer.class_logits
     if class_logits is None:
       return logits
-    from scipy import special
-
-    so_far = np.stack([*self._logits, logits])
+    adapted = self._adapted([*self._logits, logits], class_logits)
     if is_apart:
       self._logits.append(logits)
-    so_far = so_far.astype(float) / self._recognizer.adapter_.card.adaptation_temperature
-    adapted = adapt_to_recording(special.softmax(so_far, axis=1), class_logits)
     return temperature * np.log(np.maximum(adapted[-1], np.finfo(float).tiny))
+
+  def _adapted(
+    self, logits: Sequence[Float[np.ndarray, 'y']], class_logits: Float[np.ndarray, 'y y']
+  ) -> Float[np.ndarray, 'w y']:
+    """Probabilities of windows, adapted to them all."""
+    from scipy import special
+
+    scaled = np.stack(logits).astype(float) / self._recognizer.adapter_.card.adaptation_temperature
+    return adapt_to_recording(special.softmax(scaled, axis=1), class_logits)
 
   def _check_frame(self, window: Float[np.ndarray, 'n 6']) -> None:
     """Checks the frame of all windows so far at some of their numbers, the last time for good."""

@@ -13,8 +13,9 @@ import har_jax
 from har_jax import config_fields, files
 from har_jax.recognizer import distribution_shift
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recordings import Reading
+from har_jax.recordings import Reading, to_windows
 from har_jax.signal.recording import Recording, Samples
+from har_jax.stream.stream import Stream
 from har_jax.timeline import predict
 from har_jax.train.objective import Classify
 
@@ -122,6 +123,26 @@ def test_a_prediction_measures_some_of_its_windows(linear, monkeypatch, refusal_
   assert found.shift == 7.0
   assert len(found.warnings) == 1
   assert measure(linear.adapter_, inputs, answers, names) < distribution_shift.LARGE
+
+
+@pytest.mark.filterwarnings('ignore::har_jax.recognizer.frame_check.FrameWarning')
+@pytest.mark.parametrize('hop_s', [1.28, 0.64])
+def test_a_stream_has_the_shift_of_its_windows_so_far(linear, fitted, hop_s):
+  recording = _reading(1).recordings[0]
+  samples = np.concatenate([recording.acc.values, recording.gyro.values], axis=1)
+  cut = to_windows(_reading(1), linear.windowing, unlabeled=True)
+  signals = np.stack([window.signal for window in cut])
+  stream = Stream(linear, hop_s=hop_s, frame='as_is')
+  stream.push(samples[: 128 + 28 * 64])
+  assert stream.distribution_shift is None  # of 29 windows
+  stream.push(samples[128 + 28 * 64 :])
+  expected = distribution_shift.measure_windows(linear, signals, np.zeros(len(signals)))
+  assert stream.distribution_shift == pytest.approx(expected, abs=2e-3)
+  assert expected > 1
+  assert Stream(linear).distribution_shift is None
+  other = Stream(fitted, frame='as_is')
+  other.push(samples)
+  assert other.distribution_shift is None
 
 
 def test_all_commands_for_a_recording_say_so(linear, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from har_jax.config import CHANNELS
@@ -21,6 +21,7 @@ from har_jax.files import baseline_adapter
 from har_jax.recognizer import distribution_shift, frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
+from har_jax.signal import physics
 from har_jax.signal.cutting import MAX_GAP_S, resample
 from har_jax.signal.recording import Recording, Samples
 from har_jax.stream import head_update
@@ -32,6 +33,7 @@ from har_jax.train.step import compiled_predict
 _SETTLING_S, _SETTLING_SAMPLES = 0.5, 10
 _SLACK_S = 1e-6
 _SLACK_SAMPLES = 1e-3
+_LIMITS = np.repeat([physics.MAX_ACC_M_S2, physics.MAX_GYRO_RAD_S], 3)
 _ADAPTED_TO = 400  # windows: some nine minutes, and a millisecond for each prediction
 _CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, that overlap by half at most
 
@@ -100,6 +102,7 @@ class Stream:
     self._program = compiled_predict(objective.with_hidden)
     self._variables = jax.device_put(recognizer.variables_)
     self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # without a gap
+    self._has_warned = False  # of samples that no motion gives
     self._due_s = 0.0  # the next window starts then, or less than a sample later
     self._now_s = 0.0  # time of the next sample if it comes without one
     self._recognize(blank)
@@ -111,16 +114,17 @@ class Stream:
 
     `time_s` [n]: time of each sample, on any clock. Default: at `rate_hz`, or the model's
     rate, starting at 0 in the first call.
-    Samples that are not finite count as missing. Raises UserError on other shapes and on times that decrease.
+    Samples that are not finite, or that no motion gives (`signal.physics`), count as missing. The first of
+    the latter is a `frame_check.FrameWarning`. Raises UserError on other shapes and on times that decrease.
     """
     rate_hz = self._windowing.rate_hz if rate_hz is None else rate_hz
     values, times_s = self._check_samples(samples, time_s, rate_hz)
-    is_finite = np.isfinite(values).all(axis=1)
-    if not is_finite.any():
+    is_measured = self._find_measured(values)
+    if not is_measured.any():
       return []
     was_empty = not len(self._time_s)
-    self._time_s = np.r_[self._time_s, times_s[is_finite]]
-    self._values = np.concatenate([self._values, values[is_finite]])
+    self._time_s = np.r_[self._time_s, times_s[is_measured]]
+    self._values = np.concatenate([self._values, values[is_measured]])
     size = len(self._time_s)
     gaps = np.flatnonzero(np.diff(self._time_s) > MAX_GAP_S)
     bounds = [0, *(gaps + 1).tolist(), size]
@@ -197,6 +201,19 @@ class Stream:
     # Metrics of the layer before corrections do not hold for this one.
     entries = {'corrections': count, 'metrics': {'validation': None}}
     return head_update.add(self._recognizer, self._filter.added, self._filter.new, **entries)
+
+  def _find_measured(self, values: Float[np.ndarray, 'n 6']) -> Bool[np.ndarray, 'n']:
+    """True: a motion may give the sample. As in a recording that is read, others are left out."""
+    is_possible = (np.abs(values) <= _LIMITS).all(axis=1)  # and no NaN
+    is_impossible = np.isfinite(values).all(axis=1) & ~is_possible
+    if is_impossible.any() and not self._has_warned:
+      self._has_warned = True
+      warnings.warn(
+        f'Samples {physics.RULE} count as missing: acceleration is in m/s², angular velocity in rad/s.',
+        frame_check.FrameWarning,
+        stacklevel=3,
+      )
+    return is_possible
 
   def _check_samples(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(samples)

@@ -211,6 +211,23 @@ def test_a_sample_with_one_missing_number_is_missing(recognizer):
   assert len(found) == 5
 
 
+@pytest.mark.parametrize(('channel', 'value'), [(1, 491.0), (5, -88.0), (0, 1e30)])
+def test_samples_that_no_motion_gives_are_missing_and_said_to_be_once(recognizer, channel, value):
+  signal, time_s = _signal(700), np.arange(700) / 50
+  wrong = (time_s > 2) & (time_s < 2.5)  # longer than the gap that is bridged
+  faulty = signal.copy()
+  faulty[wrong, channel] = value
+  stream = Stream(recognizer, mean_bout_s=0)
+  with pytest.warns(frame_check.FrameWarning, match='beyond 50 g or 5,000 °/s count as missing') as said:
+    found = [each for i in range(0, 700, 10) for each in stream.push(faulty[i : i + 10], time_s[i : i + 10])]
+  assert len(said) == 1
+  assert found == Stream(recognizer, mean_bout_s=0).push(signal[~wrong], time_s[~wrong])
+  assert len(found) > 5
+  limits = signal.copy()
+  limits[:, 0], limits[:, 3] = 490, 87  # of a fall
+  assert Stream(recognizer).push(limits[:128])
+
+
 def test_it_adapts_to_a_bounded_number_of_windows(fitted, monkeypatch):
   monkeypatch.setattr(streams, '_ADAPTED_TO', 3)
   stream = Stream(fitted)

@@ -128,7 +128,7 @@ def measure(kind: kinds.Kind, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def block() -> str:
-  """AUROC by score and kind, and refusals by score on the kinds that chose nothing."""
+  """AUROC by score and kind, and refusals by score on the kinds that did not choose the distance."""
   rows = csv_table.read(TABLE)
   order = list(dict.fromkeys(rows.score))
   means = rows.pivot_table(index='score', columns='kind', values='auroc', sort=False).loc[order]
@@ -146,7 +146,7 @@ def block() -> str:
   ]
   parts = {
     'AUROC between the activity left out and all others': means,
-    'Refused with a rate of 5 %, by the people who calibrated; kinds that chose nothing': refused,
+    'Refused at 5 %, by the people who calibrated; kinds that did not choose the distance': refused,
   }
   return '\n\n'.join(
     f'**{title}**\n\n{markdown.tabulated(table.map("{:.3f}".format).reset_index())}'

@@ -23,6 +23,7 @@ from har_jax.timeline.bouts import MEAN_BOUT_S, Rules, find_bouts
 from har_jax.timeline.predictions import Predictions, predict, warnings_for
 
 Adapter: TypeAlias = Recognizer | Adapted | str | os.PathLike[str]
+_SECOND = 'Second device: {}'
 
 
 def recognize(
@@ -191,7 +192,7 @@ def _read_second(
   reading, frames = rate_check.read(recognizer, second, frame, Findings(), **options)
   reading = _without_labels(reading)
   doubts = reading.warnings + recordings.check(reading, recognizer.windowing)
-  notes, warnings = ([f'Second device: {text}' for text in texts] for texts in (reading.notes, doubts))
+  notes, warnings = ([_SECOND.format(text) for text in texts] for texts in (reading.notes, doubts))
   return dataclasses.replace(reading, notes=notes, warnings=warnings), frames
 
 
@@ -208,10 +209,11 @@ def _combine(
   predictions, count = devices.combine(predictions, others, readings, offset_s)
   reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
   findings.note(reading.notes[-1])
-  findings.warn(*second.warnings)
+  findings.warn(*second.warnings, *map(_SECOND.format, others.warnings))
   if not count:
     findings.warn(
       'The second device answers no window, as it recorded at other times: do both clocks, and their time '
       'zones, agree?'
     )
-  return predictions, {'files': second.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}
+  entries: dict[str, Any] = {'files': second.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}
+  return predictions, entries | {'distribution_shift': others.shift}

@@ -135,13 +135,19 @@ def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_noth
 
   def spied(one: Recognizer, other: Reading, **options) -> Predictions:
     answering.append(one)
-    return dataclasses.replace(predict(one, other, **options), pooled_files=2)
+    # A shift of its own for each device.
+    return dataclasses.replace(predict(one, other, **options), pooled_files=2, shift=1.0 + len(answering))
 
   monkeypatch.setattr(recognition, 'predict', spied)
   of_second, at_once = Recognizer.load(), second.assign(time=first['time'])
   together = recognize(first, second=at_once, second_adapter=of_second, not_worn_min=0.0)
   assert [one is of_second for one in answering] == [False, True]
   assert any('At least one of 2 files has too little walking' in warning for warning in together.warnings)
+  assert together.summary['distribution_shift'] == 2.0
+  assert together.summary['second_device']['distribution_shift'] == 3.0
+  shifts = [warning for warning in together.warnings if 'distribution shift' in warning]
+  assert [warning.partition('The windows')[0] for warning in shifts] == ['Second device: ', '']
+  assert ['(distribution shift 3.0)' in warning for warning in shifts] == [True, False]
   assert not any('answers no window' in warning for warning in together.warnings)
   half = recognize(first, second=at_once[: len(at_once) // 2], not_worn_min=0.0)
   starts_s = together.windows['time_s']

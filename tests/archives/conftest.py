@@ -55,20 +55,6 @@ def real_source(real_archive) -> Callable[[str], Source]:
 
 
 @pytest.fixture(scope='session')
-def count_rows(real_source) -> Callable[[str, str], dict[str, int]]:
-  """(archive, pattern) → its files, and how many lines each has after the header."""
-
-  def count(name: str, pattern: str) -> dict[str, int]:
-    source, counts = real_source(name), {}
-    for file_name in source.find(pattern):
-      with source.open(file_name) as file:
-        counts[file_name] = len(file.read().splitlines()) - 1
-    return counts
-
-  return count
-
-
-@pytest.fixture(scope='session')
 def real_recordings(real_source) -> Callable[..., Read]:
   """(archive, position, count) → its first recordings, or all, and what its reader has dropped so far."""
   begun: dict[tuple[str, str], tuple[list[Recording], Iterator[Recording], collections.Counter]] = {}

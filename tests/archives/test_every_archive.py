@@ -212,3 +212,67 @@ def test_gravity_of_a_real_archive_turns_as_the_gyroscope_says(
     np.linalg.norm(one.acc.values, axis=1).mean() for one in recordings if one.spans[0].activity == calm
   ]
   assert not calm or np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=error)
+
+
+# Archive, position, people, rows of both sensors, rates, what is left out, and counts by activity: recordings
+# that begin with it, and windows. People and rows are as in the files. The README of WEDA-FALL has 14 people
+# who fall in seven ways three times, and in one four times.
+REAL = [
+  ('liara', 'wrist', 10, (217_633, 217_633), (54,), {}, {
+    'walking': (10, 213), 'running': (10, 221), 'sitting': (10, 228), 'lunging': (100, 302),
+    'marching': (100, 301), 'sit_ups': (100, 302), 'squatting': (100, 302), 'stand_to_sit': (100, 0),
+    'sit_to_stand': (100, 0), 'turning_wrist': (100, 0),
+  }),
+  ('pdiot', 'pocket', 102, (911_490, 911_490), (25,), {
+    'clips that are the same under two names': 8, 'clips whose rows are repeated': 2,
+  }, {
+    'upstairs': (101, 2221), 'downstairs': (101, 2219), 'lying': (102, 2248), 'lying_on_side': (203, 4464),
+    'lying_on_stomach': (101, 2220), 'miscellaneous_movement': (99, 2175), 'walking': (101, 2222),
+    'running': (99, 2177), 'shuffle_walking': (98, 2161), 'sitting': (99, 2175), 'standing': (99, 2178),
+  }),
+  ('pdiot', 'chest', 71, (745_343, 745_343), (25,), {
+    'clips that are the same under two names': 2, 'clips whose rows are repeated': 1,
+  }, {
+    'upstairs': (69, 1516), 'downstairs': (67, 1468), 'lying': (71, 1565), 'lying_on_side': (142, 3129),
+    'lying_on_stomach': (71, 1563), 'miscellaneous_movement': (70, 1541), 'walking': (71, 1562),
+    'running': (70, 1538), 'shuffle_walking': (68, 1501), 'sitting': (142, 3130), 'standing': (142, 3125),
+  }),
+  ('weda_fall', 'wrist', 25, (571_460, 571_372), (49.4, 39.5), {
+    'bursts out of order, sorted': 63, 'accelerometer rows before and after a fall': 126_104,
+  }, {
+    'walking': (68, 884), 'running': (42, 530), 'stairs': (52, 1089), 'sitting_and_getting_up': (71, 523),
+    'collapsing_into_chair': (42, 267), 'crouching': (42, 427), 'stumbling': (42, 251),
+    'jumping_to_reach': (42, 154), 'hitting_table': (73, 257), 'clapping': (74, 470),
+    'opening_door': (71, 548), 'falling': (14 * 7 * 3 + 14 * 4, 362),
+  }),
+  ('sp_sw_har', 'pocket', 23, (259_213, 259_213), (102.45,), {}, {
+    'sitting': (219, 49), 'sit_to_stand': (4, 166), 'walking': (0, 1050), 'turning': (0, 197),
+    'stand_to_sit': (0, 172),
+  }),
+  ('sp_sw_har', 'wrist', 23, (262_553, 262_553), (104.27,), {}, {
+    'sitting': (219, 47), 'sit_to_stand': (4, 166), 'walking': (0, 1052), 'turning': (0, 193),
+    'stand_to_sit': (0, 169),
+  }),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+@pytest.mark.parametrize(('name', 'position', 'people', 'rows', 'rates_hz', 'left_out', 'counts'), REAL)
+def test_a_real_archive_has_these_people_rows_recordings_and_windows(
+  real_recordings, name, position, people, rows, rates_hz, left_out, counts
+):
+  recordings, dropped = real_recordings(name, position)
+  assert dropped == left_out
+  assert len({recording.subject for recording in recordings}) == people
+  sensors = zip(*((recording.acc, recording.gyro) for recording in recordings), strict=True)
+  assert tuple(sum(len(samples.values) for samples in parts) for parts in sensors) == rows
+  off_hz = [min(abs(1 / recording.acc.step_s - hz) for hz in rates_hz) for recording in recordings]
+  assert max(off_hz) < 0.5
+  cut = cut_pieces.cut_all(recordings, dropped, majority_label=ARCHIVES[name].majority_label)
+  by_activity = (
+    collections.Counter(recording.spans[0].activity for recording in recordings),
+    collections.Counter(window.activity for window in cut),
+  )
+  assert {activity: tuple(count[activity] for count in by_activity) for activity in counts} == counts
+  assert set().union(*by_activity) == set(counts)

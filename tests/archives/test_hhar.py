@@ -1,7 +1,6 @@
 """HHAR as released: two tables of unpaired rows, with timestamps of several units and repeated rows."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -40,24 +39,19 @@ def lines(
   ]
 
 
-@pytest.fixture
-def read(read) -> Callable[..., Any]:
-  """(lines of the accelerometer, of the gyroscope, position) → what is read of them, beside other tables."""
-
-  def read_lines(acc: list[str], gyro: list[str], position: str = 'waist'):
-    watch = lines(50.0, device='gear_1')
-    tables = {
-      'Phones_accelerometer': acc, 'Phones_gyroscope': gyro,
-      'Watch_accelerometer': watch, 'Watch_gyroscope': watch,
-    }  # fmt: skip
-    files = {f'Activity recognition exp/{name}.csv': HEADER + ''.join(rows) for name, rows in tables.items()}
-    return read(files | {'Still exp/Phones_accelerometer.csv': 'another table'}, position)
-
-  return read_lines
+def _files(acc: list[str], gyro: list[str]) -> dict[str, str]:
+  """Lines of the phones' sensors, beside those of a watch and another table."""
+  watch = lines(50.0, device='gear_1')
+  tables = {
+    'Phones_accelerometer': acc, 'Phones_gyroscope': gyro,
+    'Watch_accelerometer': watch, 'Watch_gyroscope': watch,
+  }  # fmt: skip
+  files = {f'Activity recognition exp/{name}.csv': HEADER + ''.join(rows) for name, rows in tables.items()}
+  return files | {'Still exp/Phones_accelerometer.csv': 'another table'}
 
 
 def test_labels_become_spans_and_rows_without_one_are_counted(read):
-  (recording,), dropped = read(lines(1.0), lines(2.0))
+  (recording,), dropped = read(_files(lines(1.0), lines(2.0)))
   assert (recording.subject, recording.position) == ('a', 'waist')
   assert [span.activity for span in recording.spans] == ['walking', 'upstairs']
   edges = [(span.start_s, span.stop_s) for span in recording.spans]
@@ -68,14 +62,14 @@ def test_labels_become_spans_and_rows_without_one_are_counted(read):
 
 
 def test_a_column_that_nothing_reads_may_be_empty(read):
-  (recording,), _ = read([line.replace(',nexus4,', ',,') for line in lines(1.0)], lines(2.0))
+  (recording,), _ = read(_files([line.replace(',nexus4,', ',,') for line in lines(1.0)], lines(2.0)))
   assert len(recording.acc.values) == 800
 
 
 @pytest.mark.parametrize('clock', CLOCKS)
 def test_creation_times_of_any_unit_become_even_seconds(clock, read):
   (recording,), dropped = read(
-    lines(1.0, creation=CLOCKS[clock]), lines(2.0, creation=CLOCKS[clock], rate_hz=50)
+    _files(lines(1.0, creation=CLOCKS[clock]), lines(2.0, creation=CLOCKS[clock], rate_hz=50))
   )
   np.testing.assert_allclose(np.diff(recording.acc.time_s), 0.01, atol=1e-6)
   np.testing.assert_allclose(np.diff(recording.gyro.time_s), 0.02, atol=1e-6)
@@ -100,7 +94,7 @@ def _faster(percent: int) -> Callable[[int], int]:
   ],
 )
 def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, gyro_clock, is_unusable, read):
-  (recording,), dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock))
+  (recording,), dropped = read(_files(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock)))
   assert dropped['devices timed by arrival, as their creation clock is unusable (kept)'] == is_unusable
   if is_unusable:
     ends_s = [samples.time_s[-1] for samples in (recording.acc, recording.gyro)]
@@ -108,7 +102,8 @@ def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, g
 
 
 def test_rows_that_are_delivered_late_at_the_end_do_not_hide_the_pace(read):
-  _, dropped = read(*(lines(1.0, arrival=lambda ms: START_MS + ms + 1000 * (ms > 7800)) for _ in range(2)))
+  late = lines(1.0, arrival=lambda ms: START_MS + ms + 1000 * (ms > 7800))
+  _, dropped = read(_files(late, late))
   assert not any('arrival' in reason for reason in dropped)
 
 
@@ -116,7 +111,7 @@ def test_sensors_are_paired_by_user_device_and_time(read):
   """Two phones of one model, two users; the gyroscope's file has another order and starts later."""
   acc = lines(1.0) + lines(2.0, device='nexus4_2') + lines(3.0, user='b', start_ms=60_000)
   gyro = lines(30.0, user='b', start_ms=60_500) + lines(20.0, device='nexus4_2') + lines(10.0, start_ms=1000)
-  recordings, dropped = read(acc, gyro)
+  recordings, dropped = read(_files(acc, gyro))
   pairs = [(r.subject, r.acc.values[0, 0], r.gyro.values[0, 0]) for r in recordings]
   assert pairs == [('a', 1, 10), ('a', 2, 20), ('b', 3, 30)]
   assert recordings[0].acc.values[0, 1] == 100  # the row of 1000 ms
@@ -125,21 +120,21 @@ def test_sensors_are_paired_by_user_device_and_time(read):
 
 
 def test_a_device_with_one_sensor_is_counted(read):
-  recordings, dropped = read(lines(1.0) + lines(1.0, user='b'), lines(2.0))
+  recordings, dropped = read(_files(lines(1.0) + lines(1.0, user='b'), lines(2.0)))
   assert [recording.subject for recording in recordings] == ['a']
   assert dropped['rows of a device with one sensor'] == 800
 
 
 def test_reading_in_small_chunks_changes_nothing(read, monkeypatch):
   acc, gyro = lines(1.0) + lines(3.0, user='b'), lines(2.0) + lines(4.0, user='b')
-  at_once, _ = read(acc, gyro)
+  at_once, _ = read(_files(acc, gyro))
   monkeypatch.setattr(hhar, '_CHUNK_ROWS', 77)
-  in_chunks, _ = read(acc, gyro)
+  in_chunks, _ = read(_files(acc, gyro))
   for one, same in zip(in_chunks, at_once, strict=True):
     np.testing.assert_array_equal(one.acc.values, same.acc.values)
     assert one.spans == same.spans
 
 
 def test_the_wrist_has_the_watches(read):
-  (recording,), _ = read(lines(1.0), lines(2.0), 'wrist')
+  (recording,), _ = read(_files(lines(1.0), lines(2.0)), 'wrist')
   assert recording.acc.values[0, 0] == 50

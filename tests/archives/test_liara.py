@@ -1,9 +1,6 @@
-"""LIARA: pieces of one recording are joined in order, and the real archive's counts."""
-
-import collections
+"""LIARA: pieces of one recording are joined in order."""
 
 import numpy as np
-import pytest
 
 from har_jax.signal.recording import Span
 
@@ -28,15 +25,3 @@ def test_pieces_of_walking_are_one_recording_in_the_order_of_their_numbers(read)
 def test_repetitions_of_an_exercise_are_recordings_of_their_own(read):
   recordings, _ = read(_files('ExoSquat', (1, 2), 270))
   assert [recording.spans for recording in recordings] == 2 * [(Span(0.0, 5.0, 'squatting'),)]
-
-
-@pytest.mark.archives
-def test_the_real_archive_has_ten_people_and_ten_activities(real_recordings):
-  recordings, _ = real_recordings('liara', 'wrist')
-  assert len({recording.subject for recording in recordings}) == 10
-  counts = collections.Counter(recording.spans[0].activity for recording in recordings)
-  assert counts == {
-    **dict.fromkeys(('walking', 'running', 'sitting'), 10),
-    **dict.fromkeys(('lunging', 'marching', 'sit_ups', 'squatting'), 100),
-    **dict.fromkeys(('stand_to_sit', 'sit_to_stand', 'turning_wrist'), 100),
-  }

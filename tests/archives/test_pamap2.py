@@ -1,8 +1,6 @@
 """PAMAP2 as released: one text file of 54 columns per subject, with rows lost by radio."""
 
 import collections
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -33,16 +31,11 @@ def text(table) -> str:
   return ''.join(' '.join(map(entry, range(len(row)), row)) + '\n' for row in table)
 
 
-@pytest.fixture
-def read(read) -> Callable[..., Any]:
-  """(rows of subjects from 101 on, position) → what is read of them, beside the optional folder."""
-
-  def read_rows(*tables: np.ndarray, position: str = 'chest'):
-    files = {f'Protocol/subject{number}.dat': text(table) for number, table in enumerate(tables, 101)}
-    files |= {name.replace('Protocol', 'Optional'): 'not to be read' for name in files}
-    return read({f'PAMAP2_Dataset/{name}': content for name, content in files.items()}, position)
-
-  return read_rows
+def _files(*tables: np.ndarray) -> dict[str, str]:
+  """Rows of subjects from 101 on, beside the optional folder."""
+  files = {f'Protocol/subject{number}.dat': text(table) for number, table in enumerate(tables, 101)}
+  files |= {name.replace('Protocol', 'Optional'): 'not to be read' for name in files}
+  return {f'PAMAP2_Dataset/{name}': content for name, content in files.items()}
 
 
 @pytest.mark.parametrize(
@@ -55,14 +48,14 @@ def read(read) -> Callable[..., Any]:
   ],
 )
 def test_each_unit_has_its_16_g_accelerometer_and_gyroscope(position, acc, gyro, read):
-  (recording,), _ = read(rows(), position=position)
+  (recording,), _ = read(_files(rows()), position)
   np.testing.assert_allclose(recording.acc.values[0], acc)
   np.testing.assert_allclose(recording.gyro.values[0], gyro)
   assert (recording.subject, recording.position) == ('101', position)
 
 
 def test_spans_are_runs_of_one_activity_and_other_rows_are_counted(read):
-  (recording,), dropped = read(rows())
+  (recording,), dropped = read(_files(rows()))
   assert [span.activity for span in recording.spans] == ['lying', 'walking', 'jumping']
   edges = [(span.start_s, span.stop_s) for span in recording.spans]
   np.testing.assert_allclose(edges, [(0.5, 3.5), (3.5, 5.5), (5.9, 8.89)], atol=1e-6)
@@ -75,7 +68,7 @@ def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(read):
   table[100:120, 20:37] = np.nan  # chest
   table[120, 27] = np.nan  # of the chest, one value
   table[400:450, 37:54] = np.nan  # ankle, which does not affect the chest
-  (recording,), dropped = read(table)
+  (recording,), dropped = read(_files(table))
   assert dropped['rows that the chest unit lost by radio'] == 21
   assert len(recording.acc.time_s) == len(recording.gyro.time_s) == len(table) - 21
   assert np.isfinite(recording.gyro.values).all()
@@ -86,7 +79,7 @@ def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(read):
 def test_a_long_gap_splits_the_recording_within_one_activity(read):
   table = rows()
   table[100:250, 20:37] = np.nan
-  (first, second), _ = read(table)
+  (first, second), _ = read(_files(table))
   assert len(first.acc.time_s) == 100
   (cut,) = first.spans
   assert (cut.start_s, cut.stop_s) == (pytest.approx(0.5), pytest.approx(0.99))  # up to its last row
@@ -97,7 +90,7 @@ def test_a_long_gap_splits_the_recording_within_one_activity(read):
 def test_subjects_are_sorted_and_the_optional_folder_is_not_read(read):
   one_activity = rows()[550:]  # as subject 109: only rope jumping
   one_activity[:, 1] = 24
-  recordings, _ = read(rows(), one_activity)
+  recordings, _ = read(_files(rows(), one_activity))
   assert [recording.subject for recording in recordings] == ['101', '102']
   assert [span.activity for span in recordings[1].spans] == ['jumping']
 

@@ -1,23 +1,10 @@
-"""PDIoT: g and degrees, clips under two names, two devices, the counts of the real archive."""
+"""PDIoT: g and degrees, clips under two names, two devices."""
 
-import collections
-import re
-
-import cut_pieces
 import numpy as np
-import pytest
-from official import OFFICIAL
 
 from har_jax.signal.recording import Span
 
 HEADER = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z\n'
-# The same clip under two names, and clips with each row twice.
-SAME = {
-  's15': ('lyingRight', 'sitting'), 's4': ('shuffleWalking', 'sitting'), 's54': ('standing',),
-  's68': ('standing',), 's97': ('lyingStomach', 'shuffleWalking'),
-}  # fmt: skip
-ACTIVITIES = OFFICIAL['pdiot'].activities
-REPEATED = {'s57': ('miscMovement',), 's88': ('miscMovement',)}
 
 
 def _rows(count: int, first: int = 0) -> list[str]:
@@ -70,35 +57,3 @@ def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(read):
   recordings, dropped = read(_clips(clips))
   assert [(recording.subject, recording.spans[0].activity) for recording in recordings] == [('s2', 'running')]
   assert dropped == {'clips that are the same under two names': 2, 'clips whose rows are repeated': 1}
-
-
-@pytest.mark.slow
-@pytest.mark.archives
-def test_the_real_archive_has_102_people_and_every_row(count_rows, real_recordings):
-  lines = count_rows('pdiot', 'Thingy/s*/*.csv')
-  recordings, dropped = real_recordings('pdiot', 'pocket')
-  cut = cut_pieces.cut_all(recordings, dropped)
-  assert len(lines) == 1213
-  assert dropped == {'clips that are the same under two names': 8, 'clips whose rows are repeated': 2}
-  expected, windows, rows_read = collections.Counter(), collections.Counter(), collections.Counter()
-  for name, rows in lines.items():
-    subject, activity = re.search(r'/(s\d+)_thingy_(\w+)_breathing', name).groups()
-    if activity not in SAME.get(subject, ()) + REPEATED.get(subject, ()):
-      expected[ACTIVITIES[activity]] += rows
-      windows[ACTIVITIES[activity]] += (2 * rows - 1 - 128) // 64 + 1  # at 50 Hz, without the last half step
-  assert len({recording.subject for recording in recordings}) == 102
-  assert len(recordings) == 1203
-  for recording in recordings:
-    rows_read[recording.spans[0].activity] += len(recording.acc.values)
-  assert rows_read == expected
-  assert (sum(lines.values()), sum(expected.values())) == (919_080, 911_490)
-  assert collections.Counter(window.activity for window in cut) == windows
-  assert len(cut) == 26_460
-
-
-@pytest.mark.slow
-@pytest.mark.archives
-def test_the_real_archive_has_71_people_with_a_device_at_the_chest(real_recordings):
-  recordings, dropped = real_recordings('pdiot', 'chest')
-  assert len({recording.subject for recording in recordings}) == 71
-  assert len(recordings) + sum(dropped.values()) == 986

@@ -35,25 +35,20 @@ def official() -> dict[str, str]:
   }
 
 
-@pytest.fixture
-def read(read):
-  """(texts by name, position) → what is read of them, in zips within a zip."""
-
-  def read_texts(texts: dict[str, str], *position: str):
-    files = {f'realworld2016_dataset/proband{name}': text for name, text in texts.items()}
-    return read({'realworld.zip': zipped_texts(files)}, *position)
-
-  return read_texts
+def _files(texts: dict[str, str]) -> dict[str, bytes]:
+  """Texts by name, in zips within a zip."""
+  files = {f'realworld2016_dataset/proband{name}': text for name, text in texts.items()}
+  return {'realworld.zip': zipped_texts(files)}
 
 
 def test_recordings_are_sorted_by_subject(read):
-  recordings, _ = read(official())
+  recordings, _ = read(_files(official()))
   activities = [(recording.subject, recording.spans[0].activity) for recording in recordings]
   assert activities == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
 
 
 def test_sensors_of_different_length_are_paired_by_time(read):
-  (walking, *_), dropped = read(official())
+  (walking, *_), dropped = read(_files(official()))
   # The gyroscope runs from 0.1 to 9.68 s: accelerometer rows 5 to 484.
   assert walking.acc.values[[0, -1], 1].tolist() == [5, 484]
   assert walking.gyro.values[[0, -1], 1].tolist() == [0, 479]
@@ -64,14 +59,14 @@ def test_sensors_of_different_length_are_paired_by_time(read):
 
 
 def test_parts_are_paired_by_time_not_by_number_or_nesting(read):
-  *_, first, second = read(official())[0]
+  *_, first, second = read(_files(official()))[0]
   assert (first.acc.values[0, 0], first.gyro.values[0, 0]) == (5, 7)
   assert (second.acc.values[0, 0], second.gyro.values[0, 0]) == (6, 8)
   assert (len(first.acc.time_s), len(second.acc.time_s)) == (300, 200)
 
 
 def test_another_position_is_read_on_request(read):
-  (walking,), dropped = read(official(), 'head')
+  (walking,), dropped = read(_files(official()), 'head')
   assert (walking.acc.values[0, 0], walking.gyro.values[0, 0], walking.position) == (2, 4, 'head')
   assert dropped['activities of a subject without both head files'] == 2
 
@@ -79,6 +74,6 @@ def test_another_position_is_read_on_request(read):
 def test_a_missing_gyroscope_is_counted(read):
   files = official()
   del files[_JUMPING_GYRO]
-  recordings, dropped = read(files)
+  recordings, dropped = read(_files(files))
   assert {recording.subject for recording in recordings} == {'1', '10'}
   assert dropped['activities of a subject without both waist files'] == 1

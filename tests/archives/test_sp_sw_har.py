@@ -1,8 +1,5 @@
 """sp-sw-har: the clock rebuilt from bursts, two devices, windows with several activities."""
 
-import collections
-
-import cut_pieces
 import numpy as np
 import pytest
 from official import OFFICIAL
@@ -14,12 +11,6 @@ from har_jax.errors import UserError
 
 HEADER = 'x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n'
 ACTIVITIES = OFFICIAL['sp_sw_har'].activities
-POSITIONS = {'pocket': 'sp', 'wrist': 'sw'}
-RATES_HZ = {'pocket': 102.45, 'wrist': 104.27}
-WINDOWS = {
-  'pocket': {'sitting': 49, 'sit_to_stand': 166, 'walking': 1050, 'turning': 197, 'stand_to_sit': 172},
-  'wrist': {'sitting': 47, 'sit_to_stand': 166, 'walking': 1052, 'turning': 193, 'stand_to_sit': 169},
-}
 
 
 def _rows(labels: list[str], start_ms: int = 1657533977813, size: int = 10) -> str:
@@ -75,30 +66,3 @@ def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
   with pytest.raises(UserError, match='no window at wrist'):
     prepare(ARCHIVE, folder, tmp_path, position='all', progress=False)
   assert not (tmp_path / 'sp_sw_har').exists()
-
-
-@pytest.mark.slow
-@pytest.mark.archives
-@pytest.mark.parametrize('position', POSITIONS)
-def test_the_real_archive_has_23_people_every_row_and_these_windows(real_source, real_recordings, position):
-  source, rows = real_source('sp_sw_har'), collections.Counter()
-  for name in source.find(f'*_{POSITIONS[position]}.csv'):
-    with source.open(name) as file:
-      rows.update(line.rpartition(b',')[2].decode() for line in file.read().split()[1:])
-  recordings, dropped = real_recordings('sp_sw_har', position)
-  cut = cut_pieces.cut_all(recordings, dropped, majority_label=ARCHIVE.majority_label)
-  assert not dropped
-  assert len({recording.subject for recording in recordings}) == 23
-  assert len(recordings) == 223
-  rows_read, rates_hz = collections.Counter(), []
-  for recording in recordings:
-    time_s = recording.acc.time_s
-    rates_hz.append(1 / recording.acc.step_s)
-    for span in recording.spans:
-      rows_read[span.activity] += int(((span.start_s <= time_s) & (time_s < span.stop_s)).sum())
-  assert rows_read == {ACTIVITIES[label]: count for label, count in rows.items()}
-  assert rows.total() == {'pocket': 259_213, 'wrist': 262_553}[position]
-  np.testing.assert_allclose(rates_hz, RATES_HZ[position], atol=0.15)
-  assert collections.Counter(window.activity for window in cut) == WINDOWS[position]
-  lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]
-  assert len(cut) == pytest.approx(sum((50 * seconds - 128) // 64 + 1 for seconds in lasts_s), abs=5)

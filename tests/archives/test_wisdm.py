@@ -1,15 +1,11 @@
 """WISDM: sensors paired by the phone's clock, every loss counted."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 from official import OFFICIAL
 
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal.cutting import resample
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 BOOT_NS = 9_007_199_254_740_993  # 2**53 + 1: the first integer that a float cannot represent
 
@@ -18,20 +14,13 @@ def _lines(subject: int, code: str, times_ns, value: float = 1.5) -> str:
   return ''.join(f'{subject},{code},{time},{value},-2.25,0.5;\n' for time in times_ns)
 
 
-@pytest.fixture
-def read(read) -> Callable[..., Any]:
-  """(texts of the accelerometer by subject, of the gyroscope) → what is read of them."""
-
-  def read_texts(acc: dict[int, str], gyro: dict[int, str]):
-    return read(
-      {
-        f'wisdm-dataset/raw/phone/{sensor}/data_{subject}_{sensor}_phone.txt': text
-        for sensor, texts in (('accel', acc), ('gyro', gyro))
-        for subject, text in texts.items()
-      }
-    )
-
-  return read_texts
+def _files(acc: dict[int, str], gyro: dict[int, str]) -> dict[str, str]:
+  """Texts of the accelerometer, by subject, and of the gyroscope."""
+  return {
+    f'wisdm-dataset/raw/phone/{sensor}/data_{subject}_{sensor}_phone.txt': text
+    for sensor, texts in (('accel', acc), ('gyro', gyro))
+    for subject, text in texts.items()
+  }
 
 
 def _ticks(count: int, start_ns: int = BOOT_NS) -> list[int]:
@@ -43,7 +32,7 @@ def test_a_recording_is_one_activity_on_the_phones_clock(read):
   gyro = _lines(1600, 'A', _ticks(97, BOOT_NS + 150_000_001), 0.25) + _lines(
     1600, 'D', _ticks(9, BOOT_NS + 10**12)
   )
-  (first, second), _ = read({1600: acc}, {1600: gyro})
+  (first, second), _ = read(_files({1600: acc}, {1600: gyro}))
   assert [r.spans[0].activity for r in (first, second)] == ['walking', 'sitting']
   np.testing.assert_array_equal(first.acc.values[0], [1.5, -2.25, 0.5])
   np.testing.assert_array_equal(first.gyro.values[0], [0.25, -2.25, 0.5])
@@ -55,36 +44,31 @@ def test_a_recording_is_one_activity_on_the_phones_clock(read):
 
 def test_a_subject_with_a_gyroscope_only_is_counted(read):
   both = _lines(1, 'A', _ticks(9))
-  recordings, dropped = read({1: both}, {1: both, 2: both})
+  recordings, dropped = read(_files({1: both}, {1: both, 2: both}))
   assert len(recordings) == 1
   assert dropped == {'subjects without an accelerometer': 1}
 
 
 def test_subjects_and_runs_without_a_gyroscope_are_counted(read):
   both = _lines(1, 'A', _ticks(9)) + _lines(1, 'S', _ticks(9))
-  recordings, dropped = read({1: both, 2: both}, {1: _lines(1, 'A', _ticks(9))})
+  recordings, dropped = read(_files({1: both, 2: both}, {1: _lines(1, 'A', _ticks(9))}))
   assert [(r.subject, r.spans[0].activity) for r in recordings] == [('1', 'walking')]
   assert dropped == {'subjects without a gyroscope': 1, 'activity runs with one sensor only': 1}
 
 
 def test_clocks_that_share_no_moment_give_no_piece(read):
   acc, gyro = _lines(1, 'A', _ticks(99)), _lines(1, 'A', _ticks(99, BOOT_NS * 2))
-  (recording,), dropped = read({1: acc}, {1: gyro})
+  (recording,), dropped = read(_files({1: acc}, {1: gyro}))
   assert resample(recording, dropped, DEFAULT_WINDOWING) == []
   assert dropped == {'recordings whose sensors do not overlap in time': 1}
 
 
 @pytest.mark.archives
-def test_the_real_archive_has_all_codes_and_si_units(real_recordings):
+def test_the_real_archive_has_three_minutes_of_each_code(real_recordings):
   recordings, dropped = real_recordings('wisdm', 'pocket', 18)
   assert {r.subject for r in recordings} == {'1600'}
   assert [r.spans[0].activity for r in recordings] == list(OFFICIAL['wisdm'].activities.values())
   for recording in recordings:
     (piece,) = resample(recording, dropped, DEFAULT_WINDOWING)
     assert len(piece.signal) == pytest.approx(180 * 50, abs=20)
-    assert np.isfinite(piece.signal).all()
-    if recording.spans[0].activity in ('sitting', 'standing'):
-      norm = np.linalg.norm(piece.signal[:, :3], axis=1)
-      # The phones are not calibrated: sitting reads 9.2 to 10.4 over the subjects.
-      assert norm.mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.08)
   assert not dropped

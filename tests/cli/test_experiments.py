@@ -30,26 +30,13 @@ def _result(folder: pathlib.Path, method: str) -> dict:
 # --- lodo
 
 
-def test_stages_are_run_one_at_a_time(study, finished, tmp_path):
-  assert '--phase' in refuse('lodo', *study, f'--out={tmp_path}', '--phase=adapt')
-  pretrained = tmp_path / 'sample_motionsense' / 'pretrain' / 'pretrained.json'
-  assert _run('lodo', *study, f'--out={tmp_path}', '--phase=pretrain').startswith(f'{pretrained}: step ')
-  assert not list(tmp_path.rglob('seed0.json'))
-  _run('lodo', *study, '--methods=full', f'--out={tmp_path}', '--phase=adapt')
-  assert _result(tmp_path, 'full')['test'] == _result(finished, 'full')['test']
-
-
 @pytest.mark.parametrize(
   ('arguments', 'named'),
   [
     (['--targets=sample_motionsens'], "'sample_motionsens'"),
-    (['--methods=lroa'], "'lroa'"),
-    (['--sources=sample_motionsense,sample_wisdm'], 'sample_motionsense'),
     (['--finetune_batch=0'], '--finetune_batch=0: it must be at least 1'),
     (['--label_budget=0.9'], 'label_budget 0.9'),
     (['--methods=lora', '--lora_targets=qeury'], "'qeury'"),
-    (['--lodo_shard=2'], '--lodo_shard=2'),
-    (['--lodo_shard=0/3'], '3 shards'),
     (['--windows={}/nowhere'], 'nowhere'),
   ],
 )
@@ -96,15 +83,6 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(study, finished, 
     assert (one['test'], one['test_by_subject']) == (other['test'], other['test_by_subject'])
     scores, others = ([entry['score'] for entry in result['validation']] for result in (one, other))
     assert scores == others
-
-
-def test_a_baseline_runs_by_the_same_command(study, tmp_path):
-  flags = (*study, '--methods=forest', f'--out={tmp_path}')
-  assert _run('lodo', *flags, '--phase=pretrain') == ''
-  out = _run('lodo', *flags)
-  assert out.startswith(f'[1/1] {tmp_path}/{_RESULT.format("forest")}: accuracy ')
-  assert 'forest' in _run('report', f'--results={tmp_path}')
-  assert 'error: forest has no output layer' in refuse('lodo', *flags, '--phase=personalize')
 
 
 # --- pretrain
@@ -167,9 +145,6 @@ def test_a_table_of_the_paper_is_one_command(windows, tmp_path, monkeypatch):
   before = {path: path.stat().st_mtime_ns for path in made}
   _run('paper', '--table=3', *arguments)
   assert {path: path.stat().st_mtime_ns for path in made} == before  # reused
-  (tmp_path / 'tables.md').unlink()
-  assert '--lodo_shard' in _run('paper', '--table=2', '--lodo_shard=0/2', *arguments)
-  assert not (tmp_path / 'tables.md').exists()
 
 
 @pytest.mark.parametrize(('command', 'out'), [('lodo', 'runs/lodo'), ('paper', 'runs/paper')])

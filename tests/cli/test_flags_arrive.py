@@ -10,7 +10,7 @@ import pytest
 from in_process import run_in_process
 from short_sample import NAMES
 
-from har_jax import config, experiments, files, recordings, storage, timeline
+from har_jax import files, recordings, storage, timeline
 from har_jax.archives import ARCHIVES, download
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.continual import domains
@@ -158,27 +158,6 @@ def test_continual_gives_all_to_the_stream(monkeypatch, paths, windows: pathlib.
   together = _arrived(monkeypatch, domains, 'stream_datasets', 'continual', *where, targets)
   assert (together[0][1:], together[1]) == ((list(NAMES),), _STREAM)
   assert loaded == [paths['base']] * 2
-
-
-def test_lodo_gives_all_to_its_runs(monkeypatch, windows: pathlib.Path, tmp_path):
-  flags = _flags(
-    {'targets': [NAMES[0]], 'sources': [NAMES[1]], 'methods': ['lora', 'full'], 'seeds': ['3', '4']}
-    | {'out': tmp_path / 'out', 'pretrained_dir': tmp_path / 'shared', 'lodo_batch_runs': 2}
-    | {
-      'lodo_shard': '1/2',
-      'phase': 'adapt',
-      'preset': 'paper',
-      'label_budget': '10/class',
-      'progress': False,
-    }
-  )
-  (study, options), _ = _arrived(monkeypatch, experiments, 'run', 'lodo', f'--windows={windows}', *flags)
-  assert (study.targets, study.sources) == ((NAMES[0],), (NAMES[1],))
-  assert (study.methods, study.seeds, study.batch_runs, study.shard) == (('lora', 'full'), (3, 4), 2, (1, 2))
-  assert (study.out, study.pretrained_dir) == (tmp_path / 'out', tmp_path / 'shared')
-  assert study.experiment.lora == config.Experiment.paper().lora
-  assert study.experiment.protocol.label_budget == '10/class'
-  assert (options.may_train, options.progress) == (False, False)
 
 
 def test_pretrain_trains_on_windows_of_its_sources_and_their_variants(monkeypatch, windows, tmp_path):

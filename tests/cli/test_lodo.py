@@ -39,12 +39,15 @@ def test_each_run_is_a_line_and_a_row(study, tmp_path, monkeypatch, split, cavea
       yield spec.result, msgspec.convert(entries, records.Result)
 
   monkeypatch.setattr(experiments, 'run', run)
-  flags = (f'--split={split}', '--lodo_batch_runs=3', f'--pretrained_dir={tmp_path}/base', '--json')
-  out, err = succeed('lodo', *study, *flags, '--phase=adapt', '--lodo_shard=1/2', '--sources=other')
+  flags = ('--lodo_batch_runs=3', f'--pretrained_dir={tmp_path}/base', '--lora_rank=3', f'--split={split}')
+  what = ('--phase=adapt', '--lodo_shard=1/2', '--sources=other')
+  out, err = succeed('lodo', *study, *flags, *what, '--json')
   ((made, options),) = asked
-  assert (made.batch_runs, made.shard, made.seeds, made.sources) == (3, (1, 2), (0, 3), ('other',))
+  assert (made.targets, made.sources, made.methods) == (('one',), ('other',), ('full', 'probe'))
+  assert (made.batch_runs, made.shard, made.seeds) == (3, (1, 2), (0, 3))
   assert (made.out, made.pretrained_dir) == (tmp_path / 'out', tmp_path / 'base')
-  assert not options.may_train
+  assert (made.experiment.protocol.split, made.experiment.lora.rank) == (split, 3)
+  assert (options.may_train, options.progress) == (False, False)
   files = [f'{tmp_path}/out/one/{name}/{split}/labels-0.7/seed3.json' for name in ('probe', 'full')]
   figures = f'accuracy 0.510, macro-F1 0.500{caveat}'
   assert err.splitlines() == [f'[{number}/2] {file}: {figures}' for number, file in enumerate(files, start=1)]

@@ -16,11 +16,10 @@ import tiny_flags
 from in_process import refuse, run_in_process, succeed
 from toy_command import toy_module
 
-from har_jax import records, timeline
-from har_jax.cli import command, lodo, main, predict, user_files
+from har_jax import timeline
+from har_jax.cli import command, main, predict, user_files
 from har_jax.datasets.datasets import Dataset
 from har_jax.errors import UserError
-from har_jax.experiments import personalization
 from har_jax.files import safetensors_io
 
 
@@ -203,23 +202,3 @@ def test_every_command_has_quiet_and_those_with_a_result_have_json(name):
   module = main.load(name)
   has_result = inspect.signature(module.main).return_annotation is not None
   assert ('quiet' in module.FLAGS, 'json' in module.FLAGS) == (True, has_result)
-
-
-def test_a_personalization_prints_means_and_the_deviation_of_gains_in_points(monkeypatch, capsys):
-  measures = [
-    records.Measures(accuracy=f1, macro_f1=f1, precision=f1, recall=f1, confusion=[])
-    for f1 in (0.5, 0.6, 0.5, 0.8)
-  ]
-  windows = records.PersonalWindows(train=1, test=2)
-  by_subject = {
-    name: records.BeforeAndAfter(windows, *measures[first : first + 2])
-    for name, first in (('a', 0), ('b', 2))
-  }
-  result = types.SimpleNamespace(by_subject=by_subject)
-  monkeypatch.setattr(personalization, 'personalize', lambda spec, labels: (f'{spec}-{labels}.json', result))
-  rows = lodo._personalize(types.SimpleNamespace(runs=['run']), (5,))
-  # Gains of 10 and 30 points: mean 20, deviation 10 times the root of 2.
-  assert capsys.readouterr().out == (
-    'run-5.json: 2 subjects, macro-F1 0.500 before, 0.700 after (+20.0 ± 14.1 points, over subjects)\n'
-  )
-  assert rows[0]['by_subject']['b']['after']['macro_f1'] == 0.8

@@ -1,6 +1,5 @@
 """Finished runs, read as bases and adapters."""
 
-import json
 import shutil
 
 import numpy as np
@@ -13,7 +12,6 @@ from har_jax.errors import UserError
 from har_jax.experiments import stages
 from har_jax.recognizer import parameters
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 
 pytestmark = pytest.mark.slow
@@ -90,26 +88,18 @@ def test_a_stage_starts_from_the_encoder_of_the_stage_before_it(study_of, out, t
   assert_equal({path: leaf for path, leaf in started[0].trainable.items() if path in encoder}, encoder)
 
 
-def test_a_run_is_read_with_its_test_time_augmentation(study_of, out, runs, tmp_path):
-  (name,) = run(study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained_dir=out))
+def test_a_recognizer_of_a_run_has_its_test_time_augmentation(out, tmp_path):
+  copied = shutil.copytree((out / LORA).parent, tmp_path / 'run') / 'seed0.json'
+  entries = storage.read(copied)
+  entries['identity']['experiment']['protocol']['tta_shifts'] = 4
+  storage.write(copied, entries)
   base = files.load_base(out / 'alpha' / 'pretrain')
-  _, adapter = files.load_run(tmp_path / name, base)
-  assert adapter.card.training.tta_shifts == Recognizer.load(tmp_path / name, base).tta_shifts == 4
-  assert Recognizer.load(out / LORA, base).tta_shifts == 1
+  assert Recognizer.load(copied, base).tta_shifts == 4
 
 
-def test_a_run_is_read_by_its_own_seed_and_step_and_from_scratch_without_a_base(out, monkeypatch, tmp_path):
+def test_a_run_from_scratch_takes_no_base(out):
   base = files.load_base(out / 'alpha' / 'pretrain')
   assert files.load_run(out / LORA.replace('lora', 'scratch'), base)[0] is None
-  copied = shutil.copytree((out / LORA).parent, tmp_path / 'run')
-  entries = json.loads((copied / 'seed0.json').read_text())
-  entries['identity']['seed'], entries['step'] = 7, entries['validation'][0]['step']
-  (copied / 'seed0.json').write_text(json.dumps(entries))
-  used, prepare = [], files.runs.prepare
-  monkeypatch.setattr(files.runs, 'prepare', lambda *args: used.append(args[-1]) or prepare(*args))
-  monkeypatch.setattr(Checkpoints, 'variables', lambda self, step, like: used.append(step) or like)
-  files.load_run(copied / 'seed0.json', base)
-  assert used == [7, 3]  # of six steps
 
 
 def test_a_file_that_is_no_result_is_refused(out):

@@ -4,9 +4,9 @@ import pathlib
 
 import numpy as np
 import pytest
-from lodo_studies import ADAPT_ONLY, LORA, pretraining_of, run, with_altered, without_seconds
+from lodo_studies import LORA, pretraining_of, run, with_altered, without_seconds
 
-from har_jax import experiments, storage
+from har_jax import storage
 from har_jax.datasets import splits
 from har_jax.datasets import windows as store
 
@@ -60,11 +60,3 @@ def test_held_out_windows_never_affect_pretraining_normalization(study_of, windo
     (train, validation), (train_altered, validation_altered) = parts
     assert np.array_equal(train['signal'], train_altered['signal'])
     assert not np.array_equal(validation['signal'], validation_altered['signal'])
-
-
-def test_scratch_is_the_full_model_without_pretraining(study_of, tmp_path):
-  ((_, result),) = experiments.run(study_of(tmp_path, methods=('scratch',)), ADAPT_ONLY)
-  assert not (tmp_path / 'alpha' / 'pretrain').exists()
-  assert result.seconds['pretraining'] == 0
-  assert result.parameters.trainable == result.parameters.total
-  assert result.bytes.frozen == {}

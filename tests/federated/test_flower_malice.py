@@ -11,12 +11,8 @@ from har_jax.federated import aggregation
 from har_jax.federated.server import run
 from har_jax.federated.task import load_task
 
-
-def _npy(header: bytes) -> bytes:
-  return b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header
-
-
-_CLAIM = b"{'descr': '<f4', 'fortran_order': False, 'shape': (400000000,), }\n"
+_HEADER = b"{'descr': '<f4', 'fortran_order': False, 'shape': (400000000,), }\n"
+_CLAIM = b'\x93NUMPY\x01\x00' + len(_HEADER).to_bytes(2, 'little') + _HEADER
 
 
 def _one_array(**fields) -> Callable[[Message], object]:
@@ -31,28 +27,19 @@ def _one_array(**fields) -> Callable[[Message], object]:
   return change
 
 
-def _metrics(**changed) -> Callable[[Message], object]:
-  return lambda message: message.content['metrics'].update(changed)
+def _entries(record: str, **changed) -> Callable[[Message], object]:
+  return lambda message: message.content[record].update(changed)
 
 
-def _without(name: str, key: str | None = None) -> Callable[[Message], object]:
-  def change(message: Message) -> None:
-    content = message.content if key is None else message.content[name]
-    if (key or name) in content:  # messages to several clients share their records
-      del content[key or name]
-
-  return change
+def _without(record: str) -> Callable[[Message], object]:
+  return lambda message: message.content.pop(record, None)  # messages to several clients share their records
 
 
 _BAD_REPLIES = {
-  'claims 16 GB': _one_array(data=_npy(_CLAIM)),
-  'no header': _one_array(data=_npy(b'((((')),
+  'claims 16 GB': _one_array(data=_CLAIM),
   'of torch': _one_array(stype='torch.Tensor'),
-  'client NaN': _metrics(client=float('nan')),
-  'client a list': _metrics(client=[1]),
-  'no client': _without('metrics', 'client'),
+  'client NaN': _entries('metrics', client=float('nan')),
   'no metrics': _without('metrics'),
-  'loss NaN': _metrics(loss=float('nan')),
 }
 
 
@@ -68,11 +55,10 @@ def test_one_bad_client_is_refused_and_the_rounds_go_on(name, grid, server):
   assert all(np.isfinite(leaf).all() for leaf in variables.values())
 
 
-@pytest.mark.parametrize('value', [float('nan'), 2.0])
-def test_scores_that_are_none_are_left_out_and_a_second_answer_counts_once(value, grid, server):
+def test_scores_that_are_none_are_left_out_and_a_second_answer_counts_once(grid, server):
   def change(reply: Message) -> None:
     if 'macro_f1' in reply.content['metrics']:
-      reply.content['metrics']['macro_f1'] = value
+      reply.content['metrics']['macro_f1'] = float('nan')
 
   made, grid.malicious = server(rounds=1), {2: change, 3: lambda reply: None}
   run(made, grid)
@@ -96,27 +82,18 @@ def test_an_update_that_was_sent_before_is_refused(grid, server):
   assert second.refused == ['client at node 98: this update was sent before']
 
 
-def _add_leaf(path: str) -> Callable[[Message], object]:
-  return lambda message: message.content['arrays'].update({path: Array(np.ones((3, 3), np.float32))})
-
-
-def _setting(**changed) -> Callable[[Message], object]:
-  return lambda message: message.content['config'].update(changed)
+_FROZEN = 'params/encoder/block_0/up/kernel'
 
 
 @pytest.mark.parametrize(
   ('tamper', 'words'),
   [
-    (_add_leaf('params/encoder/block_0/up/kernel'), 'unknown: params/encoder/block_0/up/kernel'),
-    (_one_array(data=_npy(_CLAIM)), 'its header claims'),
-    (_one_array(stype='torch.Tensor'), 'torch.Tensor'),
+    (_entries('arrays', **{_FROZEN: Array(np.ones((3, 3), np.float32))}), f'unknown: {_FROZEN}'),
+    (_one_array(data=_CLAIM), 'its header claims'),
     (_without('arrays'), 'missing'),
     (_without('config'), 'lacks'),
-    (_without('config', 'checksum'), 'checksum'),
-    (_without('config', 'equal_weights'), 'lacks equal_weights'),
-    (_setting(round=-1), 'round'),
-    (_setting(classes=['a', 'b']), 'have more classes than a, b'),
-    (_setting(method='x'), 'x'),
+    (_entries('config', round=-1), 'round'),
+    (_entries('config', classes=['a', 'b']), 'have more classes than a, b'),
   ],
 )
 def test_a_client_sends_nothing_to_a_server_that_asks_for_other_than_its_method_trains(

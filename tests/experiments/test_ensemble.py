@@ -11,7 +11,6 @@ from scipy import optimize, special
 
 from har_jax import config, files, records, results, storage
 from har_jax.experiments import fitting, job_lock, kinds
-from har_jax.train.evaluation import predict
 
 _ENSEMBLE = 'alpha/ensemble/subject/labels-0.7/seed0.json'
 _NAMES = ('encoder', 'forest', 'rocket')
@@ -71,18 +70,6 @@ def made(runs, study_of, out) -> dict:
   assert list(results) == [LORA, _ENSEMBLE]
   assert storage.read(out / _ENSEMBLE) == results[_ENSEMBLE]
   return results[_ENSEMBLE]
-
-
-@pytest.mark.slow
-def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of, out):
-  base, adapter = files.load_run(out / LORA)
-  data = target_of(study_of(out))
-  logits = predict(adapter.objective, files.attach(base, adapter), data.validation)
-  uniform = {name: np.full(logits.shape, 1 / 3) for name in ('forest', 'rocket')}
-  temperature, _ = fitting.fit_members(logits.astype(np.float64), uniform, data.validation['label'])
-  assert made['ensemble']['encoder_temperature'] == pytest.approx(temperature, rel=1e-3)
-  assert list(made['ensemble']['weights']) == ['encoder', 'forest', 'rocket']
-  assert sum(made['ensemble']['weights'].values()) == pytest.approx(1)
 
 
 class _Forest:
@@ -156,20 +143,14 @@ def test_the_test_part_changes_no_weight(made, study_of, windows, out, tmp_path)
 
 
 @pytest.mark.slow
-def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora(made, runs):
+def test_its_result_has_the_identity_and_the_hyperparameters_of_lora(made, runs):
   assert np.sum(made['test']['confusion']) == made['data']['windows']['test']
   assert made['test']['accuracy'] > 0.9
   assert made['identity'] == runs[LORA]['identity'] | {'method': 'ensemble'}
-  for name in ('trainable', 'total'):
-    assert made['parameters'][name] > runs[LORA]['parameters'][name]
-  assert made['seconds']['training'] > runs[LORA]['seconds']['training']
-  for name in ('collections', 'starts_from'):
-    assert made[name] == runs[LORA][name] is not None
   row, of_lora = results.row(as_record(made), 'a'), results.row(as_record(runs[LORA]), 'a')
   assert {flag: row[flag] for flag in config.HYPERPARAMETERS} == {
     flag: of_lora[flag] for flag in config.HYPERPARAMETERS
   }
-  assert row['trainable_bytes'] > of_lora['trainable_bytes']
 
 
 @pytest.mark.slow

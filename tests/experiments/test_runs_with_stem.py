@@ -7,7 +7,7 @@ import pytest
 from lodo_studies import ACTIVITIES, LORA, pretrained, run, spec_of, target_of
 from sklearn.metrics import confusion_matrix
 
-from har_jax import config, experiments, files, methods, storage, variables
+from har_jax import config, experiments, files, methods, variables
 from har_jax.errors import UserError
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.train.evaluation import predict
@@ -45,16 +45,6 @@ def study(study_of, with_stem, tmp_path_factory) -> experiments.Study:
 def made(study) -> dict:
   """The result of LoRA."""
   return run(study)[LORA]
-
-
-def test_a_run_starts_from_supervised_pretraining(made, study):
-  stage = storage.read(study.out / 'alpha/supervised/pretrained.json')
-  assert stage['identity']['classes'] == sorted((*ACTIVITIES, 'eating_soup'))
-  assert stage['identity']['from']['normalize'] == 'none'
-  assert made['starts_from'].endswith('../supervised')
-  assert made['seconds'].keys() == {'training', 'pretraining', 'supervised'}
-  assert made['data']['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
-  assert 0 <= made['test']['macro_f1'] <= 1
 
 
 def test_parameters_and_bytes_have_the_stem(made, study):

@@ -1,5 +1,6 @@
 """Windows, and fitted recognizers to export."""
 
+import collections
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import export_cases
 import numpy as np
 import pytest
 import short_sample
+from cut_pieces import cut_all
 
 from har_jax import config, config_fields, export, files, methods
 from har_jax.recognizer import loading
@@ -17,8 +19,10 @@ from har_jax.train.objective import Classify
 
 @pytest.fixture(scope='session')
 def signals() -> np.ndarray:
-  """Windows of a person of the sample, in m/s² and rad/s."""
-  return export_cases.cut_from(short_sample.read('sample_motionsense', subjects=1, seconds=25.0))
+  """About two dozen windows of a person of the sample, evenly spaced, in m/s² and rad/s."""
+  recordings = short_sample.read('sample_motionsense', subjects=1, seconds=25.0)[:3]
+  cut = [window.signal for window in cut_all(recordings, collections.Counter())]
+  return np.stack(cut[:: max(1, len(cut) // 24)]).astype(np.float32)
 
 
 @pytest.fixture(scope='session')

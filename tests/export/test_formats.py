@@ -1,6 +1,5 @@
 """An export gives, in its runtime, the probabilities of the recognizer from windows in physical units."""
 
-import collections
 import copy
 import dataclasses
 import importlib.metadata
@@ -14,8 +13,6 @@ import numpy as np
 import pytest
 
 from har_jax import config, export, variables
-from har_jax.archives import ARCHIVES
-from har_jax.archives.source import Source
 from har_jax.errors import UserError
 from har_jax.export import merged, onnx_graph, onnx_statistics
 from har_jax.export.onnx_nodes import Nodes
@@ -155,16 +152,6 @@ def test_norms_are_exported_with_the_epsilons_of_the_model():
   assert epsilon == pytest.approx(1e-6)  # those of Flax
   assert all(node.name for node in graph.nodes)  # programs report times and errors by them
   assert kernel == pytest.approx(2 / 1e-5**0.5)
-
-
-@pytest.mark.archives
-@pytest.mark.parametrize(('name', 'precision'), _ALL)
-def test_an_export_gives_the_same_on_real_windows(recognizer, export_of, real_archive, name, precision):
-  _skip_unless_installed(name)
-  source = Source(real_archive('motionsense'))
-  real = export_cases.cut_from(ARCHIVES['motionsense'].read(source, 'pocket', collections.Counter()))
-  exported = _one_by_one(export_of(name, precision), real)
-  np.testing.assert_allclose(exported, recognizer.predict_proba(real), atol=export_cases.BOUND[precision])
 
 
 @pytest.mark.parametrize('name', ['onnx', pytest.param('stablehlo', marks=pytest.mark.slow)])

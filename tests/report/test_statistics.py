@@ -60,13 +60,6 @@ def test_seeds_are_averaged_by_the_mean():
   assert compared(full + lora)['mean'] == pytest.approx(2.0)
 
 
-def test_the_figure_is_macro_f1_and_not_accuracy():
-  # In these results a subject's accuracy is one less its macro-F1, so it orders methods the other way.
-  results = full_and_lora(range(5, 12))
-  row = compared(results)
-  assert (row['mean'], row['verdict']) == (8.0, 'better')
-
-
 def test_subjects_of_one_name_in_two_targets_are_two():
   results = [
     result(target=target, method=method, subjects={'1': f1})

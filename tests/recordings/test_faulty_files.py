@@ -1,6 +1,5 @@
 """Files with a fault that are read all the same, the fault, and the sentence that says it: a table."""
 
-import datetime
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +31,6 @@ from user_files import ACC, AXES, EPOCH_S, FRAME, GYRO
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import infer, row_faults
-from har_jax.recordings.formats import devices
 
 DRAWN = np.random.default_rng(1).random(1000)
 MOST, HALF = FRAME[DRAWN < 0.6], FRAME[DRAWN < 0.5]
@@ -315,13 +313,6 @@ def test_rows_that_were_filled_with_the_value_before_are_left_out(tmp_path, colu
 
 
 # --- single functions
-
-
-def test_dates_of_axivity_are_packed_into_bits():
-  dates = np.array([(42, 5, 28, 10, 30, 15), (42, 13, 28, 10, 30, 15)], np.uint32)
-  right, wrong = devices._seconds(np.bitwise_or.reduce(dates << np.uint32([26, 22, 17, 12, 6, 0]), axis=1))
-  assert right == datetime.datetime(2042, 5, 28, 10, 30, 15, tzinfo=datetime.UTC).timestamp()
-  assert np.isnan(wrong)
 
 
 def test_time_that_stands_still_does_not_fall():

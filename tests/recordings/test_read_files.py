@@ -322,9 +322,6 @@ def test_a_file_is_read_alone_where_its_folder_cannot_be_listed(tmp_path, monkey
     raise UserError(f'{folder} cannot be listed')
 
   monkeypatch.setattr(files, 'list_folder', refuse)
-  alone = files.list_siblings(tmp_path / 'day.csv')
-  assert (alone.name, alone.single.path, alone.by_name) == (
-    'day',
-    tmp_path / 'day.csv',
-    {'day.csv': alone.single},
-  )
+  path = tmp_path / 'day.csv'
+  alone = files.list_siblings(path)
+  assert (alone.name, alone.single.path, alone.by_name) == ('day', path, {'day.csv': alone.single})

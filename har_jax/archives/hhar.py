@@ -19,9 +19,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from har_jax.archives.archive import Archive
-from har_jax.archives.runs import expecting, in_order, recordings
+from har_jax.archives.runs import check_activities, expecting, in_order, recordings
 from har_jax.archives.source import Source
-from har_jax.errors import shorten
 from har_jax.recordings import limits
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
@@ -82,9 +81,7 @@ def _groups(source: Source, file_name: str) -> dict[tuple[str, str], Shaped[np.n
   with source.open(name) as file, expecting(name, f'columns {", ".join(_COLUMNS)}'):
     checked = limits.checked_lines(file, f'{source.path}: {name}', delimiter=',')
     for chunk in pd.read_csv(checked, usecols=_COLUMNS, dtype=dtypes, chunksize=_CHUNK_ROWS):
-      unknown = sorted(set(chunk['gt'].dropna().unique()) - set(_ACTIVITIES))
-      if unknown:
-        raise ValueError(f'activities {shorten(unknown)} are unknown')
+      check_activities(f'{source.path}: {name}', chunk['gt'].dropna().unique(), _ACTIVITIES)
       if chunk.drop(columns='gt').isna().any(axis=None):
         raise ValueError('a value is missing')
       rows = np.empty(len(chunk), _ROW)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from har_jax.archives.archive import Archive
-from har_jax.archives.runs import expecting, in_order, recordings
+from har_jax.archives.runs import check_activities, expecting, in_order, recordings
 from har_jax.archives.source import Source
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError
 from har_jax.recordings import limits
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
@@ -61,10 +61,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       if np.isnan(rows[:, :2]).any():
         raise ValueError('a line has no time or no activity')
     rows = rows[in_order(rows[:, 0], dropped)]
-    unknown = sorted(set(rows[:, 1].tolist()) - set(_ACTIVITIES) - {0})
-    if unknown:
-      codes = shorten(', '.join(f'{code:g}' for code in unknown))
-      raise UserError(f'{name}: activities {codes} are unknown; known are 0 and {sorted(_ACTIVITIES)}')
+    check_activities(f'{source.path}: {name}', rows[:, 1].tolist(), [0, *_ACTIVITIES])
     time_s, labels = rows[:, 0], rows[:, 1].astype(np.int64)
     spans = segments.labeled_spans(time_s, labels, _ACTIVITIES)
     dropped['rows between activities'] += int((labels == 0).sum())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from har_jax.archives.archive import Archive
-from har_jax.archives.runs import in_order, recordings
+from har_jax.archives.runs import check_activities, in_order, recordings
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError, shorten
 from har_jax.signal.recording import Recording, Samples, Span
@@ -40,10 +40,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     match = _NAME.search(name)
     if match:
       proband, sensor, activity, file_position = (group.lower() for group in match.groups())
-      if activity not in _ACTIVITIES:
-        raise UserError(
-          f'{shorten(name)}: activity {shorten(activity)!r} is unknown; one of {", ".join(_ACTIVITIES)}'
-        )
+      check_activities(f'{source.path}: {shorten(name)}', [activity], _ACTIVITIES)
       sensors = parts.setdefault((int(proband), activity), {'acc': [], 'gyr': []})
       if file_position == position:
         sensors[sensor[:3]].append(name)

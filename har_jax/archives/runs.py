@@ -5,7 +5,8 @@ n rows, m rows kept.
 
 import collections
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -28,6 +29,13 @@ def expecting(name: str, layout: str) -> Iterator[None]:
   except (ValueError, KeyError) as error:  # pandas' ParserError and EmptyDataError are ValueErrors
     reason = shorten(' '.join(str(error).split()))
     raise UserError(f'{shorten(name)}: expected {layout}, but: {reason}') from error
+
+
+def check_activities(where: str, found: Iterable[Any], known: Collection[Any]) -> None:
+  """Raises UserError for codes of activities that an archive's authors do not list."""
+  if unknown := sorted(set(found).difference(known)):
+    listed, others = (', '.join(map(str, codes)) for codes in (unknown, known))
+    raise UserError(f'{where} has activities {shorten(listed)}; known are {others}')
 
 
 def sorted_rows(

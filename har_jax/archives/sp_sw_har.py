@@ -15,9 +15,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from har_jax.archives.archive import Archive
-from har_jax.archives.runs import even_clock, sorted_rows
+from har_jax.archives.runs import check_activities, even_clock, sorted_rows
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError, shorten
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
 
@@ -41,10 +40,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   layout = f'named s<nn>/s<nn>_<execution>_{device}.csv'
   for name, match in source.match(f'DATA/s*/s*_{device}.csv', regex, layout):
     rows = read_rows(source, name, columns=list(_ROW.names or ()), dtype=_ROW)
-    if unknown := sorted(set(rows['label'].tolist()) - set(codes)):
-      raise UserError(
-        f'{source.path}: {name} has activities {shorten(", ".join(unknown))}; known are {", ".join(codes)}'
-      )
+    check_activities(f'{source.path}: {name}', rows['label'].tolist(), codes)
     rows = sorted_rows(rows, rows['timestamp'], dropped)
     time_s = even_clock((rows['timestamp'] - rows['timestamp'][0]) / 1e3)
     time_s -= time_s[0]

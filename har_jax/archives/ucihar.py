@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
 from har_jax.archives.archive import Archive
+from har_jax.archives.runs import check_activities
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Span, regular
 
 _RATE_HZ = 50.0
@@ -41,11 +42,7 @@ def _part(source: Source, position: str, part: str) -> Iterator[Recording]:
     raise UserError(
       f'{source.path}: the files of the {part} part differ in their number of windows: {lengths}'
     )
-  unknown = sorted(set(labels.tolist()) - set(_ACTIVITIES))
-  if unknown:
-    raise UserError(
-      f'{source.path}: y_{part}.txt has labels {shorten(unknown)}; 1 to {len(_ACTIVITIES)} are known'
-    )
+  check_activities(f'{source.path}: y_{part}.txt', labels.tolist(), _ACTIVITIES)
   for subject, label, acc_window, gyro_window in zip(subjects, labels, acc, gyro, strict=True):
     span = Span(0.0, _SAMPLES / _RATE_HZ, _ACTIVITIES[int(label)])
     sensors = regular(acc_window, _RATE_HZ), regular(gyro_window, _RATE_HZ)

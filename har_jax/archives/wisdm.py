@@ -8,35 +8,34 @@ import numpy as np
 from jaxtyping import Shaped
 
 from har_jax.archives.archive import Archive
-from har_jax.archives.runs import sorted_rows
+from har_jax.archives.runs import check_activities, sorted_rows
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError
 from har_jax.signal.recording import Recording, Samples, Span
 
 # The codes of activity_key.txt: no N.
 _ACTIVITIES = {
-  b'A': 'walking',
-  b'B': 'running',
-  b'C': 'stairs',
-  b'D': 'sitting',
-  b'E': 'standing',
-  b'F': 'typing',
-  b'G': 'brushing_teeth',
-  b'H': 'eating_soup',
-  b'I': 'eating_chips',
-  b'J': 'eating_pasta',
-  b'K': 'drinking',
-  b'L': 'eating_sandwich',
-  b'M': 'kicking',
-  b'O': 'catching',
-  b'P': 'dribbling',
-  b'Q': 'writing',
-  b'R': 'clapping',
-  b'S': 'folding_laundry',
+  'A': 'walking',
+  'B': 'running',
+  'C': 'stairs',
+  'D': 'sitting',
+  'E': 'standing',
+  'F': 'typing',
+  'G': 'brushing_teeth',
+  'H': 'eating_soup',
+  'I': 'eating_chips',
+  'J': 'eating_pasta',
+  'K': 'drinking',
+  'L': 'eating_sandwich',
+  'M': 'kicking',
+  'O': 'catching',
+  'P': 'dribbling',
+  'Q': 'writing',
+  'R': 'clapping',
+  'S': 'folding_laundry',
 }
 _NAME = re.compile(r'data_(\d+)_accel_phone\.txt$')
 _LINE = np.dtype(
-  [('subject', 'i4'), ('code', 'S4'), ('time_ns', 'i8'), ('x', 'f8'), ('y', 'f8'), ('z', 'f8')]
+  [('subject', 'i4'), ('code', 'U4'), ('time_ns', 'i8'), ('x', 'f8'), ('y', 'f8'), ('z', 'f8')]
 )
 
 
@@ -55,11 +54,9 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       continue
     gyro_names.remove(gyro_name)
     acc, gyro = _rows(source, acc_name), _rows(source, gyro_name)
-    for code in sorted(set(acc['code'].tolist()) | set(gyro['code'].tolist())):
-      if code not in _ACTIVITIES:
-        raise UserError(
-          f'{source.path}: {acc_name} has an activity {code.decode("ascii", "replace")!r}; A to S, no N'
-        )
+    codes = sorted(set(acc['code'].tolist()) | set(gyro['code'].tolist()))
+    check_activities(f'{source.path}: {acc_name}', codes, _ACTIVITIES)
+    for code in codes:
       runs = [rows[rows['code'] == code] for rows in (acc, gyro)]
       runs = [sorted_rows(rows, rows['time_ns'], dropped) for rows in runs]
       if not all(map(len, runs)):

@@ -2,8 +2,8 @@
 
 import { answersCsv, tabulate, totals } from './answers';
 import { Learning } from './learning';
-import { CONTRADICTIONS, DAMAGED, FAILURES, NO_MODEL, NO_ROTATION, NOT_STORED, UNLIKE } from './messages';
-import { inAll, paused, seconds } from './messages';
+import { CONTRADICTIONS, DAMAGED, FAILURES, IMPOSSIBLE, NO_MODEL, NO_ROTATION } from './messages';
+import { inAll, NOT_STORED, paused, seconds, UNLIKE } from './messages';
 import { loadModel, type Model } from './model';
 import { keepOffline, keepScreenOn, watchBattery } from './phone';
 import { connectPocket } from './pocket';
@@ -55,6 +55,7 @@ const sensor = new Sensor({
     if (recorder.active && recorder.active.rows.length % KEEP_SAMPLES === 0) keep(takes, recorder.active);
     trace.push(sample);
   },
+  findImpossible: () => view.notify(IMPOSSIBLE),
   fail(failure) {
     view.notify(FAILURES[failure]);
     view.enable('start', true);

@@ -39,6 +39,9 @@ export const UNLIKE =
   'The movements are unlike those of the same activities in training. The model seems not to know this ' +
   'phone, place or person, so expect more errors. Record and label some windows of each activity, and adapt.';
 
+export const IMPOSSIBLE =
+  'Samples beyond 50 g or 5,000 °/s count as missing: no motion gives them. Sensor or browser have a fault.';
+
 export const NO_MODEL = 'The model cannot be loaded, so nothing is recognized. Recording works.';
 export const NOT_STORED =
   'The storage of this browser is full or switched off: what you record is lost if this page is closed. ' +

@@ -41,9 +41,7 @@ export class Recorder {
   }
 
   push({ timeS, values }: Sample): void {
-    const timeMs = this.timeMs(timeS);
-    const rows = this.current?.rows;
-    if (rows && timeMs > (rows.at(-1)?.[0] ?? -Infinity)) rows.push([timeMs, ...values]);
+    this.current?.rows.push([this.timeMs(timeS), ...values]);
   }
 
   clear(): void {

@@ -10,6 +10,7 @@ const HOLE_STEPS = 2;
 const SAME_TIME_S = 1e-6;
 const SLACK = 1e-3;
 const TOO_SLOW = 0.01;
+const MAX_BURST = 10;
 const KAISER_BETA = 5; // of scipy.signal.resample_poly, like the half length of 10 samples at the lower rate
 const HALF_LENGTH = 10;
 
@@ -22,9 +23,13 @@ export interface Samples {
 export function atRate(samples: Samples, windowsHz: number, startS: number, stopS: number): number[][] {
   const first = Math.max(firstAbove(samples.timeS, startS + SAME_TIME_S) - 1, 0);
   const stop = firstAtLeast(samples.timeS, stopS - SAME_TIME_S) + 1;
-  const timeS = samples.timeS.slice(first, stop);
+  const ownS = samples.timeS.slice(first, stop);
   const values = samples.values.map((axis) => axis.slice(first, stop));
-  const medianHz = 1 / median(steps(timeS));
+  const meanHz = (ownS.length - 1) / (ownS[ownS.length - 1] - ownS[0]);
+  const ownHz = 1 / median(steps(ownS));
+  const isInBursts = ownHz > MAX_BURST * meanHz;
+  const timeS = isInBursts ? ownS.map((_, index) => ownS[0] + index / meanHz) : ownS;
+  const medianHz = isInBursts ? meanHz : ownHz;
   const rateHz = Math.max(Math.round(medianHz), Math.ceil((1 - TOO_SLOW) * medianHz));
   const gridS = Array.from({ length: ticks(startS, stopS, rateHz) }, (_, i) => startS + i / rateHz);
   const even = onGrid(timeS, values, gridS) ?? interpolate(timeS, values, gridS);

@@ -8,6 +8,8 @@ export type Failure = 'insecure' | 'unsupported' | 'denied' | 'silent' | 'no_gra
 export interface Listener {
   ready(hasRotation: boolean): void;
   sample(sample: Sample): void;
+  /** For the first sample that no motion gives. */
+  findImpossible(): void;
   fail(failure: Failure): void;
 }
 
@@ -15,6 +17,9 @@ const CHECK_S = 1;
 const CHECK_SAMPLES = 10; // a slow sensor takes longer than a second
 const SILENCE_MS = 3000;
 const RAD = Math.PI / 180;
+// As har_jax/signal/physics.py: beyond, no sensor on a person measures.
+const MAX_ACC_M_S2 = 50 * 9.80665;
+const MAX_ROTATION = 5000;
 
 interface Raw {
   timeS: number;
@@ -29,6 +34,9 @@ export class Sensor {
   private first: (Raw & Moment)[] = []; // until gravity is checked
   private sign: 1 | -1 | undefined;
   private hasOnlyLinear = false;
+  private hasRotation = false;
+  private hasImpossible = false;
+  private lastS = -Infinity;
   private timer = 0;
   private readonly onMotion = (event: DeviceMotionEvent): void => this.take(event);
   private readonly onOrientation = (event: DeviceOrientationEvent): void => {
@@ -62,10 +70,14 @@ export class Sensor {
     // A computer without a sensor sends one event of nothing.
     if (!raw) {
       this.hasOnlyLinear ||= vector(event.acceleration) !== undefined;
+    } else if (!isPossible(raw)) {
+      clearTimeout(this.timer); // it is not silent
+      if (!this.hasImpossible) this.listener.findImpossible();
+      this.hasImpossible = true;
     } else if (this.sign === undefined) {
       this.check(raw);
     } else {
-      this.listener.sample(toSample(raw, this.sign));
+      this.give(raw, this.sign);
     }
   }
 
@@ -77,9 +89,18 @@ export class Sensor {
     if (!isIncluded) { this.fail(isInG ? 'in_g' : 'no_gravity'); return; }
     clearTimeout(this.timer);
     this.sign = sign;
-    this.listener.ready(first.some(({ rotation }) => rotation !== undefined));
-    for (const each of first) this.listener.sample(toSample(each, sign));
+    this.hasRotation = first.some(({ rotation }) => rotation !== undefined);
+    this.listener.ready(this.hasRotation);
+    for (const each of first) this.give(each, sign);
     this.first = [];
+  }
+
+  /** The signs of rotation are the same on every platform. A phone without rotation has zeros. */
+  private give({ timeS, acc, rotation }: Raw, sign: 1 | -1): void {
+    if (timeS <= this.lastS || (this.hasRotation && !rotation)) return;
+    this.lastS = timeS;
+    const values = [...acc.map((each) => each * sign), ...(rotation ?? [0, 0, 0]).map((each) => each * RAD)];
+    this.listener.sample({ timeS, values });
   }
 }
 
@@ -110,10 +131,10 @@ function vector(of: DeviceMotionEventAcceleration | null): number[] | undefined 
 }
 
 function isNumber(value: number | null | undefined): value is number {
-  return typeof value === 'number';
+  return Number.isFinite(value);
 }
 
-/** The signs of rotation are the same on every platform. Without rotation its values are zeros. */
-function toSample({ timeS, acc, rotation = [0, 0, 0] }: Raw, sign: 1 | -1): Sample {
-  return { timeS, values: [...acc.map((each) => each * sign), ...rotation.map((each) => each * RAD)] };
+function isPossible({ acc, rotation = [] }: Raw): boolean {
+  const isWithin = (values: number[], limit: number) => values.every((each) => Math.abs(each) <= limit);
+  return isWithin(acc, MAX_ACC_M_S2) && isWithin(rotation, MAX_ROTATION);
 }

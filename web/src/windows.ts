@@ -57,10 +57,9 @@ export class Windows {
     this.settlingS = Math.max(SETTLING_S, SETTLING_SAMPLES / rules.rateHz);
   }
 
-  /** The windows that end with this sample. One that is not finite or not later than the last is dropped. */
+  /** The windows that end with this sample, which is later than the last. */
   push({ timeS, values }: Sample): Window[] {
     const last = this.timeS.at(-1) ?? -Infinity;
-    if (!Number.isFinite(timeS) || !values.every(Number.isFinite) || timeS <= last) return [];
     if (timeS - last > this.rules.maxGapS) this.restart(timeS);
     this.timeS.push(timeS);
     this.values.forEach((axis, index) => axis.push(Math.fround(values[index])));

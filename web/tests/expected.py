@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+import warnings
 from typing import Any
 
 import jax
@@ -22,7 +23,7 @@ from har_jax.archives.source import Source
 from har_jax.export import web
 from har_jax.recognizer import distribution_shift, frame_check, prediction_sets, recording_adaptation
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.signal import frames, recording, steps
+from har_jax.signal import frames, physics, recording, steps
 from har_jax.signal.summary import SignalSummary, summarize
 from har_jax.stream import head_update
 from har_jax.stream.corrections import REPLAYED, CorrectedFilter
@@ -47,6 +48,11 @@ def _times_s() -> dict[str, np.ndarray]:
     'slow at 20 Hz': np.arange(0, _SECONDS, 0.05) + rng.uniform(0, 0.01, round(_SECONDS * 20)),
     'lost samples': at_60_hz[np.arange(len(at_60_hz)) % 17 > 3],
     'a pause of a second': np.r_[at_60_hz[:400], at_60_hz[400:] + 1.0],
+    'a pause of five minutes': np.r_[at_60_hz[:400], at_60_hz[400:] + 300.0],
+    'jitter at 10 Hz': np.arange(0, _SECONDS, 0.1) + rng.uniform(0, 0.02, round(_SECONDS * 10)),
+    'jitter at 200 Hz': np.arange(0, _SECONDS, 0.005) + rng.uniform(0, 0.001, round(_SECONDS * 200)),
+    'bursts of four': np.arange(0, _SECONDS, 0.08)[:, None].repeat(4, axis=1).ravel()
+    + np.tile(np.arange(4) * 1e-4, round(_SECONDS / 0.08)),
   }
 
 
@@ -80,6 +86,25 @@ def _answers(recognizer: Recognizer, time_s: np.ndarray, samples: np.ndarray) ->
     'windows': [window.reshape(-1).tolist() for window in windows],
     'probabilities': [each.tolist() for each in probabilities],
   }
+
+
+def _faulty(recognizer: Recognizer) -> dict:
+  """A sensor's faults: axes that are missing, values that no motion gives, and repeated times."""
+  jitter_s = _times_s()['jitter at 60 Hz']
+  time_s = np.sort(np.r_[jitter_s, jitter_s[60:100]])
+  samples = _samples(time_s)
+  samples[61:140:2] += 3  # the second one of each time
+  samples[130::29, 2] = np.nan
+  samples[140::31, 3] = np.nan
+  samples[150::37, 0] = -500.0
+  samples[160::41, 5] = 90.0
+  samples[170::43] = 1e6
+  with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    found = _answers(recognizer, time_s, samples)
+  (found['warning'],) = (str(each.message) for each in caught)
+  found['samples'] = [[None if np.isnan(value) else value for value in row] for row in samples.tolist()]
+  return found | {'rule': physics.RULE}
 
 
 def _lengths() -> dict:
@@ -284,7 +309,7 @@ def main(folder: pathlib.Path) -> None:
   found = _frames(summary, windows) | {'signals': msgspec.to_builtins(summary)}
   expected: dict[str, Any] = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
   expected |= {'corrections': _corrections(), 'recording': _recordings(), 'adapters': _adapters(folder)}
-  expected |= {'steps': _steps(), 'gaits': _gaits(), 'shift': _shifts()}
+  expected |= {'steps': _steps(), 'gaits': _gaits(), 'shift': _shifts(), 'faulty': _faulty(recognizer)}
   text = json.dumps(expected | {'unknown_below': _UNKNOWN_BELOW})
   (folder / 'expected.json').write_text(text, encoding='utf-8')
 

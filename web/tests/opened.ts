@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, inject } from 'vitest';
 import { openBrowser, Phone, type Motion } from './phone';
 import { readExpected } from './setup';
 
-export const { cases } = readExpected(inject('folder'));
+export const { cases, faulty } = readExpected(inject('folder'));
 export const jitter = cases['jitter at 60 Hz'];
 export const LONG = { timeout: 600_000 }; // starts Python
 let browser: Browser;

@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { expect, inject, test } from 'vitest';
-import { answers, cases, jitter, LONG, open, rest, rowsOf } from './opened';
+import { answers, cases, faulty, jitter, LONG, open, rest, rowsOf } from './opened';
 import { motionsOf, type Phone } from './phone';
 import { PYTHON } from './setup';
 
@@ -21,15 +21,18 @@ function unknowns(rows: string[][]): number {
   return rows.filter(([, shown]) => shown === 'unknown').length;
 }
 
-test.each(Object.keys(cases))('answers are those of Python: %s', async (name) => {
-  const { activity, confidence, probabilities, start_s } = cases[name];
+test.each([
+  ...Object.entries(cases),
+  ['a faulty sensor', faulty] as const,
+])('answers are those of Python: %s', async (_, each) => {
+  const { activity, confidence, probabilities, start_s } = each;
   const page = await open();
   await page.start();
-  await page.move(motionsOf(cases[name]));
+  await page.move(motionsOf(each));
   const rows = await answers(page, probabilities.length);
   expect(rows).toHaveLength(probabilities.length);
   rows.forEach(([timeMs, shown, posterior, ...ofClasses], index) => {
-    const errors = probabilities[index].map((each, i) => Math.abs(each - Number(ofClasses[i])));
+    const errors = probabilities[index].map((expected, i) => Math.abs(expected - Number(ofClasses[i])));
     expect(Math.max(...errors)).toBeLessThan(0.001);
     expect(Math.abs(confidence[index] - Number(posterior))).toBeLessThan(0.001);
     expect([activity[index], 'unknown']).toContain(shown);

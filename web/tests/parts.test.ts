@@ -178,6 +178,7 @@ async function openSensor(browser: object = {}): Promise<Opened> {
   const sensor = new Sensor({
     ready: (hasRotation) => events.push(`ready ${hasRotation}`),
     sample: ({ timeS, values }) => events.push(`${timeS} ${values.map((each) => each.toFixed(2)).join(' ')}`),
+    findImpossible: () => events.push('impossible'),
     fail: (failure: Failure) => events.push(failure),
   });
   await sensor.start();
@@ -205,18 +206,34 @@ test('a sensor gives all samples once a second of ten has gravity in it', async 
   expect(events[0]).toBe('ready true');
   expect(events[1]).toBe('0 0.00 0.00 10.00 0.00 1.57 -3.14');
   expect(events).toHaveLength(11);
-  send(1250, 8, { rotationRate: null });
-  expect(events.slice(11)).toEqual(['1.25 0.00 0.00 8.00 0.00 0.00 0.00']);
+  send(1250, 8);
+  expect(events.slice(11)).toEqual(['1.25 0.00 0.00 8.00 0.00 1.57 -3.14']);
   vi.advanceTimersByTime(5000);
   expect(events).toHaveLength(12);
   const late = await openSensor(); // its rotation
   for (let i = 0; i < 10; i++) late.send(125 * i, 10, i < 9 ? { rotationRate: null } : {});
-  expect(late.events[0]).toBe('ready true');
+  expect(late.events).toEqual(['ready true', '1.125 0.00 0.00 10.00 0.00 1.57 -3.14']);
   const quick = await openSensor();
   for (let i = 0; i < 99; i++) quick.send(10 * i, 10);
   expect(quick.events).toEqual([]);
   quick.send(1000, 10);
   expect(quick.events).toHaveLength(101);
+});
+
+test('samples that lack a value, are not later, or that no motion gives, are missing', async () => {
+  const { events, send } = await openSensor();
+  send(-1, 491);
+  vi.advanceTimersByTime(5000); // it is not silent
+  for (let i = 0; i < 10; i++) send(125 * i, 10);
+  expect(events.slice(0, 2)).toEqual(['impossible', 'ready true']);
+  const rates = [null, { alpha: 0, beta: null, gamma: 0 }, { alpha: NaN, beta: 0, gamma: 0 }];
+  for (const rotationRate of rates) send(2000, 10, { rotationRate });
+  for (const z of [NaN, Infinity, -490.4]) send(2000, z);
+  for (const gamma of [5000.1, -5000.1]) send(2000, 10, { rotationRate: { alpha: 0, beta: 0, gamma } });
+  for (const timeMs of [1125, 125, 0]) send(timeMs, 10);
+  expect(events).toHaveLength(12);
+  send(2000, 490.3, { rotationRate: { alpha: 0, beta: 0, gamma: 5000 } });
+  expect(events.slice(12)).toEqual(['2 0.00 0.00 490.30 0.00 0.00 87.27']);
 });
 
 test('a sensor without rotation says so, and its orientation tells the sign', async () => {

@@ -7,13 +7,13 @@ import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { inject } from 'vitest';
 import { chromium } from './chromium.js';
 import { addReached, putFaultInto } from './fault';
-import type { Case } from './setup';
+import type { Expected } from './setup';
 
 export interface Motion {
   timeMs: number;
-  acc?: number[]; // with gravity
+  acc?: (number | null)[]; // with gravity; null: missing
   linear?: number[];
-  rotation?: number[]; // degrees a second
+  rotation?: (number | null)[]; // degrees a second
   tilt?: { beta: number; gamma: number };
 }
 
@@ -26,11 +26,16 @@ export async function openBrowser(): Promise<Browser> {
 }
 
 /** The events of made-up samples. `sign`: -1 for a phone with iOS. */
-export function motionsOf({ time_s, samples }: Pick<Case, 'time_s' | 'samples'>, sign = 1): Motion[] {
+export function motionsOf(
+  { time_s, samples }: Pick<Expected['faulty'], 'time_s' | 'samples'>,
+  sign = 1,
+): Motion[] {
+  const scaled = (values: (number | null)[], factor: number): (number | null)[] =>
+    values.map((each) => (each === null ? null : factor * each));
   return time_s.map((timeS, index) => ({
     timeMs: 1000 * timeS,
-    acc: samples[index].slice(0, 3).map((each) => sign * each),
-    rotation: samples[index].slice(3).map((each) => (each * 180) / Math.PI),
+    acc: scaled(samples[index].slice(0, 3), sign),
+    rotation: scaled(samples[index].slice(3), 180 / Math.PI),
   }));
 }
 
@@ -82,7 +87,7 @@ export class Phone {
   /** Dispatches the events with the times that they say, not those at which they are made. */
   async move(motions: Motion[]): Promise<void> {
     await this.page.evaluate((all) => {
-      const triple = ([x, y, z]: number[]) => ({ x, y, z });
+      const triple = ([x, y, z]: (number | null)[]) => ({ x, y, z });
       for (const { timeMs, acc, linear, rotation, tilt } of all) {
         if (tilt) dispatchEvent(new DeviceOrientationEvent('deviceorientation', { alpha: 0, ...tilt }));
         const event = new DeviceMotionEvent('devicemotion', {

@@ -184,7 +184,7 @@ test('an answer after a gap or another activity begins a bar of its own', () => 
 
 test('labels leave out both ends, and labels without more than these', () => {
   const recorder = new Recorder(500);
-  const takes: Record<string, number[]> = { walking: [0, 1, 1, 10], lying: [], rest: [20, 26] };
+  const takes: Record<string, number[]> = { walking: [0, 1, 10], lying: [], rest: [20, 26] };
   for (const [label, timesS] of Object.entries(takes)) {
     recorder.start(label);
     for (const timeS of timesS) recorder.push({ timeS, values: [0, 0, 9.8, 0, 0, 0] });

@@ -1,7 +1,7 @@
 /** What sensors, permissions and signs the page in headless Chromium meets. */
 
 import { expect, test } from 'vitest';
-import { answers, jitter, open, rest, rowsOf } from './opened';
+import { answers, faulty, jitter, open, rest, rowsOf } from './opened';
 import { IPHONE, motionsOf, type Phone } from './phone';
 
 /** Of acceleration, then of rotation, as they are shown. */
@@ -90,6 +90,29 @@ test('gravity opposite to the training recordings is warned of, until it is not'
   for (const fromS of [43, 86, 129]) await page.move(thrice(1, fromS));
   await page.page.waitForSelector('#warning[hidden]');
   expect(await page.page.$eval('#warning', (found) => found.textContent)).toBe('');
+});
+
+test('what lacks an axis, no motion gives, or comes too late is not recorded, and told once', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.tapLabel('sitting');
+  await page.move(rest(2, 12));
+  const spike = { acc: [0, 0, 9.8], rotation: [0, 5001, 0] };
+  await page.move([
+    { ...spike, timeMs: 14_000 },
+    { ...spike, timeMs: 14_001, rotation: [0, 4999, null] },
+    { ...spike, timeMs: 14_002, acc: [null, 0, 9.8] },
+    { ...spike, timeMs: 3000, rotation: [0, 4999, 0] },
+    { ...spike, timeMs: 14_003, rotation: [0, 4999, 0] },
+  ]);
+  expect(await page.notice()).toContain(faulty.rule);
+  await page.tapLabel('standing');
+  await page.move([{ ...spike, timeMs: 14_100 }]);
+  expect(await page.page.$('#notice[hidden]')).not.toBeNull();
+  const [, ...rows] = rowsOf(await page.download('#save-recording', 'recording.csv'));
+  expect(rows).toHaveLength(12 * 60 + 1);
+  expect(Number(rows.at(-1)?.[5])).toBeCloseTo((4999 * Math.PI) / 180, 4);
 });
 
 test('a browser without rotation is warned of, and recorded without it', async () => {

@@ -41,6 +41,7 @@ export interface Event {
 
 export interface Expected {
   cases: Record<string, Case>;
+  faulty: Omit<Case, 'samples'> & { samples: (number | null)[][]; rule: string };
   chain: { rows: number[][]; posteriors: number[][] };
   unknown_below: number;
   lengths: Record<string, { card: Pick<Card, 'input' | 'stream'>; cases: Record<string, Case> }>;

@@ -43,16 +43,10 @@ test('only a window after a gap is a first one', () => {
   expect(found.filter(({ isFirst }) => isFirst)).toHaveLength(2);
 });
 
-test('samples that are missing or not later are dropped', () => {
-  const { time_s, samples, windows } = cases['even at 50 Hz'];
+test('a window has the rate of its samples', () => {
+  const { time_s, samples } = cases['even at 50 Hz'];
   const stream = new Windows(RULES);
-  const found = time_s.flatMap((timeS, index) => [
-    ...stream.push({ timeS, values: samples[index] }),
-    ...stream.push({ timeS, values: [9, 9, 9, 9, 9, 9] }),
-    ...stream.push({ timeS: timeS + 0.001, values: [NaN, 0, 0, 0, 0, 0] }),
-  ]);
-  expect(found).toHaveLength(windows.length);
-  expect(furthest(found[3].signal, windows[3])).toBeLessThan(1e-5);
+  const found = time_s.flatMap((timeS, index) => stream.push({ timeS, values: samples[index] }));
   expect(found[3].rateHz).toBeCloseTo(50, 6);
 });
 

@@ -63,7 +63,7 @@ def test_the_shift_is_of_class_means_weighted_by_answers_by_hand(shift_of):
 
 def test_of_many_windows_some_are_measured(shift_of):
   rng = np.random.default_rng(0)
-  windows = rng.normal(size=(5000, 2)), rng.dirichlet([1, 1], 5000), np.zeros(5000)
+  windows = rng.normal(size=(5000, 2)), rng.dirichlet([1, 1], 5000), np.arange(5000) // 2500
   step = 5000 // distribution_shift.MOST
   assert shift_of(*windows) == shift_of(*(array[::step] for array in windows))
   assert shift_of(*windows) != shift_of(*(array[:900] for array in windows))
@@ -95,6 +95,11 @@ def test_the_training_windows_are_like_themselves_and_others_are_not(linear):
   assert distribution_shift.measure_windows(linear, SIGNALS, one) < 0.05
   upside_down = SIGNALS[..., [2, 1, 0, 5, 4, 3]] * [1, 1, -1, 1, 1, -1]
   assert distribution_shift.measure_windows(linear, upside_down, one) > 1
+  both, halves = np.r_[SIGNALS, upside_down], np.repeat(['a', 'b'], len(SIGNALS))  # each adapted by itself
+  answers, inputs = linear.answer_with_inputs(both)
+  answers = np.concatenate([linear.adapt_probabilities(part, one) for part in np.split(answers, 2)])
+  expected = distribution_shift.measure(linear.adapter_, inputs, answers, halves)
+  assert distribution_shift.measure_windows(linear, both, halves) == expected
 
 
 def _reading(axis: int) -> Reading:

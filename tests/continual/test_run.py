@@ -50,8 +50,9 @@ def _read_state(folder: pathlib.Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('strategy', strategies.STRATEGIES)
-def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, quick, tmp_path):
+def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, quick, tmp_path, monkeypatch):
   settings = dataclasses.replace(quick, strategy=strategy)
+  monkeypatch.setattr(run, '_start_scores', lambda _, number: records.Scores(number / 8, number / 4))
   whole = run.run(settings, learner, tmp_path / 'whole')
   for _ in stream.domains:
     with pytest.raises(_KilledError):
@@ -64,6 +65,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, qui
     np.testing.assert_array_equal(leaf, states[1][path])
   assert whole.bytes == sum(leaf.nbytes for leaf in states[0].values())
   assert np.shape(whole.history[-1].macro_f1) == (3,)
+  assert [entry.start for entry in whole.history] == [records.Scores(n / 8, n / 4) for n in range(3)]
 
 
 @pytest.mark.slow

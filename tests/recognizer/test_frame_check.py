@@ -169,6 +169,8 @@ def test_one_of_two_files_of_the_opposite_sign_is_named():
   for other, doubts in ((TRAINED, 0), (frames.FLIP(SIGNALS), 1)):
     checked, _ = _check_files(ana=SIGNALS, ben=other)
     assert sum('opposite to that of the other files' in doubt for doubt in checked.warnings) == doubts
+  many = dict.fromkeys('abcdefgh', SIGNALS) | dict.fromkeys('ij', frames.FLIP(SIGNALS))
+  assert [doubt[0] for doubt in rate_check._warn_of_opposite(many)] == ['i', 'j']
 
 
 def test_files_that_point_hardly_any_way_are_not_opposite():
@@ -210,9 +212,9 @@ def test_the_models_rate_is_fast_enough_whatever_the_training_had(trained_hz):
 
 @pytest.mark.parametrize('frame', ['-x,-y,-z', 'x,y,z,z,x,y'])
 def test_samples_of_another_unit_and_frame_are_corrected(frame):
-  (recording,) = _check_files(SUMMARY, day=frames.parse(frame)(SIGNALS) / G)[0].recordings
-  for samples, columns in ((recording.acc, np.s_[:3]), (recording.gyro, np.s_[3:])):
-    np.testing.assert_allclose(samples.values, SIGNALS[..., columns].reshape(-1, 3), rtol=1e-5)
+  for recording in _check_files(SUMMARY, day=frames.parse(frame)(SIGNALS) / G, other=SIGNALS)[0].recordings:
+    values = np.concatenate([recording.acc.values, recording.gyro.values], axis=1)
+    np.testing.assert_allclose(values, SIGNALS.reshape(-1, 6), rtol=1e-5)
 
 
 def test_where_the_app_says_its_signs_nothing_is_said_to_be_unknown(monkeypatch):

@@ -103,8 +103,8 @@ CLOCKS = [
 
 LINES = csv(FRAME).decode().splitlines()[:501]
 TWICE = FRAME.iloc[200:800]
-LATER = FRAME[['time', *GYRO]].assign(time=FRAME.time + 0.003, sensor='gyroscope')
-BY_SENSOR = pd.concat([FRAME[['time', *ACC]].assign(sensor='accelerometer'), LATER]).sort_values('time')
+EARLIER = FRAME[['time', *GYRO]].assign(time=FRAME.time - 0.003, sensor='gyroscope')
+BY_SENSOR = pd.concat([FRAME[['time', *ACC]].assign(sensor='accelerometer'), EARLIER]).sort_values('time')
 ROWS = [
   *(
     row(f'out of order, {fault}', FRAME.assign(label=WALKS).iloc[rows], same=True, notes=['sorted'],
@@ -128,7 +128,8 @@ ROWS = [
   row('a value missing in the last row and in another',
       FRAME.assign(az=FRAME['az'].where(~FRAME.index.isin([500, 999]))), never=['The last row of']),
   row('a last row of separators', '\n'.join([*LINES, ',,,,,,']), silent=True),
-  row('a column of sensors, a row for each', BY_SENSOR, arrays={'gyro': (GYRO_RAD_S[:-1], 1e-3)}),
+  row('a column of sensors, a row for each', BY_SENSOR, offsets_s=pytest.approx([0.003], abs=1e-6),
+      arrays={'gyro': (GYRO_RAD_S[1:], 1e-3)}),
   *(
     row(f'a column that tells no rows apart, {fault}', FRAME.assign(**columns), same=True)
     for fault, columns in (

@@ -228,13 +228,6 @@ def test_samples_that_no_motion_gives_are_missing_and_said_to_be_once(recognizer
   assert Stream(recognizer).push(limits[:128])
 
 
-def test_it_adapts_to_a_bounded_number_of_windows(fitted, monkeypatch):
-  monkeypatch.setattr(streams, '_ADAPTED_TO', 3)
-  stream = Stream(fitted)
-  stream.push(_signal(1000))
-  assert len(stream._logits) == 3
-
-
 def test_the_frame_is_checked_on_all_windows_so_far(recognizer, monkeypatch):
   monkeypatch.setattr(streams, '_CHECKED_AT', (3, 25))
   spied = mock.Mock(side_effect=frame_check.check)

@@ -84,15 +84,6 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(study_of, t
   assert validated['accuracy'] == pytest.approx((data.validation['label'] == 0).mean())
 
 
-def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study, study_of, tmp_path, windows, spy):
-  held_out = target_of(study).description.subjects
-  run(study)
-  first = spy.last.seen['windows']
-  altered = with_altered(windows, tmp_path / 'windows', 'alpha', {*held_out.test, *held_out.validation})
-  run(study_of(tmp_path / 'other', methods=('forest',), windows=altered))
-  np.testing.assert_array_equal(spy.last.seen['windows'], first)
-
-
 def test_windows_that_change_during_a_run_give_no_result(study_of, tmp_path, windows, spy, monkeypatch):
   copied = with_altered(windows, tmp_path / 'windows', 'alpha', set())
   study, fit = study_of(tmp_path / 'out', methods=('forest',), windows=copied), spy.fit

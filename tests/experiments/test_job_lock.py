@@ -1,16 +1,21 @@
-"""Identities: what a folder was made for, compared with what is asked for."""
+"""Folders of runs: what they were made for, and one job at a time in them."""
 
 import dataclasses
 import pathlib
+import shutil
 import types
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from lodo_studies import LORA, run
 
-from har_jax import config, records, storage
+from har_jax import config, locks, records, storage
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments import job_lock
+from har_jax.train import loop
+from har_jax.train.log import Log
 
 _WINDOWS = {'alpha': records.IdentifiedWindows(checksum='aa', position='waist', windows=9, sum='bb')}
 _IDENTITY = records.Identity(
@@ -68,7 +73,9 @@ def test_a_stage_does_not_depend_on_the_head_of_the_model():
   assert {'head', 'dropout'}.isdisjoint(msgspec.to_builtins(records.Encoder.part(model)))
 
 
-def test_a_job_that_waits_says_so_once_a_minute(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def stopped_while_waiting(tmp_path, monkeypatch, capsys) -> Callable[[], str]:
+  """Waits 140 s for another process, and returns what it wrote until it was stopped."""
   now, polls = [0.0], []
   monkeypatch.setattr(job_lock.time, 'monotonic', lambda: now[0])
 
@@ -77,16 +84,31 @@ def test_a_job_that_waits_says_so_once_a_minute(tmp_path, monkeypatch, capsys):
     polls.append(seconds)
 
   monkeypatch.setattr(job_lock.time, 'sleep', sleep)
-  monkeypatch.setattr(
-    job_lock.locks,
-    'lock',
-    lambda folder: types.SimpleNamespace(take=lambda: False, holder=lambda: 'process 7'),
-  )
-  waiting = job_lock.exclusive(tmp_path, _IDENTITY, title='alpha', stop=lambda: len(polls) == 7)
-  with pytest.raises(Stopped, match='alpha: stopped while another job is running it'), waiting:
-    pytest.fail('taken')
-  lines = capsys.readouterr().err.splitlines()
+  other = types.SimpleNamespace(take=lambda: False, holder=lambda: 'process 7', release=lambda: None)
+  monkeypatch.setattr(job_lock.locks, 'lock', lambda folder: other)
+
+  def wait() -> str:
+    waiting = job_lock.exclusive(tmp_path, _IDENTITY, title='alpha', stop=lambda: len(polls) == 7)
+    with pytest.raises(Stopped, match='alpha: stopped while another job is running it'), waiting:
+      pytest.fail('taken')
+    assert list(tmp_path.iterdir()) == []
+    return capsys.readouterr().err
+
+  return wait
+
+
+def test_a_job_that_waits_says_so_once_a_minute(stopped_while_waiting):
+  lines = stopped_while_waiting().splitlines()
   assert lines == [f'alpha: process 7 is running it; waiting for {minutes} min' for minutes in (0, 1, 2)]
+
+
+def test_one_of_several_jobs_of_a_terminal_waits_in_its_own_line(stopped_while_waiting, monkeypatch):
+  monkeypatch.setenv('TQDM_POSITION', '1')
+  monkeypatch.setattr('sys.stderr.isatty', lambda: True)
+  err = stopped_while_waiting()
+  assert '\rwaiting for process 7: alpha' in err
+  assert 'it/s' not in err
+  assert '\n' not in err
 
 
 def test_a_job_gives_its_folder_back_though_it_fails(tmp_path, monkeypatch):
@@ -99,3 +121,18 @@ def test_a_job_gives_its_folder_back_though_it_fails(tmp_path, monkeypatch):
     raise ZeroDivisionError
   with job_lock.exclusive(tmp_path, _IDENTITY, title='alpha', stop=lambda: True):  # and need not wait
     assert len(made) == 2
+
+
+@pytest.mark.slow
+def test_an_overtaken_job_stops_training(runs, study_of, out, tmp_path, monkeypatch):
+  shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
+  monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 1)
+  seen: list[int] = []
+  taken = Log.step
+  monkeypatch.setattr(Log, 'step', lambda self, step, loss: (seen.append(step), taken(self, step, loss))[1])
+  monkeypatch.setattr(locks.FolderLock, 'is_lost', lambda self: bool(seen) and seen[-1] == 3)
+  with pytest.raises(UserError, match=r'alpha: lora, seed 0: .* no heartbeat .* another job has taken'):
+    run(study_of(tmp_path))
+  assert seen == [1, 2, 3]
+  assert not (tmp_path / LORA).exists()
+  assert not (tmp_path / LORA).with_suffix('').joinpath('lock').exists()

@@ -1,16 +1,14 @@
 """The protocol, end to end on small windows: one result file a run, and its content."""
 
-import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 import toy_method
-from lodo_studies import ACTIVITIES, EACH, LORA, METHODS, run
+from lodo_studies import ACTIVITIES, EACH, METHODS, run
 
-from har_jax import config, config_fields, files, results, storage
-from har_jax.errors import UserError
+from har_jax import config_fields, files, results, storage
 
 pytestmark = pytest.mark.slow
 
@@ -96,19 +94,6 @@ def test_finished_runs_are_read_and_not_run_again(runs, study_of, out, monkeypat
   again = run(study_of(out, methods=METHODS))
   assert json.dumps(again) == json.dumps(runs)
   assert {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()} == before
-
-
-def test_another_experiment_in_the_folder_is_refused_with_differences(
-  runs, study_of, experiment, out, tmp_path
-):
-  shutil.copytree(out, tmp_path / 'out')
-  other = dataclasses.replace(experiment, lora=config.Lora(rank=2))
-  says = r'/seed0{} is of another experiment; give another --out .*\n.* experiment\.lora\..*: made with'
-  with pytest.raises(UserError, match=says.format(r'\.json')):
-    run(study_of(tmp_path / 'out', experiment=other))
-  (tmp_path / 'out' / LORA).unlink()  # unfinished
-  with pytest.raises(UserError, match=says.format('')):
-    run(study_of(tmp_path / 'out', experiment=other))
 
 
 def test_seeds_trained_together_give_the_results_of_one_by_one(runs, study_of, out, tmp_path):

@@ -5,7 +5,6 @@ import pytest
 from made_results import result
 from report_rows import by_seed, cells, product, runs
 
-from har_jax.errors import UserError
 from har_jax.report import groups, markdown, published, tables
 
 DIFFERENCE = tables.DIFFERENCE
@@ -140,11 +139,6 @@ def test_sections_are_sorted_by_split_and_from_the_most_labels():
     'Table II: study, subject-wise split, labels 5/class',
     'Table II: study, window-wise split (optimistic), labels 0.7',
   ]
-
-
-def test_a_run_that_occurs_twice_is_refused():
-  with pytest.raises(UserError, match=r'two results of wisdm, full, seed 0'):
-    sections2([result(), result(macro_f1=0.8)])
 
 
 def test_published_figures_stand_next_to_the_same_target_and_budget():

@@ -8,7 +8,6 @@ exactly zero. `Learner.adapter` leaves it out.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -96,8 +95,8 @@ class Learner:
     """Features of the frozen base: no adapter, and no label, has a part in them."""
     return evaluation.predict(self._features, self._frozen | self.start, windows)
 
-  def adapter(self, variables: Variables, labels: Int[np.ndarray, 'n'], **entries: Any) -> files.Adapter:
+  def adapter(self, variables: Variables, labels: Int[np.ndarray, 'n']) -> files.Adapter:
     """An ordinary adapter, whose head has these activities alone."""
     cut = {path: variables[path][..., labels] for path in self.output}
     classes = [self.stream.classes[label] for label in labels]
-    return self.training.adapter(self._frozen | variables | cut, classes, **entries)
+    return self.training.adapter(self._frozen | variables | cut, classes)

@@ -123,10 +123,11 @@ def average(clients: Sequence[Variables], weights: Float[np.ndarray, 'c']) -> Va
 
   That is the mean of the variances, and the variance of the means.   Source: arXiv:1602.05629 (FedAvg).
   """
-  mean = {path: _mean([client[path] for client in clients], weights) for path in clients[0]}
+  # Of float32 and weights in float64: the order of the clients hardly matters.
+  mean = {path: np.average([client[path] for client in clients], 0, weights) for path in clients[0]}
   for path in filter(_is_variance, list(mean)):
     center = path.removesuffix('var') + 'mean'
-    mean[path] += _mean([np.square(client[center] - mean[center]) for client in clients], weights)
+    mean[path] += np.average([np.square(client[center] - mean[center]) for client in clients], 0, weights)
   return {path: leaf.astype(clients[0][path].dtype) for path, leaf in mean.items()}
 
 
@@ -179,9 +180,3 @@ def private_mean(
 
 def _is_variance(path: str) -> bool:
   return path.startswith('batch_stats/') and path.endswith('/var')
-
-
-def _mean(arrays: Sequence[np.ndarray], weights: Float[np.ndarray, 'c']) -> np.ndarray:
-  """The weighted mean, summed in float64 so that the order of the clients hardly matters."""
-  products = (weight * array for array, weight in zip(arrays, weights, strict=True))
-  return sum(products, start=np.zeros(arrays[0].shape))

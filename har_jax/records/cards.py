@@ -72,11 +72,9 @@ class Windows(Card, kw_only=True, tag='har_jax windows 2'):
     return config.Windowing(self.window_samples, self.rate_hz)
 
 
-# Mean logits of the training windows of each class.
-ClassLogits = Annotated[list[list[Number]], Meta(max_length=10_000)]
-# Mean inputs of the output layer, of the training windows of each class; sorted scores of held-out windows
-# (recognizer.prediction_sets).
+# Mean logits of the training windows of each class, or mean inputs of the output layer.
 ClassMeans = Annotated[list[list[Number]], Meta(max_length=10_000)]
+# Sorted scores of held-out windows (recognizer.prediction_sets).
 UnknownScores = Annotated[list[Number], Meta(max_length=1000)]
 # Sorted scores of prediction sets (recognizer.prediction_sets).
 SetScores = Annotated[list[Fraction], Meta(max_length=1000)]
@@ -109,7 +107,7 @@ class Base(_Made, kw_only=True, tag=f'har_jax base {config.SCHEMA_VERSION}'):
   normalization: Text = ''
   pretraining: dict[str, Any] = {}
   temperature: Positive = 1.0
-  class_logits: ClassLogits | None = None
+  class_logits: ClassMeans | None = None
   set_scores: SetScores | None = None  # with this temperature
 
   def __post_init__(self) -> None:
@@ -220,7 +218,7 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   fitted_with: Annotated[dict[Name, Name], Meta(max_length=100)] = {}
   federated: Federated | None = None
   corrections: Count = 0  # of a stream's user, in the head
-  class_logits: ClassLogits | None = None
+  class_logits: ClassMeans | None = None
   adaptation_temperature: Positive = 1.0  # of the logits that adapt to a recording
   set_scores: SetScores | None = None  # with this temperature
   class_means: ClassMeans | None = None
@@ -320,7 +318,7 @@ class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
   adapter: ExportedAdapter
   model: config.Model
   temperature: Positive
-  class_logits: ClassLogits | None = None
+  class_logits: ClassMeans | None = None
   adaptation_temperature: Positive = 1.0
   set_scores: SetScores | None = None  # of `probabilities`
   normalizer: Normalizer

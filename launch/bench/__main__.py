@@ -9,7 +9,6 @@ import pathlib
 import sys
 
 import tqdm
-from absl import flags
 
 from har_jax import config, config_fields, runtime, storage
 from har_jax.cli import command, jobs, training
@@ -18,48 +17,36 @@ from har_jax.train import mesh
 from launch.bench import HELP, chart, guard, running, scaling, steps, tables
 
 COMMON = 'kinds batches dtypes repeats peers scaling dimensions reference out cpu_devices'
-FLAGS, _ = command.new_flags()
-_KINDS = flags.DEFINE_list(
+FLAGS, _define = command.new_flags()
+_KINDS = _define(
   'kinds',
   ['full', 'lora', 'qlora', 'pretraining', 'inference'],
   'steps to measure; `epoch` is one epoch of LoRA over 7209 windows, loading included',
-  flag_values=FLAGS,
 )
-_BATCHES = flags.DEFINE_list('batches', ['64', '256', '1024'], HELP['batches'], flag_values=FLAGS)
-_DTYPES = flags.DEFINE_list(
-  'dtypes',
-  None,
-  'one or more of float32, bfloat16, for matrix products (default: --dtype)',
-  flag_values=FLAGS,
+_BATCHES = _define('batches', ['64', '256', '1024'], HELP['batches'])
+_DTYPES = _define(
+  'dtypes', None, 'one or more of float32, bfloat16, for matrix products (default: --dtype)', kind=list
 )
-_REPEATS = flags.DEFINE_integer('repeats', 20, HELP['repeats'], lower_bound=2, flag_values=FLAGS)
-_PEERS = flags.DEFINE_bool(
-  'peers', False, 'also measure PyTorch with peft and bitsandbytes, in the same run', flag_values=FLAGS
-)
-_SCALING = flags.DEFINE_bool(
+_REPEATS = _define('repeats', 20, HELP['repeats'], lower_bound=2)
+_PEERS = _define('peers', False, 'also measure PyTorch with peft and bitsandbytes, in the same run')
+_SCALING = _define(
   'scaling',
   False,
   'measure instead how the cost grows with --dimensions; ignores --kinds, --batches, --dtypes, --peers',
-  flag_values=FLAGS,
 )
-_DIMENSIONS = flags.DEFINE_list(
-  'dimensions',
-  ['width', 'tokens', 'batch', 'runs'],
-  'what --scaling varies, one at a time',
-  flag_values=FLAGS,
+_DIMENSIONS = _define(
+  'dimensions', ['width', 'tokens', 'batch', 'runs'], 'what --scaling varies, one at a time'
 )
-_REFERENCE = flags.DEFINE_string(
+_REFERENCE = _define(
   'reference',
   None,
   'ratios.json of an earlier run on the same kind of machine. Fail if a step is slower by more than a '
   'quarter, each divided by a plain matrix product of its run',
-  flag_values=FLAGS,
 )
-_OUT = flags.DEFINE_string(
+_OUT = _define(
   'out',
   'runs/bench',
   'folder for steps.json, steps.md and ratios.json, or scaling.json, scaling.md and scaling.svg',
-  flag_values=FLAGS,
 )
 _experiment = training.define_experiment(FLAGS)
 _set_cpu_devices = jobs.define_cpu_devices(FLAGS)

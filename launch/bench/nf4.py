@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import tqdm
-from absl import flags
 
 from har_jax import config, config_fields
 from har_jax.cli import command, training
@@ -22,20 +21,15 @@ from launch.bench.running import Program, batch_sizes, finetuning, per_step, sav
 from launch.bench.weight_formats import OPERATIONS, weight_formats
 
 COMMON = 'shapes rows batches repeats presets out'
-FLAGS, _ = command.new_flags()
-_SHAPES = flags.DEFINE_list(
-  'shapes', ['192x576', '1024x4096'], 'weight matrices to measure, inputs x outputs', flag_values=FLAGS
+FLAGS, _define = command.new_flags()
+_SHAPES = _define('shapes', ['192x576', '1024x4096'], 'weight matrices to measure, inputs x outputs')
+_ROWS = _define('rows', 2048, 'rows of the other factor', lower_bound=1)
+_BATCHES = _define('batches', ['64', '256'], HELP['batches'])
+_REPEATS = _define('repeats', 30, HELP['repeats'], lower_bound=2)
+_PRESETS = _define(
+  'presets', ['base', 'paper'], 'models whose memory to count: base, paper or both; empty: none'
 )
-_ROWS = flags.DEFINE_integer('rows', 2048, 'rows of the other factor', lower_bound=1, flag_values=FLAGS)
-_BATCHES = flags.DEFINE_list('batches', ['64', '256'], HELP['batches'], flag_values=FLAGS)
-_REPEATS = flags.DEFINE_integer('repeats', 30, HELP['repeats'], lower_bound=2, flag_values=FLAGS)
-_PRESETS = flags.DEFINE_list(
-  'presets',
-  ['base', 'paper'],
-  'models whose memory to count: base, paper or both; empty: none',
-  flag_values=FLAGS,
-)
-_OUT = flags.DEFINE_string('out', 'runs/bench', 'folder for nf4.json and nf4.md', flag_values=FLAGS)
+_OUT = _define('out', 'runs/bench', 'folder for nf4.json and nf4.md')
 _experiment = training.define_experiment(FLAGS, unused=('pretrain', 'methods', 'nf4_double'))
 # Name → method, double quantization. The first is the reference.
 _METHODS = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}

@@ -41,10 +41,6 @@ _AVERAGED = 9  # windows, 10 s
 _MIN_PROBABILITY = 1e-3  # a forest's may be 0
 
 
-def _measure_all() -> None:
-  csv_table.write(pd.DataFrame(_rows()).round(6), TABLE)
-
-
 def block() -> str:
   """Each decoder with the mean bout that is best for validation people, on test people."""
   measured = csv_table.read(TABLE, {'mean_bout_s': object}).fillna({'mean_bout_s': markdown.NONE})
@@ -205,4 +201,4 @@ def _most_probable_path(chain: Chain, probabilities: Float[np.ndarray, 'w y']) -
 
 
 if __name__ == '__main__':
-  study.run(__name__, _measure_all)
+  study.run(__name__, lambda: study.write(TABLE, _rows()))

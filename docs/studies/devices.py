@@ -24,7 +24,7 @@ from har_jax.signal import still
 
 FLAGS = kinds.FLAGS
 TABLE, PAGE = study.places('devices')[0], study.places('checks')[1]
-KINDS = kinds.Kind('waist', 'hapt'), kinds.Kind('pocket', 'pdiot')
+KINDS = kinds.WAIST, kinds.POCKET
 _LABELS, _SEED, _PEOPLE = (0, 10), 0, 8
 # Of an axis: 95 % of HHAR's 41 devices have at most this bias, in m/s², and this gain.
 _BIAS_M_S2, _GAIN = 0.5, 0.015

@@ -94,7 +94,7 @@ def _measure_all() -> None:
   for row in rows:
     if row.items() >= _COUNTED.items() and pd.isna(row.get('socket_to_client')):
       row |= _at_sockets(row, windows)
-      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      study.write(TABLE, rows)
       print(row, flush=True)
 
 

@@ -38,6 +38,9 @@ class Kind:
   is_usual: bool = False
 
 
+WAIST, POCKET, CHEST = Kind('waist', 'hapt'), Kind('pocket', 'pdiot'), Kind('chest', 'pdiot', 1)
+FALLS, EXERCISES = Kind('wrist, falls', 'weda_fall'), Kind('wrist, exercises', 'liara')
+SHOULDER = Kind('wrist, shoulder exercises', 'spar')
 USUAL = tuple(Kind(name, name.lower(), is_usual=True) for name in ('HAPT', 'MotionSense', 'DSADS', 'WISDM'))
 
 

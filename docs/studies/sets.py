@@ -28,11 +28,7 @@ from har_jax.report import csv_table, markdown
 FLAGS = kinds.FLAGS
 TABLE, PAGE = study.places('sets')
 TEMPERATURES = TABLE.with_name('temperatures.csv')
-NEVER_SEEN = (
-  kinds.Kind('pocket', 'pdiot'),
-  kinds.Kind('wrist, falls', 'weda_fall'),
-  kinds.Kind('waist', 'hapt'),
-)
+NEVER_SEEN = kinds.POCKET, kinds.FALLS, kinds.WAIST
 _SEEDS, _COVERAGES = (0, 1, 2), (0.8, 0.9, 0.95)
 _LABELS = 10  # windows of each activity to train on
 _CALIBRATED = (2, 5, 30)  # more of these people
@@ -67,6 +63,11 @@ class Answered:
       return np.flatnonzero(self.part == 1)
     own = np.flatnonzero(self.part == 0)
     return np.concatenate([own[self.labels[own] == label][:windows] for label in np.unique(self.labels)])
+
+  def calibrate(self, chosen: np.ndarray) -> Float[np.ndarray, 'w y']:
+    """Probabilities of all windows, with the temperature that these calibrate."""
+    fitted = calibration.fit_temperature(self.logits[chosen], self.labels[chosen])
+    return special.softmax(self.logits / calibration.shrink(fitted, len(chosen), self.expected), axis=1)
 
 
 def answer(kind: kinds.Kind, seed: int) -> Answered:
@@ -120,9 +121,7 @@ def measure(kind: kinds.Kind, seed: int, answered: Answered) -> Iterator[dict[st
   tested, labels = answered.part == 2, answered.labels
   for windows in (*_CALIBRATED, None):
     chosen = answered.select(windows)
-    fitted = calibration.fit_temperature(answered.logits[chosen], labels[chosen])
-    temperature = calibration.shrink(fitted, len(chosen), answered.expected)
-    probabilities = special.softmax(answered.logits / temperature, axis=1)
+    probabilities = answered.calibrate(chosen)
     plain = special.softmax(answered.logits, axis=1)
     adapted = adapt_to_recordings(plain, answered.class_logits, answered.people)
     scores = prediction_sets.fit_scores(probabilities[chosen], labels[chosen]).tolist()
@@ -153,10 +152,7 @@ def measure_person(kind: kinds.Kind, seed: int, answered: Answered) -> Iterator[
     for person in np.unique(people[own]):
       mine = own[people[own] == person]
       chosen = np.concatenate([mine[labels[mine] == label][:windows] for label in np.unique(labels[mine])])
-      fitted = calibration.fit_temperature(answered.logits[chosen], labels[chosen])
-      temperature = calibration.shrink(fitted, len(chosen), answered.expected)
-      probabilities = special.softmax(answered.logits / temperature, axis=1)
-      made[mine] = make(LEAST, probabilities, chosen, labels, coverage)[mine]
+      made[mine] = make(LEAST, answered.calibrate(chosen), chosen, labels, coverage)[mine]
       is_tested[chosen] = False
     figures = measured(made[is_tested], labels[is_tested], people[is_tested], coverage)
     calibrated = f'the person, {windows} of each activity'

@@ -54,7 +54,7 @@ def run(name: str, measure: Callable[[], Any]) -> None:
 
 
 def write(table: pathlib.Path, rows: Iterable[Row]) -> None:
-  csv_table.write(pd.DataFrame(rows), table)
+  csv_table.write(pd.DataFrame(rows).round(6), table)
 
 
 def resume(
@@ -69,7 +69,7 @@ def resume(
   for case in cases:
     if not any(all(row[name] == case[name] for name in key) for row in rows):
       rows.extend(measure(case))
-      csv_table.write(pd.DataFrame(rows).round(6), table)
+      write(table, rows)
       print(rows[-1], flush=True)
   return rows
 

@@ -26,16 +26,9 @@ from har_jax.report import csv_table, markdown
 
 FLAGS = kinds.FLAGS
 TABLE, PAGE = study.places('unknown')
-CHOSEN_ON = ('waist', 'wrist, shoulder exercises', 'wrist, exercises')
-KINDS = (
-  kinds.Kind('waist', 'hapt'),
-  kinds.Kind('wrist, shoulder exercises', 'spar'),
-  kinds.Kind('wrist, exercises', 'liara'),
-  kinds.Kind('wrist, falls', 'weda_fall'),
-  kinds.Kind('pocket', 'pdiot'),
-  kinds.Kind('chest', 'pdiot', 1),
-  *kinds.USUAL,
-)
+_CHOOSING = (kinds.WAIST, kinds.SHOULDER, kinds.EXERCISES)
+KINDS = (*_CHOOSING, kinds.FALLS, kinds.POCKET, kinds.CHEST, *kinds.USUAL)
+CHOSEN_ON = tuple(kind.name for kind in _CHOOSING)
 _SEEDS, _LABELS, _LEFT_OUT = (0, 1, 2), 10, 5  # windows of each activity; activities
 _PEOPLE = 6  # of each part
 _RATE = 0.05

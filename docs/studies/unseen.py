@@ -10,7 +10,6 @@ Half of a kind's people, drawn anew for each seed, give some windows of each act
 to these, and tested on the other half. The table is resumed: rows that it has are not measured again.
 """
 
-import functools
 import itertools
 import json
 import pathlib
@@ -30,7 +29,6 @@ from kinds import Kind, draw, load, macro_f1
 from sklearn.metrics import confusion_matrix
 
 from har_jax import Recognizer, files
-from har_jax.baselines import BASELINES
 from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
@@ -45,39 +43,18 @@ _RESAMPLED = 200  # times, the people tested on
 _BASELINES = ('forest', 'rocket')
 _KEY = ['kind', 'labels', 'seed', 'model']
 KINDS = (
-  Kind('pocket', 'pdiot'),
-  Kind('chest', 'pdiot', 1),
-  Kind('wrist, falls', 'weda_fall'),
-  Kind('wrist, exercises', 'liara'),
-  Kind('wrist, shoulder exercises', 'spar'),
+  *(kinds.POCKET, kinds.CHEST, kinds.FALLS, kinds.EXERCISES, kinds.SHOULDER),
   *(Kind(f'waist, {rate_hz:g} Hz', 'hapt', rate_hz=rate_hz) for rate_hz in (12.5, 18.0, 25.0)),
 )
 
 
-class Baseline:
-  """A baseline of the package, with names as labels."""
-
-  def __init__(self, name: str, seed: int):
-    self._model = BASELINES[name](seed)
-
-  def fit(self, X: np.ndarray, y: np.ndarray) -> 'Baseline':
-    self._classes, labels = np.unique(y, return_inverse=True)
-    self._model.fit(X, labels)
-    return self
-
-  def predict(self, X: np.ndarray) -> np.ndarray:
-    return self._classes[self._model.predict_proba(X).argmax(axis=1)]
-
-
-def _recognizer(base: Any, method: str, seed: int) -> Any:
-  return Recognizer(base, method=method, random_state=seed)
-
-
 def models() -> dict[str, Callable[[int], Any]]:
   """Functions from a seed to a model that is not fitted, by name."""
-  made: dict[str, Callable[[int], Any]] = {name: functools.partial(Baseline, name) for name in _BASELINES}
-  for name in ('linear', 'side', 'lora', 'scratch'):
-    made[name] = functools.partial(_recognizer, files.bundled_base(), name)
+  base = files.bundled_base()
+  made: dict[str, Callable[[int], Any]] = {
+    name: lambda seed, name=name: Recognizer(base, method=name, random_state=seed)
+    for name in (*_BASELINES, 'linear', 'side', 'lora', 'scratch')
+  }
   if _MODEL.value:
     path, _, name = _MODEL.value.rpartition(':')
     made[name] = lambda seed: runpy.run_path(path)[name]()

@@ -50,11 +50,12 @@ KINDS = (
 
 def models() -> dict[str, Callable[[int], Any]]:
   """Functions from a seed to a model that is not fitted, by name."""
-  base = files.bundled_base()
-  made: dict[str, Callable[[int], Any]] = {
-    name: lambda seed, name=name: Recognizer(base, method=name, random_state=seed)
-    for name in (*_BASELINES, 'linear', 'side', 'lora', 'scratch')
-  }
+  base, methods = files.bundled_base(), (*_BASELINES, 'linear', 'side', 'lora', 'scratch')
+
+  def recognizer(method: str) -> Callable[[int], Any]:
+    return lambda seed: Recognizer(base, method=method, random_state=seed)
+
+  made = {method: recognizer(method) for method in methods}
   if _MODEL.value:
     path, _, name = _MODEL.value.rpartition(':')
     made[name] = lambda seed: runpy.run_path(path)[name]()

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from absl import flags
 
 from har_jax.cli import main, training
 from har_jax.config import Experiment
@@ -74,12 +73,6 @@ def test_a_spec_runs_lodo_with_flags_that_it_has(name, monkeypatch):
   assert '$' in parsed['lodo_shard']
   assert parsed['progress'] is False
   assert ('distributed' in parsed) is (name != 'sky_gpu.yaml')
-
-
-def test_an_unknown_flag_in_a_spec_is_an_error(monkeypatch):
-  script, *arguments = _command('gke_tpu.yaml')
-  with pytest.raises(flags.UnrecognizedFlagError, match='lodo_shart'):
-    _parse(script, [*arguments, '--lodo_shart=0/1'], monkeypatch)
 
 
 @pytest.mark.parametrize('name', _SPECS)

@@ -19,6 +19,7 @@ from har_jax.export import predict
 from har_jax.recognizer import prediction_sets
 
 _UNITS = ('--time=ms', '--acc=g', '--gyro=deg/s')
+_CARD = {'input': {'rate_hz': 50, 'window': 128}, 'stream': {'max_gap_s': 0.2, 'hop_s': 1.28}}
 _NAMES = ['time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz']
 
 
@@ -34,15 +35,13 @@ def table() -> pd.DataFrame:
 @pytest.mark.parametrize(('samples', 'starts'), [(127, []), (128, [0.0]), (191, [0.0]), (192, [0.0, 1.28])])
 def test_a_window_needs_all_of_its_samples(samples, starts):
   rows = np.column_stack([np.arange(samples) / 50, np.ones((samples, 6))])
-  card = {'input': {'rate_hz': 50, 'window': 128}, 'stream': {'max_gap_s': 0.2, 'hop_s': 1.28}}
-  assert [start_s for start_s, _ in predict.windows(rows, card)] == pytest.approx(starts)
+  assert [start_s for start_s, _ in predict.windows(rows, _CARD)] == pytest.approx(starts)
 
 
 def test_a_window_lies_on_one_side_of_a_gap():
   time_s = np.concatenate([np.arange(128), np.arange(191) + 139]) / 50  # 0.24 s apart
   rows = np.column_stack([time_s, np.repeat([[1.0], [2.0]], [128, 191], axis=0).repeat(6, axis=1)])
-  card = {'input': {'rate_hz': 50, 'window': 128}, 'stream': {'max_gap_s': 0.2, 'hop_s': 1.28}}
-  (first_s, first), (second_s, second) = predict.windows(rows, card)
+  (first_s, first), (second_s, second) = predict.windows(rows, _CARD)
   assert (first_s, second_s) == (0.0, 2.78)
   np.testing.assert_allclose([first, second], np.ones((2, 128, 6)) * [[[1]], [[2]]])
 
@@ -96,8 +95,7 @@ def script(monkeypatch, table, tmp_path) -> pathlib.Path:
   monkeypatch.setattr(predict, '__file__', str(tmp_path / 'predict.py'))
   monkeypatch.setattr(sys, 'argv', ['predict.py', 'day.csv', *_UNITS])
   monkeypatch.chdir(tmp_path)
-  card = {'file': 'model.onnx', 'classes': ['=1+1', 'walking'], 'input': {'rate_hz': 50, 'window': 128}}
-  card['stream'] = {'max_gap_s': 0.2, 'hop_s': 1.28}
+  card = _CARD | {'file': 'model.onnx', 'classes': ['=1+1', 'walking']}
   (tmp_path / 'model.json').write_text(json.dumps(card), encoding='utf-8')
   (tmp_path / 'model.onnx').write_bytes(b'model')
   table.to_csv('day.csv', index=False)

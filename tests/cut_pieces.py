@@ -7,12 +7,18 @@ import numpy as np
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import cutting
 from har_jax.signal.cutting import Piece, resample
-from har_jax.signal.recording import Recording, Span, regular
+from har_jax.signal.recording import Recording, Samples, Span, regular
 
 
 def recording(samples: int, *spans: Span, subject: str = '7') -> Recording:
   sensor = regular(np.zeros((samples, 3), np.float32), 50.0)
   return Recording(subject, 'waist', sensor, sensor, spans)
+
+
+def samples_at(*times_s: float) -> Samples:
+  """Samples whose values are their times."""
+  time_s = np.array(times_s, float)
+  return Samples(time_s, np.stack([time_s] * 3, axis=1))
 
 
 def ramp(samples: int, start_s: float = 0.0) -> Piece:

@@ -1,10 +1,12 @@
 """Made-up windows of a device at the waist, whose gyroscope obeys physics.   n samples."""
 
+import dataclasses
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from har_jax.recordings import Reading
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples, Span
 
 RATE_HZ = 50
 
@@ -37,6 +39,13 @@ def windows(seed: int, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
     for number, activity in enumerate(ACTIVITIES)
   ]
   return np.concatenate(parts).astype(np.float32), np.repeat(ACTIVITIES, count)
+
+
+def at_speed(recording: Recording, speed: float) -> Recording:
+  """The recording with another rate: time runs at this speed, and values are the same."""
+  acc, gyro = (Samples(part.time_s / speed, part.values) for part in (recording.acc, recording.gyro))
+  spans = tuple(Span(span.start_s / speed, span.stop_s / speed, span.activity) for span in recording.spans)
+  return dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)
 
 
 def reading(**files: np.ndarray) -> Reading:

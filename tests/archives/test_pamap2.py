@@ -3,6 +3,7 @@
 import collections
 
 import numpy as np
+import pandas as pd
 import pytest
 from zips import write
 
@@ -24,11 +25,9 @@ def rows(runs=RUNS) -> np.ndarray:
   return table
 
 
-def text(table) -> str:
-  def entry(column, value):
-    return 'NaN' if np.isnan(value) else str(int(value)) if column == 1 else f'{value:.6g}'
-
-  return ''.join(' '.join(map(entry, range(len(row)), row)) + '\n' for row in table)
+def text(table: np.ndarray) -> str:
+  frame = pd.DataFrame(table).astype({1: int})
+  return frame.to_csv(sep=' ', header=False, index=False, na_rep='NaN', float_format='%.6g')
 
 
 def _files(*tables: np.ndarray) -> dict[str, str]:

@@ -4,16 +4,11 @@ import collections
 
 import numpy as np
 import pytest
+from cut_pieces import samples_at
 
 from har_jax.archives.runs import even_clock, in_order, recordings
-from har_jax.signal.recording import Samples, Span
+from har_jax.signal.recording import Span
 from har_jax.signal.segments import labeled_spans
-
-
-def samples_at(*times) -> Samples:
-  """Samples whose x is their time."""
-  time_s = np.array(times, float)
-  return Samples(time_s, np.stack([time_s, 0 * time_s, 0 * time_s], axis=1).astype(np.float32))
 
 
 def test_rows_are_sorted_and_the_first_of_each_time_is_kept():

@@ -43,12 +43,8 @@ def test_a_windows_folder_describes_its_content_and_origin(tmp_path):
 
 
 def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
-  def loud(content: str) -> str:
-    first, rows = content.split('\n', 1)
-    return f'80 {first.split(" ", 1)[1]}\n{rows}'
-
-  files = hapt_files()
-  files['RawData/gyro_exp01_user01.txt'] = loud(files['RawData/gyro_exp01_user01.txt'])
+  files, name = hapt_files(), 'RawData/gyro_exp01_user01.txt'
+  files[name] = f'80 {files[name].partition(" ")[2]}'
   prepare(HAPT, write(tmp_path / 'archive', files), tmp_path / 'windows', progress=False)
   (line,) = [text for text in caplog.messages if 'variance' in text]
   assert line.startswith('hapt: Over half of the variance of the gyroscope is in 1 of ')

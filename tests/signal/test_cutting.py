@@ -7,11 +7,12 @@ import pytest
 from cut_pieces import cut as _cut
 from cut_pieces import ramp as _ramp
 from cut_pieces import recording as _recording
+from cut_pieces import samples_at as _samples_at
 
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.signal import cutting, segments
-from har_jax.signal.recording import Recording, Samples, Span
+from har_jax.signal.recording import Recording, Span
 
 
 def _starts(cut) -> list[int]:
@@ -94,12 +95,6 @@ def test_an_infinite_value_names_its_recording():
 # --- segments
 
 
-def _samples(*times_s: float) -> Samples:
-  """Samples whose values are their times."""
-  time_s = np.array(times_s, float)
-  return Samples(time_s, np.stack([time_s] * 3, axis=1))
-
-
 def test_a_repeated_time_is_found_after_its_first_sample():
   assert segments.repeats(np.array([0.0, 0, 1, 2, 2, 2])).tolist() == [False, True, False, False, True, True]
   assert not len(segments.repeats(np.zeros(0)))
@@ -124,7 +119,7 @@ def test_overlaps_are_in_order_of_time_and_may_be_single_moments(moments):
 
 def test_an_extract_includes_both_ends_and_its_time_starts_at_zero():
   spans = (Span(0.0, 2.5, 'a'), Span(2.5, 9.0, 'b'), Span(9.0, 10.0, 'c'))
-  recording = Recording('1', 'waist', _samples(1, 2, 3, 4), _samples(1.5, 2.5, 3.5), spans)
+  recording = Recording('1', 'waist', _samples_at(1, 2, 3, 4), _samples_at(1.5, 2.5, 3.5), spans)
   part = segments.extract(recording, 2.0, 3.5, last_s=1.0)
   assert part.acc.time_s.tolist() == [0.0, 1.0]
   assert part.acc.values[:, 0].tolist() == [2.0, 3.0]
@@ -133,7 +128,7 @@ def test_an_extract_includes_both_ends_and_its_time_starts_at_zero():
 
 
 def test_an_extract_around_reaches_the_samples_on_both_sides():
-  samples = _samples(0, 1, 2, 3, 4)
+  samples = _samples_at(0, 1, 2, 3, 4)
   assert segments.extract_around(samples, 1.5, 2.5).time_s.tolist() == [1, 2, 3]
   assert segments.extract_around(samples, 1.0, 3.0).time_s.tolist() == [1, 2, 3]
   assert segments.extract_around(samples, -1.0, 9.0).time_s.tolist() == [0, 1, 2, 3, 4]

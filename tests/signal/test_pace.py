@@ -1,7 +1,5 @@
 """Whether movements are as quick as people's, in the bundled excerpts of real recordings."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import short_sample
@@ -10,13 +8,8 @@ import worn_device
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import Reading
 from har_jax.signal import pace
-from har_jax.signal.recording import Recording, Samples
+from har_jax.signal.recording import Recording
 from har_jax.timeline import rate_check
-
-
-def _at_speed(recording: Recording, speed: float) -> Recording:
-  acc, gyro = (Samples(part.time_s / speed, part.values) for part in (recording.acc, recording.gyro))
-  return dataclasses.replace(recording, acc=acc, gyro=gyro, spans=())
 
 
 def _warnings(parts: list[Recording], *, has_gyro: bool = True) -> list[str]:
@@ -30,12 +23,12 @@ def _warnings(parts: list[Recording], *, has_gyro: bool = True) -> list[str]:
 def test_a_rate_that_is_not_the_recordings_makes_people_too_quick_or_too_slow(archive):
   parts = short_sample.read(archive, subjects=4, seconds=30.0)
   assert _warnings(parts) == []
-  (fast,) = _warnings([_at_speed(part, 2.0) for part in parts])
+  (fast,) = _warnings([worn_device.at_speed(part, 2.0) for part in parts])
   assert 'about twice as fast as people are' in fast
   assert 'by 2.' in fast
-  (slow,) = _warnings([_at_speed(part, 0.5) for part in parts])
+  (slow,) = _warnings([worn_device.at_speed(part, 0.5) for part in parts])
   assert 'about half as fast as people are' in slow
-  assert _warnings([_at_speed(part, 2.0) for part in parts], has_gyro=False) == []
+  assert _warnings([worn_device.at_speed(part, 2.0) for part in parts], has_gyro=False) == []
 
 
 def test_rest_movements_of_no_person_and_few_windows_tell_nothing():

@@ -7,6 +7,8 @@ import pytest
 import scipy.interpolate
 
 from har_jax.config import DEFAULT_WINDOWING, Windowing
+from har_jax.datasets import normalization
+from har_jax.signal import physics
 from har_jax.signal.cutting import resample
 from har_jax.signal.recording import Recording, Samples, Span, regular
 
@@ -102,6 +104,18 @@ def test_rows_with_nan_are_dropped_counted_and_bridged():
   (piece,) = _resampled(acc, _tones(TIME_S), {'rows with NaN': 3})
   # A straight line over 60 ms misses a tone of 1 Hz by (2π · 0.06)² / 8 at most.
   np.testing.assert_allclose(piece.signal[5:-5, :3], _tones(_times(piece)).values[5:-5], atol=0.018)
+
+
+@pytest.mark.parametrize('sensor', [0, 1])
+def test_one_impossible_cell_costs_its_row_and_leaves_the_sensor_as_it_was(sensor):
+  both = np.random.default_rng(0).normal(0, 2, (2, 8000, 3)).astype(np.float32)
+  (clean,) = _resampled(*(regular(values, 50) for values in both))
+  both[sensor, 4000, 1] = 1e30
+  dropped = {f'values {physics.RULE}, taken as NaN': 1, 'rows with NaN': 1}
+  (piece,) = _resampled(*(regular(values, 50) for values in both), dropped)
+  assert np.count_nonzero((piece.signal != clean.signal).any(axis=1)) == 1
+  before, after = (normalization.fit(each.signal[None]).deviation for each in (clean, piece))
+  np.testing.assert_allclose(after, before, rtol=1e-3)
 
 
 @pytest.mark.parametrize('gap_s', [0.22, 0.26, 2.56])

@@ -32,11 +32,9 @@ _ACTIVITIES = {
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """One recording per experiment, in the order of labels.txt, which is that of y_train.txt and y_test.txt."""
-  names = source.find('RawData/labels.txt')
-  if not names:
-    raise UserError(f'{source.path} has no RawData/labels.txt: is it all of HAPT?')
-  labels = read_rows(source, names[0], columns=5, delimiter=None, dtype=np.int64)
-  folder = names[0].removesuffix('labels.txt')
+  name = source.find_one('RawData/labels.txt')
+  labels = read_rows(source, name, columns=5, delimiter=None, dtype=np.int64)
+  folder = name.removesuffix('labels.txt')
   for experiment, user in dict.fromkeys(map(tuple, labels[:, :2].tolist())):
     suffix = f'exp{experiment:02}_user{user:02}.txt'
     files = (f'{folder}{sensor}_{suffix}' for sensor in ('acc', 'gyro'))
@@ -47,7 +45,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       # Rows are numbered from 1, and `stop` is inclusive.
       if code not in _ACTIVITIES or not 1 <= start <= stop:
         raise UserError(
-          f'{source.path}: {names[0]} has experiment {experiment}, activity {code}, rows {start} to {stop}; '
+          f'{source.path}: {name} has experiment {experiment}, activity {code}, rows {start} to {stop}; '
           'activities are 1 to 12, rows start at 1'
         )
       spans.append(Span((start - 1) / _RATE_HZ, stop / _RATE_HZ, _ACTIVITIES[code]))

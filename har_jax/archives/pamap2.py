@@ -12,11 +12,11 @@ import numpy as np
 from har_jax.archives.archive import Archive
 from har_jax.archives.runs import check_activities, expecting, in_order, recordings
 from har_jax.archives.source import Source
-from har_jax.errors import UserError
 from har_jax.recordings import limits
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
 
+_FILES = 'Protocol/subject10?.dat'
 _COLUMNS = 54
 # Column of each unit's temperature. Next: acc ±16 g × 3, acc ±6 g × 3, gyro × 3, magnetometer × 3.
 _UNITS = {'hand': 3, 'chest': 20, 'ankle': 37}
@@ -47,12 +47,9 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   """One recording per subject, split at long radio gaps."""
   import pandas as pd
 
-  names = source.find('Protocol/subject10?.dat')
-  if not names:
-    raise UserError(f'{source.path}: expected Protocol/subject101.dat and its like, found none')
   first = _UNITS[position]
   columns = [0, 1, *range(first + 1, first + 4), *range(first + 7, first + 10)]
-  for name in names:
+  for name in source.find(_FILES):
     with source.open(name) as file, expecting(name, f'{_COLUMNS} numbers per line, separated by blanks'):
       # Checked here, as pandas fills short lines, and cuts long ones where columns are chosen.
       checked = limits.checked_lines(file, f'{source.path}: {name}', delimiter=' ', fields=_COLUMNS)
@@ -76,7 +73,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
 ARCHIVE = Archive(
   'pamap2',
   'PAMAP2 Physical Activity Monitoring, Protocol',
-  marker='Protocol/subject10?.dat',
+  marker=_FILES,
   positions=('chest', 'hand', 'ankle'),
   read=_read,
   url='https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip',

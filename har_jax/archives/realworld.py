@@ -14,7 +14,7 @@ import numpy as np
 from har_jax.archives.archive import Archive
 from har_jax.archives.runs import check_activities, in_order, recordings
 from har_jax.archives.source import Source, read_rows
-from har_jax.errors import UserError, shorten
+from har_jax.errors import shorten
 from har_jax.signal.recording import Recording, Samples, Span
 
 _ACTIVITIES = {
@@ -44,8 +44,6 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       sensors = parts.setdefault((int(proband), activity), {'acc': [], 'gyr': []})
       if file_position == position:
         sensors[sensor[:3]].append(name)
-  if not parts:
-    raise UserError(f'{source.path}: expected proband1/data/acc_walking_csv.zip and its like, found none')
   for (proband, activity), sensors in sorted(parts.items()):
     if not (sensors['acc'] and sensors['gyr']):
       dropped[f'activities of a subject without both {position} files'] += 1

@@ -11,7 +11,7 @@ import collections
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float32, Int, Shaped
+from jaxtyping import Shaped
 
 from har_jax.archives.archive import Archive
 from har_jax.archives.runs import check_activities
@@ -32,34 +32,22 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
 
 
 def _part(source: Source, position: str, part: str) -> Iterator[Recording]:
-  subjects = _integers(source, f'subject_{part}.txt')
-  labels = _integers(source, f'y_{part}.txt')
+  subjects, labels = (_numbers(source, f'{name}_{part}.txt', 1, np.int64)[:, 0] for name in ('subject', 'y'))
   # total_acc includes gravity; body_acc does not.
-  acc = _sensor(source, part, 'total_acc') * np.float32(STANDARD_GRAVITY_M_S2)
-  gyro = _sensor(source, part, 'body_gyro')
-  lengths = {'subjects': len(subjects), 'labels': len(labels), 'total_acc': len(acc), 'body_gyro': len(gyro)}
+  axes = {
+    name: _numbers(source, f'Inertial Signals/{name}_{part}.txt', _SAMPLES, np.float32)
+    for name in (f'{sensor}_{axis}' for sensor in ('total_acc', 'body_gyro') for axis in 'xyz')
+  }
+  lengths = {name: len(rows) for name, rows in {'subject': subjects, 'y': labels, **axes}.items()}
   if len(set(lengths.values())) > 1:
     raise UserError(
       f'{source.path}: the files of the {part} part differ in their number of windows: {lengths}'
     )
   check_activities(f'{source.path}: y_{part}.txt', labels.tolist(), _ACTIVITIES)
-  for subject, label, acc_window, gyro_window in zip(subjects, labels, acc, gyro, strict=True):
+  for subject, label, window in zip(subjects, labels, np.stack([*axes.values()], axis=2), strict=True):
+    acc = regular(window[:, :3] * np.float32(STANDARD_GRAVITY_M_S2), _RATE_HZ)
     span = Span(0.0, _SAMPLES / _RATE_HZ, _ACTIVITIES[int(label)])
-    sensors = regular(acc_window, _RATE_HZ), regular(gyro_window, _RATE_HZ)
-    yield Recording(str(subject), position, *sensors, (span,))
-
-
-def _sensor(source: Source, part: str, sensor: str) -> Float32[np.ndarray, 'n 128 3']:
-  names = (f'Inertial Signals/{sensor}_{axis}_{part}.txt' for axis in 'xyz')
-  axes = [_numbers(source, name, _SAMPLES, np.float32) for name in names]
-  lengths = {len(values) for values in axes}
-  if len(lengths) > 1:
-    raise UserError(f'{source.path}: {sensor} x, y and z of {part} differ in length: {sorted(lengths)}')
-  return np.stack(axes, axis=2)
-
-
-def _integers(source: Source, pattern: str) -> Int[np.ndarray, 'n']:
-  return _numbers(source, pattern, 1, np.int64)[:, 0]
+    yield Recording(str(subject), position, acc, regular(window[:, 3:], _RATE_HZ), (span,))
 
 
 def _numbers(source: Source, pattern: str, columns: int, dtype: type) -> Shaped[np.ndarray, 'n c']:

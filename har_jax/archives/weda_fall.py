@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from har_jax.archives.archive import Archive
-from har_jax.archives.runs import even_clock, sorted_rows
+from har_jax.archives.runs import check_activities, even_clock, sorted_rows
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError
 from har_jax.signal.recording import Recording, Samples, Span
@@ -35,9 +35,9 @@ _ACTIVITIES = {
   'D09': 'hitting_table',
   'D10': 'clapping',
   'D11': 'opening_door',
+  **{f'F0{kind}': 'falling' for kind in range(1, 9)},
 }
-_FALLING = 'falling'
-_NAME = re.compile(r'50Hz/(D\d\d|F0[1-8])/(U\d+)_(R\d+)_(accel|gyro)\.csv$')
+_NAME = re.compile(r'50Hz/([DF]\d\d)/(U\d+)_(R\d+)_(accel|gyro)\.csv$')
 _FALL = np.dtype([('filename', 'U16'), ('start_time', 'f8'), ('end_time', 'f8')])
 
 
@@ -49,25 +49,20 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       trials[match[2], match[1], match[3]][match[4]] = name
   falls = _falls(source) if any(code.startswith('F') for _, code, _ in trials) else {}
   for (subject, code, trial), names in sorted(trials.items()):
-    if code[0] == 'D' and code not in _ACTIVITIES:
-      raise UserError(
-        f'{source.path}: {next(iter(names.values()))} has an unknown code; D01 to D11, F01 to F08'
-      )
+    check_activities(f'{source.path}: {next(iter(names.values()))}', [code], _ACTIVITIES)
     if len(names) < 2:
       dropped['trials with one sensor only'] += 1
       continue
     acc, gyro = (_samples(source, names[sensor], sensor, dropped) for sensor in ('accel', 'gyro'))
-    if code in _ACTIVITIES:
-      stop_s = max(float(samples.time_s[-1]) for samples in (acc, gyro))
-      span = Span(0.0, stop_s, _ACTIVITIES[code])
-    else:
+    start_s, stop_s = 0.0, max(float(samples.time_s[-1]) for samples in (acc, gyro))
+    if code.startswith('F'):
       key = f'{code}/{subject}_{trial}'
       if key not in falls:
         raise UserError(f'{source.path}: fall_timestamps.csv lacks {key}')
-      span = Span(*falls[key], _FALLING)
-      is_falling = (span.start_s <= acc.time_s) & (acc.time_s < span.stop_s)
+      start_s, stop_s = falls[key]
+      is_falling = (start_s <= acc.time_s) & (acc.time_s < stop_s)
       dropped['accelerometer rows before and after a fall'] += int((~is_falling).sum())
-    yield Recording(subject, position, acc, gyro, (span,))
+    yield Recording(subject, position, acc, gyro, (Span(start_s, stop_s, _ACTIVITIES[code]),))
 
 
 def _samples(source: Source, name: str, sensor: str, dropped: collections.Counter) -> Samples:

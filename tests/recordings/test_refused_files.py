@@ -149,7 +149,7 @@ TABLE: list = [
   ({'walk.csv': TOOLBOX}, r'linear accelerometer .* G-Force Meter'),
   ({'a.csv': LINEAR}, 'without gravity: record it with gravity'),
   # other formats, damaged or cut short
-  ({}, 'holds no recording: these are read: Sensor Logger'),
+  ({}, 'holds nothing, but no recording: these are read: Sensor Logger'),
   (('day.xls', b'PK'), r'of no known format; nearest to \.xls is \.xlsx'),
   (('day.parquett', b'PAR1'), r'nearest to \.parquett is \.parquet\. these are read: Sensor Logger'),
   (('day.json', b'{"a": 1}'), 'JSON or CBOR of none of these apps; these are read'),

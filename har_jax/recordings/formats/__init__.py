@@ -164,27 +164,22 @@ def _find_in_zip(file: File) -> list[Export | str]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.list_zip(file.path)
-  found = _find_below(file.path, files, files.folders)
-  if not _exports(found):
-    names = shorten(', '.join(files.by_name)) or 'nothing'
-    raise UserError(f'{file.path} holds {names}, but no recording: {_list_formats()}')
-  return found
+  return _find_below(file.path, files, files.folders)
 
 
 def _find_in_folder(path: pathlib.Path, ignored: pathlib.Path | None) -> list[Export | str]:
   files = user_files.list_folder(path)
   folders = (user_files.list_folder(child) for child in user_files.visible(path) if child.is_dir())
-  found = _find_below(path, files, folders, ignored)
-  if not _exports(found):
-    first = f'. {found[0]}' if found else ''
-    raise UserError(f'{path} holds no recording: {_list_formats()}{first}')
-  return found
+  return _find_below(path, files, folders, ignored)
 
 
 def _find_below(
   path: pathlib.Path, files: Files, folders: Iterable[Files], ignored: pathlib.Path | None = None
 ) -> list[Export | str]:
-  """The recordings in a folder or zip, and sentences on what is none or is not read."""
+  """The recordings in a folder or zip, and sentences on what is none or is not read.
+
+  Raises UserError if there is no recording.
+  """
   if exports := _find_together(files):
     names = [below.name for below in files.folders if _find_together(below)]
     said = f'Not read: {shorten(", ".join(names))}, as {path} holds a recording itself.'
@@ -198,6 +193,9 @@ def _find_below(
       found += _find_one_by_one(below, ignored)
     elif names := [f'{below.name}/{file.name}' for file in below.top if is_table(file)]:
       found.append(f'Not read: {shorten(", ".join(names))}, as {path} holds recordings itself.')
+  if not _exports(found):
+    listed, first = shorten(', '.join(files.by_name)) or 'nothing', f'. {found[0]}' if found else ''
+    raise UserError(f'{path} holds {listed}, but no recording: {_list_formats()}{first}')
   return found
 
 

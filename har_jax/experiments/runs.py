@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Iterator, Sequence
 
 from har_jax import storage
@@ -87,9 +86,8 @@ def _batched(specs: Sequence[RunSpec], size: int) -> Iterator[list[RunSpec]]:
   if size == 1:
     yield from ([spec] for spec in specs)
     return
-  for _, runs in itertools.groupby(specs, key=lambda spec: spec.target):
-    by_method: dict[str, list[RunSpec]] = {}
-    for spec in runs:
-      by_method.setdefault(spec.method, []).append(spec)
-    for seeds in by_method.values():
-      yield from (seeds[first : first + size] for first in range(0, len(seeds), size))
+  alike: dict[tuple[str, str], list[RunSpec]] = {}
+  for spec in specs:
+    alike.setdefault((spec.target, spec.method), []).append(spec)
+  for seeds in alike.values():
+    yield from (seeds[first : first + size] for first in range(0, len(seeds), size))

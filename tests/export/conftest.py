@@ -39,21 +39,15 @@ def recognizer_of(drawn, signals) -> Callable[..., Recognizer]:
   ) -> Recognizer:
     plain = drawn(Classify(model, len(export_cases.CLASSES)).init)
     base = files.make_base(plain, {'model': config_fields.to_json(model)})
-    prepared = methods.prepare(
-      lambda key: dict(plain), methods.METHODS[method], methods.Settings(lora, precision), 0
-    )
+    settings = methods.Settings(lora, precision)
+    prepared = methods.prepare(lambda key: dict(plain), methods.METHODS[method], settings, 0)
     rng = np.random.default_rng(1)
     trained = {
       path: leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)).astype(np.float32)
       for path, leaf in (prepared.trainable | prepared.statistics).items()
     }
     card = {
-      'method': method,
-      'rank': lora.rank,
-      'alpha': lora.alpha,
-      'targets': list(lora.targets),
-      'model': config_fields.to_json(model),
-      'precision': config_fields.to_json(precision),
+      **files.method_entries(method, settings, model),
       'classes': export_cases.CLASSES,
       'normalizer': {'mean': [1.5, -0.2], 'deviation': list(deviation)},
     }

@@ -94,21 +94,17 @@ def _from_half(change: Callable[[np.ndarray, np.ndarray], _Arrays]) -> _Change:
   return change_rest
 
 
-def at_speed(factor: float) -> _Change:
+def at_speed(parts: list[Recording], factor: float) -> list[Recording]:
   """Time that runs `factor` times as fast, as at a wrong rate. Angular velocity stays as measured."""
-
-  def change_times(parts: list[Recording]) -> list[Recording]:
-    return [
-      dataclasses.replace(
-        part,
-        acc=Samples(part.acc.time_s / factor, part.acc.values),
-        gyro=Samples(part.gyro.time_s / factor, part.gyro.values),
-        spans=tuple(Span(span.start_s / factor, span.stop_s / factor, span.activity) for span in part.spans),
-      )
-      for part in parts
-    ]
-
-  return change_times
+  return [
+    dataclasses.replace(
+      part,
+      acc=Samples(part.acc.time_s / factor, part.acc.values),
+      gyro=Samples(part.gyro.time_s / factor, part.gyro.values),
+      spans=tuple(Span(span.start_s / factor, span.stop_s / factor, span.activity) for span in part.spans),
+    )
+    for part in parts
+  ]
 
 
 def _late(parts: list[Recording]) -> list[Recording]:
@@ -138,8 +134,8 @@ FAULTS: dict[str, tuple[str, _Change]] = {
   'gyroscope with other axes': ('axes or signs', _values(lambda acc, gyro: (acc, gyro @ _TURN))),
   'acceleration with other axes': ('axes or signs', _values(lambda acc, gyro: (acc @ _TURN, gyro))),
   'gyroscope half as fast': ('factor', _values(lambda acc, gyro: (acc, gyro / 2))),
-  'twice the rate': ('factor|pace', at_speed(2.0)),
-  'half the rate': ('factor|pace', at_speed(0.5)),
+  'twice the rate': ('factor|pace', lambda parts: at_speed(parts, 2.0)),
+  'half the rate': ('factor|pace', lambda parts: at_speed(parts, 0.5)),
   'acceleration negated from half on': ('change', _from_half(lambda acc, gyro: (-acc, gyro))),
   'gyroscope negated from half on': ('change', _from_half(lambda acc, gyro: (acc, -gyro))),
   'upside down from half on': (

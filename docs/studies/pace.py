@@ -75,7 +75,7 @@ def read_examples(
       continue
     some = checks.take_minutes(parts, classes)
     for speed in _SPEEDS if some else ():
-      yield place, speed, _describe(checks.at_speed(speed)(some))
+      yield place, speed, _describe(checks.at_speed(some, speed))
 
 
 def _describe(parts: list[Recording]) -> np.ndarray:

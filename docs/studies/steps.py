@@ -20,7 +20,7 @@ from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.report import csv_table, markdown
 from har_jax.signal import segments, steps
-from har_jax.signal.recording import Recording, Samples
+from har_jax.signal.recording import Samples
 
 FLAGS, _define = study.new_flags()
 _ARCHIVES = _define('archives', None, 'folder with a folder of each archive')
@@ -89,14 +89,11 @@ def _walks(name: str, position: str) -> Iterator[Walk]:
     for recording in ARCHIVES[name].read(Source(path), position, collections.Counter()):
       for span in recording.spans:
         if span.activity in _STRIDE_S:
-          yield _walk(recording, span.start_s, span.stop_s, span.activity)
-
-
-def _walk(recording: Recording, start_s: float, stop_s: float, activity: str) -> Walk:
-  acc, gyro = (
-    segments.extract_around(samples, start_s, stop_s) for samples in (recording.acc, recording.gyro)
-  )
-  return Walk(recording.subject, activity, start_s, acc, gyro)
+          acc, gyro = (
+            segments.extract_around(samples, span.start_s, span.stop_s)
+            for samples in (recording.acc, recording.gyro)
+          )
+          yield Walk(recording.subject, span.activity, span.start_s, acc, gyro)
 
 
 def _numbered(walks: list[Walk]) -> Iterator[tuple[int, Walk]]:

@@ -110,18 +110,15 @@ def choices(person: Person, count: int, seed: int) -> Iterator[tuple[str, np.nda
   total = len(person.stretches)
   ordered = np.sort(person.probabilities, axis=1)
   margins = ordered[:, -1] - ordered[:, -2]
-  scaled = _scaled(person.statistics)
+  values = person.statistics
+  scaled = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-6)
   yield RANDOM, np.random.default_rng(seed).permutation(total)[:count]
   yield 'evenly spaced', np.linspace(0, total - 1, min(count, total)).round().astype(int)
   yield 'least certain', np.argsort(margins)[:count]
   yield 'k-means++', kmeans_plusplus(scaled, min(count, total), random_state=seed)[1]
   yield 'least certain of each cluster', _least_certain(scaled, margins, min(count, total))
   yield "centers of clusters of the encoder's features", suggestions.choose(person.encoded, count)
-  yield SUGGESTED, suggestions.choose(person.statistics, count)
-
-
-def _scaled(features: Float[np.ndarray, 's f']) -> Float[np.ndarray, 's f']:
-  return (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
+  yield SUGGESTED, suggestions.choose(values, count)
 
 
 def _least_certain(scaled: Float[np.ndarray, 's f'], margins: np.ndarray, count: int) -> np.ndarray:

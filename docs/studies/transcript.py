@@ -85,8 +85,9 @@ def _write_export(folder: pathlib.Path) -> None:
 def _run(line: str, folder: pathlib.Path) -> tuple[str, float]:
   """What a command prints, warnings too, and its CPU seconds. Raises CalledProcessError where it fails."""
   before = resource.getrusage(resource.RUSAGE_CHILDREN)
+  quiet = [] if ' export ' in line else ['--noprogress']
   done = subprocess.run(
-    [sys.executable, '-m', *line.replace('har-jax', 'har_jax').split(), *_quiet(line)],
+    [sys.executable, '-m', *line.replace('har-jax', 'har_jax').split(), *quiet],
     cwd=folder,
     env=os.environ | {'PYTHONPATH': str(_ROOT)},
     stdout=subprocess.PIPE,
@@ -100,10 +101,6 @@ def _run(line: str, folder: pathlib.Path) -> tuple[str, float]:
   after = resource.getrusage(resource.RUSAGE_CHILDREN)
   cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
   return re.sub(r'\n{2,}', '\n', done.stdout.strip()), cpu_s
-
-
-def _quiet(line: str) -> list[str]:
-  return [] if ' export ' in line else ['--noprogress']
 
 
 if __name__ == '__main__':

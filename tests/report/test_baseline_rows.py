@@ -8,11 +8,6 @@ from har_jax import config, results
 from har_jax.errors import UserError
 from har_jax.report import commands, curves, frame, groups, tables
 
-
-def _named(part):
-  return sorted(zip(part['experiment'], part['method'], part['seed'], strict=True))
-
-
 # Full fine-tuning with and without test-time augmentation, two experiments.
 _BOTH = product(tta_shifts=(1, 4), seed=(0, 1))
 
@@ -29,8 +24,8 @@ def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows():
   )
   parts = groups.experiments(frame.from_rows([*ours.to_dict('records'), *theirs.to_dict('records')]))
   joined = [part for part in parts if 'full' in set(part['method'])]
-  assert [_named(part) for part in joined] == 2 * [
-    [('study', 'full', 0), ('study', 'full', 1), ('theirs', 'forest', 0), ('theirs', 'forest', 1)]
+  assert [part[['experiment', 'method', 'seed']].to_numpy().tolist() for part in joined] == 2 * [
+    [['study', 'full', 0], ['study', 'full', 1], ['theirs', 'forest', 0], ['theirs', 'forest', 1]]
   ]
   assert all(groups.title(part).startswith('study, ') for part in joined)
   alone = [part for part in parts if 'full' not in set(part['method'])]

@@ -52,7 +52,7 @@ def _times_s() -> dict[str, np.ndarray]:
     'jitter at 10 Hz': np.arange(0, _SECONDS, 0.1) + rng.uniform(0, 0.02, round(_SECONDS * 10)),
     'jitter at 200 Hz': np.arange(0, _SECONDS, 0.005) + rng.uniform(0, 0.001, round(_SECONDS * 200)),
     'bursts of four': np.arange(0, _SECONDS, 0.08)[:, None].repeat(4, axis=1).ravel()
-    + np.tile(np.arange(4) * 1e-4, round(_SECONDS / 0.08)),
+    + np.tile(np.arange(4) * 1e-3, round(_SECONDS / 0.08)),
   }
 
 

@@ -114,20 +114,21 @@ AT_REST = 0 * SOUND + np.float32([0, 0, 9.8, 0, 0, 0])
 
 
 @pytest.mark.parametrize(
-  ('people', 'message'),
+  ('people', 'rate_hz', 'message'),
   [
-    ((SOUND, SOUND, SWAPPED), ''),
-    ((SOUND, SWAPPED, SWAPPED), 'turns about other axes than the gyroscope says, for 2 of 3 people'),
-    ((SOUND, SOUND, HALF), ''),
-    ((SOUND, HALF, HALF), 'turns 2 times as fast as the gyroscope says, for 2 of 3 people'),
-    ((AT_REST, AT_REST, SWAPPED), 'turns about other axes than the gyroscope says, for 1 of 1 people'),
+    ((SOUND, SOUND, SWAPPED), 50, ''),
+    ((SOUND, SWAPPED, SWAPPED), 50, 'turns about other axes than the gyroscope says, for 2 of 3 people'),
+    ((SOUND, SOUND, HALF), 50, ''),
+    ((SOUND, HALF, HALF), 50, 'turns 2 times as fast as the gyroscope says, for 2 of 3 people'),
+    ((SOUND,), 25, 'turns 0.5 times as fast as the gyroscope says, for 1 of 1 people'),
+    ((AT_REST, AT_REST, SWAPPED), 50, 'turns about other axes than the gyroscope says, for 1 of 1 people'),
   ],
 )
-def test_axes_and_factors_of_most_people_who_turn_are_a_warning(people, message, caplog):
+def test_axes_and_factors_of_most_people_who_turn_are_a_warning(people, rate_hz, message, caplog):
   windows = [
     Window(signal, 'walking', str(number), number, 2.56 * place, 'waist')
     for number, person in enumerate(people)
     for place, signal in enumerate(person)
   ]
-  UnitCheck('hapt', 50).finish(windows)
+  UnitCheck('hapt', rate_hz).finish(windows)
   assert [message in text for text in caplog.messages] == [True] * bool(message)

@@ -226,7 +226,7 @@ def test_the_card_describes_input_output_and_adapter(recognizer, export_of):
   assert (card.runtime, card.precision) == ('stablehlo', 'int8')
   assert card.temperature == recognizer.adapter_.card.temperature != 1
   assert card.input.rotation == 'used'
-  entries = {'class_logits': np.eye(4).tolist(), 'set_scores': [0.25, 0.5]}
+  entries = {'class_logits': np.eye(4).tolist(), 'set_scores': [0.25, 0.5], 'adaptation_temperature': 3.0}
   adapter = recognizer.adapter_.with_card(**entries)
   made = export.make(
     Recognizer.from_stored(loading.with_adapter(recognizer.base_, adapter)), 'stablehlo'

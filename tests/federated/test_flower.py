@@ -15,7 +15,7 @@ from made_people import CLASSES, QUICK, save_base
 
 from har_jax import files
 from har_jax.errors import UserError
-from har_jax.federated import client, people
+from har_jax.federated import aggregation, client, people
 from har_jax.federated import server as server_app
 from har_jax.federated.federation import Federation
 from har_jax.federated.server import Server, run
@@ -55,8 +55,16 @@ def test_a_client_trains_on_its_windows_and_is_measured_on_its_later_ones(grid, 
     return measure(self, variables, windows)
 
   monkeypatch.setattr(Task, 'fit', record_fit)
+
+  def record_aggregate(*given: Any) -> Any:
+    rounds.append((given[2], aggregate(*given)))
+    return rounds[-1][1]
+
+  rounds, aggregate = list[tuple[Any, Any]](), aggregation.aggregate
+  monkeypatch.setattr(aggregation, 'aggregate', record_aggregate)
   monkeypatch.setattr(Task, 'measure', record_measure)
   run(server(rounds=2), grid)
+  assert rounds[1][0] is rounds[0][1]  # changes of the second round are those from the first one's end
   clients = people.read(archive).clients
   own = {client.number: client.train['signal'].tobytes() for client in clients}
   assert sorted(fitted) == [(number, done, own[number]) for number in range(6) for done in (0, 1)]

@@ -65,7 +65,7 @@ def test_the_rate_follows_its_schedule_over_all_rounds_and_draws_depend_on_the_s
   assert run(1, 10) == run(1, 10)
 
 
-def test_a_part_of_the_people_can_be_clients(archive):
+def test_a_part_of_the_people_can_be_clients(archive, monkeypatch):
   everyone, some = (people.read(dataclasses.replace(archive, most=most)) for most in (None, 3))
   assert [person.number for person in some.clients] == [0, 1, 2]
   signals = [person.train['signal'] for person in everyone.clients]
@@ -74,6 +74,10 @@ def test_a_part_of_the_people_can_be_clients(archive):
   )
   for part in ('unseen', 'validation'):
     np.testing.assert_array_equal(getattr(some, part)['signal'], getattr(everyone, part)['signal'])
+  split = people._split
+  monkeypatch.setattr(people, '_split', lambda *rows: None if 0 in rows[1] else split(*rows))
+  fewer = people.read.__wrapped__(archive).clients  # without one who has too few windows
+  assert [person.number for person in fewer] == [0, 1, 2, 3, 4]
 
 
 def test_a_client_can_lack_activities(archive):

@@ -16,7 +16,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, to_windows
 from har_jax.signal.recording import Recording, Samples
 from har_jax.stream.stream import Stream
-from har_jax.timeline import predict
+from har_jax.timeline import predict, predictions, quality
 from har_jax.train.objective import Classify
 
 
@@ -114,6 +114,7 @@ def _reading(axis: int) -> Reading:
 @pytest.mark.parametrize('refusal_rate', [0.0, 0.1])
 def test_a_prediction_measures_some_of_its_windows(linear, monkeypatch, refusal_rate):
   monkeypatch.setattr(distribution_shift, 'MOST', 31)
+  monkeypatch.setattr(predictions, '_CHUNK', 20)
   calibrated = copy.copy(linear)
   calibrated.adapter_ = linear.adapter_.with_card(unknown_scores=np.arange(1.0, 40).tolist())
   measured = []
@@ -128,6 +129,7 @@ def test_a_prediction_measures_some_of_its_windows(linear, monkeypatch, refusal_
   assert found.shift == 7.0
   assert len(found.warnings) == 1
   assert measure(linear.adapter_, inputs, answers, names) < distribution_shift.LARGE
+  assert len(quality._cut(_reading(2), linear.windowing, 30.0)[1]) == len(range(0, 92, 3))
 
 
 @pytest.mark.filterwarnings('ignore::har_jax.recognizer.frame_check.FrameWarning')

@@ -214,14 +214,15 @@ def test_predictions_ask_the_base_if_the_calibration_did(linear, monkeypatch, by
   calls, score = [], unknown_activities.score
 
   def spied(*windows, ask_base):
-    calls.append((windows[3], windows[4], ask_base))
+    calls.append((windows[2], windows[3], windows[4], ask_base))
     return score(*windows, ask_base=ask_base)
 
   monkeypatch.setattr(unknown_activities, 'score', spied)
   reading = Reading([recording, recording], [], [], '', True, ['a.csv', 'b.csv'], [0.0, 0.0])
-  refused = predict(calibrated, reading, refusal_rate=0.1, progress=False).refused
-  ((files_of_windows, parts, asked),) = calls
+  found = predict(calibrated, reading, refusal_rate=0.1, progress=False)
+  ((answers, files_of_windows, parts, asked),) = calls
+  np.testing.assert_array_equal(answers, found.probabilities)
   assert asked == by_base
   assert files_of_windows.tolist() == np.repeat(['a.csv', 'b.csv'], 11).tolist()
   assert parts == [slice(0, 11), slice(11, 22)]
-  assert len(refused) == 22
+  assert len(found.refused) == 22

@@ -291,6 +291,9 @@ def test_many_chunks_are_one_recording(tmp_path, monkeypatch):
   reading = user_files.read(tmp_path, LABELED)
   user_files.assert_same(reading)
   assert user_files.find_spans(reading.recordings[0]) == [(0, 6, 'walk'), (12, 20, 'sit')]
+  times = [f'2026-05-01 12:00:{time_s:06.3f}' for time_s in FRAME.time]
+  with pytest.raises(UserError, match=r"'soon' \(row 301\) is no time"):
+    user_files.read(tmp_path, FRAME.assign(time=[*times[:300], 'soon', *times[301:]]))
 
 
 def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):

@@ -348,3 +348,6 @@ def test_copies_in_one_of_two_recordings_are_no_wrong_columns():
   copied = dataclasses.replace(first, gyro=first.acc)
   for parts, count in (([copied], 1), ([copied, first], 0)):
     assert sum('values of the accelerometer' in sentence for sentence in _said(*parts)) == count
+  other = dataclasses.replace(first, acc=Samples(first.acc.time_s, -first.acc.values))
+  twice = {'files': ['mon', 'mon', 'tue', 'tue'], 'offsets_s': [0.0, 90.0, 0.0, 90.0]}
+  assert 'hold the same samples' not in ' '.join(_said(first, first, other, first, **twice))

@@ -68,6 +68,8 @@ def test_macro_f1_leaves_out_what_nobody_labeled():
   assert scored.macro_f1 == pytest.approx(2 * 2 / (4 + 2))
   both = make_labeled((0.0, 3.84, 'run'), (6.4, 8.96, 'sit'))
   assert score(make_predictions([0, 1, 0, 1, 0, 1]), both).macro_f1 == pytest.approx(2 / 3)
+  apart = make_labeled((0.0, 9.0, 'run')) + make_labeled((0.0, 9.0, 'sit'))
+  assert score(make_predictions([0, 1], recording=[0, 1]), apart).accuracy == 1
 
 
 def test_colors_are_an_activitys_own_and_minutes_those_of_the_summary():

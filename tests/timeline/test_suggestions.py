@@ -28,8 +28,9 @@ def test_equal_stretches_are_not_chosen_twice():
 
 
 def test_stretches_are_worn_and_overlap_neither_labels_nor_each_other():
-  predictions = make_predictions([0] * 1700, still=np.arange(1700) < 1500)  # 32 minutes
-  reading = Reading(make_labeled((2000.0, 2100.0, 'sit')), [], [], '', True)
+  number = np.arange(1700)
+  predictions = make_predictions([0] * 1700, still=number < 1500, recording=number // 1500)  # 32 minutes
+  reading = Reading(make_labeled() + make_labeled((2000.0, 2100.0, 'sit')), [], [], '', True)
   firsts = suggestions._candidates(predictions, reading, 5.12)
   starts_s = predictions.start_s[firsts]
   assert (np.diff(starts_s) > 5).all()

@@ -79,6 +79,9 @@ def test_it_takes_the_steps_of_the_training_with_the_runs_seed(objective, run, m
   assert [(call['steps'], call['total'], call['seed']) for call in calls] == [(7, 7, 3), (7, 7, 4)]
   first, second = (call['start']['params/head/dense_0/kernel'] for call in calls)
   assert np.abs(first - second).max() > 0.01
+  own = {path.replace('/side_', '/'): leaf for path, leaf in run.trainable.items() if '/side_' in path}
+  for call in calls:
+    assert all(np.array_equal(call['start'][path], leaf) for path, leaf in own.items())
 
 
 def test_the_head_is_fitted_to_the_trained_features(objective, run, trained):

@@ -31,6 +31,11 @@ def zipped(files: Mapping[str, str | bytes]) -> bytes:
   return content.getvalue()
 
 
+def write_zip(path: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
+  path.write_bytes(zipped(files))
+  return path
+
+
 def zipped_texts(texts: Texts) -> bytes:
   """The texts as a zip; what lies in a zip within stays there."""
   files: dict[str, str | bytes] = {}

@@ -6,15 +6,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from zips import write, zipped
+from zips import write, write_zip, zipped
 
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError
-
-
-def _zip(path: pathlib.Path, files: dict[str, bytes | str]) -> pathlib.Path:
-  path.write_bytes(zipped(files))
-  return path
 
 
 def _read(source: Source, name: str) -> bytes:
@@ -26,7 +21,7 @@ FILES = {'Top folder/raw/a.txt': '1\n', 'Top folder/raw/b.txt': '2\n', '__MACOSX
 
 
 def test_a_zip_and_its_extracted_folder_have_the_same_files(tmp_path):
-  archived = Source(_zip(tmp_path / 'archive.zip', FILES))
+  archived = Source(write_zip(tmp_path / 'archive.zip', FILES))
   with zipfile.ZipFile(tmp_path / 'archive.zip') as archive:
     archive.extractall(tmp_path / 'out')
   folder = Source(tmp_path / 'out')
@@ -42,7 +37,7 @@ def test_a_zip_and_its_extracted_folder_have_the_same_files(tmp_path):
 
 def test_zips_within_zips_are_folders(tmp_path):
   innermost = zipped({'c.csv': 'deep'})
-  path = _zip(
+  path = write_zip(
     tmp_path / 'outer.zip', {'x/one.zip': zipped({'a.csv': 'A', 'two.zip': innermost}), 'b.csv': 'B'}
   )
   source = Source(path)
@@ -57,7 +52,7 @@ def test_zips_within_zips_are_folders(tmp_path):
 
 def test_a_folder_named_like_a_zip_is_a_folder(tmp_path):
   assert _read(Source(write(tmp_path, {'HAPT.zip/raw.zip/a.txt': '1'})), 'HAPT.zip/raw.zip/a.txt') == b'1'
-  assert _read(Source(_zip(tmp_path / 'z', {'raw.zip/a.txt': '1'})), 'raw.zip/a.txt') == b'1'
+  assert _read(Source(write_zip(tmp_path / 'z', {'raw.zip/a.txt': '1'})), 'raw.zip/a.txt') == b'1'
 
 
 def test_an_entry_name_cannot_lead_outside(tmp_path):
@@ -84,7 +79,7 @@ def test_a_truncated_zip_is_an_error(tmp_path, fraction):
   (tmp_path / 'part.zip').write_bytes(content[: int(len(content) * fraction)])
   with pytest.raises(UserError, match='truncated'):
     Source(tmp_path / 'part.zip')
-  path = _zip(tmp_path / 'outer.zip', {'part.zip': content[: int(len(content) * fraction)]})
+  path = write_zip(tmp_path / 'outer.zip', {'part.zip': content[: int(len(content) * fraction)]})
   with pytest.raises(UserError, match=r'part\.zip inside is not a zip'):
     Source(path).names  # noqa: B018
 
@@ -101,13 +96,13 @@ def test_damaged_bytes_are_an_error(tmp_path, offset):
 
 
 def test_an_error_of_the_reader_passes_through(tmp_path):
-  source = Source(_zip(tmp_path / 'a.zip', {'a.txt': '1'}))
+  source = Source(write_zip(tmp_path / 'a.zip', {'a.txt': '1'}))
   with pytest.raises(RuntimeError, match='mine'), source.open('a.txt'):
     raise RuntimeError('mine')
 
 
 def test_the_checksum_is_that_of_the_zip_or_of_the_listing(tmp_path):
-  path = _zip(tmp_path / 'a.zip', {'a.txt': '1'})
+  path = write_zip(tmp_path / 'a.zip', {'a.txt': '1'})
   assert Source(path).checksum() == 'sha256:' + hashlib.sha256(path.read_bytes()).hexdigest()
   before, after = (Source(write(tmp_path / 'folder', {'a.txt': text})).checksum() for text in ('1', '12'))
   assert before.startswith('listing-sha256:')
@@ -146,7 +141,7 @@ def test_a_malformed_table_names_its_file_and_the_error(tmp_path, text, columns,
 
 
 def _bounded(tmp_path, files) -> list[str]:
-  return Source(_zip(tmp_path / 'a.zip', files)).names
+  return Source(write_zip(tmp_path / 'a.zip', files)).names
 
 
 def _nested(depth: int) -> dict[str, bytes | str]:
@@ -182,7 +177,7 @@ def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', ['b.csv', 'a.cs', ''])
 def test_a_name_that_a_damaged_directory_changes_is_refused(tmp_path, name):
-  path = _zip(tmp_path / 'a.zip', {'a.csv': '1', 'x.csv': '2'})
+  path = write_zip(tmp_path / 'a.zip', {'a.csv': '1', 'x.csv': '2'})
   head, entry, tail = path.read_bytes().partition(b'PK\1\2')
   entry += tail.replace(b'a.csv', name.encode().ljust(5, b'\0'), 1)
   path.write_bytes(head + entry)

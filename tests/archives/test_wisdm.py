@@ -42,18 +42,21 @@ def test_a_recording_is_one_activity_on_the_phones_clock(read):
   assert (first.spans[0].start_s, first.spans[0].stop_s) == (0, pytest.approx(4.950000002, abs=1e-12))
 
 
-def test_a_subject_with_a_gyroscope_only_is_counted(read):
-  both = _lines(1, 'A', _ticks(9))
-  recordings, dropped = read(_files({1: both}, {1: both, 2: both}))
-  assert len(recordings) == 1
-  assert dropped == {'subjects without an accelerometer': 1}
+WALKING, FOLDING = (_lines(1, code, _ticks(9)) for code in 'AS')
 
 
-def test_subjects_and_runs_without_a_gyroscope_are_counted(read):
-  both = _lines(1, 'A', _ticks(9)) + _lines(1, 'S', _ticks(9))
-  recordings, dropped = read(_files({1: both, 2: both}, {1: _lines(1, 'A', _ticks(9))}))
+@pytest.mark.parametrize(
+  ('acc', 'gyro', 'lost'),
+  [
+    ({1: WALKING}, {1: WALKING, 2: WALKING}, 'subjects without an accelerometer'),
+    ({1: WALKING, 2: WALKING}, {1: WALKING}, 'subjects without a gyroscope'),
+    ({1: WALKING + FOLDING}, {1: WALKING}, 'activity runs with one sensor only'),
+  ],
+)
+def test_what_lacks_a_sensor_is_counted(read, acc, gyro, lost):
+  recordings, dropped = read(_files(acc, gyro))
   assert [(r.subject, r.spans[0].activity) for r in recordings] == [('1', 'walking')]
-  assert dropped == {'subjects without a gyroscope': 1, 'activity runs with one sensor only': 1}
+  assert dropped == {lost: 1}
 
 
 def test_clocks_that_share_no_moment_give_no_piece(read):

@@ -2,12 +2,11 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import zips
 
 G = 9.80665
 DEGREES = 180 / np.pi
@@ -78,8 +77,3 @@ def columns_of(time: Any, sensors: dict[str, np.ndarray], decimals: int = 6) -> 
   for name, values in sensors.items():
     columns |= {name.format(axis): values[:, i].round(decimals) for i, axis in enumerate('xyz')}
   return pd.DataFrame(columns)
-
-
-def zip_of(path: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
-  path.write_bytes(zips.zipped(files))
-  return path

@@ -7,7 +7,8 @@ import pathlib
 import struct
 
 import numpy as np
-from export_base import DEGREES, EPOCH_S, G, Recording, Written, zip_of
+import zips
+from export_base import DEGREES, EPOCH_S, G, Recording, Written
 
 
 def _counts(one: Recording) -> np.ndarray:
@@ -123,7 +124,7 @@ def actigraph_of(folder: pathlib.Path, one: Recording, kind: int, scale: float, 
     f'Serial Number: {serial}' if serial else f'Serial Number: TAS1D48140206\nAcceleration Scale: {scale}'
   )
   info = f'{said}\nSample Rate: 50\nTimeZone: 02:00:00\n'
-  path = zip_of(folder / 'walk.gt3x', {'info.txt': info, 'log.bin': b''.join(records)})
+  path = zips.write_zip(folder / 'walk.gt3x', {'info.txt': info, 'log.bin': b''.join(records)})
   return Written(path, 0.501 * G / scale, None)
 
 

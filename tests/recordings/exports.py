@@ -13,7 +13,7 @@ import export_devices
 import numpy as np
 import pandas as pd
 import zips
-from export_base import DEGREES, EPOCH_S, FLOAT32, G, Recording, Written, atol, columns_of, zip_of
+from export_base import DEGREES, EPOCH_S, FLOAT32, G, Recording, Written, atol, columns_of
 
 # --- plain
 
@@ -150,7 +150,7 @@ def phyphox_files(
 
 
 def phyphox_zip(folder: pathlib.Path, one: Recording) -> Written:
-  path = zip_of(folder / 'walk.zip', phyphox_files(one, ',', '.'))
+  path = zips.write_zip(folder / 'walk.zip', phyphox_files(one, ',', '.'))
   return Written(path, FLOAT32, FLOAT32)
 
 
@@ -175,7 +175,7 @@ def phyphox_raw_data(folder: pathlib.Path, one: Recording) -> Written:
   files: dict[str, str | bytes] = {
     'Raw Data.csv': phyphox_text(phyphox_table('Accelerometer', one.time_s, one.acc), '\t', ',')
   }
-  return Written(zip_of(folder / 'walk.zip', files), FLOAT32, None)
+  return Written(zips.write_zip(folder / 'walk.zip', files), FLOAT32, None)
 
 
 # --- Sensor Logger
@@ -228,7 +228,7 @@ def _sensor_logger(
   platform: str, is_zip: bool, acc_atol: float, folder: pathlib.Path, one: Recording, **options: bool
 ) -> Written:
   files = sensor_logger_files(one, platform, **options)
-  path = zip_of(folder / 'walk.zip', files) if is_zip else zips.write(folder / 'walk', files)
+  path = zips.write_zip(folder / 'walk.zip', files) if is_zip else zips.write(folder / 'walk', files)
   return Written(path, acc_atol, atol(6), one.labels)
 
 

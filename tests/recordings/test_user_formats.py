@@ -199,7 +199,7 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   exports.plain_csv(tmp_path, ONE)
   exports.edge_impulse_csv(tmp_path, ONE)
   for name, files in (('zipped', PHONE), ('inside', exports.phyphox_files(ONE, ',', '.'))):
-    export_base.zip_of(tmp_path / f'{name}.zip', files)
+    zips.write_zip(tmp_path / f'{name}.zip', files)
   zips.write(tmp_path / 'unzipped', PHONE)
   (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')
   (tmp_path / 'labels.csv').write_text('person,start,end,activity\nana,1,9,walk\n')

@@ -17,9 +17,8 @@ class Export:
   name: str
   tables: Mapping[str, Table]
   app: str
-  files: frozenset[str] = (
-    frozenset()
-  )  # names of its files and their folder, by which a column of labels may name it
+  # Names of its files and their folder, by which a column of labels may name it.
+  files: frozenset[str] = frozenset()
   folder: pathlib.Path | None = None  # where <name>.labels.csv may lie
   labels: Labels | None = None  # that the export holds
   activity: str = ''  # of the whole recording

@@ -169,11 +169,7 @@ def _measures(
 
 
 def _average(probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
-  half = _AVERAGED // 2
-  means = [
-    probabilities[max(row - half, 0) : row + half + 1].mean(axis=0) for row in range(len(probabilities))
-  ]
-  return np.stack(means)
+  return pd.DataFrame(probabilities).rolling(_AVERAGED, min_periods=1, center=True).mean().to_numpy()
 
 
 def _filtered(chain: Chain, probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:

@@ -112,16 +112,12 @@ def test_a_checksum_covers_names_types_shapes_and_bytes():
     assert safetensors_io.checksum(other) != first
 
 
-def _flip_a_bit(path: pathlib.Path) -> None:
-  content = bytearray(path.read_bytes())
-  content[-5] ^= 1
-  path.write_bytes(content)
-
-
 def test_a_damaged_base_is_refused_by_name(whole, base_card, tmp_path):
   files.save_base(tmp_path, whole, base_card)
   expected = checksums.hash_file(tmp_path / 'base.safetensors')
-  _flip_a_bit(tmp_path / 'base.safetensors')
+  content = bytearray((tmp_path / 'base.safetensors').read_bytes())
+  content[-5] ^= 1
+  (tmp_path / 'base.safetensors').write_bytes(content)
   checksum = checksums.hash_file(tmp_path / 'base.safetensors')
   with pytest.raises(
     UserError, match=rf'base\.safetensors is damaged .* {checksum}, .* {expected}; fetch or write it again'

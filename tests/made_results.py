@@ -26,7 +26,6 @@ def result(
   checksum='sha256:aa',
   seconds=None,
   confusion=None,
-  validation=None,
   device=None,
   batch_runs=1,
   sources=('dsads', 'hhar'),
@@ -78,7 +77,7 @@ def result(
       name: {'accuracy': 1 - f1, 'macro_f1': f1, 'precision': f1, 'recall': f1, 'confusion': [[1, 0], [0, 1]]}
       for name, f1 in (subjects or {}).items()
     },
-    'validation': validation or [{'step': step, 'macro_f1': macro_f1, 'seconds': step} for step in steps],
+    'validation': [{'step': step, 'macro_f1': macro_f1, 'seconds': step} for step in steps],
     'step': steps[-1],
     'seconds': {
       'training': 10.0 + seed if seconds is None else seconds,

@@ -6,14 +6,12 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from har_jax import experiments, records, storage
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import batches
 from har_jax.datasets import windows as store
-from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold, Sources, TargetWindows
 from har_jax.experiments.adaptation import make_result
 from har_jax.experiments.stages import run_stages, stages_of
@@ -78,17 +76,9 @@ def pretrained(study: experiments.Study, seed: int = 0, **options: Any) -> dict[
   }
 
 
-def own_pretraining(
-  out: pathlib.Path, folder: pathlib.Path, windows: pathlib.Path | None = None
-) -> pathlib.Path:
-  """A `pretrained_dir` of its own, with the masked pretraining of `out`, as if it were of other windows."""
-  pretraining = folder / 'alpha' / 'pretrain'
-  shutil.copytree(out / 'alpha' / 'pretrain', pretraining)
-  for path in (pretraining / 'pretrained.json', pretraining / 'run.json') if windows is not None else ():
-    entries = storage.read(path)
-    identity = entries.get('identity', entries)
-    identity['windows'] = msgspec.to_builtins(Datasets.open(windows).identify(identity['windows']))
-    storage.write(path, entries)
+def own_pretraining(out: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+  """A `pretrained_dir` of its own, with the masked pretraining of `out`."""
+  shutil.copytree(out / 'alpha' / 'pretrain', folder / 'alpha' / 'pretrain')
   return folder
 
 

@@ -44,6 +44,7 @@ EXCHANGED = {
 BURSTS = user_files.frame(*user_files.signal(1500)).assign(
   time=np.repeat(np.arange(150) * 0.2, 10) + np.tile(np.arange(10) * 1e-6, 150)
 )
+EVEN_S = np.arange(1500) * 149 * 0.2 / 1499
 
 
 ROCKS = rocking(60)
@@ -87,7 +88,9 @@ CLOCKS = [
     for late in (0, 150)
   ),
   row('in bursts', BURSTS, {'time_unit': 's'}, warnings=['clock in bursts', '50.3 Hz'],
-      arrays={'time_s': (np.arange(1500) * 149 * 0.2 / 1499, 1e-4)}),
+      arrays={'time_s': (EVEN_S, 1e-4)}),
+  row('in bursts, twice', pd.concat([BURSTS, BURSTS.assign(time=BURSTS.time + 100)]), {'time_unit': 's'},
+      arrays={'time_s': (np.tile(EVEN_S, 2), 1e-4)}, offsets_s=pytest.approx([0, 100], abs=1e-3)),
   row('an infinite time', at(TIME_S).replace({'time': {0.06: np.inf}}), samples=(999, 999)),
   *(
     row(f'not set in row {place}', at_epoch_but(place), samples=(999, 999),
@@ -165,8 +168,8 @@ def french(gyro: str) -> pd.DataFrame:
 
 VALUES = [
   *(
-    row(f'{value:g} for some {axis}', changed(axis, [100, 500], value), samples=samples,
-        warnings=[f'2 {sensor} values beyond 50 g'])
+    row(f'{value:g} for some {axis}', changed(axis, [100, 500], value).assign(label=WALKS), samples=samples,
+        warnings=[f'2 {sensor} values beyond 50 g'], spans=[(0, 12, 'walk'), (12, 20, 'run')])
     for axis, sensor, samples in (('ax', 'accelerometer', (998, 1000)), ('gz', 'gyroscope', (1000, 998)))
     for value in (1e30, -600.0, 1e39)
   ),

@@ -124,6 +124,7 @@ def test_breaks_of_a_minute_do_not_end_a_bout_unless_they_are_many():
     assert _measure(_bouts(*parts)).summary['moderate']['bouts'] == bouts
   files = _bouts((1000, 'sitting')) + _bouts((1000, 'sitting'), recording=1, start_s=1010)
   assert _measure(files).summary['sitting']['longest_minutes'] == pytest.approx(16.67)
+  assert _measure(files, files=('a', 'a')).summary['sitting']['longest_minutes'] == 33.5  # of one file
 
 
 def test_days_have_hours_worn_and_their_part_of_the_steps():

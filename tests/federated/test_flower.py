@@ -56,12 +56,10 @@ def test_a_client_trains_on_its_windows_and_is_measured_on_its_later_ones(grid, 
 
   monkeypatch.setattr(Task, 'fit', record_fit)
 
-  def record_aggregate(*given: Any) -> Any:
-    rounds.append((given[2], aggregate(*given)))
-    return rounds[-1][1]
-
   rounds, aggregate = list[tuple[Any, Any]](), aggregation.aggregate
-  monkeypatch.setattr(aggregation, 'aggregate', record_aggregate)
+  monkeypatch.setattr(
+    aggregation, 'aggregate', lambda *given: rounds.append((given[2], aggregate(*given))) or rounds[-1][1]
+  )
   monkeypatch.setattr(Task, 'measure', record_measure)
   run(server(rounds=2), grid)
   assert rounds[1][0] is rounds[0][1]  # changes of the second round are those from the first one's end

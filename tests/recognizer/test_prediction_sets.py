@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 
 import msgspec
 import numpy as np
@@ -82,16 +81,6 @@ def test_too_few_windows_give_all_classes_and_a_sentence(fitted):
   assert shortage([0.1] * 8, 0.9) is not None
   with pytest.raises(UserError, match='coverage is 90; give a number between 0 and 1'):
     fitted.predict_set(SIGNALS[:3], coverage=90)
-
-
-def test_sets_hold_the_answer(fitted):
-  recognizer = _calibrated(fitted)
-  with warnings.catch_warnings(action='error'):
-    sets = recognizer.predict_set(SIGNALS, coverage=0.9)
-  assert sets.shape == (len(SIGNALS), 3)
-  assert not sets.all()
-  probabilities = recognizer.predict_proba(SIGNALS)
-  assert sets[np.arange(len(sets)), probabilities.argmax(axis=1)].all()
 
 
 def test_the_bundled_base_was_calibrated_on_people_of_its_sources():

@@ -25,6 +25,8 @@ def test_differences_are_those_counted_by_hand():
   after = (2 / 3 + 4 / 5) / 2  # F1 of one hit of two, and of two hits and a false positive
   assert (row.changed_predictions, row.macro_f1_before, row.windows) == (1, 1.0, 4)
   np.testing.assert_allclose([row.max_difference, row.macro_f1, row.macro_f1_loss], [0.4, after, 1 - after])
+  wrong = compare.compare_probabilities(export_cases.MEASURED, expected, expected, 1 - labels)
+  assert (wrong.changed_predictions, wrong.macro_f1) == (0, 0)
 
 
 @pytest.fixture(scope='module')

@@ -233,5 +233,6 @@ def test_the_frame_is_checked_on_all_windows_so_far(recognizer, monkeypatch):
   monkeypatch.setattr(streams, '_CHECKED_AT', (3, 25))
   spied = mock.Mock(side_effect=frame_check.check)
   monkeypatch.setattr(frame_check, 'check', spied)
-  Stream(recognizer).push(_signal(2000))
-  assert [len(call.args[1]) for call in spied.call_args_list] == [0, 3, 25]
+  Stream(recognizer, frame='as_is').push(_signal(2000))
+  calls = [(len(call.args[1]), call.args[2]) for call in spied.call_args_list]
+  assert calls == [(0, 'as_is'), (3, 'as_is'), (25, 'as_is')]

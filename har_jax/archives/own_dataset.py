@@ -96,6 +96,7 @@ def _read(
       f'{source.path} has no folder: put the recordings of each subject into a folder of its own'
     )
   named = {str(label): str(activity) for label, activity in entries.get('activities', {}).items()}
+  unused = set(named)
   for folder in folders:
     reading = recordings.read(
       folder,
@@ -113,8 +114,15 @@ def _read(
     if not reading.has_gyro:
       dropped['recordings without a gyroscope: its samples are zeros'] += len(reading.recordings)
     for recording in reading.recordings:
+      unused -= {span.activity for span in recording.spans}
       spans = tuple(
         dataclasses.replace(span, activity=named.get(span.activity, span.activity))
         for span in recording.spans
       )
       yield dataclasses.replace(recording, spans=spans)
+  if unused:
+    _LOG.warning(
+      '%s: no label is %s: write it in [activities] as the recordings have it, or delete it',
+      FILE,
+      shorten(', '.join(sorted(unused))),
+    )

@@ -10,6 +10,8 @@ from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
 from har_jax.train.objective import Classify
 
+_TO_DO = "give a run's seed<k>.json, or the folder of an adapter"
+
 
 def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None, Adapter]:
   """The base and adapter of a result file, .../seed<k>.json. The windows are not needed.
@@ -21,7 +23,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 
   path = storage.place(str(result))
-  run = storage.read_record(path, records.Result, to_do="give a run's seed<k>.json, or run again")
+  run = storage.read_record(path, records.Result, to_do=_TO_DO)
   identity, data, seed = run.identity, run.data, run.identity.seed
   experiment = identity.experiment
   if (name := identity.method) not in METHODS:

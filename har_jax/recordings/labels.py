@@ -120,6 +120,7 @@ def read_labels(table: Table) -> Labels:
       )
     if not start[row] < stop[row]:
       zones = ', or add offsets such as +02:00 if clocks changed in between' if kind == 'date' else ''
+      zones = ', or write dates if it lasts over midnight' if kind == 'day' else zones
       raise UserError(
         f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: '
         f'correct its times{zones}'

@@ -140,3 +140,11 @@ def test_recordings_without_a_gyroscope_are_counted(dataset):
   read, dropped = _read(dataset)
   assert len(read) == 4
   assert dropped == {'recordings without a gyroscope: its samples are zeros': 1}
+
+
+def test_an_entry_that_no_label_has_gives_a_warning(dataset, caplog):
+  _read(dataset)
+  assert not any(message.startswith('dataset.toml') for message in caplog.messages)
+  dataset.write_text(_TOML.replace('gehen', 'Gehn = "walking"\ngehen'))
+  _read(dataset)
+  assert caplog.messages[-1].startswith('dataset.toml: no label is Gehn: ')

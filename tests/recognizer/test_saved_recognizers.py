@@ -35,6 +35,8 @@ def test_saved_recognizers_predict_the_same(base, fitted, tmp_path):
   assert not hasattr(unfitted, 'classes_')
   with pytest.raises(UserError, match='has neither an adapter'):
     Recognizer.load(tmp_path)
+  with pytest.raises(UserError, match=r'give .* the folder of an adapter$'):
+    Recognizer.load(tmp_path / 'with_base' / 'adapter.json')
 
 
 def test_what_answers_are_averaged_over_is_saved(fitted, tmp_path):

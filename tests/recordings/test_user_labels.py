@@ -224,6 +224,8 @@ REFUSED = [
   (TIME_S, by_hand('100,200,walk', '300,400,sit'), r'no label lies in the recording, which lasts 60\.0 s'),
   (TIME_S, by_hand('2026-05-01 10:00:00,2026-05-01 10:01:00,walk'), r'labels\.csv gives dates'),
   (TIME_S, by_hand('1,2,walk', '9,5,sit'), r'row 2 \(sit\) ends at or before its start: correct its times$'),
+  (EPOCH_S + TIME_S, by_hand('23:50:00,00:10:00,lying'),
+   r'correct its times, or write dates if it lasts over midnight$'),
   (EPOCH_S + TIME_S, by_hand('2026-10-25 02:50:00,2026-10-25 02:10:00,walk'),
    r'correct its times, or add offsets such as \+02:00 if clocks changed in between'),
   (EPOCH_S + TIME_S,

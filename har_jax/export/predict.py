@@ -131,7 +131,7 @@ def main() -> int:
   recording = windows(read(flags['recording'], [time, acc, acc, acc, gyro, gyro, gyro]), card)
   answers = [(at_s, run(None, {'signal': signal[None].astype('f')})[0][0]) for at_s, signal in recording]
   if not answers:
-    sys.exit(f'{flags["recording"]} has no window without a gap: is it too short?')
+    sys.exit(f'{flags["recording"]} has no window without a gap: is it too short, or is --time another unit?')
   probabilities = np.array([row for _, row in answers], np.float64)
   if card.get('class_logits'):
     temperature = card['adaptation_temperature']
@@ -141,13 +141,16 @@ def main() -> int:
   names = classes[probabilities.argmax(axis=1)].tolist()
   made = sets(probabilities, card.get('set_scores') or [])
   in_set = [[]] * len(names) if made is None else [[csv_cell(' | '.join(classes[own]))] for own in made]
-  with open(flags['out'], 'w', encoding='utf-8', newline='') as file:
-    table = csv.writer(file, lineterminator='\n')
-    head = ['time_s', 'activity', 'confidence', *(['set'] if in_set[0] else [])]
-    table.writerow([*head, *(f'p_{name}' for name in classes)])
-    for (start_s, _), name, row, own in zip(answers, names, probabilities, in_set, strict=True):
-      most, *others = (f'{value:.4f}' for value in (row.max(), *row))
-      table.writerow([f'{start_s:.3f}', csv_cell(name), most, *own, *others])
+  try:
+    with open(flags['out'], 'w', encoding='utf-8', newline='') as file:
+      table = csv.writer(file, lineterminator='\n')
+      head = ['time_s', 'activity', 'confidence', *(['set'] if in_set[0] else [])]
+      table.writerow([*head, *(f'p_{name}' for name in classes)])
+      for (start_s, _), name, row, own in zip(answers, names, probabilities, in_set, strict=True):
+        most, *others = (f'{value:.4f}' for value in (row.max(), *row))
+        table.writerow([f'{start_s:.3f}', csv_cell(name), most, *own, *others])
+  except OSError as error:
+    sys.exit(f'--out={flags["out"]} cannot be written: {error.strerror}; give a file in a folder that exists')
   for name in sorted(set(names)):
     print(f'{name:20} {names.count(name) * card["stream"]["hop_s"] / 60:8.1f} minutes')
   return 0

@@ -104,9 +104,9 @@ def calibrate(
   classes = recognizer.classes_.tolist()
   index_of = {label: index for index, label in enumerate(classes)}
   names = validation.one_per_window(y, len(probabilities), 'label').tolist()
-  if unknown := sorted({str(name) for name in names if name not in index_of}):
+  if unknown := sorted({repr(name) for name in names if name not in index_of}):
     raise UserError(
-      f'not a class of the recognizer: {", ".join(unknown)}; it has {", ".join(map(str, classes))}'
+      f'not a class of the recognizer: {", ".join(unknown)}; it has {", ".join(map(repr, classes))}'
     )
   recording_of_window = np.zeros(len(names)) if recordings is None else recordings
   recording_of_window = validation.one_per_window(recording_of_window, len(names), 'recording')

@@ -204,7 +204,7 @@ class Recognizer(parameters.Parameters, Estimator):
     signals = self.prepare(X)
     classes, labels = validation.check_labels(y, len(signals))
     if classes.tolist() != self.classes_.tolist():
-      given, fitted = (shorten(', '.join(map(str, names))) for names in (classes, self.classes_))
+      given, fitted = (shorten(', '.join(map(repr, names.tolist()))) for names in (classes, self.classes_))
       raise UserError(f'the labels are {given}; give windows of each of the classes of the fit: {fitted}')
     base, plan, windows = self.base_, self.plan_, {'signal': signals, 'label': labels}
     self._set_adapter(base, adapter_fit.refit(base, self.adapter_, self.variables_, windows))

@@ -174,7 +174,7 @@ def _open_text(file: File) -> Table:
   """Raises UserError: cannot be read, empty, no table, no names, no rows."""
   text, encoding = _head(file)
   if not text.strip():
-    raise UserError(f'{file.path} is empty: export the recording again')
+    raise UserError(f'{file.path} is empty: export or write it again')
   for separator in filter(text.__contains__, _SEPARATORS):
     # A quoted line break stays in its field. Empty lines are empty lists.
     lines = io.StringIO(text, newline='')
@@ -215,7 +215,10 @@ def _header(rows: list[list[str]], width: int, path: pathlib.Path) -> int:
     if len(rows[i]) >= width - 1 and sum(map(bool, rows[i])) > 1 and not rows[i][0].startswith(('sep=', '#'))
   ]
   if not headers:
-    raise NoRecording(f'{path} has no names of columns: add a first line such as time,ax,ay,az,gx,gy,gz')
+    raise NoRecording(
+      f'{path} has no names of columns: add a first line, such as time,ax,ay,az,gx,gy,gz for a recording, or '
+      'start,end,activity for labels'
+    )
   return headers[-1] if first < len(rows) else headers[0]
 
 

@@ -87,6 +87,7 @@ def recognize(
     raise UserError('base is for the folder of an adapter, and what was given has its base: leave base out')
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
   recognizer = load(adapter if routed is None else routed / 'domain0', base)
+  of_second = None if second_adapter is None else load(second_adapter, base)
   reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   if routed is not None:
     folder, domain = routing.nearest(routed, recognizer, reading)
@@ -102,8 +103,9 @@ def recognize(
   reading = _without_labels(reading)
   findings.warn(*reading.warnings)
   refusal_rate = _possible_rate(recognizer, refusal_rate, findings)
+  rules = dataclasses.replace(rules, refusal_rate=refusal_rate)  # as the summary states it
   levels.find_columns(activities, tuple(map(str, recognizer.classes_)))  # before the long part
-  answering = recognizer if second_adapter is None else load(second_adapter, base)
+  answering = of_second or recognizer
   if second is not None:
     other, other_frames = _read_second(second, answering, frame, options)
     reading.notes.extend(other.notes)

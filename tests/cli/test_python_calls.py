@@ -65,6 +65,7 @@ def test_an_activity_that_was_never_learned_is_unknown_if_refusals_are_asked_for
   assert any('needs 99 labeled windows' in warning for warning in few.warnings)
   assert few.summary['warnings'] == few.picture.doubts == few.warnings
   assert 'unknown' not in set(few.bouts['activity'])
+  assert 'refusal' not in few.summary['rules']  # none was applied
 
 
 def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_path, capfd):

@@ -131,6 +131,15 @@ def test_too_few_scores_give_no_sets(script):
   )
 
 
+def test_a_script_says_which_file_it_cannot_write_and_what_recording_has_no_window(script, monkeypatch):
+  monkeypatch.setattr(sys, 'argv', [*sys.argv, '--out=no/windows.csv'])
+  with pytest.raises(SystemExit, match=r'^--out=no/windows\.csv cannot be written: No such file'):
+    predict.main()
+  monkeypatch.setattr(sys, 'argv', [*sys.argv, '--time=us'])
+  with pytest.raises(SystemExit, match=r'^day\.csv has no window .* is --time another unit'):
+    predict.main()
+
+
 @pytest.mark.parametrize('name', ['model.json', 'model.onnx'])
 def test_a_script_without_its_model_says_what_belongs_next_to_it(script, name):
   (script / name).unlink()

@@ -116,10 +116,12 @@ def test_a_head_is_fitted_again_to_the_classes_of_the_fit_and_only_if_it_was_fit
   linear = Recognizer(stem_base, method='linear').fit(SIGNALS, LABELS)
   some = LABELS != 'still'
   for signals, labels, given in (
-    (SIGNALS[some], LABELS[some], 'lying, walking'),
-    (SIGNALS, np.where(some, LABELS, 'sitting'), 'lying, sitting, walking'),
+    (SIGNALS[some], LABELS[some], "'lying', 'walking'"),
+    (SIGNALS, np.where(some, LABELS, 'sitting'), "'lying', 'sitting', 'walking'"),
   ):
-    with pytest.raises(UserError, match=rf'^the labels are {given}; .* of the fit: lying, still, walking$'):
+    with pytest.raises(
+      UserError, match=rf"^the labels are {given}; .* of the fit: 'lying', 'still', 'walking'$"
+    ):
       linear.refit(signals, labels)
 
 

@@ -81,9 +81,10 @@ def test_each_window_needs_a_label(fitted, count):
     calibrate(fitted, SIGNALS[:4], LABELS[:count])
 
 
-def test_an_unknown_label_is_an_error(fitted):
-  with pytest.raises(UserError, match='flying; it has lying, still, walking'):
-    calibrate(fitted, SIGNALS[:2], ['walking', 'flying'])
+@pytest.mark.parametrize(('labels', 'words'), [(['walking', 'flying'], "'flying'"), ([0, 1], '0, 1')])
+def test_an_unknown_label_is_an_error(fitted, labels, words):
+  with pytest.raises(UserError, match=f"recognizer: {words}; it has 'lying', 'still', 'walking'"):
+    calibrate(fitted, SIGNALS[:2], labels)
 
 
 def test_few_windows_move_the_temperature_little():

@@ -81,11 +81,11 @@ SCALED = {
 }
 TABLE: list = [
   # no table, or no times and axes in it
-  ('', 'is empty'),
+  ('', 'is empty: export or write it again'),
   ('\n\n', 'is empty'),
   ('time,ax,ay,az\n', 'time, ax, ay, az and no row'),
   ('hello\nworld\n', 'is no table'),
-  ('0.0,1,2,3\n0.02,1,2,3\n', 'add a first line such as time,ax'),
+  ('0.0,1,2,3\n0.02,1,2,3\n', 'add a first line, such as time,ax.* or start,end,activity for labels'),
   (GOOD.replace('time', 'what'), r'no column of time .* what, ax, .* rate_hz'),
   (TOOLBOX.replace('ax', 'left'), r'accelerometer .* time, left, ay'),
   (GOOD.replace('0.30,0.2', '0.30,oops'), r"line 22 has 'oops' in column 'ay'"),

@@ -26,7 +26,8 @@ from har_jax.signal.cutting import MAX_GAP_S, resample
 from har_jax.signal.recording import Recording, Samples
 from har_jax.stream import head_update
 from har_jax.stream.corrections import CorrectedFilter, Correction
-from har_jax.timeline.bouts import MEAN_BOUT_S, Chain
+from har_jax.stream.refusals import Refusals
+from har_jax.timeline.bouts import MEAN_BOUT_S, UNKNOWN, Chain
 from har_jax.train.step import compiled_predict
 
 # Before a window, the resampling filter needs so long to settle: half of its length is so many samples.
@@ -41,7 +42,8 @@ _CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, that overlap by 
 class Prediction(NamedTuple):
   """Prediction for the window that starts at `time_s`.
 
-  `confidence`: posterior of the activity, from this window and those before it without a gap.
+  `confidence`: posterior of the activity, from this window and those before it without a gap; of `unknown`
+  that of the most probable activity.
   """
 
   time_s: float
@@ -67,6 +69,7 @@ class Stream:
     *,
     hop_s: float | int | None = None,
     mean_bout_s: float | int = MEAN_BOUT_S,
+    refusal_rate: float | int = 0.0,
     frame: str = 'auto',
   ):
     """`hop_s`: from one window to the next, rounded to samples; None: half a window.
@@ -74,9 +77,12 @@ class Stream:
     `mean_bout_s`: mean time between changes of activity, for a hidden Markov model over windows. A prediction
     comes as early with it as without. A single deviating window is outvoted, unless its probability is high;
     so a change may be predicted some windows late. 0: each window alone, and changes at once.
+    `refusal_rate`: predict `unknown` where windows are unlike all activities of the adapter, until the first
+    correction. Of windows of these activities, this fraction, such as 0.05, is refused, too; 0: none.
     `frame`: as in `frame_check.check`, which sees the windows so far after half a minute and twice later.
     What it corrects counts from then on, with a `frame_check.FrameWarning`; `push` raises its UserError.
-    Raises UserError if hop_s is less than a sample or mean_bout_s negative.
+    Raises UserError if hop_s is less than a sample, mean_bout_s negative, or refusal_rate not a fraction that
+    the adapter's calibration allows.
     """
     recognizer.check_fitted()
     self._windowing = windowing = recognizer.windowing
@@ -89,6 +95,7 @@ class Stream:
     self._hop_s = round(hop_s * rate_hz) / rate_hz
     objective = recognizer.adapter_.objective
     chain = Chain(mean_bout_s, self._hop_s, windowing.seconds)
+    self._refusals = Refusals(recognizer, refusal_rate) if refusal_rate else None
     self._filter = CorrectedFilter(chain, objective.hidden_width + 1, objective.classes)
     self._frame = frame
     blank = np.zeros((windowing.samples, CHANNELS), np.float32)
@@ -133,6 +140,8 @@ class Stream:
       if index or was_empty:
         self._due_s = float(self._time_s[first])
         self._filter.restart()
+        if self._refusals is not None:
+          self._refusals.restart()
       predictions += self._recognize_due(self._time_s[first:stop], self._values[first:stop])
     needed = int(np.searchsorted(self._time_s, self._due_s - self._settling_s - _SLACK_S))
     keep = min(max(needed, bounds[-2]), size - 1)  # always the last sample, to detect a gap after it
@@ -268,7 +277,10 @@ class Stream:
       adapted = self._adapt(logits, temperature, is_apart=is_apart)
       posterior = self._filter.update(start_s, hidden, logits, temperature, adapted)
       best = int(posterior.argmax())
-      predictions.append(Prediction(start_s, self.activities[best], float(posterior[best])))
+      is_refused = self._refusals is not None and self._refusals.is_refused
+      # Refusals were calibrated for the output layer as loaded.
+      activity = UNKNOWN if is_refused and not self.corrections else self.activities[best]
+      predictions.append(Prediction(start_s, activity, float(posterior[best])))
       self._due_s += self._hop_s
 
   def _adapt(
@@ -281,6 +293,8 @@ class Stream:
     adapted = self._adapted([*self._logits, logits], class_logits)
     if is_apart:
       self._logits.append(logits)
+      if self._refusals is not None:
+        self._refusals.add(self._inputs, adapted[-len(self._inputs) :])
     return temperature * np.log(np.maximum(adapted[-1], np.finfo(float).tiny))
 
   def _adapted(

@@ -113,6 +113,8 @@ def _read(
         _LOG.warning('%s: %s', folder.name, warning)
     if not reading.has_gyro:
       dropped['recordings without a gyroscope: its samples are zeros'] += len(reading.recordings)
+    if not any(recording.spans for recording in reading.recordings):
+      _LOG.warning('%s: no recording has a label, so there is no window of this subject', folder.name)
     for recording in reading.recordings:
       unused -= {span.activity for span in recording.spans}
       spans = tuple(

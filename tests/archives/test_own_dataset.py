@@ -142,9 +142,13 @@ def test_recordings_without_a_gyroscope_are_counted(dataset):
   assert dropped == {'recordings without a gyroscope: its samples are zeros': 1}
 
 
-def test_an_entry_that_no_label_has_gives_a_warning(dataset, caplog):
+def test_an_entry_that_no_label_has_and_a_subject_without_labels_give_a_warning(dataset, caplog):
   _read(dataset)
-  assert not any(message.startswith('dataset.toml') for message in caplog.messages)
+  assert not any(' no label' in message or 'has a label' in message for message in caplog.messages)
+  path = dataset.parent / 'ben' / 'day.csv'
+  path.write_text(path.read_text().replace(',gehen', ',').replace(',juggling', ','))
   dataset.write_text(_TOML.replace('gehen', 'Gehn = "walking"\ngehen'))
   _read(dataset)
   assert caplog.messages[-1].startswith('dataset.toml: no label is Gehn: ')
+  assert sum('no recording has a label' in message for message in caplog.messages) == 1
+  assert 'ben: no recording has a label, so there is no window of this subject' in caplog.messages

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any, TypeAlias, Unpack
@@ -12,7 +13,7 @@ from har_jax.errors import UserError, shorten
 from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.frame_check import Finding
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recordings import Reading, ReadingOptions, Source
+from har_jax.recordings import Reading, ReadingOptions, Source, formats
 from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal.recording import Recording
 from har_jax.timeline import activities as levels
@@ -88,6 +89,8 @@ def recognize(
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
   recognizer = load(adapter if routed is None else routed / 'domain0', base)
   of_second = None if second_adapter is None else load(second_adapter, base)
+  if isinstance(second, str | os.PathLike):
+    formats.find(pathlib.Path(second))  # raises before the first one is read, which may take long
   reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   if routed is not None:
     folder, domain = routing.nearest(routed, recognizer, reading)

@@ -117,8 +117,11 @@ def test_another_adapter_answers_in_its_own_order_of_the_same_activities():
 def test_an_adapter_of_a_second_device_needs_its_recording():
   with pytest.raises(UserError, match='second_adapter needs second'):
     recognize('day.csv', second_adapter='adapter')
-  with pytest.raises(UserError, match='adapter'):  # before the long part
+  # Before the long part: the first one is missing, too.
+  with pytest.raises(UserError, match='adapter'):
     recognize('day.csv', second='other.csv', second_adapter='adapter')
+  with pytest.raises(UserError, match=r'other\.csv'):
+    recognize('day.csv', second='other.csv')
 
 
 def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_nothing(monkeypatch):

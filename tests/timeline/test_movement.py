@@ -111,8 +111,10 @@ def test_strides_are_sought_from_slow_to_quick_gait(monkeypatch):
 
 
 def test_breaks_of_a_minute_do_not_end_a_bout_unless_they_are_many():
-  sitting = _measure(_bouts((1200, 'sitting'), (50, 'standing'), (1200, 'sitting'))).summary['sitting']
-  assert sitting == {
+  summary = _measure(_bouts((1200, 'sitting'), (50, 'standing'), (1200, 'sitting'))).summary
+  (sentence,) = movement.sentences(summary)
+  assert sentence.startswith('40.0 minutes of sitting, 40.8 in the longest bout, breaks included; 1 bout of ')
+  assert summary['sitting'] == {
     **{'minutes': 40.0, 'longest_minutes': 40.83, 'bout_minutes': 30.0, 'bouts': 1},
     'activities': ['sitting'],
   }
@@ -155,7 +157,7 @@ def test_sitting_of_several_activities_names_them():
     movement.sentences(_measure(_bouts((600, 'Sitzen'), *more)).summary)[0]
     for more in ([], [(600, 'typing')])
   )
-  assert alone.startswith('10.0 minutes of sitting, 10.0 in the longest bout')
+  assert alone.startswith('10.0 minutes of sitting, 10.0 in the longest bout; ')
   assert both.startswith('20.0 minutes of sitting (Sitzen, typing), 20.0 in')
 
 

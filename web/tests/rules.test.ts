@@ -162,7 +162,7 @@ test('a break of a minute does not end a bout, unless breaks are too much of it'
   const all = inAll(new Map([['rest', 5]]), { steps: 0, cadence: undefined, moderate, sitting });
   expect(all).toBe(
     'All windows together: rest 0:05. 2 min of moderate movement or more, 2 min in the longest bout; ' +
-      'no bout of 10 minutes or more. 29 min of sitting, 30 min in the longest bout; ' +
+      'no bout of 10 minutes or more. 29 min of sitting, 30 min in the longest bout, breaks included; ' +
       '1 bout of 30 minutes or more.',
   );
   const walked = { steps: 120, cadence: 99.6, moderate: sumUpModerate([]), sitting: sumUpSitting([]) };

@@ -11,7 +11,7 @@ from har_jax.recognizer.recognizer import Recognizer
 
 
 class Refusals:
-  """Whether the latest window of a stream is refused, by it and those before it.
+  """Tells whether the latest window of a stream is refused, by it and those before it.
 
   The scores are those of `har-jax predict --refusal_rate`, without the windows that are yet to come.
   """

@@ -80,7 +80,7 @@ function boutsOf(what: string, { lastsS, longestS, leastS, bouts }: BoutSum): st
   const [lasts, longest, least] = [lastsS, longestS, leastS].map((each) => Math.round(each / 60));
   if (!lasts) return '';
   const count = `${bouts || 'no'} bout${bouts > 1 ? 's' : ''} of ${least} minutes or more`;
-  const breaks = longestS > lastsS ? ', breaks included' : '';
+  const breaks = longest > lasts ? ', breaks included' : '';
   return ` ${lasts} min of ${what}, ${longest} min in the longest bout${breaks}; ${count}.`;
 }
 

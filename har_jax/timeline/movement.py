@@ -90,10 +90,11 @@ def sentences(summary: dict[str, Any]) -> list[str]:
   for words, kind in (('moderate movement or more', moderate), (f'sitting{listed}', sitting)):
     if kind['minutes']:
       bouts = f'{kind["bouts"] or "no"} bout{"s" * (kind["bouts"] > 1)}'
-      with_breaks = ', breaks included' * (kind['longest_minutes'] > kind['minutes'] + 0.05)
+      minutes, longest = (round(kind[name], 1) for name in ('minutes', 'longest_minutes'))
+      with_breaks = ', breaks included' * (longest > minutes)
       lines.append(
-        f'{kind["minutes"]:.1f} minutes of {words}, {kind["longest_minutes"]:.1f} in the longest bout'
-        f'{with_breaks}; {bouts} of {kind["bout_minutes"]:.0f} minutes or more.'
+        f'{minutes:.1f} minutes of {words}, {longest:.1f} in the longest bout{with_breaks}; '
+        f'{bouts} of {kind["bout_minutes"]:.0f} minutes or more.'
       )
   return lines
 

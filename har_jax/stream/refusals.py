@@ -35,9 +35,8 @@ class Refusals:
     self._since_gap += 1
     count = len(answers)
     gap = max(count - self._since_gap, 0)
-    parts = [part for part in (slice(0, gap), slice(gap, count)) if part.start < part.stop]
     ask_base = self._recognizer.adapter_.card.unknown_by_base
-    windows = np.stack(inputs), answers, np.zeros(count), parts
+    windows = np.stack(inputs), answers, np.zeros(count), [slice(0, gap), slice(gap, count)]
     scores = unknown_activities.score(self._recognizer, *windows, ask_base=ask_base)
     held_out = self._recognizer.unknown_scores
     self.is_refused = bool(unknown_activities.refuse(scores[-1:], held_out, self._rate)[0])

@@ -30,11 +30,14 @@ def _strange(samples: int) -> np.ndarray:
   return np.array([0, 9.8, 0, 0, 0, 0]) + turn
 
 
-def test_a_window_is_unknown_where_its_score_so_far_says_so(calibrated):
+def test_a_window_is_unknown_where_its_score_so_far_says_so(calibrated, monkeypatch):
   signal = np.concatenate([_WALK, _strange(1280)])
   time_s = np.r_[np.arange(1280), np.arange(1280, 2560) + 100] / 50  # a gap of two seconds
-  stream = Stream(calibrated, mean_bout_s=0, refusal_rate=_RATE, frame='as_is')
-  found = stream.push(signal, time_s)
+  seen, refuse = [], unknown_activities.refuse
+  with monkeypatch.context() as patched:
+    patched.setattr(unknown_activities, 'refuse', lambda *given: seen.append(given[0][0]) or refuse(*given))
+    stream = Stream(calibrated, mean_bout_s=0, refusal_rate=_RATE, frame='as_is')
+    found = stream.push(signal, time_s)
   plain = Stream(calibrated, mean_bout_s=0, frame='as_is').push(signal, time_s)
   assert [each.time_s for each in found] == [each.time_s for each in plain]
   starts = [*range(0, 1280 - 127, 64), *range(1280, 2560 - 127, 64)]
@@ -46,6 +49,7 @@ def test_a_window_is_unknown_where_its_score_so_far_says_so(calibrated):
     adapted = calibrated.adapt_probabilities(answers[:now], np.zeros(now))
     scores = unknown_activities.score(calibrated, inputs[:now], adapted, np.zeros(now), parts, ask_base=True)
     expected.append(scores[-1] > limit)
+    assert seen[now - 1] == pytest.approx(scores[-1], rel=1e-4)
   assert [each.activity == 'unknown' for each in found] == expected
   assert not any(expected[:gap])
   assert any(expected[gap:])

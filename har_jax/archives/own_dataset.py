@@ -89,14 +89,21 @@ def _read(
 ) -> Iterator[Recording]:
   """The recordings subject by subject; a label that `activities` lacks keeps its name."""
   from har_jax import recordings  # imports pandas
+  from har_jax.recordings import files, formats, sentences
 
   folders = sorted(path for path in source.path.iterdir() if path.is_dir() and not path.name.startswith('.'))
   if not folders:
     raise UserError(
       f'{source.path} has no folder: put the recordings of each subject into a folder of its own'
     )
+  beside = [
+    path for path in sorted(source.path.iterdir()) if path.is_file() and path.suffix != '.txt'
+  ]  # a readme
+  if lost := [path.name for path in beside if formats.is_recording(files.make_file(path))]:
+    _LOG.warning('%s: not read. Put the recordings of each subject into a folder.', shorten(', '.join(lost)))
   named = {str(label): str(activity) for label, activity in entries.get('activities', {}).items()}
   unused = set(named)
+  warnings: dict[str, list[str]] = {}
   for folder in folders:
     reading = recordings.read(
       folder,
@@ -106,11 +113,9 @@ def _read(
       subject=folder.name,
       position=position,
     )
-    for warning in reading.warnings:
-      if warning.startswith('Left out'):
-        dropped['files that are no recordings'] += 1
-      else:
-        _LOG.warning('%s: %s', folder.name, warning)
+    warnings[folder.name] = [text for text in reading.warnings if not text.startswith('Left out')]
+    if others := len(reading.warnings) - len(warnings[folder.name]):
+      dropped['files that are no recordings'] += others
     if not reading.has_gyro:
       dropped['recordings without a gyroscope: its samples are zeros'] += len(reading.recordings)
     if not any(recording.spans for recording in reading.recordings):
@@ -122,6 +127,8 @@ def _read(
         for span in recording.spans
       )
       yield dataclasses.replace(recording, spans=spans)
+  for sentence in sentences.gather(warnings, named=True, of='subjects'):
+    _LOG.warning('%s', sentence)
   if unused:
     _LOG.warning(
       '%s: no label is %s: write it in [activities] as the recordings have it, or delete it',

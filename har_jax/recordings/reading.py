@@ -18,6 +18,7 @@ from har_jax.recordings.infer import Findings
 from har_jax.recordings.labels import Labels, has_labels, place_labels
 from har_jax.recordings.rows import Options
 from har_jax.recordings.sensors import Track
+from har_jax.recordings.sentences import gather
 from har_jax.recordings.tables import NoRecording
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples, Span
@@ -222,18 +223,6 @@ def _summary(reading: Reading) -> str:
   labels_s = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
   number = f'{len(reading.recordings)} recording{"s" * (len(reading.recordings) > 1)}'
   return f'{number}, {reading.seconds:.1f} s in total; labels: {shorten(labels_s) or "none"}.'
-
-
-def gather(sentences_of: Mapping[str, Sequence[str]], *, named: bool) -> Iterator[str]:
-  """Each sentence once; if `named`, after the files that it is about, or after the number of all files."""
-  files: dict[str, dict[str, None]] = collections.defaultdict(dict)  # by sentence, each once, in order
-  for file, sentences in sentences_of.items():
-    for sentence in sentences:  # both sensors may give the same one
-      files[sentence][file] = None
-  count = len(sentences_of)
-  for sentence, names in files.items():
-    about = f'All {count} files' if len(names) == count > 1 else shorten(', '.join(names))
-    yield f'{about}: {sentence}' if named else sentence
 
 
 def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:

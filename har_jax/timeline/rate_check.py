@@ -17,7 +17,7 @@ from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, Source, to_windows
 from har_jax.recordings.infer import Findings
-from har_jax.recordings.reading import gather
+from har_jax.recordings.sentences import gather
 from har_jax.signal import pace, segments
 from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.summary import SignalSummary

@@ -152,3 +152,18 @@ def test_an_entry_that_no_label_has_and_a_subject_without_labels_give_a_warning(
   assert caplog.messages[-1].startswith('dataset.toml: no label is Gehn: ')
   assert sum('no recording has a label' in message for message in caplog.messages) == 1
   assert 'ben: no recording has a label, so there is no window of this subject' in caplog.messages
+
+
+def test_doubts_of_all_subjects_are_given_once_and_a_recording_in_no_folder_is_named(dataset, caplog):
+  (dataset.parent / 'readme.txt').write_text('four people')
+  shutil.copy(dataset.parent / 'ana' / 'day.csv', dataset.parent)
+  for times, path in enumerate(sorted(dataset.parent.glob('*/*.csv')), 1):
+    slow, fast = (f'0.{times * tenths},' for tenths in (1, 2))
+    path.write_text(path.read_text().replace('0.2,', fast).replace('0.1,', slow))
+  read, _ = _read(dataset)
+  assert len(read) == 4
+  beside, doubt = caplog.messages
+  assert beside == 'day.csv: not read. Put the recordings of each subject into a folder.'
+  assert doubt.startswith(
+    'All 4 subjects: The unit of angular velocity is a guess, rad/s: 95 % of it is below 0.2–0.8,'
+  )

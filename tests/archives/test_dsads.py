@@ -30,3 +30,11 @@ def test_segments_are_consecutive_and_a_missing_one_splits_the_run(read):
   assert spans == [(0.0, 15.0), (0.0, 10.0)]
   np.testing.assert_allclose(recordings[0].acc.values[[124, 125], 0], [0.124, 100], rtol=1e-6)
   assert dropped == {'segments of 5 s missing': 55}
+
+
+def test_runs_come_by_subject_then_activity_and_all_missing_segments_are_counted(read):
+  recordings, dropped = read(_files('a02/p2/s01', 'a10/p1/s01', 'a09/p1/s01', 'a09/p1/s02'))
+  assert [(recording.subject, recording.spans[0].activity) for recording in recordings] == [
+    ('1', 'walking'), ('1', 'treadmill_walking'), ('2', 'standing')
+  ]  # fmt: skip
+  assert dropped == {'segments of 5 s missing': 59 + 59 + 58}

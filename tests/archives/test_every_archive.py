@@ -93,10 +93,10 @@ def test_the_list_of_activities_has_those_of_all_readers():
   assert {activity for made in OFFICIAL.values() for activity in made.activities.values()} == set(ACTIVITIES)
 
 
-def _read_acc(name: str, path: pathlib.Path) -> tuple[list[np.ndarray], collections.Counter]:
+def _read_values(name: str, path: pathlib.Path) -> tuple[list[list[np.ndarray]], collections.Counter]:
   dropped: collections.Counter = collections.Counter()
   recordings = ARCHIVES[name].read(Source(path), ARCHIVES[name].positions[0], dropped)
-  return [recording.acc.values for recording in recordings], dropped
+  return [[recording.acc.values, recording.gyro.values] for recording in recordings], dropped
 
 
 @pytest.mark.parametrize('name', _WITH_FILES)
@@ -104,17 +104,21 @@ def test_an_archive_whose_zips_are_extracted_reads_the_same(tmp_path, name):
   path = _small(name, tmp_path / 'whole')
   texts = {file.replace('.zip/', '/'): text for file, text in read_texts(Source(path)).items()}
   extracted = write(tmp_path / 'extracted', texts)
-  np.testing.assert_equal(_read_acc(name, extracted), _read_acc(name, path))
+  np.testing.assert_equal(_read_values(name, extracted), _read_values(name, path))
 
 
 @pytest.mark.parametrize(
   ('name', 'end', 'unit', 'has_repeats'),
   [
     ('wisdm', 'accel_phone.txt', 'rows', True),  # rows of one time may differ, and stay
+    ('wisdm', 'gyro_phone.txt', 'rows', True),
     ('sp_sw_har', '_sp.csv', 'rows', True),
     ('weda_fall', '_accel.csv', 'bursts', True),
+    ('weda_fall', '_gyro.csv', 'bursts', True),
     ('realworld', 'acc_walking_waist.csv', 'rows', False),
+    ('realworld', 'Gyroscope_walking_waist.csv', 'rows', False),
     ('hhar', 'Phones_accelerometer.csv', 'rows', False),
+    ('hhar', 'Phones_gyroscope.csv', 'rows', False),
     ('pamap2', '.dat', 'rows', False),
   ],
 )
@@ -124,17 +128,18 @@ def test_rows_out_of_order_are_sorted_and_counted_and_repeats_of_a_time_left_out
   texts = read_texts(Source(_small(name, tmp_path)))
   file = next(file for file in texts if file.endswith(end))
 
-  def read(lines: list[str]) -> tuple[list[np.ndarray], collections.Counter]:
+  def read(lines: list[str]) -> tuple[list[list[np.ndarray]], collections.Counter]:
     (tmp_path / 'a.zip').write_bytes(zipped_texts(texts | {file: ''.join(lines)}))
-    return _read_acc(name, tmp_path / 'a.zip')
+    return _read_values(name, tmp_path / 'a.zip')
 
   lines = texts[file].splitlines(keepends=True)
   (whole,), before = read(lines)
   (ordered,), dropped = read([*lines[:50], lines[51], lines[50], *lines[52:]])
-  np.testing.assert_array_equal(ordered, whole)
+  np.testing.assert_equal(ordered, whole)
   assert dropped - before == {f'{unit} out of order, sorted': 1}
   (again,), dropped = read([*lines[:60], lines[59], *lines[60:]])
-  assert len(again) == len(whole) + has_repeats
+  sensor = 'gyr' in end.lower()
+  assert len(again[sensor]) == len(whole[sensor]) + has_repeats
   assert dropped - before == ({} if has_repeats else {'rows at the same moment as another': 1})
 
 

@@ -50,13 +50,13 @@ def _files(acc: list[str], gyro: list[str]) -> dict[str, str]:
   return files | {'Still exp/Phones_accelerometer.csv': 'another table'}
 
 
-def test_labels_become_spans_and_rows_without_one_are_counted(read):
-  (recording,), dropped = read(_files(lines(1.0), lines(2.0)))
+def test_labels_become_spans_rows_without_one_are_counted_and_those_out_of_order_sorted(read):
+  (recording,), dropped = read(_files(*(rows[400:] + rows[:400] for rows in (lines(1.0), lines(2.0)))))
   assert (recording.subject, recording.position) == ('a', 'waist')
   assert [span.activity for span in recording.spans] == ['walking', 'upstairs']
   edges = [(span.start_s, span.stop_s) for span in recording.spans]
   np.testing.assert_allclose(edges, [(0, 4), (4.5, 7.99)], atol=1e-6)
-  assert dropped == {'accelerometer rows without a label': 50}
+  assert dropped == {'accelerometer rows without a label': 50, 'rows out of order, sorted': 2}
   np.testing.assert_allclose(recording.acc.values[3], [1, 3, 9.81], rtol=1e-6)
   np.testing.assert_allclose(recording.gyro.values[3], [2, 3, 9.81], rtol=1e-6)
 
@@ -94,8 +94,12 @@ def _faster(percent: int) -> Callable[[int], int]:
   ],
 )
 def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, gyro_clock, is_unusable, read):
-  (recording,), dropped = read(_files(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock)))
-  assert dropped['devices timed by arrival, as their creation clock is unusable (kept)'] == is_unusable
+  rows = (
+    [line for user in 'ab' for line in lines(1.0, user=user, creation=clock)]
+    for clock in (acc_clock, gyro_clock)
+  )
+  (recording, _), dropped = read(_files(*rows))
+  assert dropped['devices timed by arrival, as their creation clock is unusable (kept)'] == 2 * is_unusable
   if is_unusable:
     ends_s = [samples.time_s[-1] for samples in (recording.acc, recording.gyro)]
     assert ends_s == pytest.approx([7.99, 7.99], abs=0.01)
@@ -117,6 +121,7 @@ def test_sensors_are_paired_by_user_device_and_time(read):
   assert recordings[0].acc.values[0, 1] == 100  # the row of 1000 ms
   assert recordings[0].acc.time_s[0] == recordings[0].gyro.time_s[0] == 0
   assert dropped['rows of one sensor while the other was silent'] == 2 * (100 + 50)
+  assert dropped['accelerometer rows without a label'] == 3 * 50
 
 
 def test_a_device_with_one_sensor_is_counted(read):

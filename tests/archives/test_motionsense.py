@@ -7,7 +7,7 @@ import pytest
 
 from har_jax.archives.motionsense import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 
 HEADER = (
   ',attitude.roll,attitude.pitch,attitude.yaw,gravity.x,gravity.y,gravity.z,'
@@ -26,9 +26,10 @@ def _files(*names: str) -> dict[str, str]:
 
 def test_recordings_come_by_subject_then_trial_as_numbers_and_missing_files_are_counted(read):
   recordings, dropped = read(_files('ups_12/sub_2', 'ups_3/sub_2', 'dws_1/sub_10', 'sit_5/sub_2'))
-  assert [(r.subject, r.spans[0].activity) for r in recordings] == [
-    ('2', 'upstairs'), ('2', 'sitting'), ('2', 'upstairs'), ('10', 'downstairs')
-  ]  # fmt: skip
+  made = [('2', 'upstairs'), ('2', 'sitting'), ('2', 'upstairs'), ('10', 'downstairs')]
+  assert [(r.subject, r.spans) for r in recordings] == [
+    (subject, (Span(0.0, 0.04, activity),)) for subject, activity in made
+  ]
   assert dropped == {'files of the archive missing': 24 * 15 - 4}
 
 

@@ -26,6 +26,7 @@ position = "wrist"
 gehen = "walking"
 [units]
 acc = "g"
+time = "s"
 """
 
 
@@ -137,9 +138,10 @@ def test_recordings_without_a_gyroscope_are_counted(dataset):
   path.write_text(
     '\n'.join(','.join((*row.split(',')[:4], row.split(',')[7])) for row in path.read_text().split())
   )
+  shutil.copy(path, path.with_name('night.csv'))
   read, dropped = _read(dataset)
-  assert len(read) == 4
-  assert dropped == {'recordings without a gyroscope: its samples are zeros': 1}
+  assert len(read) == 5
+  assert dropped == {'recordings without a gyroscope: its samples are zeros': 2}
 
 
 def test_an_entry_that_no_label_has_and_a_subject_without_labels_give_a_warning(dataset, caplog):
@@ -147,7 +149,9 @@ def test_an_entry_that_no_label_has_and_a_subject_without_labels_give_a_warning(
   assert not any(' no label' in message or 'has a label' in message for message in caplog.messages)
   path = dataset.parent / 'ben' / 'day.csv'
   path.write_text(path.read_text().replace(',gehen', ',').replace(',juggling', ','))
-  dataset.write_text(_TOML.replace('gehen', 'Gehn = "walking"\ngehen'))
+  path = dataset.parent / 'ana' / 'day.csv'
+  path.write_text(path.read_text().replace(',gehen', ',laufen'))  # which nobody else has
+  dataset.write_text(_TOML.replace('gehen', 'Gehn = "walking"\nlaufen = "running"\ngehen'))
   _read(dataset)
   assert caplog.messages[-1].startswith('dataset.toml: no label is Gehn: ')
   assert sum('no recording has a label' in message for message in caplog.messages) == 1

@@ -88,17 +88,18 @@ def test_a_long_gap_splits_the_recording_within_one_activity(read):
 
 def test_subjects_are_sorted_and_the_optional_folder_is_not_read(read):
   one_activity = rows()[550:]  # as subject 109: only rope jumping
-  one_activity[:, 1] = 24
-  recordings, _ = read(_files(rows(), one_activity))
+  one_activity[:, 1] = 10 * [0] + 330 * [24]
+  recordings, dropped = read(_files(rows(), one_activity))
+  assert dropped['rows between activities'] == 90 + 10
   assert [recording.subject for recording in recordings] == ['101', '102']
   assert [span.activity for span in recordings[1].spans] == ['jumping']
 
 
 def test_copies_in_another_folder_are_read_once_and_others_refused(tmp_path):
-  names = [f'{folder}/Protocol/subject101.dat' for folder in ('a', 'b/copy')]
+  names = [f'{folder}/Protocol/subject101.dat' for folder in ('b', 'a/copy')]  # the least deep one is read
   source = Source(write(tmp_path, dict.fromkeys(names, text(rows()))))
   assert len(list(ARCHIVE.read(source, 'chest', collections.Counter()))) == 1
   assert source.copies == {names[1]}
   write(tmp_path, {names[1]: text(rows()[1:])})
-  with pytest.raises(UserError, match=r'a/Protocol/subject101\.dat and b/copy/.* differ: keep one'):
+  with pytest.raises(UserError, match=r'b/Protocol/subject101\.dat and a/copy/.* differ: keep one'):
     list(ARCHIVE.read(Source(tmp_path), 'chest', collections.Counter()))

@@ -48,10 +48,12 @@ def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(read):
     f'{number},{40 * number},{row.split(",", 2)[2]}'
     for number, row in enumerate(row for row in _rows(30, 500) for _ in range(2))
   )
+  running = _rows(60, 7)
+  running[-1] = f'59,{10**10},{running[-2].split(",", 2)[2]}'  # the last two rows have the same values
   clips = {
     's1 sitting': once,
     's2 standing': once,
-    's2 running': ''.join(_rows(60, 7)),
+    's2 running': ''.join(running),
     's3 miscMovement': twice,
   }
   recordings, dropped = read(_clips(clips))

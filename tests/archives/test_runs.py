@@ -13,8 +13,9 @@ from har_jax.signal.segments import labeled_spans
 
 def test_rows_are_sorted_and_the_first_of_each_time_is_kept():
   dropped = collections.Counter()
-  assert in_order(np.array([0.0, 2, 1, 2, 3]), dropped).tolist() == [0, 2, 1, 4]
-  assert dropped == {'rows out of order, sorted': 1, 'rows at the same moment as another': 1}
+  for _ in range(2):
+    assert in_order(np.array([0.0, 2, 1, 2, 3]), dropped).tolist() == [0, 2, 1, 4]
+  assert dropped == {'rows out of order, sorted': 2, 'rows at the same moment as another': 2}
 
 
 def test_rows_in_bursts_get_the_times_of_an_even_sensor():

@@ -53,6 +53,7 @@ def test_a_file_of_the_sample_is_of_16_bits_and_its_card_names_its_license(archi
 def test_the_sample_has_eight_people_and_at_most_a_minute_of_an_activity(archive):
   seconds: dict[tuple[str, str], float] = collections.defaultdict(float)
   for recording in _recordings(archive):
+    assert recording.acc.time_s[-1] == pytest.approx(recording.spans[-1].stop_s, abs=0.06)
     for span in recording.spans:
       seconds[recording.subject, span.activity] += span.stop_s - span.start_s
   assert len({subject for subject, _ in seconds}) == 8

@@ -173,6 +173,9 @@ def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):
   monkeypatch.setattr('har_jax.recordings.limits.MAX_BYTES', 10)
   with pytest.raises(UserError, match='would unpack to 0 MiB'):
     _bounded(tmp_path, {'a.csv': '0123456789a'})
+  folder = write(tmp_path / 'folder', {name: zipped({'a.csv': '012345'}) for name in ('1.zip', '2.zip')})
+  with pytest.raises(UserError, match='would unpack to 0 MiB'):
+    Source(folder).names  # noqa: B018
 
 
 @pytest.mark.parametrize('name', ['b.csv', 'a.cs', ''])

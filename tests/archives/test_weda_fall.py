@@ -53,10 +53,11 @@ def test_a_late_burst_is_sorted_into_its_place_and_counted(read):
   times, values = _bursts(), [f'{row},0,0' for row in range(300)]
   order = [*range(100), *range(115, 140), *range(100, 115), *range(140, 300)]  # rows 100 to 114 come late
   late = _text('accel', [times[row] for row in order], [values[row] for row in order])
-  texts = {'accel': late, 'gyro': _text('gyro', times)}
+  texts = {'accel': late, 'gyro': _text('gyro', times[:250])}
   (recording,), dropped = read(_files({'D01/U01_R01': texts}))
   assert recording.acc.values[:, 0].tolist() == list(range(300))
   assert dropped == {'bursts out of order, sorted': 1}
+  assert recording.spans[0].stop_s == recording.acc.time_s[-1] > recording.gyro.time_s[-1]
 
 
 def test_a_fall_is_falling_between_its_timestamps_only(read):
@@ -65,8 +66,10 @@ def test_a_fall_is_falling_between_its_timestamps_only(read):
   assert dropped == {'accelerometer rows before and after a fall': 150}
 
 
-def test_other_files_are_skipped_and_a_trial_with_one_sensor_is_counted(read):
+def test_trials_are_sorted_other_files_skipped_and_a_trial_with_one_sensor_is_counted(read):
   whole = _both(_bursts(20)) | dict.fromkeys(('vertical_accel', 'orientation'), 'anything')
-  recordings, dropped = read(_files({'D01/U01_R01': whole, 'D02/U01_R01': {'accel': whole['accel']}}))
-  assert [recording.spans[0].activity for recording in recordings] == ['walking']
+  files = _files(dict.fromkeys(('D01/U02_R01', 'D02/U01_R01', 'D01/U01_R02', 'D01/U01_R01'), whole))
+  recordings, dropped = read(files | _files({'D02/U01_R02': {'accel': whole['accel']}}))
+  made = [(recording.subject, recording.spans[0].activity) for recording in recordings]
+  assert made == [('U01', 'walking'), ('U01', 'walking'), ('U01', 'running'), ('U02', 'walking')]
   assert dropped == {'trials with one sensor only': 1}

@@ -30,7 +30,7 @@ def _ticks(count: int, start_ns: int = BOOT_NS) -> list[int]:
 def test_a_recording_is_one_activity_on_the_phones_clock(read):
   acc = _lines(1600, 'A', _ticks(100)) + _lines(1600, 'D', _ticks(100, BOOT_NS + 10**12))
   gyro = _lines(1600, 'A', _ticks(97, BOOT_NS + 150_000_001), 0.25) + _lines(
-    1600, 'D', _ticks(9, BOOT_NS + 10**12)
+    1600, 'D', _ticks(9, BOOT_NS + 10**12 - 10**8)
   )
   (first, second), _ = read(_files({1600: acc}, {1600: gyro}))
   assert [r.spans[0].activity for r in (first, second)] == ['walking', 'sitting']
@@ -39,6 +39,7 @@ def test_a_recording_is_one_activity_on_the_phones_clock(read):
   assert first.acc.time_s[0] == 0
   assert first.gyro.time_s[0] == pytest.approx(0.150000001, abs=1e-12)  # exact to 1 ns
   assert len(second.gyro.values) == 9
+  assert (second.acc.time_s[0], second.gyro.time_s[0]) == (0.1, 0)
   assert (first.spans[0].start_s, first.spans[0].stop_s) == (0, pytest.approx(4.950000002, abs=1e-12))
 
 
@@ -51,6 +52,7 @@ WALKING, FOLDING = (_lines(1, code, _ticks(9)) for code in 'AS')
     ({1: WALKING}, {1: WALKING, 2: WALKING}, 'subjects without an accelerometer'),
     ({1: WALKING, 2: WALKING}, {1: WALKING}, 'subjects without a gyroscope'),
     ({1: WALKING + FOLDING}, {1: WALKING}, 'activity runs with one sensor only'),
+    ({1: WALKING}, {1: WALKING + FOLDING}, 'activity runs with one sensor only'),
   ],
 )
 def test_what_lacks_a_sensor_is_counted(read, acc, gyro, lost):

@@ -161,7 +161,8 @@ function showRecorded(): void {
   view.write('recorded', now ?? (kept ? `Recorded: ${kept}` : 'Nothing recorded yet'));
   view.write('locked', now ?? 'Not recording');
   view.showRecording(active?.label, active ? lengthS(active, 0) : 0);
-  for (const id of ['share', 'save-recording', 'save-labels', 'clear']) view.enable(id, keptS.size > 0);
+  const ids = ['share', 'save-recording', 'save-labels', 'remove', 'clear'];
+  for (const id of ids) view.enable(id, keptS.size > 0);
   view.element('command').hidden = keptS.size === 0;
 }
 
@@ -193,6 +194,15 @@ function correct(event: Event): void {
   const { value } = view.element('truth') as HTMLSelectElement;
   const nowS = recorder.timeMs(trace.at(-1)?.timeS ?? 0) / 1000;
   void learning?.learn(value, nowS - correctedS, nowS, 0);
+}
+
+function removeLast(): void {
+  const label = recorder.takes.at(-1)?.label;
+  const learned = '“Undo the last” takes back what was learned of it.';
+  if (!confirm(`Delete the last recording, “${label}”? ${learned}`)) return;
+  const take = recorder.removeLast();
+  showRecorded();
+  if (take) void takes.remove(take).catch(console.warn);
 }
 
 function clear(): void {
@@ -237,6 +247,7 @@ function connect(): void {
   view.onClick('share', () => void view.handOver([recordingFile(), labelsFile()]));
   view.onClick('save-recording', () => view.save(recordingFile()));
   view.onClick('save-labels', () => view.save(labelsFile()));
+  view.onClick('remove', removeLast);
   view.onClick('clear', clear);
   view.onClick('clear-answers', clearAnswers);
   document.addEventListener('visibilitychange', onVisibility);

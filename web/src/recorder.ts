@@ -44,6 +44,12 @@ export class Recorder {
     this.current?.rows.push([this.timeMs(timeS), ...values]);
   }
 
+  /** Undefined: there is none. */
+  removeLast(): Take | undefined {
+    this.stop();
+    return this.takes.pop();
+  }
+
   clear(): void {
     this.stop();
     this.takes.length = 0;

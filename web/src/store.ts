@@ -28,8 +28,27 @@ export class Store<T extends Series> {
    * Rejects where the storage is full or missing; the next call then writes those rows, too.
    */
   keep(series: T): Promise<void> {
-    const next = this.last.then(() => this.write(series));
-    this.last = next.catch(() => undefined); // one write after the other
+    return this.inTurn(() => this.write(series));
+  }
+
+  /** Deletes one series. */
+  remove(series: T): Promise<void> {
+    return this.inTurn(async () => {
+      const cache = await caches.open(this.cache);
+      const names = new Set(series.rows.map(([atMs]) => partOf(atMs)));
+      const own = (await cache.keys()).filter(({ url }) => names.has(url.slice(url.lastIndexOf('/') + 1)));
+      await Promise.all(own.map((each) => cache.delete(each)));
+    });
+  }
+
+  forget(): Promise<void> {
+    return this.inTurn(() => caches.delete(this.cache));
+  }
+
+  /** One change of the storage after the other. */
+  private inTurn(change: () => Promise<unknown>): Promise<void> {
+    const next = this.last.then(change).then(() => undefined);
+    this.last = next.catch(() => undefined);
     return next;
   }
 
@@ -39,7 +58,7 @@ export class Store<T extends Series> {
     if (!rows.length) return;
     const part: Part<T> = { ...series, rows, takeMs: series.rows[0][0] };
     const cache = await caches.open(this.cache);
-    await cache.put(`./rows-${rows[0][0]}`, new Response(JSON.stringify(part)));
+    await cache.put(`./${partOf(rows[0][0])}`, new Response(JSON.stringify(part)));
     this.stored.set(series, count);
   }
 
@@ -64,12 +83,11 @@ export class Store<T extends Series> {
     const { rows } = part;
     return Array.isArray(rows) && rows.length > 0 && rows.every(Array.isArray) && this.is(part);
   }
+}
 
-  async forget(): Promise<void> {
-    const next = this.last.then(() => caches.delete(this.cache));
-    this.last = next.then(() => undefined, () => undefined);
-    await next;
-  }
+/** The name of a part, by its first row. */
+function partOf(atMs: number): string {
+  return `rows-${atMs}`;
 }
 
 const LEARNED = `har_jax learned ${location.pathname}`;

@@ -64,7 +64,20 @@ test('a recording survives the end of the page, and can be deleted', async () =>
   await page.page.reload();
   await page.page.waitForSelector('#record:not([hidden])');
   expect(await save()).toEqual(before);
-  page.page.on('dialog', (dialog) => void dialog.accept());
+  const asked: string[] = [];
+  page.page.on('dialog', (dialog) => {
+    asked.push(dialog.message());
+    void dialog.accept();
+  });
+  await page.page.$eval('#remove', (button) => (button as HTMLButtonElement).click());
+  expect(asked[0]).toContain('Delete the last recording, “standing”?');
+  expect(await page.text('#recorded')).toBe('Recorded: sitting 0:24');
+  const [recording] = await save();
+  expect(before[0].startsWith(recording)).toBe(true);
+  expect(rowsOf(recording)).toHaveLength(1 + 25 * 60);
+  await page.page.reload();
+  await page.page.waitForSelector('#record:not([hidden])');
+  expect((await save())[0]).toBe(recording);
   await page.page.$eval('#clear', (button) => (button as HTMLButtonElement).click());
   await page.page.waitForSelector('#save-recording:disabled');
   await page.page.reload();

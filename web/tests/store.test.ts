@@ -4,6 +4,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { csv, isTake, type Take } from '../src/recorder';
 import type { Store } from '../src/store';
 
+const FOLDER = 'https://phone/x';
 let isFull: boolean;
 let held: Map<string, string>;
 
@@ -18,6 +19,8 @@ beforeEach(() => {
           if (isFull) throw new DOMException('full', 'QuotaExceededError');
           held.set(key, await response.text());
         },
+        keys: () => Promise.resolve([...held.keys()].map((key) => ({ url: key.replace('.', FOLDER) }))),
+        delete: ({ url }: Request) => Promise.resolve(held.delete(url.replace(FOLDER, '.'))),
         matchAll: () => Promise.resolve([...held.values()].map((text) => new Response(text))),
       }),
     delete: async (cache: string) => {
@@ -90,6 +93,20 @@ test('series come back in the order in which they began, each with its own rows 
   const again = await newStore();
   for (const each of (await again.restore()).series) await again.keep(each); // nothing is new
   expect(held.size).toBe(4);
+});
+
+test('one series is removed, with all of its parts, and the others stay', async () => {
+  const store = await newStore();
+  const [walk, sofa]: Take[] = ['walk', 'sofa'].map((label) => ({ label, hasRotation: true, rows: [] }));
+  add(walk, 600);
+  sofa.rows.push([50_000, 1], [50_020, 2]);
+  for (const take of [walk, sofa]) await store.keep(take);
+  add(walk, 600);
+  sofa.rows.push([50_040, 3]);
+  await Promise.all([store.keep(walk), store.keep(sofa), store.remove(sofa)]);
+  expect((await store.restore()).series).toEqual([walk]);
+  await store.remove(walk);
+  expect(held.size).toBe(0);
 });
 
 test('a damaged part is left out and counted', async () => {

@@ -115,7 +115,7 @@ def test_windows_replaces_files_and_folders_too(tmp_path):
   assert sorted(os.listdir(tmp_path)) == ['a.json', 'w']
 
 
-@pytest.mark.parametrize('at', ['write', '1', '2'])
+@pytest.mark.parametrize('at', ['write', '1', '2', '3'])
 @pytest.mark.linux
 def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_folder(tmp_path, at):
   folder = _old_folder(tmp_path)
@@ -158,6 +158,14 @@ def test_what_a_living_writer_holds_is_left_alone(tmp_path):
     assert first.exists()
   assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'first', 'notes.txt': 'mine'}
   assert os.listdir(tmp_path) == ['w']
+
+
+def test_a_file_of_the_users_is_not_put_over_a_new_one_of_its_name(tmp_path):
+  folder = _old_folder(tmp_path)
+  with replacing.folder(folder, ('a',)) as partial:
+    (partial / 'notes.txt').write_text('new')
+  (left,) = tmp_path.glob('.w.*.replaced')
+  assert [(kept / 'notes.txt').read_text() for kept in (folder, left)] == ['new', 'mine']
 
 
 def test_a_file_system_that_refuses_every_lock_is_written_to(tmp_path, monkeypatch):

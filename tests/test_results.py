@@ -18,6 +18,9 @@ def test_results_are_found_at_any_depth_and_others_passed_over(place):
 
 
 def test_results_on_different_windows_of_one_archive_are_refused(tmp_path):
+  for seed in (0, 1):  # of two archives
+    storage.write(tmp_path / str(seed) / 'seed0.json', result(seed=seed, checksum=f'sha256:{seed}'))
+  assert len(results.find(tmp_path)) == 2
   for seed in (0, 1):
     made = result(seed=seed)
     made['identity']['windows']['wisdm']['sum'] += str(seed)
@@ -26,35 +29,42 @@ def test_results_on_different_windows_of_one_archive_are_refused(tmp_path):
     results.find(tmp_path)
 
 
-def test_a_result_without_its_time_of_training_or_the_windows_of_its_target_is_refused(tmp_path):
+def test_a_result_whose_parts_do_not_fit_together_is_refused(tmp_path):
   without_time, without_windows = result(), result()
   del without_time['seconds']['training'], without_windows['identity']['windows']['wisdm']
-  for made, missing in (
-    (without_time, 'seconds of training'),
-    (without_windows, 'windows of wisdm, the target,'),
+  for made, message in (
+    (without_time, 'the seconds of training are missing'),
+    (without_windows, 'windows of wisdm, the target, are missing'),
+    (result() | {'step': 45}, 'not one validation is of step 45'),
+    (result(confusion=[[9, 1], [2]]), 'the confusion matrix is not of 2 classes'),
   ):
     storage.write(tmp_path / 'seed0.json', made)
-    with pytest.raises(UserError, match=f'{missing} are missing'):
+    with pytest.raises(UserError, match=message):
       results.find(tmp_path)
 
 
-def _names(**entries: object) -> tuple[str, str]:
-  """The names of all windows and of the target's, of a row whose windows have these entries."""
+def _names(of: str = '', **entries: object) -> tuple[str, str]:
+  """The names of all windows and of the target's, of a row whose windows, or those of one, have these."""
   made = result()
-  for windows in made['identity']['windows'].values():
-    windows |= entries
+  for name, windows in made['identity']['windows'].items():
+    windows |= entries if of in ('', name) else {}
   row = made_results.row(made, 'study')
   return row['windows'], row['target_windows']
 
 
 def test_other_windows_have_another_name_and_those_without_a_checksum_are_named_by_their_sum():
-  usual, others = _names(), ({'checksum': 'sha256:bb'}, {'window_samples': 256, 'rate_hz': 50})
+  usual, others = _names(), ({'checksum': 'sha256:bb'}, {'window_samples': 256}, {'rate_hz': 100})
   for other in (*(_names(**entries) for entries in others), _names(checksum='', sum='a')):
     assert usual[0] != other[0]
     assert usual[1] != other[1]
   for made_up, name in zip(_names(checksum='', sum='a'), _names(checksum='', sum='b'), strict=True):
     assert made_up != name
   assert usual == _names(sum='b')  # as rows without sums have it
+  source, target = (_names(name, checksum='sha256:bb') for name in ('dsads', 'wisdm'))
+  assert [name == same for name, same in zip(source + target, usual + usual, strict=True)] == [
+    *(False, True),
+    *(False, False),
+  ]
 
 
 def test_a_target_of_several_positions_is_tested_on_the_first():

@@ -104,7 +104,15 @@ def test_what_no_card_is_is_neither_written_nor_parsed(tmp_path, monkeypatch):
     storage.read(path)
 
 
+def test_files_are_all_written_and_a_card_is_read_without_their_sums(place):
+  card = storage.card({'target': 'hapt'}, {'a.bin': '1'})
+  storage.write_files({place / 'a.bin': b'a', place / 'b.bin': b'b', place / 'card.json': card}, 'them')
+  assert [(place / name).read_bytes() for name in ('a.bin', 'b.bin')] == [b'a', b'b']
+  assert storage.read(place / 'card.json') == {'target': 'hapt'}
+
+
 def test_a_file_is_no_folder_even_to_overwrite(tmp_path):
+  storage.refuse_used(tmp_path, overwrite=False)  # it is empty
   (tmp_path / 'file').touch()
   with pytest.raises(UserError, match='file is a file: give a folder'):
     storage.refuse_used(tmp_path / 'file', overwrite=True)

@@ -93,15 +93,17 @@ def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch):
   def missing(random_state: int, rate_hz: int) -> None:
     raise UserError('rocket needs aeon: pip install it')
 
-  monkeypatch.setitem(BASELINES, 'rocket', missing)
+  monkeypatch.setattr(installed, 'BASELINES', {'rocket': missing, 'forest': forest.Forest})
   monkeypatch.setattr(installed, 'MAX_WINDOWS', 10)
   rng = np.random.default_rng(0)
-  labels = np.arange(40) % 2
+  labels = np.arange(40) // 20
   fitted, seconds, lines = installed.fit_installed(
-    rng.standard_normal((40, 128, 6)) * (1 + labels)[:, None, None], labels, 0, 50
+    rng.standard_normal((40, 128, 6)) * (1 + labels)[:, None, None], labels, 0, 25
   )
   assert list(fitted) == list(seconds) == ['forest']
-  assert seconds['forest'] > 0
+  assert 0 < seconds['forest'] < 60
+  assert fitted['forest']._rate_hz == 25
+  assert fitted['forest'].estimator.classes_.tolist() == [0, 1]
   assert lines == ['rocket needs aeon: pip install it']
   roots = [tree.tree_.n_node_samples[0] for tree in fitted['forest'].estimator.estimators_]
   assert set(roots) == {20}  # ten windows, and a copy of each
@@ -125,6 +127,13 @@ def test_logarithms_of_a_device_at_rest_are_those_of_noise():
   (row,) = relative_features.describe(still, 50).statistics
   logs = row[[name.startswith('log standard') for name in relative_features.NAMES[: len(row)]]]
   np.testing.assert_allclose(logs, np.full(6, np.log(0.01)), atol=1e-3)
+
+
+def test_a_device_that_only_turns_does_not_move():
+  angle = np.linspace(0, 3, 128)
+  turning = np.stack([9.8 * np.cos(angle), 9.8 * np.sin(angle), *np.zeros((4, 128))], axis=1)
+  shaken = turning * (1 + 0.1 * np.sin(20 * angle))[:, None]
+  assert relative_features.describe(np.stack([turning, shaken]), 50).moves.tolist() == [False, True]
 
 
 def test_parts_across_gravity_are_those_of_pythagoras():

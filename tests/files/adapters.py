@@ -8,7 +8,7 @@ from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
 CLASSES = ('sitting', 'standing', 'walking', 'running', 'cycling', 'lying')  # as many as PyTorch's model has
-LORA = config.Lora(rank=4, alpha=8.0)
+LORA = config.Lora(rank=4, alpha=8.0, rate_ratio=4.0)
 SIGNAL = (
   np.random.default_rng(0).standard_normal((5, config.Windowing.samples, config.CHANNELS)).astype(np.float32)
 )

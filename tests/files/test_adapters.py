@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import trained_paths
-from adapters import CLASSES, assert_equal, logits_of
+from adapters import CLASSES, LORA, assert_equal, logits_of
 
-from har_jax import files, methods, variables
+from har_jax import files, methods, records, variables
 from har_jax.errors import UserError
 from har_jax.train import mesh
 from har_jax.train.step import compiled_predict
@@ -23,6 +23,8 @@ def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
   trained = adapted(method_name)
   assert_equal(files.attach(base, loaded), trained)
   assert loaded.card == adapter_of(method_name).card
+  deeper = loaded.with_card(model=dataclasses.replace(loaded.card.model, depth=5))
+  assert deeper.settings == methods.Settings(LORA, depth=5)
   assert loaded.card.base == (base.checksum if method.pretrained else None)
   assert (loaded.card.temperature, loaded.card.rate_hz, loaded.card.window) == (1.0, 50, 128)
   np.testing.assert_array_equal(loaded.normalizer.deviation, [3.0, 1.0])
@@ -86,6 +88,10 @@ def test_class_means_of_another_width_are_refused(base, adapter_of):
   width = adapter.objective.hidden_width
   right, wrong = ([[0.0] * columns] * len(adapter.card.classes) for columns in (width, width + 1))
   files.attach(base, adapter.with_card(class_means=right))
+  with pytest.raises(UserError, match='class_means is not 6 rows of one length'):
+    files.make_adapter(
+      base, adapter.variables, records.to_json(adapter.card) | {'class_means': right[1:] + wrong[:1]}
+    )
   with pytest.raises(UserError, match=f'rows of {width + 1} numbers; the output layer has {width} inputs'):
     files.attach(base, adapter.with_card(class_means=wrong))
 

@@ -12,11 +12,18 @@ from har_jax.files import runs
 
 
 @pytest.mark.parametrize(
-  ('starts_from', 'base'),
-  [('../pretrain', '{}/../pretrain'), ('gs://bucket/pretrain', 'gs://bucket/pretrain')],
+  ('method', 'starts_from', 'given', 'base'),
+  [
+    ('lora', '../pretrain', None, '{}/../pretrain'),
+    ('lora', 'gs://bucket/pretrain', None, 'gs://bucket/pretrain'),
+    ('lora', '../pretrain', 'another', 'another'),
+    ('scratch', '../pretrain', 'another', None),
+  ],
 )
-def test_the_adapter_of_a_run_has_its_figures_and_settings(tmp_path, monkeypatch, starts_from, base):
-  entries = made_results.result(method='lora', seed=3, macro_f1=0.5, tta_shifts=4, lora_rank=8)
+def test_the_adapter_of_a_run_has_its_figures_and_settings(
+  tmp_path, monkeypatch, method, starts_from, given, base
+):
+  entries = made_results.result(method=method, seed=3, macro_f1=0.5, tta_shifts=4, lora_rank=8)
   storage.write(tmp_path / 'seed3.json', entries | {'starts_from': starts_from})
   prepared = types.SimpleNamespace(
     trainable={'a': 1}, statistics={'b': 2}, variables={'a': 1, 'b': 2, 'c': 3}
@@ -30,8 +37,8 @@ def test_the_adapter_of_a_run_has_its_figures_and_settings(tmp_path, monkeypatch
       assert (step, shapes) == (60, {'a': 1, 'b': 2})
       return {'a': 10, 'b': 20}
 
-  def prepare(base: Any, objective: Any, method: Any, settings: Any, seed: int) -> Any:
-    assert (method.name, objective.classes, seed) == ('lora', 2, 3)
+  def prepare(base: Any, objective: Any, prepares: Any, settings: Any, seed: int) -> Any:
+    assert (prepares.name, objective.classes, seed) == (method, 2, 3)
     return prepared
 
   monkeypatch.setattr('har_jax.train.checkpoint.Checkpoints', Checkpoints)
@@ -39,11 +46,12 @@ def test_the_adapter_of_a_run_has_its_figures_and_settings(tmp_path, monkeypatch
   monkeypatch.setattr(runs, 'load_base', str)
   monkeypatch.setattr(storage, 'place', lambda name: name if '://' in str(name) else pathlib.Path(name))
   monkeypatch.setattr(runs, 'make_adapter', lambda *arguments: arguments)
-  loaded, (same, variables, card) = runs.load_run(tmp_path / 'seed3.json')
-  assert loaded == same == base.format(tmp_path)
+  replacement: Any = given
+  loaded, (same, variables, card) = runs.load_run(tmp_path / 'seed3.json', replacement)
+  assert loaded == same == (base and base.format(tmp_path))
   assert variables == {'a': 10, 'b': 20, 'c': 3}
   assert card['classes'] == ['walking', 'sitting']
-  assert (card['method'], card['rank'], card['alpha']) == ('lora', 8, 64.0)
+  assert (card['method'], card['rank'], card['alpha']) == (method, 8, 64.0)
   assert card['metrics'] == {
     'validation': {'macro_f1': 0.5, 'accuracy': None},
     'test': {'macro_f1': 0.5, 'accuracy': 0.51},

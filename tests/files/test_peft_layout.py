@@ -57,6 +57,7 @@ def test_pefts_layout_has_pytorchs_names_and_shapes(adapter_of, tmp_path):
   np.testing.assert_array_equal(up['A'].T, adapter.variables['lora/encoder/block_1/up/a'])
   assert tensors['base_model.model.head.0.weight'].shape == (16, 24)
   assert tensors['base_model.model.head.4.weight'].shape == (6, 16)
+  assert tensors['base_model.model.head.1.num_batches_tracked'].shape == ()
   np.testing.assert_array_equal(
     tensors['base_model.model.head.1.running_var'], adapter.variables['batch_stats/head/norm_0/var']
   )
@@ -116,8 +117,10 @@ def test_what_pefts_layout_cannot_hold_is_refused(base, adapter_of, tmp_path):
   with pytest.raises(UserError, match=f'1 tensors .*{gone}'):
     files.read_peft(tmp_path, base)
   peft_config = json.loads((tmp_path / 'adapter_config.json').read_text()) | {'r': 8}
+  del peft_config['lora_alpha']
   (tmp_path / 'adapter_config.json').write_text(json.dumps(peft_config))
-  with pytest.raises(UserError, match=r'adapter_config\.json has r 8, har_jax\.json 4'):
+  message = r'adapter_config\.json has r 8, har_jax\.json 4, lora_alpha None, har_jax\.json 8'
+  with pytest.raises(UserError, match=message):
     files.read_peft(tmp_path, base)
 
 

@@ -98,12 +98,20 @@ def test_sets_are_dropped_with_another_head(fitted):
   assert recognizer.unknown_scores
 
 
-@pytest.mark.parametrize('scores', [[0.2, 0.1], [0.5, 1.5], [-0.1], [math.nan], ['0.1'], [0.5] * 1001])
-def test_scores_that_are_none_are_refused(fitted, scores):
+@pytest.mark.parametrize(
+  ('name', 'scores'),
+  [
+    *(
+      ('set_scores', scores) for scores in ([0.2, 0.1], [0.5, 1.5], [-0.1], [math.nan], ['0.1'], [0.5] * 1001)
+    ),
+    ('unknown_scores', [2.0, 1.0]),
+  ],
+)
+def test_scores_that_are_none_are_refused(fitted, name, scores):
   entries = records.to_json(fitted.adapter_.card)
   assert msgspec.convert(entries | {'set_scores': [0.1, 0.2]}, records.Adapter).set_scores == [0.1, 0.2]
-  with pytest.raises(UserError, match='set_scores'):
-    records.check(entries | {'set_scores': scores}, records.Adapter, 'the card', to_do='give others')
+  with pytest.raises(UserError, match=name):
+    records.check(entries | {name: scores}, records.Adapter, 'the card', to_do='give others')
 
 
 # --- baselines on the same windows: measures, the McNemar test, and the sentences

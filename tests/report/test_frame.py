@@ -16,8 +16,14 @@ from har_jax.report import csv_table, frame, tables
 
 def test_a_row_holds_what_the_result_holds():
   content = result(
-    method='lora', seed=2, macro_f1=0.123456789, subjects={'a': 0.5, 'b': 1 / 3}, lora_rank=8, batch_runs=3
-  )
+    method='lora',
+    seed=2,
+    macro_f1=0.123456789,
+    subjects={'a b c': 0.5, 'd': 1 / 3},
+    lora_rank=8,
+    batch_runs=3,
+    device={'count': 4},
+  ) | {'step': 30}
   row = made_results.row(content, 'study', 'abc1234')
   assert tuple(row) == results.RUN_COLUMNS
   expected = {
@@ -43,16 +49,16 @@ def test_a_row_holds_what_the_result_holds():
     'train_windows': 600,
     'validation_windows': 100,
     'test_windows': 302,
-    'step': 60,
+    'step': 30,
     'batch_runs': 3,
     'sources': 'dsads hhar',
-    'device': 'cpu (x86_64 host, 2 cores)',
+    'device': '4 × cpu (x86_64 host, 2 cores)',
     'versions': 'har_jax=0.1.0 jax=0.10.2 python=3.11.7',
     'commit': 'abc1234',
     'lora_rank': 8,
     'model_head': '128',
     'finetune_rotation_std_deg': 10.0,
-    'subject_macro_f1': 'a=0.5 b=0.333333',
+    'subject_macro_f1': 'a%20b%20c=0.5 d=0.333333',
     'confusion': '{"walking":[9,1],"sitting":[2,8]}',
   }
   assert {name: row[name] for name in expected} == expected
@@ -149,15 +155,16 @@ def test_appending_keeps_every_rank_of_a_sweep(tmp_path):
   assert list(frame.read_csv(tmp_path / 'runs.csv')['lora_rank']) == [8, 32]
 
 
-def _personalize(labels, subject, after):
-  """The record of one subject, whose macro-F1 was a half before."""
+def _personalize(labels, subjects, after):
+  """The record of subjects whose macro-F1 was a half before."""
   run = result(method='lora', seed=1)
   measured = [run['test'] | {'macro_f1': score, 'accuracy': score + 0.1} for score in (0.5, after)]
   windows = {'train': 3 * labels, 'test': 40}
+  scores = {'windows': windows, **dict(zip(('before', 'after'), measured, strict=True))}
   return {
     'format': records.format_of(records.Personalization),
     'identity': run['identity'] | {'personal_labels': labels, 'personal_penalty': 10.0},
-    'by_subject': {subject: {'windows': windows, **dict(zip(('before', 'after'), measured, strict=True))}},
+    'by_subject': dict.fromkeys(subjects, scores),
     'excluded': [],
     'seconds': 1.25,
     'versions': run['versions'],
@@ -167,8 +174,8 @@ def _personalize(labels, subject, after):
 
 def test_appending_keeps_each_persons_scores_before_and_after_by_their_labels(tmp_path):
   personal = tmp_path / 'lodo' / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / 'seed1' / 'personal'
-  for labels, subject, after in ((2, '7', 0.6), (5, '7', 0.123456789), (2, '7', 0.75)):
-    storage.write(personal / f'labels-{labels}-per-class.json', _personalize(labels, subject, after))
+  for labels, subjects, after in ((2, '7', 0.6), (5, '78', 0.123456789), (2, '7', 0.75)):
+    storage.write(personal / f'labels-{labels}-per-class.json', _personalize(labels, subjects, after))
     frame.append_personalization(storage.place(str(tmp_path / 'lodo')), tmp_path / 'personal.csv', 'aaaaaaa')
   rows = csv_table.read(tmp_path / 'personal.csv', {'subject': 'str', 'label_budget': 'str'})
   entries = ('experiment', 'seed', 'label_budget', 'subject', 'labels_per_class', 'train_windows')
@@ -176,6 +183,7 @@ def test_appending_keeps_each_persons_scores_before_and_after_by_their_labels(tm
   assert rows[[*entries, *scores]].to_numpy().tolist() == [
     ['lodo', 1, '0.7', '7', 2, 6, 0.5, 0.75, 0.6, 0.85, 1.25],
     ['lodo', 1, '0.7', '7', 5, 15, 0.5, 0.123457, 0.6, 0.223457, 1.25],
+    ['lodo', 1, '0.7', '8', 5, 15, 0.5, 0.123457, 0.6, 0.223457, 1.25],
   ]
 
 

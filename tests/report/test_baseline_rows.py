@@ -68,11 +68,17 @@ def test_baselines_alone_are_an_experiment():
   assert list(sections['2'][0].table['method']) == ['forest', 'rocket']
   assert 'forest' in tables.text(sections)
   assert commands.flags_of(rows) == []
+  sweep = product(method=['lora'], lora_rank=(8, 16, 32))
+  kept = groups.without_sweeps(runs([*sweep, result(method='forest', target='dsads')]))
+  assert sorted(kept['method']) == ['forest', 'lora']
 
 
 def test_the_command_of_an_experiment_has_the_flags_of_its_networks():
   (part,) = groups.experiments(runs([result(method='forest'), result(finetune_max_steps=9)]))
   assert '--methods=full,forest --seeds=0 --finetune_max_steps=9 ' in commands.commands(part)[0]
+  fewer, usual = commands.commands(runs([result(target='dsads', sources=('wisdm',)), result()]))
+  assert '--targets=dsads --sources=wisdm --methods=full ' in fewer
+  assert '--targets=wisdm --methods=full ' in usual
 
 
 @pytest.mark.slow

@@ -44,8 +44,21 @@ def test_equal_settings_and_rows_of_one_folder_are_said():
 
 def test_a_hyperparameter_that_differs_within_a_folder_is_a_column():
   budgets = frame.pd.concat([_frame({0: 0.8}, label_budget=budget) for budget in ('0.7', '10/class')])
-  *_, figures = compare.sections({'a': budgets, 'b': budgets})
-  assert list(figures.table['label_budget']) == ['0.7', '10/class']
+  *_, settings, figures = compare.sections({'a': budgets, 'b': budgets[:1]})
+  assert settings.table.to_dict('records') == [{'differs': 'label_budget', 'A': '0.7, 10/class', 'B': '0.7'}]
+  assert list(figures.table['label_budget']) == ['0.7']
+
+
+def test_each_folder_is_compared_with_the_first_in_rows_that_two_have():
+  both = [
+    frame.pd.concat([_frame({0: score}, method=method) for method in ('full', 'lora')])
+    for score in (0.8, 0.7)
+  ]
+  *_, figures = compare.sections({'a': both[0], 'b': both[1], 'c': _frame({0: 0.9})})
+  assert figures.table[['method', 'B − A, points', 'C − A, points']].to_numpy().tolist() == [
+    ['full', '-10.0', '–'],
+    ['lora', '-10.0', '+10.0'],
+  ]
 
 
 def test_other_splits_are_said():

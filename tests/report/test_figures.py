@@ -100,15 +100,17 @@ def test_mean_learning_curve_ends_with_the_shortest_seed():
 def test_labels_per_class_have_an_axis_of_their_own(monkeypatch):
   shown = {}
   monkeypatch.setattr(
-    figures, 'render', lambda draw, points, target, *axes, named: shown.update({axes: list(points['x'])})
+    figures,
+    'render',
+    lambda draw, points, target, *axes, named: shown.update({axes: sorted(set(points['x']))}),
   )
-  runs = pd.DataFrame({'label_budget': ['0.1', '0.7', '5/class', '10/class'], 'target': 'dsads'})
+  runs = pd.DataFrame({'label_budget': ['0.1', '0.7', '5/class', '10/class'], 'target': 'ucihar'})
   list(report_curves.label_budgets(runs.assign(method='lora', macro_f1=0.5, accuracy=0.6), 'budgets'))
   assert shown == {
     (axis, measure): x
     for axis, x in (('fraction of labels', [0.1, 0.7]), ('labels per class', [5.0, 10.0]))
     for measure in ('accuracy', 'macro-F1')
-  }
+  } | {('fraction of labels', 'accuracy'): [0.1, 0.3, 0.4, 0.5, 0.6, 0.7]}  # with the published ones
 
 
 def test_sweep_sorts_numbers_and_dashes_published_lines():
@@ -177,7 +179,9 @@ def test_confusion_is_a_percentage_of_its_row():
   classes = ['walking', 'sitting']
   counts = pd.DataFrame([[190, 10], [1, 599]], classes, classes)
   panel = drawn(figures.confusion, counts, 'lora').axes[0]
-  assert [text.get_text() for text in panel.texts] == ['95', '5', '<1', '>99']
+  assert {text.get_position(): text.get_text() for text in panel.texts} == {
+    (0.5, 0.5): '95', (1.5, 0.5): '5', (0.5, 1.5): '<1', (1.5, 1.5): '>99'
+  }  # fmt: skip
   assert [label.get_text() for label in panel.get_yticklabels()] == ['walking (200)', 'sitting (600)']
   low, high = panel.get_ylim()
   assert low > high  # the first class is at the top
@@ -197,10 +201,10 @@ def test_rank_diagram_joins_methods_that_do_not_differ():
   """A bar over each group, one below the other, then a line to each name, the best lowest."""
   mean_ranks = pd.Series({'full': 1.2, 'lora': 1.8, 'probe': 3.0})
   blocks = pd.MultiIndex.from_product([['hapt'], range(10)])
-  ranks = statistics.Ranks(mean_ranks, blocks, 0.01, 1.05, [['full', 'lora'], ['lora', 'probe']])
+  ranks = statistics.Ranks(mean_ranks, blocks, 0.01, 1.05, [['full', 'lora', 'probe'], ['lora', 'probe']])
   panel = drawn(figures.rank_diagram, ranks).axes[0]
   ends = [np.column_stack(line.get_data()).tolist() for line in panel.get_lines()]
-  assert ends[:2] == [[[1.2, -1], [1.8, -1]], [[1.8, -2], [3, -2]]]
+  assert ends[:2] == [[[1.2, -1], [3, -1]], [[1.8, -2], [3, -2]]]
   assert ends[2:5] == [[[rank, 0], [rank, y]] for rank, y in ((3, -3), (1.8, -4), (1.2, -5))]
   np.testing.assert_allclose(ends[5], [[1, 0.7], [2.05, 0.7]])  # the critical difference
   texts = [text.get_text() for text in panel.texts]
@@ -245,4 +249,7 @@ def test_the_matrix_of_a_stream_names_its_strategy_and_shows_every_score():
   picture = report_curves.continual(records.Continual(identity={'strategy': 'replay'}, history=learned))
   assert 'Macro-F1 on each domain after training on each, replay' in picture
   words = re.findall(r'>([^<>]+)</text>', picture)
-  assert {'Ana', 'Ben', '91', '32', '73', '84'} <= set(words)  # percent
+  assert {'Ana', 'Ben'} <= set(words)
+  assert [word for word in words if word.isdecimal()] == ['91', '32', '73', '84']  # percent, row by row
+  panel = drawn(figures.domains, pd.DataFrame([[0.91, 0.32], [0.73, 0.84]])).axes[0]
+  assert [text.get_position() for text in panel.texts] == [(0, 0), (1, 0), (0, 1), (1, 1)]

@@ -5,7 +5,7 @@ import re
 import pytest
 from in_process import refuse
 from made_results import result
-from report_rows import by_seed, runs
+from report_rows import by_seed, product, runs
 
 pytest.importorskip('jinja2')
 
@@ -31,6 +31,7 @@ def test_methods_that_share_no_target_have_no_finding():
   shown = runs([result(target='hapt'), result(target='wisdm', method='lora')])
   assert page.finding(shown)[0] == 'No method was run on all targets'
   assert '>full<' in page.headline(shown)
+  assert 'full 0.900' not in page.headline(shown)
 
 
 @pytest.mark.parametrize(('forest', 'words'), [(0.85, 'is ahead of'), (0.92, 'is not ahead of')])
@@ -48,8 +49,11 @@ def test_the_finding_counts_seeds(seeds, words):
 
 def test_figures_are_of_the_largest_experiment_of_each_split():
   wide, by_window = by_seed('model_width', 96, 96), by_seed('split', *3 * ['window'])
-  parts = page.largest(runs([*wide, result(), *by_window]))
-  assert [(len(part), part['split'].iloc[0]) for part in parts] == [(2, 'subject'), (3, 'window')]
+  parts = page.largest(runs([*wide, *product(method=('full', 'probe', 'scratch')), *by_window]))
+  assert [(part['split'].iloc[0], part['seed'].tolist()) for part in parts] == [
+    ('subject', [0, 0, 0]),  # more runs than those of two seeds
+    ('window', [0, 1, 2]),
+  ]
 
 
 def test_confusion_matrices_are_summed_over_seeds():
@@ -83,6 +87,13 @@ def test_relative_training_time_starts_at_one(monkeypatch):
   )
   _, points = curves.ranks(shown, 'ranks')
   assert points.split() == ['x,mean', '8.0,1.0', '64.0,1.5']
+
+
+def test_error_rates_are_means_over_seeds_of_a_tenth_of_the_windows_and_more(monkeypatch):
+  shown = runs(by_seed('selective', *({'aurc': 0.1, 'risk': risk} for risk in ([0.0, 0.5], [0.25, 0.75]))))
+  monkeypatch.setattr(figures, 'render', lambda draw, points, *data, named: points[['x', 'mean']])
+  (points,) = curves.risk_coverage(shown, 'risk')
+  assert points.to_numpy().tolist() == [[0.1, 0.125], [0.2, 0.625]]
 
 
 def test_a_missing_tool_names_the_extra(monkeypatch):

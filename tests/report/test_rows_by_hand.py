@@ -45,6 +45,7 @@ def test_the_table_of_personalization_is_of_macro_f1_by_hand(tmp_path):
   (row,) = tables.personalization(tmp_path / 'a.csv').table.to_dict('records')
   assert row['after − before, points'].startswith('+5.0 ± 21.2')  # of +20 and -10
   assert (row['better'], row['before']) == ('1 of 2', '0.550 ± 0.071')
+  assert (row['seeds'], row['subjects and seeds']) == ('n=1', '2')
 
 
 def test_methods_stand_from_the_best_mean_of_targets_on():

@@ -203,12 +203,13 @@ def test_models_and_adapters_have_rows_of_their_own():
 
 def test_heads_of_several_targets_make_a_range():
   other = result(target='dsads')
-  other['parameters'] = {'trainable': 1234600, 'total': 2345678}
+  other['parameters'] = {'trainable': 1234600, 'total': 4691356}
   other['data']['classes'] = ['walking', 'sitting', 'lying']
   other['test']['confusion'] = [[9, 1, 0], [2, 8, 0], [0, 0, 5]]
   (section,) = tables.table3(runs([result(), other]))
   row = cells(section.table, method='full')
-  assert (row['classes'], row['trainable'], row['total']) == ('2–3', '1,234,567–1,234,600', '2,345,678')
+  assert (row['classes'], row['trainable']) == ('2–3', '1,234,567–1,234,600')
+  assert (row['total'], row['trainable fraction']) == ('2,345,678–4,691,356', '26.3 %–52.6 %')
 
 
 def test_memory_by_its_use():
@@ -268,9 +269,8 @@ def test_seconds_of_other_conditions_make_no_ratio(other):
 
 
 def test_the_configuration_has_only_what_differs():
-  results = [
-    result(finetune_rotation_std_deg=value, model_patch_size=32, model_stem=()) for value in (0.0, 10.0)
-  ]
+  others = ({'finetune_rotation_std_deg': 0.0}, {'method': 'lora', 'lora_rank': 8, 'sources': ('dsads',)})
+  results = [result(model_patch_size=32, model_stem=(), **entries) for entries in others]
   made = tables.configuration(
     pd.concat([runs(results[:1], 'still'), runs(results[1:], 'rotated')]).assign(seconds=1_800_000.0)
   )
@@ -285,10 +285,12 @@ def test_the_configuration_has_only_what_differs():
   assert common.table.to_dict('records') == [
     {'field': 'model_patch_size', 'value': '32'},
     {'field': 'model_stem', 'value': 'none'},
+    {'field': 'lora_rank', 'value': '8'},  # of the run that has one
     {'field': 'normalize', 'value': 'train'},
   ]
   row = cells(data.table, target='wisdm')
-  assert (row['train windows'], row['test windows'], row['pretrained on']) == ('600', '300', 'dsads hhar')
+  assert (row['train windows'], row['test windows']) == ('600', '300')
+  assert row['pretrained on'] == 'dsads; dsads hhar'
   assert row['test subjects'] == '0'
   machine = cells(machines.table, device='cpu (x86_64 host, 2 cores)')
   assert (machine['runs'], machine['hours of training']) == ('2', '1000.0')
@@ -331,6 +333,8 @@ def test_a_section_is_heading_caption_table_and_notes():
   drawn = '| target   |   macro-F1 |\n|:---------|-----------:|\n| a        |      0.980 |'
   assert markdown.markdown([section]) == f'## Title\n\nCaption.\n\n{drawn}\n\nA note.\n'
   assert markdown.markdown([section, section]).count('Caption.') == 1
+  other = markdown.Section('Other', 'Another.', table)
+  assert markdown.markdown([section, other, section]).count('Caption.') == 2
 
 
 def test_the_terminal_shows_table_ii_in_fewer_columns():

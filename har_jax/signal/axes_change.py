@@ -49,17 +49,10 @@ def find(recordings: Sequence[Recording]) -> tuple[int, float] | None:
 
   What only samples tell counts if nothing else tells half as much.
   """
-  parts = [
-    (number, start_s, part)
-    for number, recording in enumerate(recordings)
-    for start_s in np.arange(0.0, recording.acc.time_s[-1], _PIECE_S).tolist()
-    for part in [segments.extract(recording, start_s, start_s + _PIECE_S + 2 * _MOTION_S)]
-    if min(len(part.acc.time_s), len(part.gyro.time_s)) > _FEWEST_SAMPLES
-  ]
   for find_changes in (_changes_of_motion, _changes_of_samples):
     changes = [
       (number, start_s + change.time_s, change)
-      for number, start_s, part in parts
+      for number, start_s, part in _pieces(recordings)
       for change in find_changes(part)
     ]
     clear = [entry for entry in changes if entry[2].is_clear]
@@ -73,6 +66,15 @@ def find(recordings: Sequence[Recording]) -> tuple[int, float] | None:
     )
     return None if is_again else (recording, time_s)
   return None
+
+
+def _pieces(recordings: Sequence[Recording]) -> Iterator[tuple[int, float, Recording]]:
+  """Number of the recording, start, and samples of each piece: one at a time, as each has its own times."""
+  for number, recording in enumerate(recordings):
+    for start_s in np.arange(0.0, recording.acc.time_s[-1], _PIECE_S).tolist():
+      part = segments.extract(recording, start_s, start_s + _PIECE_S + 2 * _MOTION_S)
+      if min(len(part.acc.time_s), len(part.gyro.time_s)) > _FEWEST_SAMPLES:
+        yield number, start_s, part
 
 
 class _Boundaries(NamedTuple):

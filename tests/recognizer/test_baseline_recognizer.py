@@ -13,6 +13,7 @@ from small_baselines import small_baselines  # noqa: F401
 import har_jax
 from har_jax import export, records
 from har_jax.baselines import BASELINES, forest
+from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recognizer import comparison
 from har_jax.recognizer.calibration import calibrate
@@ -65,15 +66,30 @@ def test_a_comparison_has_the_same_answers_and_does_not_fit_it_twice(base, grown
     made_with.append(arguments)
     return forest.Forest(*arguments)
 
+  fit_installed, rates_hz = comparison.fit_installed, []
+
+  def timed(X, y, seed, rate_hz, **options):
+    rates_hz.append(rate_hz)
+    fitted, _, missing = fit_installed(X, y, seed, rate_hz, **options)
+    return fitted, {'forest': 5.0, 'rocket': 7.0}, missing
+
   monkeypatch.setitem(BASELINES, 'forest', spied)
+  monkeypatch.setattr(comparison, 'fit_installed', timed)
   linear = Recognizer(base, method='linear', random_state=3).fit(SIGNALS, LABELS, held_out=_HELD_OUT)
   made = comparison.compare(linear, SIGNALS, LABELS, _HELD_OUT, 1.0)
   (in_comparison,) = (score for score in made.baselines if score.model == 'forest')
   is_correct = grown.predict(SIGNALS[_HELD_OUT]) == LABELS[_HELD_OUT]
   np.testing.assert_array_equal(in_comparison.is_correct, is_correct)
   assert made_with == [(3, 50)]  # seed and rate
+  assert {score.model: score.seconds for score in made.scores} == {
+    'linear': 1.0,
+    'forest': 5.0,
+    'rocket': 7.0,
+  }
+  monkeypatch.setattr(Recognizer, 'windowing', property(lambda _: Windowing(rate_hz=25)))
   others = comparison.compare(grown, SIGNALS, LABELS, _HELD_OUT, 1.0)
   assert [score.model for score in others.scores] == ['forest', 'rocket']
+  assert rates_hz == [50, 25]
   assert 'the best other baseline' in others.sentences[-1]
   assert comparison.Comparison(others.adapted, [], ['rocket needs aeon']).sentences == ['rocket needs aeon']
 

@@ -22,6 +22,7 @@ class _Fit(fitting.Fit):
     vars(self)['settings'] = types.SimpleNamespace(lora=types.SimpleNamespace(rank=rank))
 
   def replace_steps(self, steps):
+    vars(self)['steps'] = steps
     return self
 
   def memory_bytes(self) -> int:
@@ -37,7 +38,9 @@ class _Fit(fitting.Fit):
 
 
 def _choose(fit_of, *, max_steps: int = 60, labels: float = 100, **limits: float) -> Plan:
-  return budget.choose(fit_of, Budget(**limits), max_steps=max_steps, labels=labels)[1]
+  fit, plan = budget.choose(fit_of, Budget(**limits), max_steps=max_steps, labels=labels)
+  assert vars(fit)['steps'] == plan.max_steps
+  return plan
 
 
 @pytest.mark.parametrize(('labels', 'second', 'steps'), [(24.5, 'linear', 1), (25, 'lora', 60)])

@@ -55,6 +55,10 @@ def test_the_shift_is_of_class_means_weighted_by_answers_by_hand(shift_of):
   # Each file by itself; one with fewer than 30 windows does not count.
   files_of_windows = np.repeat(['a', 'b'], [30, 10])
   assert shift_of(inputs, answers, files_of_windows) == 0.5
+  assert shift_of(inputs[::-1], answers[::-1], files_of_windows[::-1]) == 0.5
+  more = np.repeat([0, 39], [30, 60])
+  two = shift_of(inputs[more], answers[more], files_of_windows[more])
+  assert two == pytest.approx((30 * 1 + 60 * 9) / 90 / 2, abs=1e-3)
   assert shift_of(inputs[:29], answers[:29], one[:29]) is None
   half = np.tile([0.5, 0.5], (40, 1))  # both classes at the mean of all windows, (1.75, 0.75)
   mean = (1.75**2 + 0.75**2 + 2.25**2 + 0.75**2) / 2

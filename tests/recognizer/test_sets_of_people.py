@@ -22,6 +22,8 @@ def test_with_few_people_the_threshold_is_that_of_the_person_who_needs_most():
   found = fit_scores(*_of_scores(scores), np.repeat(['ana', 'ben', 'eva'], 3))
   # Ben's first of three scores up to a coverage of 1/4, his second up to 2/4, his last above.
   assert found.tolist() == [0.2, 0.2, 0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6]
+  found = fit_scores(*_of_scores([0.1, *scores[3:6]]), np.array(['ana', 'ben', 'ben', 'ben']))
+  assert found.tolist() == [0.2, 0.4, 0.6, 0.6]  # Ben's, whose ranks are of his own three windows
 
 
 def test_with_many_people_nine_of_ten_have_the_coverage():

@@ -58,6 +58,26 @@ def test_a_window_is_unknown_where_its_score_so_far_says_so(calibrated, monkeypa
     assert one == (other._replace(activity='unknown') if is_unknown else other)
 
 
+@pytest.mark.parametrize('by_base', [True, False])
+def test_the_base_is_asked_if_the_calibration_did_and_adapts_to_all_windows(calibrated, monkeypatch, by_base):
+  recognizer, asked = copy.copy(calibrated), []
+  recognizer.adapter_ = recognizer.adapter_.with_card(unknown_by_base=by_base)
+
+  def spied(_, inputs, answers, recordings, parts, *, ask_base):
+    asked.append((recordings.tolist(), parts, ask_base))
+    return np.zeros(len(inputs))
+
+  monkeypatch.setattr(unknown_activities, 'score', spied)
+  refusing = refusals.Refusals(recognizer, _RATE)
+  refusing.add([np.zeros(2)], np.zeros((1, 3)))
+  refusing.restart()
+  refusing.add([np.zeros(2)] * 2, np.zeros((2, 3)))
+  assert asked == [
+    ([0], [slice(0, 0), slice(0, 1)], by_base),
+    ([0, 0], [slice(0, 1), slice(1, 2)], by_base),
+  ]
+
+
 def test_a_correction_ends_refusals_as_it_changes_the_output_layer(calibrated, monkeypatch):
   monkeypatch.setattr(refusals.unknown_activities, 'refuse', lambda *_: np.array([True]))
   stream = Stream(calibrated, mean_bout_s=0, refusal_rate=_RATE, frame='as_is')

@@ -33,6 +33,17 @@ def _reading(first_s: float, last_s: float, start: str = '', *, day: int = 0, fi
   return Reading(recordings, [], [], start, True, list(files), [0.0] * len(files))
 
 
+def _with_a_gap(reading: Reading) -> Reading:
+  """Without what was recorded between 100 and 130 s."""
+  (whole,) = reading.recordings
+  parts = [
+    dataclasses.replace(whole, acc=acc, gyro=acc)
+    for one in (slice(100 * _RATE_HZ), slice(130 * _RATE_HZ, None))
+    for acc in [Samples(whole.acc.time_s[one] - whole.acc.time_s[one][0], whole.acc.values[one])]
+  ]
+  return dataclasses.replace(reading, recordings=parts, files=['a', 'a'], offsets_s=[0.0, 130.0])
+
+
 @pytest.mark.parametrize(
   ('first', 'second', 'offset_s', 'words'),
   [
@@ -40,6 +51,10 @@ def _reading(first_s: float, last_s: float, start: str = '', *, day: int = 0, fi
     (_reading(100, 300), _reading(20, 290), -80, 'as their movement shows.'),
     (_reading(0, 540.04), _reading(12.5, 533.08), 12.5, 'as their movement shows.'),  # ends within a step
     (_reading(0, 800, bout_s=200), _reading(37.5, 800, bout_s=200), 37.5, 'as their movement shows.'),
+    (_reading(0, 500), _reading(150, 300), 150, 'as their movement shows.'),  # less than half as long
+    (_reading(0, 300), _with_a_gap(_reading(37.5, 280)), 37.5, 'as their movement shows.'),
+    (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:02:00'), 120,
+     'by their clocks alone.'),  # which are never so far apart
     (_reading(0, 300, '2026-05-28T08:00:00.01'), _reading(37.5, 280, '2026-05-28T08:00:00', day=1), -0.01,
      'The second device starts 0.0 s after the first, by their clocks alone.'),
     (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:00:41'), 37.5,
@@ -61,8 +76,10 @@ def test_movement_tells_the_shift_and_clocks_where_it_does_not(first, second, of
   [(('a',), 'does not show how their times belong together'), (('a', 'b'), 'one file each')],
 )
 def test_without_likeness_and_clocks_or_with_several_files_nothing_tells_the_shift(files, words):
-  with pytest.raises(UserError, match=words):
-    find_offset(_reading(0, 300, files=files), _reading(37.5, 280, day=1))
+  pair = _reading(0, 300, files=files), _reading(37.5, 280, day=1)
+  for first, second in (pair, pair[::-1]):
+    with pytest.raises(UserError, match=words):
+      find_offset(first, second)
 
 
 def test_a_short_overlap_or_a_movement_that_repeats_itself_tells_no_shift():
@@ -91,11 +108,11 @@ def _predictions(probabilities: list[float], start_s: float = 0.0) -> Prediction
 
 
 def test_windows_at_one_time_have_the_mean_of_log_probabilities():
-  readings = _reading(0, 60), _reading(0, 60)
+  readings = _reading(0, 60), dataclasses.replace(_reading(0, 60), offsets_s=[0.28])
   first, second = _predictions([0.5, 0.5, 0.9, 0.9]), _predictions([0.8, 0.1], start_s=0.3)
   second.still[:] = False
   first = dataclasses.replace(first, sets=np.ones((4, 2), bool))
-  joined, count = combine(first, second, readings, 1.28)  # of the first one's windows 1 and 2
+  joined, count = combine(first, second, readings, 1.0)  # of the first one's windows 1 and 2
   assert count == 2
   # sqrt(.5 · .8) to sqrt(.5 · .2) is 2 to 1; sqrt(.9 · .1) to sqrt(.1 · .9) is 1 to 1.
   assert joined.probabilities[:, 0] == pytest.approx([0.5, 2 / 3, 0.5, 0.9], abs=1e-6)

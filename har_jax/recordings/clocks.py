@@ -47,6 +47,7 @@ class Clock:
   kind: str
   origin_ns: int  # of the recording's second 0
   unit: str = 'ns'  # of the numbers in the file, if they are numbers
+  zone: str = ''  # that the times state, if it is not UTC
 
   @property
   def start(self) -> str:
@@ -69,6 +70,7 @@ class Times:
   orders: dict[str, np.ndarray]
   kind: str  # see Clock; '' for numbers
   example: str = ''
+  zone: str = ''  # see Clock
 
 
 def parse(cells: Any, column: str, first_row: int = 0) -> Times:
@@ -81,9 +83,10 @@ def parse(cells: Any, column: str, first_row: int = 0) -> Times:
   if isinstance(cells, np.ndarray):
     return Times({'': cells}, '')
   if pd.api.types.is_datetime64_any_dtype(cells):
-    zoned = getattr(cells.dtype, 'tz', None) is not None
-    times = cells.dt.tz_convert('UTC').dt.tz_localize(None) if zoned else cells
-    return Times({'': times.to_numpy('datetime64[ns]').astype(np.int64)}, 'zoned' if zoned else 'date')
+    own = getattr(cells.dtype, 'tz', None)
+    times = cells if own is None else cells.dt.tz_convert('UTC').dt.tz_localize(None)
+    ns = times.to_numpy('datetime64[ns]').astype(np.int64)
+    return Times({'': ns}, 'date') if own is None else Times({'': ns}, 'zoned', zone=_stated(str(own)))
   if pd.api.types.is_timedelta64_dtype(cells):
     return Times({'': cells.to_numpy('timedelta64[ns]').astype(np.int64)}, 'relative')
   texts = [None if missing else str(cell).strip() for cell, missing in zip(cells, cells.isna(), strict=True)]
@@ -103,7 +106,19 @@ def parse(cells: Any, column: str, first_row: int = 0) -> Times:
   times = pd.to_datetime(iso, format='ISO8601', utc=True, errors='coerce')
   _check(series, times.isna().to_numpy(), column, first_row)
   ns = times.dt.tz_localize(None).to_numpy('datetime64[ns]').astype(np.int64)
-  return Times({'': ns}, 'zoned' if _ZONE.search(first[10:]) else 'date')
+  stated = _ZONE.search(first[10:])
+  return Times({'': ns}, 'zoned', zone=_stated(stated[1])) if stated else Times({'': ns}, 'date')
+
+
+def _stated(name: str) -> str:
+  """A time zone as `zone` takes it; empty if it is UTC, as phones keep it anywhere, or none that is known."""
+  if match := _OFFSET.fullmatch(name):
+    sign, hours, minutes = match.groups()
+    return f'UTC{sign}{hours}:{minutes}' if int(hours) or int(minutes) else ''
+  try:
+    return '' if zone(name).utcoffset(None) == datetime.timedelta() else name
+  except UserError:
+    return ''
 
 
 def _written(series: Any, parts: Any, column: str, first_row: int) -> Times:
@@ -140,8 +155,8 @@ def _check(series: Any, failed: Bool[np.ndarray, 'n'], column: str, first_row: i
     raise UserError(f'{column}: {shown} (row {first_row + row + 1}) is no time: write {_LEGIBLE}')
 
 
-def join(parts: Sequence[Times], column: str) -> tuple[np.ndarray, str]:
-  """All chunks of a column: numbers or nanoseconds, and the kind of clock.
+def join(parts: Sequence[Times], column: str) -> tuple[np.ndarray, str, str]:
+  """All chunks of a column: numbers or nanoseconds, the kind of clock, and the time zone that they begin in.
 
   Raises UserError where day and month may be exchanged in every row, or chunks are of different kinds.
   """
@@ -161,7 +176,7 @@ def join(parts: Sequence[Times], column: str) -> tuple[np.ndarray, str]:
       f'{column}: {example} may be {dates[0]} or {dates[1]}, and no row decides it: write '
       f'{dates[0]}, or with points if the day comes first'
     )
-  return joined[0], parts[0].kind
+  return joined[0], parts[0].kind, parts[0].zone
 
 
 def _iso(text: str) -> str:
@@ -193,7 +208,9 @@ def _time_of_day_ns(text: str | None, column: str, row: int) -> int:
   return total_s * 10**9 + int(digits[:9].ljust(9, '0'))
 
 
-def count_dates(ns: Int64[np.ndarray, 'n'], kind: str) -> tuple[Float[np.ndarray, 'n'], Clock]:
+def count_dates(
+  ns: Int64[np.ndarray, 'n'], kind: str, zone_name: str
+) -> tuple[Float[np.ndarray, 'n'], Clock]:
   """Seconds from the first row that has a time, NaN if missing; and the clock."""
   is_time = ns != MISSING
   origin_ns = int(ns[is_time][0]) if is_time.any() else 0
@@ -202,7 +219,7 @@ def count_dates(ns: Int64[np.ndarray, 'n'], kind: str) -> tuple[Float[np.ndarray
     # The time of day falls at midnight.
     time_s[is_time] += np.cumsum(np.diff(time_s[is_time], prepend=0.0) < -43_200) * 86_400.0
   time_s[~is_time] = np.nan
-  return time_s, Clock(kind, origin_ns)
+  return time_s, Clock(kind, origin_ns, zone=zone_name)
 
 
 def count_numbers(

@@ -222,7 +222,7 @@ def _times(
   """Numbers or nanoseconds, NaN if missing, and the kind of clock; '' for numbers."""
   # Both columns together say whether day or month is first.
   parts = [clocks.parse(chunk[index], table.title(index)) for index in (start, stop) for chunk in chunks]
-  ns, kind = clocks.join(parts, table.title(start))
+  ns, kind, _ = clocks.join(parts, table.title(start))
   times = np.where(ns == clocks.MISSING, np.nan, ns.astype(np.float64))
   return times[: len(times) // 2], times[len(times) // 2 :], kind
 

@@ -193,6 +193,7 @@ def _read_export(
     with contextlib.suppress(UserError):  # an app's name of a zone may be that of none
       clocks.zone(export.time_zone)
       zone = export.time_zone
+  zone = zone or track.clock.zone
   spans = _spans(export, track, shared, several, zone, findings)
   parts = list(_split(track, spans, subject, position, findings))
   if not parts:

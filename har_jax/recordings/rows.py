@@ -95,8 +95,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
 
 def _read_columns(
   table: Table, kinds: dict[int, Kind], coded: list[row_faults.Source]
-) -> tuple[dict[str, Float32[np.ndarray, 'n 3']], tuple[np.ndarray, str] | None]:
-  """Values of each sensor, and times with their kind of clock; appends to the parts of `coded`."""
+) -> tuple[dict[str, Float32[np.ndarray, 'n 3']], tuple[np.ndarray, str, str] | None]:
+  """Values of each sensor, and what `clocks.join` tells of the times; appends to the parts of `coded`."""
   parts: dict[str, list[np.ndarray]] = {name: [] for name in table.axes}
   times: list[clocks.Times] = []
   count = 0
@@ -117,7 +117,7 @@ def _read_columns(
 
 def _clock(
   table: Table,
-  times: tuple[np.ndarray, str] | None,
+  times: tuple[np.ndarray, str, str] | None,
   options: Options,
   sampled: Bool[np.ndarray, 'n'],
   findings: Findings,
@@ -127,12 +127,12 @@ def _clock(
     return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
   assert table.time is not None
   assert times is not None
-  (values, kind), name, title = times, shorten(table.names[table.time]), table.title(table.time)
+  (values, kind, zone), name, title = times, shorten(table.names[table.time]), table.title(table.time)
   if kind:
     if options.time_unit not in ('', 'iso'):
       raise UserError(f'{title} holds text, which has no unit {options.time_unit}; omit time_unit')
     written = {
-      'zoned': 'dates with a time zone',
+      'zoned': f'dates with a time zone{zone and f", {zone}"}',
       'date': 'dates without a time zone',
       'day': 'times of day',
       'relative': 'times from a start',
@@ -141,7 +141,7 @@ def _clock(
     if kind == 'date' and options.time_zone:
       values, kind = clocks.to_utc(values, options.time_zone), 'zoned'
       findings.note(f'They are read as times of {options.time_zone}.')
-    time_s, clock = clocks.count_dates(values, kind)
+    time_s, clock = clocks.count_dates(values, kind, zone)
     time_s = row_faults.unwrap(time_s, findings)
     clocks.check_span(time_s[sampled], title)
     return time_s, clock

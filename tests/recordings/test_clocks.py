@@ -70,9 +70,34 @@ def test_an_offset_is_a_time_zone(name, hours):
     clocks.zone('UTC+25:00')
 
 
+MOMENTS = pd.to_datetime(['2026-05-29T10:30:00', '2026-05-29T10:30:01']).to_series()
+
+
+@pytest.mark.parametrize(
+  ('times', 'zone'),
+  [
+    *(
+      (MOMENTS.dt.strftime('%Y-%m-%d %H:%M:%S') + stated, zone)
+      for stated, zone in (
+        ('+02:00', 'UTC+02:00'),
+        (' UTC-0330', 'UTC-03:30'),
+        ('Z', ''),
+        ('+00:00', ''),
+        ('', ''),
+      )
+    ),
+    *((MOMENTS.dt.tz_localize(zone), zone) for zone in ('Europe/Berlin', 'Europe/London', 'UTC+02:00', None)),
+    *((MOMENTS.dt.tz_localize(zone), '') for zone in ('UTC', 'Etc/UTC', 'UTC+00:00')),
+    (np.array([1.78e9, 1.78e9 + 1]), ''),
+  ],
+)
+def test_a_time_zone_is_stated_by_the_times_unless_it_is_utc_which_phones_keep_anywhere(times, zone):
+  assert clocks.join([clocks.parse(times, 'time')], 'time')[2] == (zone or '')
+
+
 def test_times_of_day_go_on_after_midnight():
   ns = (np.array([86_390, 86_399, 1, 11]) * 10**9).astype(np.int64)
-  time_s, _ = clocks.count_dates(ns, 'day')
+  time_s, _ = clocks.count_dates(ns, 'day', '')
   np.testing.assert_allclose(time_s, [0, 9, 11, 21])
 
 
@@ -88,7 +113,7 @@ def test_seconds_and_clocks_begin_at_the_first_row_with_a_time():
   ns = np.r_[clocks.MISSING, ((EPOCH_S + TIME_S) * 1e9).round().astype(np.int64)]
   sampled = np.ones(len(times), bool)
   for time_s, clock, *_ in (
-    clocks.count_dates(ns, 'zoned'),
+    clocks.count_dates(ns, 'zoned', ''),
     clocks.count_numbers(times, sampled, '', '', 'time', Findings()),
   ):
     np.testing.assert_allclose(time_s, seconds, atol=1e-6)

@@ -203,6 +203,18 @@ def test_labels_are_read_so_that_they_lie_in_the_recording(tmp_path, time, text,
   user_files.expect(reading, time_zone=options.get('time_zone', ''), **expected)
 
 
+@pytest.mark.parametrize('time_zone', ['', 'Asia/Tokyo'])
+@pytest.mark.parametrize('text', ['11:05,11:10,sit', '2026-05-29 11:05:00,2026-05-29 11:10:00,sit'])
+def test_the_offset_of_a_recording_is_that_of_its_labels_unless_one_is_given(tmp_path, text, time_zone):
+  stated = _recording(tmp_path, _moments(HALF_HOUR + 7200, '%Y-%m-%d %H:%M:%S.%f+02:00', NINE))
+  if time_zone:
+    text = text.replace('11:', '18:')
+  reading = recordings.read(stated, labels=_put(tmp_path, by_hand(text)), time_zone=time_zone)
+  user_files.expect(
+    reading, spans=AFTER_NINE[:1], start='2026-05-29T09:00:00+00:00', time_zone=time_zone or 'UTC+02:00'
+  )
+
+
 REFUSED = [
   *(
     (EPOCH_S + TIME_S, text, message)

@@ -199,14 +199,23 @@ def test_nothing_is_held_out_of_files_of_its_own_and_a_recognizer_has_its_base(b
 
 
 @pytest.mark.parametrize(
-  ('last', 'are_apart'), [(['walking'], False), (['walking', 'lying', 'still'], True)]
-)  # of each activity, the last four or five windows are held out
+  ('parts', 'are_apart'),
+  [
+    ([('walking', 384)], False),
+    ([('walking', 384), ('lying', 384), ('still', 384)], True),
+    # The first part is trained on. A gap makes it a recording of its own, but it is of the same file.
+    ([('walking', 384), ('', 500), ('walking', 512), ('lying', 384), ('still', 384)], False),
+  ],
+)  # of each activity, the last four to seven windows are held out
 def test_files_are_apart_if_none_has_windows_of_both_parts(
-  base, recording, tmp_path, monkeypatch, last, are_apart
+  base, recording, tmp_path, monkeypatch, parts, are_apart
 ):
   recording.to_csv(tmp_path / 'a.csv', index=False)
-  more = pd.concat([recording[recording['label'] == name][:384] for name in last])
-  more.assign(time_s=np.arange(len(more)) / 50).to_csv(tmp_path / 'b.csv', index=False)
+  more = pd.concat(
+    [recording[recording['label'] == (name or 'still')][:size].assign(label=name) for name, size in parts]
+  )
+  more = more.assign(time_s=np.arange(len(more)) / 50)
+  more[more['label'] != ''].to_csv(tmp_path / 'b.csv', index=False)
 
   def compare(recognizer, signals, activities, held_out, seconds):
     assert len(recognizer.variables_['baseline/labels']) == (~held_out).sum()  # not fitted to them yet
@@ -226,4 +235,4 @@ def test_files_are_apart_if_none_has_windows_of_both_parts(
   ((fitted_to, signals, activities, recording_of_window),) = calibrated
   assert fitted_to == validation['training'].sum()
   assert len(signals) == validation['validation'].sum()
-  assert (recording_of_window == 0).tolist() == [activity not in last for activity in activities]
+  assert (recording_of_window == 0).tolist() == [activity not in dict(parts) for activity in activities]

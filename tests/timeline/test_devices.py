@@ -108,11 +108,11 @@ def _predictions(probabilities: list[float], start_s: float = 0.0) -> Prediction
 
 
 def test_windows_at_one_time_have_the_mean_of_log_probabilities():
-  readings = _reading(0, 60), dataclasses.replace(_reading(0, 60), offsets_s=[0.28])
+  readings = _reading(0, 60), dataclasses.replace(_reading(0, 60), offsets_s=[0.98])
   first, second = _predictions([0.5, 0.5, 0.9, 0.9]), _predictions([0.8, 0.1], start_s=0.3)
   second.still[:] = False
   first = dataclasses.replace(first, sets=np.ones((4, 2), bool))
-  joined, count = combine(first, second, readings, 1.0)  # of the first one's windows 1 and 2
+  joined, count = combine(first, second, readings, 0.3)  # of the first one's windows 1 and 2
   assert count == 2
   # sqrt(.5 · .8) to sqrt(.5 · .2) is 2 to 1; sqrt(.9 · .1) to sqrt(.1 · .9) is 1 to 1.
   assert joined.probabilities[:, 0] == pytest.approx([0.5, 2 / 3, 0.5, 0.9], abs=1e-6)
@@ -131,7 +131,7 @@ def test_another_adapter_answers_in_its_own_order_of_the_same_activities():
   assert in_order(three, ('c', 'a', 'b')).probabilities.tolist() == [[0.2, 0.5, 0.3], [1, 0, 0]]
 
 
-def test_an_adapter_of_a_second_device_needs_its_recording():
+def test_an_adapter_of_a_second_device_needs_its_recording(monkeypatch):
   with pytest.raises(UserError, match='second_adapter needs second'):
     recognize('day.csv', second_adapter='adapter')
   # Before the long part: the first one is missing, too.
@@ -139,6 +139,11 @@ def test_an_adapter_of_a_second_device_needs_its_recording():
     recognize('day.csv', second='other.csv', second_adapter='adapter')
   with pytest.raises(UserError, match=r'other\.csv'):
     recognize('day.csv', second='other.csv')
+  loaded: list[tuple[str, str]] = []
+  monkeypatch.setattr(recognition, 'load', lambda *folders: loaded.append(folders))
+  with pytest.raises(UserError, match=r'other\.csv'):
+    recognize('day.csv', 'one', second='other.csv', second_adapter='two', base='base')
+  assert loaded == [('one', 'base'), ('two', 'base')]
 
 
 def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_nothing(monkeypatch):
@@ -153,7 +158,12 @@ def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_noth
   assert answers.summary['second_device']['windows'] == 0
   assert [entry['file'] for entry in answers.summary['second_device']['frame']] == ['DataFrame']
   assert any('answers no window' in warning for warning in answers.summary['warnings'])
-  answering, predict = [], recognition.predict
+  answering, predict, reading_for, read = [], recognition.predict, [], recognition.rate_check.read
+
+  def named(one: Recognizer, *recording, **options) -> tuple[Reading, dict]:
+    reading_for.append(one)
+    reading, frames = read(one, *recording, **options)
+    return reading, {f'{name} {len(reading_for)}': frame for name, frame in frames.items()}
 
   def spied(one: Recognizer, other: Reading, **options) -> Predictions:
     answering.append(one)
@@ -161,9 +171,16 @@ def test_what_was_inferred_of_the_second_device_is_said_and_that_it_answers_noth
     return dataclasses.replace(predict(one, other, **options), pooled_files=2, shift=1.0 + len(answering))
 
   monkeypatch.setattr(recognition, 'predict', spied)
+  monkeypatch.setattr(recognition.rate_check, 'read', named)
+  monkeypatch.setattr(recognition.recordings, 'check', lambda *_: ['A doubt.'])
   of_second, at_once = Recognizer.load(), second.assign(time=first['time'])
   together = recognize(first, second=at_once, second_adapter=of_second, not_worn_min=0.0)
-  assert [one is of_second for one in answering] == [False, True]
+  assert [one is of_second for one in answering] == [one is of_second for one in reading_for] == [False, True]
+  files = [
+    entries[0]['file'] for entries in (together.summary['frame'], together.summary['second_device']['frame'])
+  ]
+  assert files == ['DataFrame 1', 'DataFrame 2']
+  assert {'A doubt.', 'Second device: A doubt.'} < set(together.warnings)
   assert any('At least one of 2 files has too little walking' in warning for warning in together.warnings)
   assert together.summary['distribution_shift'] == 2.0
   assert together.summary['second_device']['distribution_shift'] == 3.0

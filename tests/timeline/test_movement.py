@@ -74,9 +74,9 @@ def test_noise_has_no_steps():
 def _measure(
   bouts: list[Bout], start: str = '', files: tuple[str, ...] = ('a', 'b'), zone: str = ''
 ) -> movement.Movement:
-  walk = _walk(120.0, 110, 1.0)
-  acc = Samples(walk.time_s - 100, walk.values)
-  recordings = [Recording('', '', acc, acc, ()) for _ in files]
+  walks = [_walk(120.0, rate, 1.0) for rate in (110, 90)]  # of each recording
+  samples = [Samples(walk.time_s - 100, walk.values) for walk in walks]
+  recordings = [Recording('', '', acc, acc, ()) for _, acc in zip(files, samples, strict=False)]
   reading = Reading(recordings, [], [], start, True, list(files), [0.0] * len(files), zone)
   return movement.measure(bouts, reading, Clock.from_reading(reading))
 
@@ -95,6 +95,8 @@ def test_steps_are_those_of_walking_in_any_language(monkeypatch):
   assert measured.summary['steps'] == pytest.approx(165, abs=2)
   assert measured.summary['walking_cadence'] == pytest.approx(110, abs=1)
   assert measured.summary['moderate']['minutes'] == 1.5  # 100 steps a minute or more
+  (slow,) = _measure(_bouts((60, 'walking'), recording=1)).cadence
+  assert slow == pytest.approx(90, abs=1)
   counted = {3000: (90.0, 90.0), 1500: (60.0, 120.0)}  # a minute, and half of one
   monkeypatch.setattr(steps, 'count_steps', lambda acc, _: counted[len(acc.time_s)])
   summary = _measure(_bouts((60, 'walking'), (30, 'walking'))).summary

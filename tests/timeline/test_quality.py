@@ -10,6 +10,7 @@ from in_process import succeed
 
 import har_jax
 from har_jax.errors import UserError
+from har_jax.recognizer import distribution_shift
 from har_jax.timeline import picture
 
 COLUMNS = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
@@ -61,14 +62,19 @@ def test_the_picture_has_the_legend_colors_and_a_break_at_gaps_of_more_than_thre
   table['time_s'] = np.cumsum([0, 2, 2, 2, 2, 3.5 * 2, 2, 2]) * 60.0
   drawn = picture.QualityPicture(table).draw().axes[0].lines[0].get_xdata()
   assert np.flatnonzero(np.isnan(drawn)).tolist() == [5]
+  assert 'not worn' not in picture.QualityPicture(table).svg().decode()
 
 
-def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path):
+def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path, monkeypatch):
   slow = _frame(WALK).iloc[::2]
   slow.to_csv(tmp_path / 'a.csv', index=False)
   WITH_GAP.to_csv(tmp_path / 'b.csv', index=False)
+  measured = []
+  monkeypatch.setattr(distribution_shift, 'measure_windows', lambda *windows: measured.extend(windows[2]))
   checked = har_jax.check(tmp_path, not_worn_min=1)
+  assert list(checked.files.index) == sorted(set(measured)) == ['a', 'b']
   assert checked.files['gaps'].tolist() == [0, 1]
+  np.testing.assert_allclose(checked.files['minutes'], [1, 4], atol=0.01)
   np.testing.assert_allclose(checked.files['not_worn_min'], [0, 1.5], atol=0.1)
   np.testing.assert_allclose(checked.sensors['rate_hz'], 50, rtol=0.003)  # of the longest part
   assert (checked.sensors['new_values_hz'] <= checked.sensors['rate_hz']).all()

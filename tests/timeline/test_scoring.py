@@ -19,7 +19,7 @@ from har_jax.recognizer import comparison
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.timeline import Bout, predictions, recognize, score
 from har_jax.timeline import picture as pictures
-from har_jax.timeline.activities import by_direction, merge_labels, select, unknown_labels
+from har_jax.timeline.activities import by_direction, find_class, merge_labels, select, unknown_labels
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.bouts import Clock
 from har_jax.timeline.picture import Picture
@@ -120,6 +120,11 @@ def test_answers_are_restricted_and_merged():
   assert directions.probabilities[:2] == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
   assert select(predictions, []) is predictions
   assert select(predictions, 'stairs,gehen').classes == ('stairs', 'gehen')
+
+
+def test_of_classes_of_one_name_the_first_is_meant():
+  assert find_class('WALKING', ('Walking', 'walking')) == 'Walking'
+  assert find_class('gehen', ('marche', 'walking')) == 'marche'
 
 
 def test_labels_are_merged_as_the_answers_are():

@@ -1,5 +1,6 @@
 """Choice of stretches to label, by hand."""
 
+import dataclasses
 from unittest import mock
 
 import numpy as np
@@ -29,7 +30,7 @@ def test_equal_stretches_are_not_chosen_twice():
 
 def test_stretches_are_worn_and_overlap_neither_labels_nor_each_other():
   number = np.arange(1700)
-  predictions = make_predictions([0] * 1700, still=number < 1500, recording=number // 1500)  # 32 minutes
+  predictions = make_predictions([0] * 1700, still=(number >= 2) & (number < 1500), recording=number // 1500)
   reading = Reading(make_labeled() + make_labeled((2000.0, 2100.0, 'sit')), [], [], '', True)
   firsts = suggestions._candidates(predictions, reading, 5.12)
   starts_s = predictions.start_s[firsts]
@@ -51,7 +52,13 @@ def test_stretches_are_of_all_parts_and_evenly_spaced_if_there_are_many(monkeypa
 
 def test_a_stretch_is_described_by_the_mean_of_its_windows(monkeypatch):
   """Each window's statistic is its number among those of all stretches."""
-  choose = mock.Mock(return_value=np.arange(3))
+  choose, read = mock.Mock(return_value=np.arange(3)), suggestions.rate_check.read
+
+  def doubtful(*recording, **options):
+    reading, findings = read(*recording, **options)
+    return dataclasses.replace(reading, warnings=['A doubt.']), findings
+
+  monkeypatch.setattr(suggestions.rate_check, 'read', doubtful)
   monkeypatch.setattr(suggestions, 'window_statistics', lambda signals, _: np.arange(len(signals))[:, None])
   monkeypatch.setattr(suggestions, 'choose', choose)
   frame = pd.DataFrame(worn_device.signal('walking', 60, 0), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
@@ -62,6 +69,7 @@ def test_a_stretch_is_described_by_the_mean_of_its_windows(monkeypatch):
   np.testing.assert_allclose(suggested['start_s'], [0, 5.12, 10.24])
   np.testing.assert_allclose(suggested['end_s'] - suggested['start_s'], 5.12)
   assert (clock.start, [mark.start_s for mark in made.picture.marks]) == (None, [0, 5.12, 10.24])
+  assert made.warnings == made.picture.doubts == ['A doubt.']
 
 
 def test_one_stretch_is_the_fewest():

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import linalg
 
 from har_jax.cli import predict
+from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples
@@ -44,6 +45,9 @@ def _answers(predictions: Predictions, reading: Reading, **rules) -> Answers:
 
 CODES = [0] * 10 + [1] + [0] * 10 + [1] * 20
 DOUBTS = [0.9] * 20 + [0.55] * 20 + [0.9] * 20
+LONG = dataclasses.replace(
+  make_predictions([0, 0, 1, 1], starts=2.56 * np.arange(4)), windowing=Windowing(256)
+)
 STILL = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=[False] * 10 + [True] * 60 + [False] * 10)
 
 
@@ -52,6 +56,7 @@ STILL = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=[False] * 10 + [T
   [
     # Windows 0 to 3 have centers 1.28, 2.56, 3.84, 5.12: bouts meet midway between the second and the third.
     (make_predictions([0, 0, 1, 1]), {'mean_bout_s': 0.0}, [(0, 3.2, 'run'), (3.2, 6.4, 'sit')]),
+    (LONG, {'mean_bout_s': 0.0}, [(0, 6.4, 'run'), (6.4, 12.8, 'sit')]),
     # Decoding removes a single window and keeps edges.
     (make_predictions(CODES), {}, [(0, 27.52, 'run'), (27.52, 53.76, 'sit')]),
     (make_predictions(CODES), {'mean_bout_s': 0.0}, 'run sit run sit'),
@@ -84,7 +89,9 @@ STILL = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=[False] * 10 + [T
   ],
 )  # fmt: skip
 def test_predictions_become_bouts_by_the_rules(predictions, rules, expected):
+  before = predictions.probabilities.copy()
   bouts = _bouts(predictions, **rules)
+  np.testing.assert_array_equal(predictions.probabilities, before)
   assert (' '.join(bout[2] for bout in bouts) if isinstance(expected, str) else bouts) == expected
 
 
@@ -102,6 +109,9 @@ def test_where_most_windows_are_refused_a_bout_is_unknown():
   predictions = dataclasses.replace(make_predictions([0] * 60), refused=refused)
   expected = [(0, 26.24, 'run'), (26.24, 51.84, 'unknown'), (51.84, 78.08, 'run')]
   assert _bouts(predictions) == expected
+  later = make_predictions([0] * 120, still=np.arange(120) < 60)
+  later = dataclasses.replace(later, refused=np.r_[np.zeros(60, bool), refused])
+  assert [bout[2] for bout in _bouts(later, not_worn_min=1.0)] == ['not_worn', 'run', 'unknown', 'run']
   assert predictions.is_unknown(0.0).tolist() == refused.tolist()
   assert score(predictions, make_labeled((0.0, 99.0, 'run'))).accuracy == pytest.approx(40 / 60)
   answered = make_answers(predictions, [], Rules(), _reading([80.0], ['day'], [0.0]), _CARD)

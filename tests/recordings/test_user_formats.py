@@ -2,8 +2,10 @@
 
 import dataclasses
 import datetime
+import json
 import pathlib
 import shutil
+import struct
 
 import export_base
 import export_devices
@@ -64,7 +66,7 @@ PHONE, ANDROID = (exports.sensor_logger_files(ONE, platform) for platform in ('i
 LATE = exports.sensor_logger_files(dataclasses.replace(ONE, time_s=ONE.time_s + 0.002), 'android')
 LATE = exports.sensor_logger_files(ONE, 'android', total=True) | {'Gyroscope.csv': LATE['Gyroscope.csv']}
 LATE['Gravity.csv'] = ''  # the linear acceleration must not be taken
-ANNOTATIONS = exports.annotations([(2, 'walk'), (7, ''), (12, 'sit; read')])
+ANNOTATIONS = exports.annotations([(12, 'sit; read'), (2, 'walk'), (7, '')])
 PHYPHOX = exports.phyphox_files(ONE, ',', '.')
 ACC_TABLE = exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc)
 GYRO_TABLE = exports.phyphox_table('Gyroscope', ONE.time_s, ONE.gyro)
@@ -132,6 +134,8 @@ ROWS = [
   ),
   row('both sensors of phyphox in one table',
       exports.phyphox_text(ACC_TABLE.join(GYRO_TABLE.iloc[:, 1:])), AUTO, arrays=SAME),
+  row('columns of phyphox in another order', exports.phyphox_text(ACC_TABLE.iloc[:, [0, 3, 1, 2, 4]]), AUTO,
+      arrays={'acc': (ONE.acc, 1e-5)}),
   row('several recordings of one phyphox sensor', {'monday.csv': TEXT, 'tuesday.csv': TEXT},
       files=['monday', 'tuesday']),
   row('a name that is no label', named('timestamp|accx|accy|accz|gyrx|gyry|gyrz', IN_MS), same=True, spans=[],
@@ -181,6 +185,35 @@ def test_a_packed_date_is_its_moment_or_none():
   np.testing.assert_array_equal(formats.devices._seconds(packed), moments + [np.nan] * len(none))
 
 
+def test_samples_of_uneven_blocks_reach_evenly_to_the_next_but_not_over_a_gap():
+  starts_s, counts = np.array([0.0, 60, 61.05, 62]), np.array([20, 50, 40, 10])
+  joined = formats.devices._join_blocks(starts_s, counts, 45.0, np.zeros((120, 3)), None, 0, [])
+  steps_s = [1 / 45, 1.05 / 50, 0.95 / 40, 0.95 / 40]
+  blocks = zip(starts_s, counts, steps_s, strict=True)
+  expected = [start_s + step_s * np.arange(count) for start_s, count, step_s in blocks]
+  np.testing.assert_allclose(joined.time_s, np.concatenate(expected))
+
+
+def test_the_last_block_of_axivity_may_be_shorter(tmp_path):
+  path = export_devices.axivity(tmp_path, ONE).path
+  content, block = path.read_bytes()[:-512], bytearray(path.read_bytes()[-512:])
+  struct.pack_into('<H', block, 28, 30)  # of 80 samples
+  path.write_bytes(content + export_devices.checked(block))
+  (recording,) = recordings.read(path).recordings
+  assert len(recording.acc.time_s) == 1200 - 50
+  np.testing.assert_allclose(recording.acc.time_s, ONE.time_s[:1150], atol=1e-6)
+
+
+def test_geneactiv_has_a_gain_and_an_offset_of_each_axis_and_may_end_within_a_page(tmp_path):
+  path = export_devices.geneactiv(tmp_path, ONE).path
+  text = path.read_text().replace('y gain:25600', 'y gain:12800').replace('z offset:0', 'z offset:2560')
+  path.write_text(text.rstrip()[: -12 * 200])  # of the last 300 samples
+  (recording,) = recordings.read(path).recordings
+  expected = ONE.acc[:1000] * [1, 2, 1] - [0, 0, 0.1 * export_base.G]
+  np.testing.assert_allclose(recording.acc.values, expected, atol=1.01 * export_base.G / 256)
+  np.testing.assert_allclose(recording.acc.time_s, ONE.time_s[:1000], atol=1e-6)
+
+
 @pytest.mark.parametrize(
   ('serial', 'scale'), [('NEO1C1', 341), ('CLE2A1', 341), ('MOS2E3', 256), ('TAS1D4', 256)]
 )
@@ -220,9 +253,14 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
 
 def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
   exports.edge_impulse_dataset(tmp_path, ONE)
-  info = tmp_path / 'dataset' / 'info.labels'
-  info.write_text(info.read_text().replace('"label": "walk"', '"label": "sit"'))
-  assert user_files.find_spans(recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 24, 'sit')]
+  info, sample = (tmp_path / 'dataset' / name for name in ('info.labels', 'training/a.json'))
+  content = json.loads(info.read_text().replace('"label": "walk"', '"label": "sit"'))
+  content['files'].append({'path': 'training/b.json', 'label': 'run'})
+  info.write_text(json.dumps(content))
+  shutil.copy(sample, sample.with_name('b.json'))
+  first, second = recordings.read(tmp_path / 'dataset').recordings
+  assert user_files.find_spans(first) == [(0, 24, 'sit')]
+  assert user_files.find_spans(second) == [(0, 24, 'run')]
 
 
 def test_the_page_lists_every_format_and_every_export():

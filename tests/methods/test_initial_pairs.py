@@ -84,6 +84,19 @@ def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base):
     _adapted(base, 'lora', start='loftq')
 
 
+@pytest.mark.parametrize('double', [False, True])
+def test_loftq_rounds_kernels_as_they_are_packed(base, monkeypatch, double):
+  doubled, rounded = [], packing.rounded
+  monkeypatch.setattr(
+    packing, 'rounded', lambda kernel, *, double: doubled.append(double) or rounded(kernel, double=double)
+  )
+  lora, precision = config.Lora(rank=4, start='loftq'), config.Precision(nf4_double=double)
+  path = f'params/{_UP}/kernel'
+  settings = methods.Settings(lora, precision, four_bits=True)
+  initial_pairs.start(base[path], path, settings, jax.random.key(0))
+  assert set(doubled) == {double}
+
+
 def test_more_iterations_of_loftq_start_closer(base, monkeypatch):
   five = _start_error(base, 'qlora', 'loftq')
   monkeypatch.setattr('har_jax.methods.initial_pairs._LOFTQ_ITERATIONS', 1)
@@ -116,6 +129,13 @@ def test_dora_scales_the_columns_of_its_targets_alone(base):
 def test_each_block_draws_leaves_of_its_own(base, name, leaf):
   adapted = _adapted(base, name)
   assert not np.array_equal(*(adapted[f'{name}/encoder/block_{block}/{leaf}'] for block in (0, 1)))
+
+
+def test_adalora_draws_both_sides_of_a_pair_apart(base):
+  settings = methods.Settings(config.Lora(rank=4, alpha=8.0, targets=('query',)))  # square kernels
+  adapted = methods.METHODS['adalora'].adapt(base, settings, jax.random.key(0))
+  a, b = (adapted[f'adalora/encoder/block_0/attention/query/{leaf}'] for leaf in 'ab')
+  assert np.abs(np.asarray(a) - np.asarray(b).T).max() > 0.1
 
 
 def test_a_rank_beyond_the_kernels_own_is_filled(base):

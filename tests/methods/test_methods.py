@@ -127,6 +127,14 @@ def test_each_method_trains_the_paths_of_the_table(objective, name):
   assert (len(in_head), len(expected - in_head)) == (6, trained_paths.count(name))
 
 
+def test_settings_of_an_experiment_have_its_depth_and_parts():
+  parts = {'lora': config.Lora(rank=3), 'methods': config.Methods(vera_rank=7)}
+  experiment = dataclasses.replace(
+    config.Experiment(), model=dataclasses.replace(config.Model(), depth=5), **parts
+  )
+  assert methods.Settings.from_experiment(experiment) == methods.Settings(**parts, depth=5)
+
+
 def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base):
   settings = methods.Settings(config.Lora(targets=('up', 'head')))
   adapted = _adapt('lora', base, settings)

@@ -129,9 +129,8 @@ def test_each_method_trains_the_paths_of_the_table(objective, name):
 
 def test_settings_of_an_experiment_have_its_depth_and_parts():
   parts = {'lora': config.Lora(rank=3), 'methods': config.Methods(vera_rank=7)}
-  experiment = dataclasses.replace(
-    config.Experiment(), model=dataclasses.replace(config.Model(), depth=5), **parts
-  )
+  usual = config.Experiment()
+  experiment = dataclasses.replace(usual, model=dataclasses.replace(usual.model, depth=5), **parts)
   assert methods.Settings.from_experiment(experiment) == methods.Settings(**parts, depth=5)
 
 

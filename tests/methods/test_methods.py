@@ -211,6 +211,36 @@ def test_pretrained_weights_and_head_replace_drawn_ones(base, method):
   assert bool(np.all(prepared.variables[bias] == 7)) is takes_head
 
 
+def test_a_head_is_arranged_by_the_names_of_its_classes_in_its_last_layer():
+  last, hidden = 'params/head/dense_10/bias', 'params/head/dense_2/bias'
+  drawn = {last: np.array([-1.0, -2, -3, -4]), hidden: np.zeros(1)}
+  head = {last: np.array([1.0, 2, 3]), hidden: np.array([5.0])}
+  classes = ['cycling', 'new', 'walking', 'lying']
+  arranged = methods.arrange_head(head, drawn, ['walking', 'lying', 'Cycling'], classes)
+  assert (arranged[last].tolist(), arranged[hidden].tolist()) == ([3, -2, 1, 2], [5])
+
+
+def test_vera_has_a_pair_for_the_encoder_and_one_for_the_head(objective, base):
+  adapted = _adapt('vera', base, methods.Settings(config.Lora(targets=('up', 'head'))))
+  module = 'head/dense_0'
+  gain = np.arange(adapted[f'vera/{module}/b'].size)
+  adapted[f'vera/{module}/b'] = jnp.asarray(gain, jnp.float32)
+  merged = methods.merge(methods.METHODS['vera'], adapted)
+  a, b = (np.asarray(adapted[f'vera_shared/head/{leaf}']) for leaf in 'ab')
+  kernel = np.asarray(base[f'params/{module}/kernel'])
+  added = 0.1 * a[: len(kernel)] @ b[:, : len(gain)] * gain
+  np.testing.assert_allclose(merged[f'params/{module}/kernel'], kernel + added, atol=1e-4)
+  features = jnp.asarray(np.random.default_rng(0).standard_normal((2, len(kernel))), jnp.float32)
+  unmerged, plain = (objective.classify(held, features) for held in (adapted, merged))
+  np.testing.assert_allclose(unmerged, plain, rtol=1e-4, atol=1e-4)
+  assert set(methods.METHODS['qvera'].rebuilt) == {'vera_shared', 'nf4'}
+
+
+def test_a_block_has_as_many_prompts_as_the_settings_say(base):
+  settings = methods.Settings(methods=config.Methods(prompt_tokens=3, adapter_width=5))
+  assert _adapt('prompt', base, settings)['prompt/encoder/block_0/tokens'].shape == (1, 3, 24)
+
+
 def test_a_collection_without_an_owner_is_an_error(base, method, method_name):
   def adapt(held: Variables, settings: methods.Settings, key: jax.Array) -> Variables:
     return method.adapt(held, settings, key) | {'stray/encoder/value': jnp.ones(())}

@@ -288,9 +288,9 @@ DEVICES = [
   row('GENEActiv, a page missing', ('walk.bin', b'Recorded Data'.join(PAGES[:2] + PAGES[3:])),
       warnings=['1 blocks of samples are damaged or missing: they were left out.',
                 'The file says that it has 4 pages of samples, but it has 3.']),
-  row('ActiGraph, a bit',
-      ('walk.gt3x', zips.zipped(ACTIGRAPH | {'log.bin': flipped(ACTIGRAPH['log.bin'], 100)})),
-      samples=(1150, 1150), warnings=['1 damaged seconds were left out.']),
+  row('ActiGraph, two bits',
+      ('walk.gt3x', zips.zipped(ACTIGRAPH | {'log.bin': flipped(flipped(ACTIGRAPH['log.bin'], 100), 720)})),
+      samples=(1100, 1100), warnings=['2 damaged seconds were left out.']),
 ]  # fmt: skip
 
 

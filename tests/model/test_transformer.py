@@ -12,7 +12,7 @@ import pytest
 
 from har_jax import config, variables
 from har_jax.methods import METHODS, Settings, prepare
-from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error
+from har_jax.model import Autoencoder, Classifier, draw_mask, head_input_widths, reconstruction_error
 from har_jax.model.tokens import patches
 from har_jax.model.transformer import Encoder, Head
 from har_jax.train.objective import Classify, Reconstruct, initial_shapes
@@ -310,3 +310,16 @@ def test_the_paper_decoder_mirrors_the_encoder():
     path.split('/', 3)[3]: leaf.shape for path, leaf in shapes.items() if '/decoder/block_5/' in path
   }
   assert block == mirrored != {}
+
+
+def test_the_error_of_each_window_is_the_mean_over_its_own_hidden_patches():
+  squares = jnp.array([[[1.0, 3], [5, 5], [9, 9]], [[2, 2], [4, 4], [6, 6]]])  # their roots are the errors
+  mask = jnp.array([[True, False, False], [True, True, True]])
+  errors = reconstruction_error(jnp.sqrt(squares), jnp.zeros_like(squares), mask)
+  np.testing.assert_allclose(errors, [2, 4], rtol=1e-6)
+
+
+def test_a_heads_input_has_three_statistics_of_the_tokens_of_either_encoder():
+  model = config.Model(width=24, side_width=8, pooling='statistics')
+  assert head_input_widths(model)[:2] == (72, 24)
+  assert head_input_widths(dataclasses.replace(model, pooling='mean'))[:2] == (24, 8)

@@ -159,6 +159,7 @@ IN_SAMPLE = (
     ('lodo', '3', "'3' is not a flag: write --name=value"),
     ('export', 'a b', "'b' is not a flag: write --name=value; by position: adapter"),
     ('export', 'a --format=', '--format=: give one or more of litert, '),
+    ('export', 'a --format=onnx,word', '--format=word: give one or more of litert, '),
     *(('export', f'nowhere --{flag}=caffe', f'--{flag}=caffe: give one') for flag in ('format', 'precision')),
     ('export', 'a --adapter=b', "'a' and --adapter=b: give one of them"),
     *(('adapt', word, f'flag {word}: ') for word in ('--rank=0', '--random_state=-1', '--batch=half')),

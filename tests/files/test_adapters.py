@@ -88,10 +88,13 @@ def test_class_means_of_another_width_are_refused(base, adapter_of):
   width = adapter.objective.hidden_width
   right, wrong = ([[0.0] * columns] * len(adapter.card.classes) for columns in (width, width + 1))
   files.attach(base, adapter.with_card(class_means=right))
-  with pytest.raises(UserError, match='class_means is not 6 rows of one length'):
-    files.make_adapter(
-      base, adapter.variables, records.to_json(adapter.card) | {'class_means': right[1:] + wrong[:1]}
-    )
+  logits = [*([0.0] * 6 for _ in range(5)), [0.0] * 5]
+  for uneven, message in (
+    ({'class_means': right[1:] + wrong[:1]}, 'class_means is not 6 rows of one length'),
+    ({'class_logits': logits}, 'class_logits is not 6 rows of 6 numbers'),
+  ):
+    with pytest.raises(UserError, match=message):
+      files.make_adapter(base, adapter.variables, records.to_json(adapter.card) | uneven)
   with pytest.raises(UserError, match=f'rows of {width + 1} numbers; the output layer has {width} inputs'):
     files.attach(base, adapter.with_card(class_means=wrong))
 

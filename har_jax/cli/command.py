@@ -170,7 +170,11 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
     if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise
     return _fail(f'error: {error.filename or "a file"}: {error.strerror}; {advice(error)}', 1)
-  except MemoryError as error:
+  except (MemoryError, RuntimeError) as error:
+    if isinstance(error, RuntimeError) and not str(error).startswith(
+      'RESOURCE_EXHAUSTED'
+    ):  # XLA's word for it
+      raise
     return _fail(f'error: out of memory ({error or "no size given"})', 1)
   except Stopped as stopped:
     from har_jax.cli import jobs

@@ -140,6 +140,10 @@ class Fold:
   def sources(self) -> Sources:
     return Sources(self.datasets, self.source_names, self.protocol)
 
+  def check(self) -> None:
+    """Raises UserError if the target cannot be split as the protocol says: now, not after pretraining."""
+    self._split()
+
   def target_windows(self) -> TargetWindows:
     """Splits the target, applies its label budget, and normalizes it as the protocol says.
 
@@ -147,18 +151,8 @@ class Fold:
     label budget does not limit it.
     """
     protocol, windows = self.protocol, self.datasets[self.target].first_position
-    activities = windows.meta.activities
-    classes = tuple(name for name in activities if protocol.classes == 'all' or name in LOCOMOTION)
-    if len(classes) < 2:
-      raise UserError(f'{self.target} has fewer than two classes ({", ".join(classes)}); try --classes=all')
-    every = windows.labels(classes)
-    rows = np.flatnonzero(every >= 0)  # of the archive; the parts below index them
-    labels, subjects = every[rows], windows.subject[rows]
-    try:
-      parts = splits.split(labels, subjects, protocol, self.seed, official=self._official_test_subjects())
-    except UserError as error:
-      legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
-      raise UserError(f'{self.target}: {error} (classes: {legend})') from error
+    classes, rows, labels, parts = self._split()
+    subjects = windows.subject[rows]
     fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
     normalizer = normalization.make(windows.signals[rows[fitted_on]], protocol.normalize)
     indices = {
@@ -199,6 +193,25 @@ class Fold:
     parts = dataclasses.replace(self, protocol=protocol).target_windows()
     train = {name: parts.train[name] for name in ('signal', 'origin')}
     return train, {'signal': parts.validation['signal']}
+
+  def _split(self) -> tuple[tuple[str, ...], Int[np.ndarray, 'p'], Int[np.ndarray, 'p'], splits.Split]:
+    """Classes of the target; its windows of these, of all of the first position; their labels, and parts."""
+    windows = self.datasets[self.target].first_position
+    activities = windows.meta.activities
+    classes = tuple(name for name in activities if self.protocol.classes == 'all' or name in LOCOMOTION)
+    if len(classes) < 2:
+      raise UserError(
+        f'{self.target} has fewer than two classes ({", ".join(classes) or "none"}); try --classes=all'
+      )
+    every = windows.labels(classes)
+    rows = np.flatnonzero(every >= 0)
+    labels, official = every[rows], self._official_test_subjects()
+    try:
+      parts = splits.split(labels, windows.subject[rows], self.protocol, self.seed, official=official)
+    except UserError as error:
+      legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
+      raise UserError(f'{self.target}: {error} (classes: {legend})') from error
+    return classes, rows, labels, parts
 
   def _official_test_subjects(self) -> Int[np.ndarray, 's'] | None:
     """Indices of the archive's own test subjects, if the protocol splits by them."""

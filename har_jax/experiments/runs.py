@@ -17,8 +17,12 @@ from har_jax.storage import Place
 def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, Result]]:
   """Yields each run's result file and its content as it is finished. Finished runs are read, not run again.
 
-  With several processes, all call this alike and one writes. Raises Stopped where `options.stop` says so.
+  With several processes, all call this alike and one writes. Raises Stopped where `options.stop` says so, and
+  UserError before any training where a target cannot be split.
   """
+  finished = _finished(study.runs)
+  for fold in {(spec.target, spec.seed): spec.fold for spec in study.runs if spec not in finished}.values():
+    fold.check()
   for specs in _batched(study.runs, study.batch_runs):
     if options.stop():
       raise Stopped(f'stopped before {specs[0].target}: {specs[0].method}, seed {specs[0].seed}')

@@ -195,6 +195,7 @@ def test_a_mistake_is_one_line(name, words, message):
     (OSError(errno.EDQUOT, 'Quota exceeded'), 1, 'error: a file: Quota exceeded; free some space'),
     (OSError(errno.EROFS, 'Read-only', 'a.json'), 1, 'a.json: Read-only; check the permissions'),
     (MemoryError(), 1, 'out of memory'),
+    (RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.'), 1, 'allocating 8 bytes'),  # JAX's
     (Stopped('alpha: saved at step 3'), 143, 'alpha: saved at step 3; run the same command to resume'),
     (KeyboardInterrupt(), 130, 'interrupted'),
     (Terminated(), 143, 'interrupted'),

@@ -40,6 +40,16 @@ print(sorted(loaded.intersection({_HEAVY})))
   assert lines[-1] == '[]'
 
 
+def test_the_list_of_commands_says_what_each_does(capsys):
+  assert main.main([]) == 0
+  listed = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.startswith('  ')]
+  assert [name for name, _ in listed] == [*main.COMMANDS]
+  says = dict(listed)
+  assert says['lodo'].startswith('Leave-One-Dataset-Out')
+  assert says['pretrain'].startswith('Pretrain a base')
+  assert len(set(says.values())) == len(main.COMMANDS)
+
+
 def test_paper_runs_both_splits_and_so_has_no_flag_for_one():
   assert ['split' in main.load(name).FLAGS for name in ('lodo', 'paper')] == [True, False]
 

@@ -60,7 +60,8 @@ def test_people_whom_the_base_knows_are_named(tmp_path, capsys):
 
 @pytest.mark.parametrize('command', ['predict', 'export'])
 def test_a_mistyped_adapter_is_answered_with_the_nearest_folder(command, tmp_path):
-  (tmp_path / 'my_adapter').mkdir()
+  for name in ('a', 'my_adapter', 'my_answers', 'z'):
+    (tmp_path / name).mkdir()
   for flag in ('adapter', 'base'):
     error = refuse(command, f'--{flag}={tmp_path}/my_adaptor', f'--out={tmp_path}/out')
     named = f'--{flag}={tmp_path}/my_adaptor: no such folder or file; did you mean {tmp_path}/my_adapter?'

@@ -119,7 +119,8 @@ function refresh(): void {
   while (latest.timeS - trace[0].timeS > TRACE_S) trace.shift();
   const isSilent = performance.now() - seenMs > SILENT_MS;
   const lastsS = latest.timeS - trace[0].timeS;
-  if (lastsS > 0) view.write('rate', `${isSilent ? 0 : Math.round((trace.length - 1) / lastsS)} Hz`);
+  const rate = `${Math.round((trace.length - 1) / lastsS)} Hz`;
+  if (lastsS > 0) view.write('rate', isSilent ? 'no motion data' : rate);
   view.showSensors(trace.map(({ values }) => values), recorder.hasRotation);
   if (recorder.active) showRecorded();
 }

@@ -113,6 +113,7 @@ test('what lacks an axis, no motion gives, or comes too late is not recorded, an
   const [, ...rows] = rowsOf(await page.download('#save-recording', 'recording.csv'));
   expect(rows).toHaveLength(12 * 60 + 1);
   expect(Number(rows.at(-1)?.[5])).toBeCloseTo((4999 * Math.PI) / 180, 4);
+  await page.page.waitForFunction(() => document.getElementById('rate')?.textContent === 'no motion data');
 });
 
 test('a browser without rotation is warned of, and recorded without it', async () => {

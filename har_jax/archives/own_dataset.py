@@ -96,9 +96,8 @@ def _read(
     raise UserError(
       f'{source.path} has no folder: put the recordings of each subject into a folder of its own'
     )
-  beside = [
-    path for path in sorted(source.path.iterdir()) if path.is_file() and path.suffix != '.txt'
-  ]  # a readme
+  # A text may be a readme.
+  beside = [path for path in sorted(source.path.iterdir()) if path.is_file() and path.suffix != '.txt']
   if lost := [path.name for path in beside if formats.is_recording(files.make_file(path))]:
     _LOG.warning('%s: not read. Put the recordings of each subject into a folder.', shorten(', '.join(lost)))
   named = {str(label): str(activity) for label, activity in entries.get('activities', {}).items()}

@@ -171,9 +171,7 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
       raise
     return _fail(f'error: {error.filename or "a file"}: {error.strerror}; {advice(error)}', 1)
   except (MemoryError, RuntimeError) as error:
-    if isinstance(error, RuntimeError) and not str(error).startswith(
-      'RESOURCE_EXHAUSTED'
-    ):  # XLA's word for it
+    if not isinstance(error, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(error):  # XLA's name for it
       raise
     return _fail(f'error: out of memory ({error or "no size given"})', 1)
   except Stopped as stopped:

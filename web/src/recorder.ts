@@ -44,9 +44,9 @@ export class Recorder {
     this.current?.rows.push([this.timeMs(timeS), ...values]);
   }
 
-  /** Undefined: there is none. */
+  /** Undefined: there is none. One that is being recorded is the last, even without a sample. */
   removeLast(): Take | undefined {
-    this.stop();
+    this.current = undefined;
     return this.takes.pop();
   }
 

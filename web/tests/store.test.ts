@@ -1,7 +1,7 @@
 /** What is recorded outlives a full storage and damaged parts; its CSV files hold no formula. */
 
 import { beforeEach, expect, test, vi } from 'vitest';
-import { csv, isTake, type Take } from '../src/recorder';
+import { csv, isTake, Recorder, type Take } from '../src/recorder';
 import type { Store } from '../src/store';
 
 const FOLDER = 'https://phone/x';
@@ -107,6 +107,15 @@ test('one series is removed, with all of its parts, and the others stay', async 
   expect((await store.restore()).series).toEqual([walk]);
   await store.remove(walk);
   expect(held.size).toBe(0);
+});
+
+test('the last recording is the one that is being made, even without a sample', () => {
+  const recorder = new Recorder(0);
+  recorder.start('walk');
+  recorder.push({ timeS: 1, values: [0, 0, 9.8, 0, 0, 0] });
+  recorder.start('sofa');
+  expect([recorder.removeLast()?.label, recorder.active]).toEqual(['sofa', undefined]);
+  expect(recorder.takes.map(({ label }) => label)).toEqual(['walk']);
 });
 
 test('a damaged part is left out and counted', async () => {

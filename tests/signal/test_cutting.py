@@ -9,7 +9,7 @@ from cut_pieces import ramp as _ramp
 from cut_pieces import recording as _recording
 from cut_pieces import samples_at as _samples_at
 
-from har_jax.config import DEFAULT_WINDOWING
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError
 from har_jax.signal import cutting, segments
 from har_jax.signal.recording import Recording, Span
@@ -20,10 +20,11 @@ def _starts(cut) -> list[int]:
 
 
 @pytest.mark.parametrize(
-  ('samples', 'count'), [(127, 0), (128, 1), (191, 1), (192, 2), (983, 14), (1024, 15)]
+  ('samples', 'count'),
+  [(127, 0), (128, 1), (191, 1), (192, 2), (983, 14), (1024, 15), (126.5, 0), (127.5, 1), (191.5, 2)],
 )
 def test_a_span_of_n_samples_gives_windows_by_the_formula(samples, count):
-  # floor((n - 128) / 64) + 1, and none below 128
+  # floor((n - 128) / 64) + 1, and none below 128; a span that stops between two samples has the former
   first = 249
   span = Span(first / 50, (first + samples) / 50, 'walking')
   cut = _cut(_recording(5000, span), [_ramp(5000)])
@@ -73,6 +74,14 @@ def test_with_a_majority_label_windows_have_the_longest(spans, expected):
   given = (_recording(1000, *spans), [_ramp(1000)], counts, DEFAULT_WINDOWING)
   cut = cutting.cut(*given, number=0, majority_label=True)
   assert {int(window.signal[0, 0]): window.activity for window in cut} == expected
+
+
+def test_windows_of_another_length_overlap_by_half_and_are_counted_by_it():
+  dropped = collections.Counter()
+  spans = Span(0.0, 4.0, 'walking'), Span(4.0, 5.9, 'sitting'), Span(19.0, 21.5, 'lying')
+  given = (_recording(1000, *spans), [_ramp(1000)], dropped, Windowing(100, 50))
+  assert _starts(cutting.cut(*given, number=0)) == [0, 50, 100]
+  assert dropped == {'spans shorter than a window': 1, 'spans without a window free of gaps': 1}
 
 
 def test_spans_without_windows_are_counted_by_reason():
@@ -132,3 +141,17 @@ def test_an_extract_around_reaches_the_samples_on_both_sides():
   assert segments.extract_around(samples, 1.5, 2.5).time_s.tolist() == [1, 2, 3]
   assert segments.extract_around(samples, 1.0, 3.0).time_s.tolist() == [1, 2, 3]
   assert segments.extract_around(samples, -1.0, 9.0).time_s.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_parts_of_spans_that_only_touch_the_ends_are_none():
+  spans = Span(0.0, 1.0, 'a'), Span(1.0, 2.0, 'b'), Span(2.0, 3.0, 'c')
+  assert segments.clip(spans, 1.0, 2.0) == (spans[1],)
+  assert segments.clip(spans, 0.5, 1.5) == (Span(0.5, 1.0, 'a'), Span(1.0, 1.5, 'b'))
+
+
+def test_a_run_of_one_label_lasts_to_the_next_and_the_last_one_a_median_step_longer():
+  time_s, labels = np.array([0.0, 1.0, 2.0, 3.5, 5.0, 6.0]), np.array([4, 4, 7, 7, 9, 9])
+  spans = segments.labeled_spans(time_s, labels, {4: 'a', 9: 'b'})
+  assert spans == [Span(0.0, 2.0, 'a'), Span(5.0, 7.0, 'b')]
+  time_s[-1] = 5.1
+  assert segments.labeled_spans(time_s, labels, {9: 'b'}) == [Span(5.0, 6.1, 'b')]

@@ -161,6 +161,17 @@ def test_a_gyroscope_of_another_time_is_told_by_its_delay(blocks: int):
   assert gyro_agreement.check(ROTATED(late), 50, BACK).late_s == pytest.approx(0.08 * blocks)
 
 
+def test_a_delay_at_another_rate_is_in_seconds():
+  time_s = np.arange(1024) / 20  # blocks of a tenth of a second
+  pieces = [
+    np.stack([np.interp(time_s, np.arange(len(piece)) / 50, axis) for axis in piece.T], axis=1)
+    for piece in SIGNALS.reshape(3, -1, 6)
+  ]
+  late = np.stack([np.c_[piece[:, :3], np.roll(piece[:, 3:], 6, axis=0)] for piece in pieces])
+  windows = late[:, : 52 * 19].reshape(-1, 52, 6)
+  assert gyro_agreement.check(windows, 20).late_s == pytest.approx(0.3)
+
+
 def test_a_part_with_other_axes_is_told_from_a_recording_with_other_axes():
   signals = np.random.default_rng(0).permutation(SIGNALS)
   negated = NEGATED(signals)

@@ -5,6 +5,7 @@ import pytest
 
 from har_jax.datasets import normalization
 from har_jax.signal import physics, still
+from har_jax.signal.recording import regular
 
 
 @pytest.mark.parametrize('fault', [1e30, -1e37, np.inf, -np.inf, 490.4])
@@ -39,6 +40,17 @@ def test_a_sensor_whose_scale_few_samples_set_is_told_once():
   assert physics.scale_of_few('gyroscope', [np.zeros((9000, 3), np.float32)]) is None
 
 
+def test_a_scale_is_about_the_mean_and_few_are_a_hundred_at_most():
+  values = np.random.default_rng(0).normal(9.8, 0.2, (8000, 3)).astype(np.float32)
+  values[100, 1] = 60.0
+  told = physics.scale_of_few('accelerometer', [values])
+  assert told is not None
+  assert 'in 1 of 8,000 samples' in told
+  long = np.zeros((300_000, 1), np.float32)
+  long[:250] = 40.0  # less than 0.1 %, and a hundred of them have two fifths of the variance
+  assert physics.scale_of_few('accelerometer', [long]) is None
+
+
 def test_the_largest_possible_value_cannot_wipe_out_a_sensor():
   signal = np.random.default_rng(0).normal(0, 2, (1, 8000, 6))
   signal[0, 0] = [physics.MAX_ACC_M_S2] * 3 + [physics.MAX_GYRO_RAD_S] * 3
@@ -63,7 +75,7 @@ def test_bias_and_gain_of_six_sides_are_recovered():
   fit = still.calibrate(_measure(true))
   assert fit is not None
   np.testing.assert_allclose(fit.gain, GAIN, atol=1e-3)
-  np.testing.assert_allclose(fit.bias_m_s2, BIAS, atol=1e-2)
+  np.testing.assert_allclose(fit.bias_m_s2, BIAS, atol=1e-3)
   np.testing.assert_allclose((_measure(true) - fit.bias_m_s2) / fit.gain, true, atol=0.02)
   assert fit.after < 0.01 < 0.2 < fit.before
   measured = _measure(true)
@@ -80,6 +92,16 @@ def test_fewer_directions_are_left_alone(missing):
   assert still.count_directions(means) == 5
   assert still.calibrate(means) is None
   assert still.count_directions(means[:0]) == 0
+
+
+@pytest.mark.parametrize('rate_hz', [20, 100])
+def test_rest_is_sought_in_stretches_of_2_56_s_at_each_sensors_own_rate(rate_hz):
+  values = np.zeros((13 * rate_hz, 3))
+  values[:, 2] = G
+  values[6 * rate_hz : 7 * rate_hz] += np.random.default_rng(0).normal(0, 5, (rate_hz, 3))
+  rest = still.find_rest([regular(values, rate_hz), regular(values[: 3 * rate_hz], rate_hz)])
+  assert len(rest.means) == 5  # of the five whole stretches of the first, one moves; one of the other
+  np.testing.assert_allclose(rest.errors, 0, atol=1e-4)
 
 
 def test_noise_is_that_of_the_quietest_tenth():

@@ -106,12 +106,14 @@ def test_rows_with_nan_are_dropped_counted_and_bridged():
   np.testing.assert_allclose(piece.signal[5:-5, :3], _tones(_times(piece)).values[5:-5], atol=0.018)
 
 
-@pytest.mark.parametrize('sensor', [0, 1])
-def test_one_impossible_cell_costs_its_row_and_leaves_the_sensor_as_it_was(sensor):
+@pytest.mark.parametrize(
+  ('sensor', 'impossible'), [(0, 1e30), (1, 1e30), (0, [491.0, -491.0]), (1, [88.0, -88.0])]
+)
+def test_impossible_cells_cost_their_row_and_leave_the_sensor_as_it_was(sensor, impossible):
   both = np.random.default_rng(0).normal(0, 2, (2, 8000, 3)).astype(np.float32)
   (clean,) = _resampled(*(regular(values, 50) for values in both))
-  both[sensor, 4000, 1] = 1e30
-  dropped = {f'values {physics.RULE}, taken as NaN': 1, 'rows with NaN': 1}
+  both[sensor, 4000, 1:] = impossible
+  dropped = {f'values {physics.RULE}, taken as NaN': 2, 'rows with NaN': 1}
   (piece,) = _resampled(*(regular(values, 50) for values in both), dropped)
   assert np.count_nonzero((piece.signal != clean.signal).any(axis=1)) == 1
   before, after = (normalization.fit(each.signal[None]).deviation for each in (clean, piece))
@@ -129,6 +131,25 @@ def test_a_gap_over_200_ms_in_either_sensor_breaks_the_signal(sensor, gap_s):
   assert pieces[1].start_s == pytest.approx(8.0 + gap_s)
   for piece in pieces:
     np.testing.assert_allclose(piece.signal, np.tile(_tones(_times(piece)).values, 2), atol=1e-5)
+
+
+def test_samples_before_a_gap_do_not_shape_the_curve_after_it():
+  rng = np.random.default_rng(0)
+  time_s, values = TIME_S + rng.uniform(0, 0.006, 1000), rng.normal(0, 9, (1000, 3))
+  time_s[500:] += 0.3
+  before, after = _resampled(Samples(time_s, values))
+  (alone,) = _resampled(Samples(time_s[500:], values[500:]))
+  assert after.start_s == time_s[500]
+  np.testing.assert_array_equal(after.signal, alone.signal)
+  (alone,) = _resampled(Samples(time_s[:500], values[:500]))
+  np.testing.assert_array_equal(before.signal, alone.signal)
+
+
+def test_a_sample_that_comes_late_is_where_it_was_measured():
+  time_s = TIME_S.copy()
+  time_s[500] += 0.0008  # too little for the mean of all to tell
+  (piece,) = _resampled(Samples(time_s, 5 * time_s[:, None] + np.zeros(3)))
+  np.testing.assert_allclose(piece.signal[500], 50.0, atol=1e-4)
 
 
 @pytest.mark.parametrize('steps', [3, 9])
@@ -166,7 +187,8 @@ def test_the_grid_is_at_most_1_percent_slower_than_the_sensor(rate_hz, grid_hz, 
 
   original = scipy.signal.resample_poly
   monkeypatch.setattr(scipy.signal, 'resample_poly', resample_poly)
-  _resampled(_tones(np.arange(500) / rate_hz))
+  # Lost rows, by which the mean rate is a tenth lower, change no grid.
+  _resampled(_tones(np.delete(np.arange(500), np.s_[5:495:10]) / rate_hz))
   assert filtered == ([] if grid_hz == 50 else [grid_hz] * 2)
 
 
@@ -179,13 +201,16 @@ def test_bursts_of_rows_and_repeated_times_are_harmless():
   assert np.abs(piece.signal - 9.8).max() < 1
 
 
-def test_a_clock_in_bursts_makes_no_grid_of_microseconds():
+def test_a_clock_in_bursts_makes_no_grid_of_microseconds(monkeypatch):
+  monkeypatch.delattr('scipy.signal.resample_poly')  # the even clock has nearly 50 Hz: nothing is filtered
   row = np.arange(1000)
-  bursts = Samples(0.2 * (row // 10) + 1e-6 * (row % 10), np.full((1000, 3), 9.8))
+  last_s = 0.2 * 99 + 9e-5
+  values = np.linspace(0, last_s, 1000)[:, None] + np.zeros(3)  # of each sample, its time on the even clock
+  bursts = Samples(0.2 * (row // 10) + 1e-5 * (row % 10), values)
   reason = 'pieces with a clock in bursts, put on an even one (kept)'
-  (piece,) = _resampled(bursts, Samples(TIME_S, bursts.values), {reason: 1})
+  (piece,) = _resampled(bursts, Samples(TIME_S, TIME_S[:, None] + np.zeros(3)), {reason: 1})
   assert len(piece.signal) == pytest.approx(991, abs=1)
-  np.testing.assert_allclose(piece.signal, 9.8, rtol=1e-5)
+  np.testing.assert_allclose(piece.signal, _times(piece)[:, None] + np.zeros(6), atol=1e-5)
 
 
 def test_a_last_tick_that_rounding_moves_past_the_last_sample_is_finite():
@@ -200,6 +225,7 @@ def test_a_last_tick_that_rounding_moves_past_the_last_sample_is_finite():
   ('acc_s', 'gyro_s', 'samples', 'reason'),
   [
     (TIME_S, TIME_S + 1e5, 128, 'recordings whose sensors do not overlap in time'),
+    (TIME_S + 1e5, TIME_S, 128, 'recordings whose sensors do not overlap in time'),
     (TIME_S, TIME_S[:0], 128, 'recordings without samples of both sensors'),
     (TIME_S[:127], TIME_S[:127], 128, 'unbroken pieces shorter than a window'),
     (1e6 + TIME_S[:128], 1e6 + TIME_S[:128], 128, ''),  # a time with few digits left

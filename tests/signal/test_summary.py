@@ -17,7 +17,7 @@ from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
-from har_jax.signal.summary import Gravity, SignalSummary, summarize
+from har_jax.signal.summary import Gravity, SignalSummary, draw_evenly, summarize
 
 SIGNALS, ACTIVITIES = worn_device.windows(0)
 SUMMARY = summarize(SIGNALS, ACTIVITIES.tolist(), 50)
@@ -32,6 +32,29 @@ def test_gravity_is_kept_by_activity_in_g():
   assert np.allclose(walking.covariance[0], np.var(means[:, 0], ddof=1), atol=1e-3)
   assert (SUMMARY.has_gravity, SUMMARY.has_gyro, SUMMARY.gyro_axes) == (True, True, 'x,y,z')
   np.testing.assert_array_equal(dataclasses.replace(SUMMARY, gyro_axes='-x,-y,-z').gyro_matrix, -np.eye(3))
+
+
+def test_gravity_is_kept_by_position_with_the_covariance_of_four_windows_or_more():
+  means_g = np.random.default_rng(0).normal(0, 1, (9, 3))
+  signals = np.zeros((9, 4, 6), np.float32)
+  signals[..., :3] = 9.80665 * means_g[:, None]
+  places = ['leg'] * 5 + ['arm'] * 4
+  arm, leg = summarize(signals, ['walking'] * 9, 50, places).gravity
+  assert (arm.position, arm.windows, leg.position, leg.windows) == ('arm', 4, 'leg', 5)
+  for entry, own in ((arm, means_g[5:]), (leg, means_g[:5])):
+    np.testing.assert_allclose(entry.mean, own.mean(axis=0), atol=6e-4)
+    np.testing.assert_allclose(entry.covariance, np.cov(own.T)[np.triu_indices(3)], atol=6e-4)
+  (few,) = summarize(signals[:3], ['sitting'] * 3, 50).gravity
+  assert few.covariance == (0.0,) * 6
+
+
+def test_the_gyroscope_is_compared_at_the_rate_of_the_windows_evenly_over_all():
+  assert (
+    summarize(SIGNALS[:, ::2], ACTIVITIES.tolist(), 25).gyro_axes == 'x,y,z'
+  )  # at 50 Hz, too short to tell
+  many = np.arange(5000.0)[:, None, None] + np.zeros((1, 6))
+  np.testing.assert_array_equal(draw_evenly(many), many[::2])
+  np.testing.assert_array_equal(draw_evenly(many[:1999]), many[:1999])
 
 
 def test_a_covariance_that_no_windows_have_is_refused():
@@ -90,7 +113,7 @@ def test_positions_of_two_sources_are_apart(tmp_path):
 
 def test_length_and_gyroscope_are_of_the_windows_of_all_sources(tmp_path):
   every = []
-  for name, unit in (('one', [2.0] * 3 + [1.0] * 3), ('other', [3.0] * 3 + [0.0] * 3)):
+  for name, unit in (('one', [2.0] * 3 + [0.0] * 3), ('other', [3.0] * 3 + [1.0] * 3)):
     made = store.load(made_people.save_windows(tmp_path / name))
     signals = made.signals * np.float32(unit)
     store.save(dataclasses.replace(made, signals=signals), tmp_path / name)

@@ -98,6 +98,14 @@ def test_a_hundredth_of_the_time_in_another_unit_is_no_warning(seconds, warnings
   assert len(caplog.messages) == warnings
 
 
+def test_the_unit_of_most_of_the_time_counts():
+  check = UnitCheck('hapt', 50)
+  for unit, length_s in (('m/s2', 40.0), ('g', 60.0)):
+    check._judge('acceleration', length_s, lambda _, unit=unit: unit)
+  with pytest.raises(UserError, match='acceleration is in g by its own numbers, for 60 of 100 s'):
+    check.finish([])
+
+
 @pytest.mark.parametrize(('seconds', 'warnings'), [(40.0, 0), (60.0, 1)])
 def test_a_doubt_about_most_of_the_time_is_a_warning(seconds, warnings, caplog):
   check = UnitCheck('hapt', 50)

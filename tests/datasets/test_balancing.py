@@ -128,8 +128,22 @@ def test_each_moving_window_comes_again_in_reverse_as_another_activity(moving):
   assert varied['signal'].dtype == np.float32
 
 
+def test_a_device_moves_if_an_axis_of_its_acceleration_does():
+  signal = np.zeros((3, 32, 6), np.float32)
+  swing = np.sin(np.arange(32) * np.pi / 4).astype(np.float32)
+  signal[0, :, 1] = 0.3 * swing  # the deviation is 0.21 g
+  signal[1, :, 4] = 3.0 * swing  # a turntable
+  windows = {'signal': signal, 'origin': np.zeros((3, 2), np.float32), 'label': np.arange(3)}
+  assert vary(windows, _CLASSES, seed=0)['label'].tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
-  'draw', [balance_classes, draw_from_source, functools.partial(vary, classes=_CLASSES)]
+  'draw',
+  [
+    *(balance_classes, draw_from_source, functools.partial(vary, classes=_CLASSES)),
+    lambda windows, seed: balancing.filter_by_teacher(windows, np.eye(_CLASSES)[windows['label']], seed=seed),
+    lambda windows, seed: balancing.pseudo_labeled(windows, np.eye(_CLASSES)[windows['label']], seed=seed),
+  ],
 )
 def test_a_seed_repeats_its_draw_and_another_differs(draw, moving, monkeypatch):
   monkeypatch.setattr(balancing, 'WINDOWS_PER_CLASS', 50)

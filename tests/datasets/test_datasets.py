@@ -94,15 +94,16 @@ def test_the_same_windows_again_are_no_change(folder):
   datasets.check_unchanged(datasets.names)
 
 
-def test_a_file_that_is_damaged_while_in_use_is_told(folder):
+@pytest.mark.parametrize('name', ['signals.npy', 'index.npz'])
+def test_a_file_that_is_damaged_while_in_use_is_told(folder, name):
   datasets = Datasets.open(folder)
   assert len(datasets['target'].windows.signals) == 360
-  path = folder / 'target' / 'signals.npy'
+  path = folder / 'target' / name
   with path.open('r+b') as file:
     file.seek(-4, os.SEEK_END)
     file.write(b'\1\2\3\4')
   os.utime(path, ns=(0, 0))  # whatever the clock's resolution
-  with pytest.raises(UserError, match=r'signals\.npy'):
+  with pytest.raises(UserError, match=name):
     datasets.check_unchanged(datasets.names)
 
 
@@ -117,11 +118,15 @@ def test_a_dataset_that_is_missing_is_named_with_the_others(folder):
     Datasets.open(folder / 'target')
 
 
-def test_datasets_of_two_lengths_have_none_in_common(tmp_path):
+def test_datasets_of_two_lengths_or_rates_have_none_in_common(tmp_path):
   made_people.save_windows(tmp_path / 'one', windowing=Windowing(256, 50))
   made_people.save_windows(tmp_path / 'two', windowing=Windowing(64, 25))
   with pytest.raises(
     UserError, match=r'differ \(one 256 samples at 50 Hz, two 64 samples at 25 Hz\): prepare them alike'
   ):
     _ = Datasets.open(tmp_path).windowing
-  assert Datasets.open(tmp_path)['one'].identity.window_samples == 256
+  made_people.save_windows(tmp_path / 'three', windowing=Windowing(256, 25))
+  with pytest.raises(UserError, match='one 256 samples at 50 Hz, three 256 samples at 25 Hz'):
+    _ = Datasets(tmp_path, ('one', 'three')).windowing
+  identity = Datasets.open(tmp_path)['three'].identity
+  assert (identity.window_samples, identity.rate_hz) == (256, 25)

@@ -140,6 +140,8 @@ def test_a_label_budget_changes_train_and_validation_labels_only(folder):
 
 
 def test_sources_hold_out_subjects_and_are_normalized_each(folder):
+  train, validation = _sources(folder, validation_fraction=0.4).windows()
+  assert (len(train['signal']), len(validation['signal'])) == (3 * 60, 2 * 60)
   train, validation = _sources(folder).windows()
   assert (len(train['signal']), len(validation['signal'])) == (4 * 60, 60)
   for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):

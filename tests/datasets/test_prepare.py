@@ -5,6 +5,7 @@ import pathlib
 import struct
 import zipfile
 import zlib
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from zips import write, zipped_texts
 import har_jax
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
-from har_jax.config import DEFAULT_WINDOWING
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import windows as store
 from har_jax.datasets.prepare import detect_archives, is_prepared, prepare
+from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
 
 HAPT = ARCHIVES['hapt']
@@ -48,6 +50,14 @@ def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
   prepare(HAPT, write(tmp_path / 'archive', files), tmp_path / 'windows', progress=False)
   (line,) = [text for text in caplog.messages if 'variance' in text]
   assert line.startswith('hapt: Over half of the variance of the gyroscope is in 1 of ')
+
+
+def test_axes_are_compared_at_the_rate_of_the_windows(tmp_path, monkeypatch):
+  spied = mock.Mock(wraps=UnitCheck)
+  monkeypatch.setattr('har_jax.datasets.prepare.UnitCheck', spied)
+  windowing = Windowing(64, 25)
+  prepare(HAPT, hapt_zip(tmp_path / 'a.zip'), tmp_path, windowing=windowing, progress=False)
+  spied.assert_called_once_with('hapt', 25)
 
 
 def test_another_archive_or_position_is_an_error(tmp_path):
@@ -101,6 +111,8 @@ def test_windows_are_current_for_one_source_position_and_version(tmp_path, monke
   prepare(HAPT, path, tmp_path, progress=False)
   assert is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING)
   assert is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING, position='all')  # it has one position
+  for windowing in (Windowing(64, 50), Windowing(128, 25)):
+    assert not is_prepared(HAPT, path, tmp_path, windowing)
   assert not is_prepared(HAPT, hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path, DEFAULT_WINDOWING)
   monkeypatch.setattr('har_jax.datasets.prepare.__version__', '99')
   assert not is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING)
@@ -126,6 +138,9 @@ def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_p
   assert len(np.unique(every.recording)) == len(archive.positions) * len(np.unique(alone.recording))
   legs = prepare(archive, path, tmp_path / 'legs', position='left_leg,torso', progress=False)
   assert legs.meta.positions == ['left_leg', 'torso']
+  left_leg = store.at_position(every, archive.positions.index('left_leg'))
+  np.testing.assert_array_equal(left_leg.signals, legs.signals[: len(alone.signals)])
+  assert (left_leg.meta.position, left_leg.meta.positions) == ('left_leg', None)
   np.testing.assert_array_equal(legs.signals[len(alone.signals) :], alone.signals)
   assert is_prepared(archive, path, tmp_path / 'all', DEFAULT_WINDOWING, position='all')
   assert not is_prepared(archive, path, tmp_path / 'all', DEFAULT_WINDOWING)
@@ -160,6 +175,13 @@ def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog)
   assert _detected(tmp_path) == paths
   assert 'broken.zip skipped' in caplog.text
   assert 'secret.zip skipped' in caplog.text
+
+
+def test_archives_are_sought_up_to_three_levels_down(tmp_path):
+  found = hapt_zip(tmp_path / 'one' / 'two' / 'three' / 'download.zip')
+  assert _detected(tmp_path) == {'hapt': found}
+  found.rename(hapt_zip(tmp_path / 'one' / 'two' / 'three' / 'four' / 'download.zip'))
+  assert _detected(tmp_path) == {}
 
 
 @pytest.mark.parametrize('name', [name for name, archive in ARCHIVES.items() if archive.marker])

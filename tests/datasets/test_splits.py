@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from har_jax.config import DEFAULT_WINDOWING, Protocol
+from har_jax.config import DEFAULT_WINDOWING, Protocol, Windowing
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.signal.cutting import Window
@@ -36,7 +36,7 @@ def test_subject_wise_no_subject_is_in_two_parts(seed, count, sizes):
 
 
 def test_the_official_split_fixes_test_subjects_and_draws_the_others():
-  official = np.array([3, 7, 11, 15])
+  official = np.array([3, 7, 11, 15, 99])  # one has no window of these activities
   drawn = [
     splits.split(LABELS, SUBJECTS, Protocol(split='official'), seed, official=official) for seed in (0, 1)
   ]
@@ -243,6 +243,18 @@ def _windows(*runs: tuple[str, int, float, int]) -> list[Window]:
 def test_the_last_windows_are_held_out_and_their_neighbor_dropped(runs, held_out, overlapping):
   masks = splits.hold_out_last(_windows(*runs), 0.2, DEFAULT_WINDOWING)
   assert [np.flatnonzero(mask).tolist() for mask in masks] == [held_out, overlapping]
+
+
+@pytest.mark.parametrize(
+  ('windowing', 'overlapping'), [(Windowing(40, 20), [6, 7]), (Windowing(20, 20), [7])]
+)
+def test_neighbors_overlap_by_the_length_of_windows(windowing, overlapping):
+  walk, sit = (
+    [Window(_SIGNAL, name, 'me', 0, first_s + 0.8 * i) for i in range(10)]
+    for name, first_s in (('walk', 0.0), ('sit', 50.0))
+  )
+  _, found = splits.hold_out_last([*walk, *sit], 0.2, windowing)
+  assert np.flatnonzero(found[:10]).tolist() == overlapping
 
 
 @pytest.mark.parametrize('fraction', [0.05, 0.3, 0.99])

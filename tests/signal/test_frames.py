@@ -135,6 +135,7 @@ def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz):
   assert gyro_agreement.check(signals, rate_hz).is_known
   assert gyro_agreement.check(ROTATED(signals), rate_hz).is_unique
   assert gyro_agreement.check(signals, 2 * rate_hz).factor == pytest.approx(2, rel=0.1)
+  assert gyro_agreement.check(signals, rate_hz // 2).factor == pytest.approx(0.5, rel=0.1)
   assert gyro_agreement.check(signals, rate_hz).factor is None
 
 

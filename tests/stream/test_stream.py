@@ -9,7 +9,7 @@ import pytest
 import worn_device
 
 from har_jax import recordings
-from har_jax.config import DEFAULT_WINDOWING
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
@@ -176,6 +176,13 @@ def test_arrays_that_are_no_samples_are_errors(recognizer, arguments, message):
     Stream(recognizer).push(**arguments)
 
 
+def test_time_that_decreases_from_one_call_to_the_next_is_an_error(recognizer):
+  stream = Stream(recognizer)
+  stream.push(_signal(2), [1.0, 2.0])
+  with pytest.raises(UserError, match='time_s decreases'):
+    stream.push(_signal(2), [1.5, 2.5])
+
+
 def test_arguments_out_of_range_are_errors(recognizer):
   with pytest.raises(UserError, match=r'hop_s is 0\.001'):
     Stream(recognizer, hop_s=0.001)
@@ -229,10 +236,33 @@ def test_samples_that_no_motion_gives_are_missing_and_said_to_be_once(recognizer
   assert Stream(recognizer).push(limits[:128])
 
 
-def test_the_frame_is_checked_on_all_windows_so_far(recognizer, monkeypatch):
+@pytest.mark.parametrize(('frame', 'signs'), [('as_is', [1] * 6), ('-x,-y,z', [-1, -1, 1] * 2)])
+def test_the_frame_is_checked_on_all_windows_so_far_as_they_were_pushed(
+  recognizer, monkeypatch, frame, signs
+):
   monkeypatch.setattr(streams, '_CHECKED_AT', (3, 25))
   spied = mock.Mock(side_effect=frame_check.check)
   monkeypatch.setattr(frame_check, 'check', spied)
-  Stream(recognizer, frame='as_is').push(_signal(2000))
-  calls = [(len(call.args[1]), call.args[2]) for call in spied.call_args_list]
-  assert calls == [(0, 'as_is'), (3, 'as_is'), (25, 'as_is')]
+  signal = _signal(2000)
+  found = Stream(recognizer, frame=frame).push(signal)
+  calls = [(len(call.args[1]), *call.args[2:]) for call in spied.call_args_list]
+  assert calls == [(0, frame, 50), (3, frame, 50), (25, frame, 50)]
+  starts = 64 * np.arange(25)[:, None]
+  np.testing.assert_allclose(spied.call_args.args[1], signal[starts + np.arange(128)], rtol=1e-5)
+  assert found == Stream(recognizer, frame='as_is').push(signal * signs)
+
+
+def test_length_and_rate_of_windows_are_the_models(fitted, monkeypatch):
+  monkeypatch.setattr(Recognizer, 'windowing', property(lambda _: Windowing(rate_hz=10)))
+  monkeypatch.setattr(streams, '_CHECKED_AT', (3,))
+  spied = mock.Mock(side_effect=frame_check.check)
+  monkeypatch.setattr(frame_check, 'check', spied)
+  signal = _at(np.arange(400) / 10)
+  predictions = Stream(fitted, frame='as_is').push(signal)
+  assert [each.time_s for each in predictions] == pytest.approx([0, 6.4, 12.8, 19.2, 25.6])
+  assert [call.args[3] for call in spied.call_args_list] == [10, 10]
+  stream = Stream(fitted, hop_s=3.2, frame='as_is')
+  stream.push(signal[:260])
+  assert len(stream._inputs) == 3  # of windows that start at 0, 6.4 and 12.8 s
+  # The next one starts at 16 s, and the filter that resamples to 10 Hz settles within a second.
+  assert stream._time_s[0] == pytest.approx(15.0)

@@ -1,6 +1,7 @@
 """A user's corrections change a stream's answers, spare the others, and can be taken back."""
 
 import copy
+import dataclasses
 
 import jax
 import numpy as np
@@ -157,6 +158,39 @@ def test_what_is_kept_is_bounded(monkeypatch):
   assert sizes == [1, 2, 3, 3, 3]  # windows that were corrected: the last three corrections count
 
 
+def test_windows_to_replay_are_of_the_whole_stream_alike():
+  corrected = CorrectedFilter(Chain(0, 2.0, 2.0), 1, 2, replayed=30)
+  for number in range(900):
+    corrected.update(2.0 * number, np.ones(1), np.array([1.0, 0.0]), 1.0)
+  thirds = np.bincount([int(window.stop_s / 602) for window in corrected._samples[0]])
+  assert thirds.sum() == 30
+  assert thirds.min() >= 5
+
+
+def test_a_larger_penalty_changes_the_layer_less():
+  sizes = []
+  for penalty in (0.1, 1.0):
+    corrected = CorrectedFilter(Chain(0, 2.0, 2.0), 2, 2, penalty=penalty)
+    corrected.update(0.0, np.ones(2), np.array([1.0, 0.0]), 1.0)
+    corrected.correct(1, 'x', 2.0)
+    sizes.append(np.abs(corrected.added).max())
+    # The penalized loss is flat, and the addition is along the window's input.
+    error = special.softmax(np.array([1.0, 0.0]) + np.ones(2) @ corrected.added) - [0, 1]
+    np.testing.assert_allclose(penalty * corrected.added, -np.ones((2, 1)) * error, atol=1e-3)
+  assert sizes[0] > 1.5 * sizes[1]
+
+
+def test_new_activities_are_in_the_order_of_their_corrections(fitted):
+  stream, _ = _streams(fitted)
+  stream.push(_of('still', 'walking'))
+  for activity in ('zigzag', 'crawling'):
+    stream.correct(activity, new=True)
+  assert stream.activities == ['lying', 'still', 'walking', 'zigzag', 'crawling']
+  recognizer = stream.to_recognizer()
+  assert recognizer.classes_.tolist() == stream.activities
+  assert [*recognizer.adapter_.card.classes] == stream.activities
+
+
 def test_other_windows_hold_a_correction_back():
   """Two activities whose windows point in nearly the same direction, and the first is corrected."""
   kept, corrected = np.array([1.0, 0.9, 1.0]), np.array([1.0, 1.1, 1.0])
@@ -262,10 +296,10 @@ def test_a_correction_can_add_an_activity_and_be_taken_back(fitted, tmp_path):
 
 
 def test_the_last_hidden_layer_gives_the_logits(drawn, tiny):
-  objective = Classify(tiny, 3)
+  objective = Classify(dataclasses.replace(tiny, head=(16, 8)), 3)
   variables = drawn(objective.init)
   batch = {'signal': np.random.default_rng(0).standard_normal((4, 128, 6), np.float32)}
-  layer = f'params/head/dense_{len(tiny.head)}'
+  layer = 'params/head/dense_2'
   outputs = np.asarray(jax.jit(objective.with_hidden.predict)(variables, batch, jax.random.key(0)))
   weights = np.concatenate([variables[f'{layer}/kernel'], variables[f'{layer}/bias'][None]])
   logits = np.asarray(jax.jit(objective.predict)(variables, batch, jax.random.key(0)))

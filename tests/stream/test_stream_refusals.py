@@ -84,6 +84,9 @@ def test_a_correction_ends_refusals_as_it_changes_the_output_layer(calibrated, m
   assert {each.activity for each in stream.push(_WALK)} == {'unknown'}
   stream.correct('walking')
   assert 'unknown' not in {each.activity for each in stream.push(_WALK)}
+  card, entries = stream.to_recognizer().adapter_.card, ('class_logits', 'set_scores', 'unknown_scores')
+  assert all(getattr(calibrated.adapter_.card, name) for name in entries)
+  assert not any(getattr(card, name) for name in entries)  # measured with the layer before
   stream.undo()
   assert {each.activity for each in stream.push(_WALK)} == {'unknown'}
 

@@ -109,14 +109,16 @@ def test_models_of_every_shape_are_exported(recognizer_of, tiny, signals, name, 
   np.testing.assert_allclose(exported, adapted.predict_proba(signals[:5]), atol=export_cases.BOUND['float32'])
 
 
-def test_statistics_of_a_quiet_window_are_those_of_numpy():
+@pytest.mark.parametrize('rate_hz', [50, 20])
+def test_statistics_of_a_quiet_window_are_those_of_numpy(rate_hz):
   _skip_unless_installed('onnx')
   import onnx
   import onnxruntime
 
   stem = {'patch_size': 4, 'stem': (8, 16), 'log_std': False, 'pooling': 'statistics', 'head': ()}
+  stem |= {'rate_hz': rate_hz, 'window_statistics': True}
   graph, float32 = Nodes(), onnx.TensorProto.FLOAT
-  made = onnx_statistics.window_statistics(graph, 's', 'signal', config.Model(**stem, window_statistics=True))
+  made = onnx_statistics.window_statistics(graph, 's', 'signal', config.Model(**stem))
   shapes = {'signal': ['w', 128, 6], made: ['w', len(statistics.NAMES)]}
   given, answer = (onnx.helper.make_tensor_value_info(name, float32, shape) for name, shape in shapes.items())
   model = onnx.helper.make_model(
@@ -131,7 +133,7 @@ def test_statistics_of_a_quiet_window_are_those_of_numpy():
   signals = np.stack([noise, 0.2 * tone]).astype(np.float32)
   signals[..., 2] += 1
   (computed,) = run(None, {'signal': signals})
-  expected = statistics.window_statistics(signals * TO_PHYSICAL, 50)
+  expected = statistics.window_statistics(signals * TO_PHYSICAL, rate_hz)
   np.testing.assert_allclose(computed, expected, atol=2e-3)
 
 

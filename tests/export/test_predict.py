@@ -17,6 +17,7 @@ import har_jax
 from har_jax import escaping, export
 from har_jax.export import predict
 from har_jax.recognizer import prediction_sets
+from har_jax.recordings import units
 
 _UNITS = ('--time=ms', '--acc=g', '--gyro=deg/s')
 _CARD = {'input': {'rate_hz': 50, 'window': 128}, 'stream': {'max_gap_s': 0.2, 'hop_s': 1.28}}
@@ -36,6 +37,33 @@ def table() -> pd.DataFrame:
 def test_a_window_needs_all_of_its_samples(samples, starts):
   rows = np.column_stack([np.arange(samples) / 50, np.ones((samples, 6))])
   assert [start_s for start_s, _ in predict.windows(rows, _CARD)] == pytest.approx(starts)
+
+
+def test_windows_have_the_length_rate_and_hop_of_the_card():
+  card = {'input': {'rate_hz': 20, 'window': 60}, 'stream': {'max_gap_s': 0.2, 'hop_s': 0.5}}
+  rows = np.column_stack([np.arange(81) / 20, np.ones((81, 6))])
+  starts_s, windows = zip(*predict.windows(rows, card), strict=True)
+  assert starts_s == (0.0, 0.5, 1.0)
+  assert {window.shape for window in windows} == {(60, 6)}
+
+
+@pytest.mark.parametrize(
+  ('rate_hz', 'frequency_hz', 'size'), [(25, 5, 1), (100, 5, 1), (100, 30, 0), (200, 45, 0)]
+)
+def test_a_tone_of_another_rate_keeps_its_amplitude_or_vanishes(rate_hz, frequency_hz, size):
+  def tone(time_s: np.ndarray) -> np.ndarray:
+    return np.sin(2 * np.pi * frequency_hz * time_s)[:, None] * np.ones(6)
+
+  time_s = np.arange(10 * rate_hz) / rate_hz
+  _, (start_s, window), *_ = predict.windows(np.column_stack([time_s, tone(time_s)]), _CARD)
+  assert start_s == 1.28  # whole lobes of the filter lie before it
+  np.testing.assert_allclose(window, size * tone(start_s + np.arange(128) / 50), atol=0.02)
+
+
+def test_units_are_those_of_recordings():
+  kinds = {'time': units.TIME_S, 'acc': units.ACC, 'gyro': units.GYRO}
+  for kind, factors in predict._UNITS.items():
+    assert factors == pytest.approx({name: kinds[kind][name] for name in factors})
 
 
 def test_a_window_lies_on_one_side_of_a_gap():

@@ -26,6 +26,9 @@ def test_people_have_first_windows_and_others_are_unseen(windows, monkeypatch):
     assert np.bincount(domain.test['label']).tolist() == [7, 7, 7]
     flat = [part['signal'].reshape(len(part['signal']), -1) for part in (domain.train, domain.test)]
     assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
+  assert np.bincount(stream.unseen['label']).tolist() == [3 * 12] * 3  # all of three people
+  few = stream_people(seed=0, most=3).domains
+  assert [domain.name for domain in few] == [domain.name for domain in stream.domains[:3]]
   recordings = {int(number) for domain in stream.domains for number in domain.test['recording']}
   assert not recordings & set(stream.unseen['recording'].tolist())
   monkeypatch.setattr(domains, '_MOST_TEST', 3)  # of seven, evenly
@@ -78,12 +81,13 @@ def test_people_come_in_an_order_that_the_seed_draws_and_no_more_than_asked(wind
   assert all(np.bincount(domain.train['label']).tolist() == [6] * 3 for domain in few.domains)
 
 
-def test_a_domain_of_one_activity_is_left_out():
+def test_a_domain_of_one_activity_or_without_windows_to_test_on_is_left_out():
   def domain(name: str, *labels: int) -> domains.Domain:
     batch = {'label': np.array(labels)}
     return domains.Domain(name, batch, batch)
 
-  given = [domain('a', 0, 1), domain('b', 1, 1), domain('c', 0, 1)]
+  untested = domains.Domain('d', {'label': np.array([0, 1])}, {'label': np.array([], int)})
+  given = [domain('a', 0, 1), domain('b', 1, 1), domain('c', 0, 1), untested]
   unseen = [{'label': np.array([0])}]
   made = domains._make_stream(given, unseen, ('walking', 'sitting'))
   assert [each.name for each in made.domains] == ['a', 'c']

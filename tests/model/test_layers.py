@@ -160,6 +160,22 @@ def test_a_block_is_pre_norm_with_residuals(drawn):
   np.testing.assert_allclose(_apply(block, variables, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
 
 
+def test_a_block_attends_to_its_prompts_too(drawn):
+  x, prompt = _normal(2, 5, 8), _normal(1, 3, 8, seed=1)
+  block = Block(mlp_dim=12, num_heads=2, streams=1)
+  variables = dict(drawn(lambda key: block.init(key, x)))
+  _, captured = _apply(block, variables | {'prompt': {'tokens': prompt}}, x, capture_intermediates=True)
+  (attended,) = captured['intermediates']['attention']['__call__']
+  normed = _apply(
+    nn.LayerNorm(),
+    {'params': variables['params']['norm_attention']},
+    jnp.concatenate([x, jnp.tile(prompt, (2, 1, 1))], axis=1),
+  )
+  # As if all eight were tokens; what is computed at the places of the prompts is left out.
+  every = _apply(Attention(2), {'params': variables['params']['attention']}, normed)
+  np.testing.assert_allclose(attended, every[:, :5], atol=1e-5)
+
+
 def test_each_stream_attends_to_one_half_of_the_width(drawn):
   x = _normal(2, 5, 8)
   block = Block(mlp_dim=12, num_heads=2, streams=2)

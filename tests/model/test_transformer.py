@@ -16,6 +16,7 @@ from har_jax.model import Autoencoder, Classifier, draw_mask, head_input_widths,
 from har_jax.model.tokens import patches
 from har_jax.model.transformer import Encoder, Head
 from har_jax.train.objective import Classify, Reconstruct, initial_shapes
+from launch.bench import running
 
 _TRAINING = config.Training()
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
@@ -317,6 +318,24 @@ def test_the_error_of_each_window_is_the_mean_over_its_own_hidden_patches():
   mask = jnp.array([[True, False, False], [True, True, True]])
   errors = reconstruction_error(jnp.sqrt(squares), jnp.zeros_like(squares), mask)
   np.testing.assert_allclose(errors, [2, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  'changes', [{}, {'patch_size': 4, 'stem': (8, 16), 'side_width': 8}, {'head': (16, 8)}], ids=str
+)
+def test_products_with_all_kernels_are_in_the_precision_of_the_model(tiny, changes):
+  model = dataclasses.replace(tiny, **changes)
+  objective = Classify(model, 3, config.Precision(dtype='bfloat16'))
+  held = initial_shapes(objective)
+  signal = jax.ShapeDtypeStruct((2, model.window_samples, config.CHANNELS), np.float32)
+  traced = jax.make_jaxpr(objective.predict)(held, {'signal': signal}, jax.random.key(0))
+  of_half = [
+    equation
+    for equation in running.products(traced.jaxpr)
+    if {operand.aval.dtype.name for operand in equation.invars} == {'bfloat16'}
+  ]
+  # Each kernel once, and two of each attention: with the keys, and with the values.
+  assert len(of_half) == sum(path.endswith('/kernel') for path in held) + 2 * model.depth
 
 
 def test_a_heads_input_has_three_statistics_of_the_tokens_of_either_encoder():

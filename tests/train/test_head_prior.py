@@ -94,6 +94,8 @@ def test_more_windows_count_less_and_many_not_at_all(prior):
   # The first one's name counts as one window of two, then as one of three.
   assert not np.allclose(repeated(2)[:, 0], repeated(1)[:, 0] / 2, rtol=1e-3)
   assert repeated(7) is None
+  uneven = np.repeat(_LABELS, [10, 1, 1])  # four of each on average
+  assert prior.logits(np.repeat(features, [10, 1, 1], axis=0), uneven) is not None
 
 
 def test_a_fit_adds_them_to_its_logits(prior, stem_model, drawn):

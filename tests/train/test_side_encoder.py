@@ -77,11 +77,19 @@ def test_it_takes_the_steps_of_the_training_with_the_runs_seed(objective, run, m
       objective, dataclasses.replace(run, seed=seed), dataclasses.replace(_TRAINING, max_steps=7)
     )
   assert [(call['steps'], call['total'], call['seed']) for call in calls] == [(7, 7, 3), (7, 7, 4)]
+  assert not any(call['pretrained'] for call in calls)  # its own rate is that of new weights
   first, second = (call['start']['params/head/dense_0/kernel'] for call in calls)
   assert np.abs(first - second).max() > 0.01
   own = {path.replace('/side_', '/'): leaf for path, leaf in run.trainable.items() if '/side_' in path}
   for call in calls:
     assert all(np.array_equal(call['start'][path], leaf) for path, leaf in own.items())
+
+
+def test_it_trains_alone_in_the_precision_of_the_whole(objective, run):
+  precision = config.Precision(dtype='bfloat16')
+  alone, _ = side_encoder._alone(dataclasses.replace(objective, precision=precision), run.trainable, 0)
+  assert alone.precision == precision
+  assert (alone.model.width, alone.model.window_samples, alone.classes) == (8, 128, 2)
 
 
 def test_the_head_is_fitted_to_the_trained_features(objective, run, trained):

@@ -22,7 +22,7 @@ def patch_features(graph: Nodes, module: str, part: str, model: config.Model) ->
   parts = [graph.reshape(part, (model.tokens, model.patch_size * channels), f'{module}/patches')]
   if model.log_std or model.invariant_features:
     cut = graph.reshape(part, (model.tokens, model.patch_size, channels), f'{module}/cut')
-    mean = graph.add('ReduceMean', cut, _axis(graph, f'{module}/of_patch', 2), name=f'{module}/mean')
+    mean = graph.add('ReduceMean', cut, graph.ints(f'{module}/of_patch', 2), name=f'{module}/mean')
     centered = graph.add('Sub', cut, mean, name=f'{module}/centered')
   if model.log_std:
     squares = graph.add('Mul', centered, centered, name=f'{module}/squares')
@@ -39,9 +39,9 @@ def _invariant_features(graph: Nodes, module: str, part: str, model: config.Mode
   """[w, n, 6]."""
   name = f'{module}/invariant_features'
   triads = graph.reshape(part, (model.tokens, model.patch_size, 2, 3), f'{name}/triads')
-  first = graph.constant(f'{name}/first', np.array([0], np.int64))
+  first = graph.ints(f'{name}/first', 0)
   acc = graph.add('Gather', triads, first, name=f'{name}/acc', axis=3)
-  mean = graph.add('ReduceMean', acc, _axis(graph, f'{name}/of_patch', 2), name=f'{name}/mean')
+  mean = graph.add('ReduceMean', acc, graph.ints(f'{name}/of_patch', 2), name=f'{name}/mean')
   joined = relative_to_gravity(graph, name, triads, mean, 4)
   return graph.reshape(joined, (model.window_samples, config.CHANNELS), name)
 
@@ -51,7 +51,7 @@ def relative_to_gravity(graph: Nodes, name: str, triads: str, mean: str, axis: i
 
   mean: gravity, which broadcasts with the triads.
   """
-  xyz = _axis(graph, f'{name}/xyz', axis)
+  xyz = graph.ints(f'{name}/xyz', axis)
   size = _norm(graph, f'{name}/gravity_norm', mean, xyz, tokens.GRAVITY_EPS)
   gravity = graph.add('Div', mean, size, name=f'{name}/gravity')
   parts = graph.add('Mul', triads, gravity, name=f'{name}/parts')
@@ -68,9 +68,7 @@ def relative_to_gravity(graph: Nodes, name: str, triads: str, mean: str, axis: i
 def _norm(graph: Nodes, name: str, vectors: str, axis: str, epsilon: float) -> str:
   squares = graph.add('Mul', vectors, vectors, name=f'{name}/squares')
   total = graph.add('ReduceSum', squares, axis, name=f'{name}/total')
-  positive = graph.add(
-    'Add', total, graph.constant(f'{name}/epsilon', np.float32(epsilon)), name=f'{name}/sum'
-  )
+  positive = graph.add('Add', total, graph.scalar(f'{name}/epsilon', epsilon), name=f'{name}/sum')
   return graph.add('Sqrt', positive, name=f'{name}/norm')
 
 
@@ -88,7 +86,7 @@ def _log_spectrum(graph: Nodes, name: str, centered: str, channels: int, model: 
     )
     squares.append(graph.add('Mul', product, product, name=f'{name}/{kind}/square'))
   total = graph.add('Add', *squares, name=f'{name}/total')
-  size = graph.constant(f'{name}/samples', np.float32(model.patch_size))
+  size = graph.scalar(f'{name}/samples', model.patch_size)
   power = graph.add('Div', total, size, name=f'{name}/power')
   logs = _log(graph, name, power, tokens.POWER_EPS, 1.0, tokens.LOG_POWER_MEAN, tokens.LOG_POWER_DEVIATION)
   by_frequency = graph.add('Transpose', logs, name=f'{name}/by_frequency', perm=[0, 1, 3, 2])
@@ -97,12 +95,8 @@ def _log_spectrum(graph: Nodes, name: str, centered: str, channels: int, model: 
 
 def _log(graph: Nodes, name: str, x: str, epsilon: float, slope: float, mean: float, std: float) -> str:
   """(slope * log(x + epsilon) - mean) / std."""
-  positive = graph.add('Add', x, graph.constant(f'{name}/epsilon', np.float32(epsilon)), name=f'{name}/sum')
+  positive = graph.add('Add', x, graph.scalar(f'{name}/epsilon', epsilon), name=f'{name}/sum')
   log = graph.add('Log', positive, name=f'{name}/log')
-  scale = graph.constant(f'{name}/slope', np.float32(slope / std))
-  offset = graph.constant(f'{name}/offset', np.float32(mean / std))
+  scale = graph.scalar(f'{name}/slope', slope / std)
+  offset = graph.scalar(f'{name}/offset', mean / std)
   return graph.add('Sub', graph.add('Mul', log, scale, name=f'{name}/scaled'), offset, name=f'{name}/logs')
-
-
-def _axis(graph: Nodes, name: str, axis: int) -> str:
-  return graph.constant(name, np.array([axis], np.int64))

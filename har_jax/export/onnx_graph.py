@@ -127,7 +127,7 @@ class _Graph(Nodes):
     tokens = self._norm(f'{encoder}/norm', tokens)
     if model.pooling == 'statistics':
       return onnx_stem.statistics(self, f'{encoder}/pool', tokens)
-    axis = self.constant(f'{encoder}/tokens', np.array([1], np.int64))
+    axis = self.ints(f'{encoder}/tokens', 1)
     return self.add('ReduceMean', tokens, axis, name=f'{encoder}/mean', keepdims=0)
 
   def head(self, features: str) -> str:
@@ -139,7 +139,7 @@ class _Graph(Nodes):
       features = self.add(
         'Relu', self._dense(f'head/dense_{i}', features, f'head/norm_{i}'), name=f'head/relu_{i}'
       )
-    temperature = self.constant('temperature', np.float32(self._merged.temperature))
+    temperature = self.scalar('temperature', self._merged.temperature)
     logits = self.add('Div', self._dense(f'head/dense_{last}', features), temperature, name='logits')
     return self.add('Softmax', logits, name='softmax', axis=-1)
 
@@ -183,7 +183,7 @@ class _Graph(Nodes):
       )
       for name in ('query', 'key', 'value')
     )
-    scale = self.constant(f'{module}/scale', np.float32((width // num_heads) ** -0.5))
+    scale = self.scalar(f'{module}/scale', (width // num_heads) ** -0.5)
     scores = self.add(
       'Mul', self.add('MatMul', q, k, name=f'{module}/products'), scale, name=f'{module}/scores'
     )

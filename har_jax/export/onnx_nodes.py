@@ -23,10 +23,17 @@ class Nodes:
 
   def reshape(self, x: str, shape: tuple[int, ...], name: str) -> str:
     """[w, *shape] for any w: in ONNX, a 0 keeps the size of the axis."""
-    return self.add('Reshape', x, self.constant(f'{name}/shape', np.array([0, *shape], np.int64)), name=name)
+    return self.add('Reshape', x, self.ints(f'{name}/shape', 0, *shape), name=name)
 
   def constant(self, name: str, value: Any) -> str:
     import onnx
 
     self.constants.append(onnx.numpy_helper.from_array(np.asarray(value, order='C'), name))
     return name
+
+  def ints(self, name: str, *values: int) -> str:
+    """Axes, sizes and indices."""
+    return self.constant(name, np.array(values, np.int64))
+
+  def scalar(self, name: str, value: float) -> str:
+    return self.constant(name, np.float32(value))

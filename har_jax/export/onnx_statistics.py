@@ -17,7 +17,7 @@ _ENDS = {'first': 0, 'second': 1, 'last': -1, 'end': 2**31}  # of slices of cons
 def window_statistics(graph: Nodes, name: str, signal: str, model: config.Model) -> str:
   """[w, f] of a signal [w, n, 6] in g and rad/s."""
   samples = model.window_samples
-  time = _ints(graph, f'{name}/time', [1])
+  time = graph.ints(f'{name}/time', 1)
   channels = _with_norms(graph, name, signal, samples)
   means = graph.add('ReduceMean', channels, time, name=f'{name}/means')
   centered = graph.add('Sub', channels, means, name=f'{name}/centered')
@@ -49,7 +49,7 @@ def _with_norms(graph: Nodes, name: str, signal: str, samples: int) -> str:
   physical = graph.add('Mul', signal, graph.constant(f'{name}/units', TO_PHYSICAL), name=f'{name}/physical')
   triads = graph.reshape(physical, (samples, 2, 3), f'{name}/sensors')
   squares = graph.add('Mul', triads, triads, name=f'{name}/squared')
-  axes = _ints(graph, f'{name}/axes', [3])
+  axes = graph.ints(f'{name}/axes', 3)
   totals = graph.add('ReduceSum', squares, axes, name=f'{name}/totals', keepdims=0)
   return graph.concat([physical, graph.add('Sqrt', totals, name=f'{name}/norms')], f'{name}/channels')
 
@@ -58,7 +58,7 @@ def _quantiles(graph: Nodes, name: str, channels: str, samples: int) -> str:
   """[w, quantiles, c]: each is a weighted sum of sorted samples."""
   import onnx
 
-  size, ascending = _ints(graph, f'{name}/size', [samples]), f'{name}/ascending'
+  size, ascending = graph.ints(f'{name}/size', samples), f'{name}/ascending'
   graph.nodes.append(
     onnx.helper.make_node(
       'TopK', [channels, size], [ascending, f'{name}/order'], name=ascending, axis=1, largest=0
@@ -70,8 +70,8 @@ def _quantiles(graph: Nodes, name: str, channels: str, samples: int) -> str:
 
 def _steps(graph: Nodes, name: str, x: str) -> str:
   """Absolute differences of consecutive samples."""
-  axis = _ints(graph, f'{name}/axis', [1])
-  first, second, last, end = (_ints(graph, f'{name}/{kind}', [index]) for kind, index in _ENDS.items())
+  axis = graph.ints(f'{name}/axis', 1)
+  first, second, last, end = (graph.ints(f'{name}/{kind}', index) for kind, index in _ENDS.items())
   later = graph.add('Slice', x, second, end, axis, name=f'{name}/later')
   earlier = graph.add('Slice', x, first, last, axis, name=f'{name}/earlier')
   return graph.add('Abs', graph.add('Sub', later, earlier, name=f'{name}/difference'), name=name)
@@ -88,7 +88,7 @@ def _power(graph: Nodes, name: str, centered: str, samples: int) -> str:
 
 def _peak(graph: Nodes, name: str, power: str, frequencies_hz: np.ndarray) -> str:
   is_known = _is_more(graph, f'{name}/is_more', power, statistics.LEAST_POWER)
-  zero = graph.constant(f'{name}/zero', np.float32(0))
+  zero = graph.scalar(f'{name}/zero', 0)
   loud = graph.add('Where', is_known, power, zero, name=f'{name}/known')
   bins = graph.add('ArgMax', loud, name=f'{name}/bin', axis=1, keepdims=0)
   return graph.add('Gather', graph.constant(f'{name}/frequencies', frequencies_hz), bins, name=name, axis=0)
@@ -97,20 +97,18 @@ def _peak(graph: Nodes, name: str, power: str, frequencies_hz: np.ndarray) -> st
 def _log_sums(graph: Nodes, name: str, power: str, bands: np.ndarray) -> str:
   """[w, d, c]."""
   sums = _product(graph, f'{name}/sums', bands.T, power)
-  epsilon = graph.constant(f'{name}/epsilon', np.float32(statistics.POWER_EPS))
+  epsilon = graph.scalar(f'{name}/epsilon', statistics.POWER_EPS)
   return graph.add('Log', graph.add('Add', sums, epsilon, name=f'{name}/positive'), name=name)
 
 
 def _correlations(graph: Nodes, name: str, centered: str, deviations: str, samples: int) -> str:
   is_varying = _is_more(graph, f'{name}/is_varying', deviations, statistics.LEAST_DEVIATION)
-  infinite = graph.constant(f'{name}/infinite', np.float32(np.inf))
+  infinite = graph.scalar(f'{name}/infinite', np.inf)
   divisors = graph.add('Where', is_varying, deviations, infinite, name=f'{name}/divisors')
   scaled = graph.add('Div', centered, divisors, name=f'{name}/scaled')
   by_channel = graph.add('Transpose', scaled, name=f'{name}/by_channel', perm=[0, 2, 1])
   products = graph.add('MatMul', by_channel, scaled, name=f'{name}/products')
-  mean = graph.add(
-    'Div', products, graph.constant(f'{name}/samples', np.float32(samples)), name=f'{name}/mean'
-  )
+  mean = graph.add('Div', products, graph.scalar(f'{name}/samples', samples), name=f'{name}/mean')
   flat = graph.reshape(mean, (_CHANNELS**2,), f'{name}/matrix')
   pairs = np.ravel_multi_index(np.triu_indices(_CHANNELS, k=1), (_CHANNELS, _CHANNELS))
   return graph.add('Gather', flat, graph.constant(f'{name}/pairs', pairs), name=name, axis=1)
@@ -122,8 +120,4 @@ def _product(graph: Nodes, name: str, left: np.ndarray, right: str) -> str:
 
 
 def _is_more(graph: Nodes, name: str, x: str, threshold: float) -> str:
-  return graph.add('Greater', x, graph.constant(f'{name}/threshold', np.float32(threshold)), name=name)
-
-
-def _ints(graph: Nodes, name: str, values: list[int]) -> str:
-  return graph.constant(name, np.array(values, np.int64))
+  return graph.add('Greater', x, graph.scalar(f'{name}/threshold', threshold), name=name)

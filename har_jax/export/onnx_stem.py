@@ -28,7 +28,7 @@ def stem_tokens(graph: Nodes, name: str, signal: str, model: config.Model, dense
     y = norm(f'{name}/norm_conv_{i}', dense(conv, _neighbors(graph, conv, y, stem.SECOND_KERNEL, 1)))
     pairs = graph.reshape(x, (samples, 2, channels), f'{name}/pairs_{i}')
     means = graph.add(
-      'ReduceMean', pairs, _ints(graph, f'{name}/of_pair_{i}', 2), name=f'{name}/means_{i}', keepdims=0
+      'ReduceMean', pairs, graph.ints(f'{name}/of_pair_{i}', 2), name=f'{name}/means_{i}', keepdims=0
     )
     total = graph.add('Add', y, dense(f'{name}/shortcut_{i}', means), name=f'{conv}/with_shortcut')
     x, channels = graph.add('Relu', total, name=f'{name}/stage_{i}'), width
@@ -37,22 +37,22 @@ def stem_tokens(graph: Nodes, name: str, signal: str, model: config.Model, dense
 
 def statistics(graph: Nodes, name: str, x: str) -> str:
   """[w, 3 d] of tokens [w, t, d]: mean, maximum, standard deviation."""
-  axis = _ints(graph, f'{name}/tokens', 1)
+  axis = graph.ints(f'{name}/tokens', 1)
   mean = graph.add('ReduceMean', x, axis, name=f'{name}/mean', keepdims=0)
   largest = graph.add('ReduceMax', x, axis, name=f'{name}/max', keepdims=0)
   broadcast_mean = graph.add('ReduceMean', x, axis, name=f'{name}/mean_kept')
   centered = graph.add('Sub', x, broadcast_mean, name=f'{name}/centered')
   squares = graph.add('Mul', centered, centered, name=f'{name}/squares')
   variance = graph.add('ReduceMean', squares, axis, name=f'{name}/variance', keepdims=0)
-  return graph.concat(
-    [mean, largest, _root(graph, f'{name}/std', variance, transformer.VAR_EPS)], f'{name}/pooled'
-  )
+  epsilon = graph.scalar(f'{name}/std/epsilon', transformer.VAR_EPS)
+  positive = graph.add('Add', variance, epsilon, name=f'{name}/std/positive')
+  return graph.concat([mean, largest, graph.add('Sqrt', positive, name=f'{name}/std/root')], f'{name}/pooled')
 
 
 def _standardized(graph: Nodes, name: str, signal: str, samples: int) -> str:
   triads = graph.reshape(signal, (samples, 2, 3), f'{name}/triads')
-  acc = graph.add('Gather', triads, _ints(graph, f'{name}/first', 0), name=f'{name}/acc', axis=2)
-  mean = graph.add('ReduceMean', acc, _ints(graph, f'{name}/of_window', 1), name=f'{name}/mean_acc')
+  acc = graph.add('Gather', triads, graph.ints(f'{name}/first', 0), name=f'{name}/acc', axis=2)
+  mean = graph.add('ReduceMean', acc, graph.ints(f'{name}/of_window', 1), name=f'{name}/mean_acc')
   joined = relative_to_gravity(graph, name, triads, mean, 3)
   flat = graph.reshape(joined, (samples, config.CHANNELS), f'{name}/invariant')
   channels = graph.concat([signal, flat], f'{name}/channels')
@@ -69,26 +69,15 @@ def _standardized(graph: Nodes, name: str, signal: str, samples: int) -> str:
 
 def _neighbors(graph: Nodes, module: str, x: str, size: int, stride: int) -> str:
   before = (size - 1) // 2
-  pads = graph.constant(f'{module}/pads', np.array([0, before, 0, 0, size - 1 - before, 0], np.int64))
+  pads = graph.ints(f'{module}/pads', 0, before, 0, 0, size - 1 - before, 0)
   padded = graph.add('Pad', x, pads, name=f'{module}/padded')
-  axis, step = _ints(graph, f'{module}/axis', 1), _ints(graph, f'{module}/step', stride)
+  axis, step = graph.ints(f'{module}/axis', 1), graph.ints(f'{module}/step', stride)
   shifted = []
   for first in range(size):
     # The end counts from the last sample, so that every slice has the same number of samples.
     start, end = (
-      _ints(graph, f'{module}/{kind}_{first}', value)
+      graph.ints(f'{module}/{kind}_{first}', value)
       for kind, value in (('start', first), ('end', first - size + 1 or 2**31))
     )
     shifted.append(graph.add('Slice', padded, start, end, axis, step, name=f'{module}/slice_{first}'))
   return graph.concat(shifted, f'{module}/neighbors')
-
-
-def _root(graph: Nodes, name: str, x: str, epsilon: float) -> str:
-  positive = graph.add(
-    'Add', x, graph.constant(f'{name}/epsilon', np.float32(epsilon)), name=f'{name}/positive'
-  )
-  return graph.add('Sqrt', positive, name=f'{name}/root')
-
-
-def _ints(graph: Nodes, name: str, value: int) -> str:
-  return graph.constant(name, np.array([value], np.int64))

@@ -24,6 +24,7 @@ from har_jax.experiments.fitting import measure_probabilities
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import seconds_of, stages_of
 from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
+from har_jax.timeline.activities import to_level
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -107,15 +108,7 @@ def _answerable(classes: Sequence[str], activities: Sequence[str]) -> np.ndarray
 
 
 def _divide(grouped: Float[np.ndarray, 'w g'], classes: Sequence[str]) -> Float[np.ndarray, 'w y']:
-  """Divides stairs as the target does, which has stairs, or both directions.
-
-  The sources' stairs are either direction, in the directions' ratio.
-  """
-  column = {name: grouped[:, number] for number, name in enumerate(_GROUPS)}
-  up, down = (column[name] for name in _DIRECTIONS)
-  if set(classes) & set(_DIRECTIONS):
-    share = (up + 1e-12) / (up + down + 2e-12)
-    column |= {'upstairs': up + share * column[_STAIRS], 'downstairs': down + (1 - share) * column[_STAIRS]}
-  else:
-    column[_STAIRS] = column[_STAIRS] + up + down
+  """Divides stairs as the target does, which has stairs, or both directions."""
+  level, names = to_level(grouped, _GROUPS, classes)
+  column = dict(zip(names, level.T, strict=True))
   return np.stack([column.get(name, np.zeros(len(grouped))) for name in classes], axis=1)

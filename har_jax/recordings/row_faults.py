@@ -124,11 +124,9 @@ _JUMPS, _SHORT_ROWS, _COARSE_STEPS = 0.01, 20, 5
 
 def measure_rates_hz(samples: Samples) -> tuple[float, float]:
   """Rates of the rows, and of those with new values, while the device moves."""
-  second = np.floor(samples.time_s[1:])
-  starts = np.flatnonzero(np.r_[True, second[1:] > second[:-1]])
+  starts, stops = segments.equal_runs(np.floor(samples.time_s[1:])).T
   new = np.add.reduceat(_is_new(samples.values), starts, dtype=np.int64)
-  rows = np.diff(np.r_[starts, len(second)])
-  return float(np.quantile(rows, _BUSY)), float(np.quantile(new, _BUSY))
+  return float(np.quantile(stops - starts, _BUSY)), float(np.quantile(new, _BUSY))
 
 
 def find_held_rows(samples: Samples) -> Bool[np.ndarray, 'n']:

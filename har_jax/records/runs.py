@@ -308,9 +308,8 @@ class Continual(Card, kw_only=True, tag=f'har_jax continual {config.SCHEMA_VERSI
 
   identity: dict[str, Any]  # as `continual.run` makes it: it is compared, entry by entry
   history: list[LearnedDomain]
-  macro_f1: dict[str, float | None] = msgspec.field(
-    default_factory=dict
-  )  # these five once the stream has ended
+  # These five once the stream has ended.
+  macro_f1: dict[str, float | None] = msgspec.field(default_factory=dict)
   accuracy: dict[str, float | None] = msgspec.field(default_factory=dict)
   bytes: int = 0
   seconds: float = 0.0

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
+from har_jax.signal import still
 from har_jax.timeline.bouts import Clock
 from har_jax.timeline.predictions import Predictions
 
@@ -109,12 +110,8 @@ def _movement(reading: Reading) -> Float[np.ndarray, 't']:
   starts_s = zip(reading.offsets_s, reading.recordings, strict=True)
   times_s = np.concatenate([start_s + part.acc.time_s for start_s, part in starts_s])
   lengths = np.concatenate([np.linalg.norm(part.acc.values, axis=1) for part in reading.recordings])
-  lengths = lengths.astype(np.float64)
-  steps = (times_s / _STEP_S).astype(int)
-  counts = np.bincount(steps)
-  with np.errstate(invalid='ignore', divide='ignore'):
-    means = np.bincount(steps, lengths) / counts
-    deviations = np.sqrt(np.bincount(steps, (lengths - means[steps]) ** 2) / counts)
+  _, deviations = still.moments(times_s, lengths[:, None], _STEP_S)
+  counts = np.bincount((times_s / _STEP_S).astype(int))
   return np.where(counts > 2, np.log(deviations + 0.05), np.nan)
 
 

@@ -1,13 +1,16 @@
 """One base and one fitted recognizer for the tests of a folder. Tests that change it copy it first."""
 
 import contextlib
+import copy
 import dataclasses
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 
 from har_jax import config, config_fields, files
+from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -61,3 +64,10 @@ def unfitted(base) -> Recognizer:
 def fitted(unfitted) -> Recognizer:
   with _without_augmentation():
     return unfitted.adapt(SIGNALS, LABELS, SUBJECTS)
+
+
+def calibrated_copy(recognizer: Recognizer, *windows: np.ndarray) -> Recognizer:
+  """A copy, calibrated by the windows and labels, or by those that it was fitted to."""
+  copied = copy.copy(recognizer)
+  calibrate(copied, *(windows or (SIGNALS, LABELS)))
+  return copied

@@ -124,12 +124,6 @@ def test_help_shows_a_default_once(capsys):
   assert '  --[no]progress: show progress bars (default: true)' in lines
 
 
-def test_without_a_command_all_are_listed(capsys):
-  assert main.main([]) == 0
-  listed = re.findall(r'^  (\w+) +\S', capsys.readouterr().out, re.MULTILINE)
-  assert tuple(listed) == main.COMMANDS
-
-
 def test_an_unknown_command_is_answered_with_the_known_ones(capsys):
   assert main.main(['lood']) == 1
   err = capsys.readouterr().err

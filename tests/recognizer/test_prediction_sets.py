@@ -1,16 +1,15 @@
 """What held-out windows tell: prediction sets, and how baselines compare."""
 
-import copy
 import math
 
 import msgspec
 import numpy as np
 import pytest
+from fitted_recognizer import calibrated_copy
 from labeled_windows import LABELS, SIGNALS
 
 from har_jax import records
 from har_jax.errors import UserError
-from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.comparison import mcnemar_p, score, verdict
 from har_jax.recognizer.prediction_sets import MOST_SCORES, SetWarning, fit_scores, make_sets, shortage
 from har_jax.recognizer.recognizer import Recognizer
@@ -22,12 +21,6 @@ def _draw(rng: np.random.Generator, windows: int) -> tuple[np.ndarray, np.ndarra
   labels = rng.integers(4, size=windows)
   logits = 3 * rng.standard_normal((windows, 4)) + 4 * np.eye(4)[labels]
   return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), labels
-
-
-def _calibrated(recognizer: Recognizer, *windows: np.ndarray) -> Recognizer:
-  calibrated = copy.copy(recognizer)
-  calibrate(calibrated, *(windows or (SIGNALS, LABELS)))
-  return calibrated
 
 
 def test_the_threshold_is_the_quantile_by_hand():
@@ -76,7 +69,7 @@ def test_too_few_windows_give_all_classes_and_a_sentence(fitted):
   with pytest.warns(SetWarning, match='of 90 % need 9 labeled windows .* there are 0, so each set is of all'):
     assert fitted.predict_set(SIGNALS[:3]).all()
   with pytest.warns(SetWarning, match='of 95 % need 19 labeled windows .* there are 12'):
-    assert _calibrated(fitted, SIGNALS[:12], LABELS[:12]).predict_set(SIGNALS[:3], coverage=0.95).all()
+    assert calibrated_copy(fitted, SIGNALS[:12], LABELS[:12]).predict_set(SIGNALS[:3], coverage=0.95).all()
   assert shortage([0.1] * 9, 0.9) is None
   assert shortage([0.1] * 8, 0.9) is not None
   with pytest.raises(UserError, match='coverage is 90; give a number between 0 and 1'):
@@ -88,7 +81,7 @@ def test_the_bundled_base_was_calibrated_on_people_of_its_sources():
 
 
 def test_sets_are_dropped_with_another_head(fitted):
-  recognizer = _calibrated(fitted)
+  recognizer = calibrated_copy(fitted)
   recognizer.adapter_ = recognizer.adapter_.with_card(class_spread=2.0)
   features = head_update.methods.output_layer(recognizer.variables_) + '/kernel'
   added = np.zeros((recognizer.variables_[features].shape[0] + 1, 3))

@@ -5,6 +5,7 @@ import copy
 import made_people
 import numpy as np
 import pytest
+from fitted_recognizer import calibrated_copy
 from labeled_windows import LABELS, SIGNALS
 
 from har_jax import config_fields, files
@@ -21,12 +22,6 @@ from har_jax.timeline import predict
 from har_jax.train.objective import Classify
 
 _CLASSES = ('walking', 'lying', 'cycling', 'upstairs', 'unknown')
-
-
-def _calibrated(recognizer: Recognizer, *windows: np.ndarray) -> Recognizer:
-  calibrated = copy.copy(recognizer)
-  calibrate(calibrated, *(windows or (SIGNALS, LABELS)))
-  return calibrated
 
 
 def test_a_score_is_of_the_window_and_of_its_neighbors():
@@ -76,10 +71,10 @@ def own_distances(recognizer, X):
 
 
 def test_each_recording_is_calibrated_by_itself(fitted):
-  alone = _calibrated(fitted)  # the same temperature
+  alone = calibrated_copy(fitted)  # the same temperature
   np.testing.assert_allclose(alone.unknown_scores, np.sort(own_distances(alone, SIGNALS)), rtol=1e-5)
   scores = [own_distances(alone, half) for half in np.split(SIGNALS, 2)]
-  both = _calibrated(fitted, SIGNALS, LABELS, np.repeat(['a', 'b'], len(SIGNALS) // 2))
+  both = calibrated_copy(fitted, SIGNALS, LABELS, np.repeat(['a', 'b'], len(SIGNALS) // 2))
   np.testing.assert_allclose(both.unknown_scores, np.sort(np.concatenate(scores)), rtol=1e-5)
   with pytest.raises(UserError, match=r'the recordings are \[2\] for 72 windows'):
     calibrate(both, SIGNALS, LABELS, ['a', 'b'])
@@ -187,7 +182,7 @@ def test_a_calibration_asks_the_base_and_says_so(linear, monkeypatch):
   alone, asked = (unknown_activities.score(linear, *windows, ask_base=ask) for ask in (False, True))
   lacking = BaseHead.find(linear).lacking(inputs, recordings)
   np.testing.assert_allclose(asked, alone * unknown_activities.odds_of_lacking(lacking, parts))
-  calibrated = _calibrated(linear, SIGNALS, LABELS, recordings)
+  calibrated = calibrated_copy(linear, SIGNALS, LABELS, recordings)
   np.testing.assert_allclose(calibrated.unknown_scores, np.sort(asked), rtol=1e-4)
   assert calibrated.adapter_.card.unknown_by_base
 
@@ -197,7 +192,7 @@ def test_predictions_ask_the_base_if_the_calibration_did(linear, monkeypatch, by
   time_s = np.arange(800) / 50
   sensors = (Samples(time_s, np.tile(np.float32(values), (800, 1))) for values in ([0, 0, 9.8], [0, 0, 0]))
   recording = Recording('', 'Ann', *sensors, ())
-  calibrated = _calibrated(linear)
+  calibrated = calibrated_copy(linear)
   calibrated.adapter_ = calibrated.adapter_.with_card(unknown_by_base=by_base)
   calls, score = [], unknown_activities.score
 

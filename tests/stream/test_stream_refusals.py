@@ -4,11 +4,11 @@ import copy
 
 import numpy as np
 import pytest
+from fitted_recognizer import calibrated_copy
 from labeled_windows import LABELS, SIGNALS
 
 from har_jax.errors import UserError
 from har_jax.recognizer import unknown_activities
-from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream import refusals
 from har_jax.stream.stream import Stream
@@ -19,9 +19,7 @@ _WALK = SIGNALS[LABELS == 'walking'][:10].reshape(-1, 6)
 
 @pytest.fixture(scope='module')
 def calibrated(fitted) -> Recognizer:
-  made = copy.copy(fitted)
-  calibrate(made, SIGNALS, LABELS)
-  return made
+  return calibrated_copy(fitted)
 
 
 def _strange(samples: int) -> np.ndarray:

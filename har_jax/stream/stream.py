@@ -265,9 +265,10 @@ class Stream:
       recording = Recording('', '', Samples(part_s, part[:, :3]), Samples(part_s, part[:, 3:]), ())
       (piece,) = resample(recording, collections.Counter(), self._windowing)
       window = piece.signal[offset : offset + samples]
-      is_apart = start_s >= self._apart_s + self._windowing.step_s - _SLACK_S
+      # By when they are due: with uneven times, a window may start a sample late, and the next one does not.
+      is_apart = self._due_s >= self._apart_s + self._windowing.step_s - _SLACK_S
       if is_apart:
-        self._apart_s = start_s
+        self._apart_s = self._due_s
         self._check_frame(window)
       hidden, logits = self._recognize(self._finding(window))
       if is_apart:

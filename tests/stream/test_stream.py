@@ -7,6 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import worn_device
+from scipy.special import softmax
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING, Windowing
@@ -82,6 +83,21 @@ def test_predictions_are_adapted_to_the_latest_windows_that_overlap_by_half(
   assert np.abs(expected - probabilities.max(axis=1)).max() > 0.01
   predictions = Stream(recognizer, mean_bout_s=0, hop_s=hop_s).push(signal)[::every]
   assert [each.confidence for each in predictions] == pytest.approx(expected, abs=1e-4)
+
+
+def test_predictions_are_adapted_to_each_window_of_a_stream_with_uneven_times(fitted, monkeypatch):
+  class_logits, rng = [[3.0, 0.0, -1.0], [0.0, 2.0, 0.5], [-1.0, 0.0, 4.0]], np.random.default_rng(0)
+  logits = rng.normal(0, 2, (22, 3))
+  recognizer = _with_card(fitted, class_logits=class_logits, adaptation_temperature=1.0)
+  stream, remaining = Stream(recognizer, mean_bout_s=0), iter(logits)
+  monkeypatch.setattr(stream, '_recognize', lambda window: (np.ones(17), next(remaining)))
+  time_s = np.arange(1500) / 50 + rng.uniform(0, 0.004, 1500)
+  predictions = stream.push(_signal(1500), time_s)
+  assert (np.diff([each.time_s for each in predictions]) < 1.28 - 1e-3).any()  # one starts late, the next not
+  probabilities = softmax(logits[: len(predictions)], axis=1)
+  spans = (probabilities[:stop] for stop in range(1, len(predictions) + 1))
+  expected = [adapt_to_recording(span, np.array(class_logits))[-1].max() for span in spans]
+  assert [each.confidence for each in predictions] == pytest.approx(expected)
 
 
 def test_the_last_prediction_is_that_of_the_timeline(recognizer):

@@ -11,7 +11,6 @@ import { adaptToRecording, classLogitsOf } from './whole';
 import { rulesOf, Windows, type Sample, type Window } from './windows';
 
 const ADAPTED_TO = 400; // windows: some nine minutes
-const SLACK_S = 1e-6;
 const TINY = Number.MIN_VALUE * 2 ** 52; // the smallest normal number
 
 export interface Answer {
@@ -36,7 +35,6 @@ export class Recognizer {
   private readonly shift: Shift;
   readonly learner: Learner;
   private recent: number[][] = []; // logits
-  private recentS = -Infinity; // start of the last one's window
   private lastS = -Infinity; // start of the last window
   private known: number[] | undefined;
   private best = -1;
@@ -76,7 +74,7 @@ export class Recognizer {
     const startS = this.originS + window.startS;
     const { isFirst } = window;
     if (isFirst) learner.restart();
-    const adapted = this.adapt(window.startS, logits);
+    const adapted = this.adapt(logits);
     const { alone, probabilities, posterior } = learner.update(startS, hidden, logits, adapted);
     const best = posterior.indexOf(Math.max(...posterior));
     const isKnown = this.isKnown(probabilities, isFirst || best !== this.best);
@@ -94,16 +92,13 @@ export class Recognizer {
     });
   }
 
-  /** As `Stream` adapts: to the windows so far that overlap by half at most. */
-  private adapt(startS: number, logits: number[]): number[] {
+  /** As `Stream` adapts: to the windows so far, which overlap by half. */
+  private adapt(logits: number[]): number[] {
     const { temperature, adaptation_temperature } = this.model.adapter;
     const classLogits = classLogitsOf(this.model.adapter);
     if (!classLogits) return logits;
     const soFar = [...this.recent, logits];
-    if (startS >= this.recentS + this.chain.hopS - SLACK_S) {
-      this.recent = soFar.slice(-ADAPTED_TO);
-      this.recentS = startS;
-    }
+    this.recent = soFar.slice(-ADAPTED_TO);
     const rows = soFar.map((row) => softmax(row, adaptation_temperature));
     const adapted = adaptToRecording(rows, classLogits)[rows.length - 1];
     return adapted.map((each) => temperature * Math.log(Math.max(each, TINY)));

@@ -142,6 +142,14 @@ def test_runs_of_any_length_share_a_step():
   assert config.Training(batch=9).step_settings != config.Training().step_settings
 
 
+def test_a_side_encoder_has_half_of_the_stem_and_no_blocks():
+  model = config.Model(patch_size=8, stem=(6, 1, 9), log_std=False, side_width=12, depth=3)
+  side = model.side
+  assert side is not None
+  assert (side.stem, side.width, side.depth, side.side) == ((3, 1, 4), 12, 0, None)
+  assert side.windowing == model.windowing
+
+
 def test_tokens_and_hidden_tokens_are_counted():
   assert (config.Model().tokens, config.Model().hidden) == (16, 12)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, alter, as_record, run, spec_of, target_of, with_altered, without_seconds
+from lodo_studies import QUIET, alter, as_record, run, spec_of, with_altered, without_seconds
 
 from har_jax import baselines, config, experiments, files, results
 from har_jax.baselines import BASELINES
@@ -67,11 +67,12 @@ def test_the_same_seed_gives_the_same_numbers(study_of, tmp_path, name):
 
 
 def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(study_of, tmp_path, spy):
-  study = study_of(tmp_path, methods=('forest',), protocol={'label_budget': '4/class'})
+  study = study_of(tmp_path, methods=('forest',), protocol={'label_budget': '4/class'}, seeds=(3,))
   (result,) = run(study).values()
-  data, archive = target_of(study), study.datasets['alpha'].windows
   seen = spy.last.seen
-  assert (seen['random_state'], seen['rate_hz']) == (0, 50)
+  data = spec_of(study, 'forest', seed=3).fold.target_windows()
+  archive = study.datasets['alpha'].windows
+  assert (seen['random_state'], seen['rate_hz']) == (3, 50)
   np.testing.assert_array_equal(np.bincount(seen['labels']), [4, 4, 4])
   np.testing.assert_array_equal(seen['windows'], archive.signals[data.indices['train']])
   of_train = np.array(archive.meta.subjects)[archive.subject[data.indices['train']]]

@@ -2,11 +2,12 @@
 
 import types
 
+import msgspec
 import numpy as np
 import pytest
 from lodo_studies import ACTIVITIES, LORA, QUIET, always_first, spec_of, target_of
 
-from har_jax import experiments
+from har_jax import experiments, records
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock, personalization
 from har_jax.experiments.personalization import personalize
@@ -46,7 +47,10 @@ def finished_study(study_of, tmp_path, monkeypatch) -> experiments.Study:
   """
   study = study_of(tmp_path)
   spec, data = spec_of(study), target_of(study)
-  job_lock.write(spec.result, always_first(spec, {}, QUIET))
+  # Its best validation, whose variables it has, is not its last one.
+  history = [records.Validation(step=step) for step in (4, 8)]
+  finished = msgspec.structs.replace(always_first(spec, {}, QUIET), step=4, validation=history)
+  job_lock.write(spec.result, finished)
   is_second = data.test_subjects == np.unique(data.test_subjects)[1]
   data.test['label'][is_second] = np.repeat([0, 1, 2], [14, 2, 2])
   run = types.SimpleNamespace(trainable={'a': 1}, statistics={'b': 2}, frozen={'c': 3})
@@ -58,7 +62,7 @@ def finished_study(study_of, tmp_path, monkeypatch) -> experiments.Study:
       assert folder == spec.folder / 'checkpoints'
 
     def variables(self, step, shapes):
-      assert (step, shapes) == (0, {'a': 1, 'b': 2})
+      assert (step, shapes) == (4, {'a': 1, 'b': 2})
       return {'a': 4, 'b': 5}
 
   def predict(objective, variables, windows):

@@ -136,7 +136,7 @@ def test_the_head_of_recordings_is_fitted_to_nobody_who_is_held_out(tmp_path):
 
 def test_a_recording_is_a_subject_at_a_position_relative_to_its_own_walking(tmp_path, monkeypatch):
   monkeypatch.setattr(made_people, 'CLASSES', ('nordic_walking', 'watching_tv', 'typing'))
-  made_people.save_windows(tmp_path / 'made', ('waist', 'wrist'))
+  made_people.save_windows(tmp_path / 'made', ('waist', 'wrist'), windowing=config.Windowing(rate_hz=25))
   sources = Sources(Datasets.open(tmp_path), ('made',), config.Protocol())
   windows, held_out = sources.datasets['made'].windows, sources.held_out('made')
   label = windows.labels(made_people.CLASSES)
@@ -146,11 +146,15 @@ def test_a_recording_is_a_subject_at_a_position_relative_to_its_own_walking(tmp_
     expected = []
     for subject in np.unique(windows.subject[~held_out]):
       own = (windows.position == position) & (windows.subject == subject)
-      relative = relative_features.describe(windows.signals[own], 50).relative_to(label[own] == 0)
+      relative = relative_features.describe(windows.signals[own], 25).relative_to(label[own] == 0)
       expected.append(relative[label[own] < 2])  # typing is of no class
     np.testing.assert_allclose(features, np.concatenate(expected))
     names = np.array(supervised_head.KNOWN_CLASSES)[labels]
     assert names.tolist() == [name for _ in expected for name in ('walking', 'sitting') for _ in range(12)]
+  monkeypatch.setattr(supervised_head, '_PER_POSITION', 150)  # of 324, drawn by the seed
+  of_seeds = [next(supervised_head._read_recordings(sources, 'made', seed))[0] for seed in (0, 0, 1)]
+  np.testing.assert_array_equal(*of_seeds[:2])
+  assert not np.array_equal(*of_seeds[1:])
 
 
 def test_a_class_at_a_position_is_drawn_by_the_root_of_its_windows(monkeypatch):

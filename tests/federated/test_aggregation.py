@@ -63,6 +63,7 @@ def test_running_statistics_are_those_of_all_windows_together():
       {'batch_stats/head/norm_0/mean': np.full(3, 1e20, np.float32)},
       r'norm_0/mean has a value of 1e\+20, beyond 1e\+06',
     ),
+    ({'lora/encoder/up/a': np.full((5, 2), -1e7, np.float32)}, r'up/a has a value of 1e\+07, beyond 1e\+06'),
   ],
 )
 def test_an_update_that_is_none_is_refused_with_its_leaf(changed, named):
@@ -89,6 +90,10 @@ def test_the_norm_of_an_update_is_that_of_all_its_leaves_and_a_small_one_stays(l
 
 
 def test_noise_leaves_no_variance_below_zero():
-  start = {'batch_stats/head/norm_0/var': np.full(1000, 1e-3, np.float32)}
+  start = {
+    'batch_stats/head/norm_0/var': np.full(1000, 1e-3, np.float32),
+    'params/a': np.zeros(1000, np.float32),
+  }
   noisy = aggregation.private_mean([start], start, 1.0, 5.0, np.random.default_rng(0))
   assert noisy['batch_stats/head/norm_0/var'].min() == 0.0
+  assert noisy['params/a'].min() < -5

@@ -68,10 +68,12 @@ def test_the_rate_follows_its_schedule_over_all_rounds_and_draws_depend_on_the_s
 def test_a_part_of_the_people_can_be_clients(archive, monkeypatch):
   everyone, some = (people.read(dataclasses.replace(archive, most=most)) for most in (None, 3))
   assert [person.number for person in some.clients] == [0, 1, 2]
-  signals = [person.train['signal'] for person in everyone.clients]
-  assert all(
-    any(np.array_equal(person.train['signal'], signal) for signal in signals) for person in some.clients
-  )
+  drawn = np.sort(np.random.default_rng(archive.seed).permutation(6)[:3])
+  assert drawn.tolist() != [0, 1, 2]
+  for person, number in zip(some.clients, drawn, strict=True):
+    np.testing.assert_array_equal(person.train['signal'], everyone.clients[number].train['signal'])
+  of_another_seed = people.read(dataclasses.replace(archive, seed=1))
+  assert not np.array_equal(of_another_seed.unseen['signal'], everyone.unseen['signal'])
   for part in ('unseen', 'validation'):
     np.testing.assert_array_equal(getattr(some, part)['signal'], getattr(everyone, part)['signal'])
   split = people._split
@@ -96,6 +98,8 @@ def test_a_person_has_the_same_windows_by_name(archive, windows):
   clients = people.read(archive).clients
   (same,) = (one for one in clients if np.array_equal(one.train['signal'], by_name.train['signal']))
   np.testing.assert_array_equal(same.later['signal'], by_name.later['signal'])
+  two = people.read_person(windows, 'made', 'p3', classes=CLASSES[:2], labels=4, number=3)
+  assert np.bincount(two.train['label']).tolist() == [4, 4]  # without windows of other activities
   with pytest.raises(UserError, match=r"has no person 'p99'"):
     people.read_person(windows, 'made', 'p99', classes=CLASSES, labels=4, number=0)
 
@@ -185,15 +189,18 @@ def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
 
   def run(variables, windows, **options):
     asked.append(options)
-    return variables, np.zeros(2)
+    return variables, np.array([1.0, 3.0])
 
   monkeypatch.setattr(task.training, 'run', run)
   for done in range(2):
-    task.fit(task.start, {}, number=5, done=done)
+    assert task.fit(task.start, {}, number=5, done=done)[1] == 2  # the mean loss
   steps, rounds = QUICK['local_steps'], QUICK['rounds']
   calls = [(call['first'], call['steps'], call['total']) for call in asked]
   assert calls == [(0, steps, rounds * steps), (steps, steps, rounds * steps)]
-  assert asked[0]['seed'] != asked[1]['seed']
+  monkeypatch.setattr(task, 'federation', dataclasses.replace(task.federation, seed=1))
+  task.fit(task.start, {}, number=5, done=0)
+  task.fit(task.start, {}, number=6, done=0)
+  assert len({call['seed'] for call in asked}) == 4  # by round, federation and client
 
 
 def test_clients_without_the_same_frozen_leaves_have_another_checksum(base):

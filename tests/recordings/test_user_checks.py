@@ -164,6 +164,26 @@ def test_the_rate_of_a_few_rows_between_gaps_is_not_said():
   ] == [True, True]
 
 
+def test_each_recording_is_judged_by_its_own_rate_and_its_own_number_of_samples():
+  (good,), (slow,) = _reading().recordings, _reading(samples=1500, rate_hz=25.0).recordings
+  assert not [sentence for sentence in _said(good, slow) if 'missing' in sentence]
+  (clipped,) = _reading(acc=lambda values: values.clip(None, 12.5)).recordings
+  sentences = [
+    [sentence for sentence in _said(*recordings) if 'at their maximum, 12.5' in sentence]
+    for recordings in ((clipped,), (clipped, clipped))
+  ]
+  assert sentences[0] == sentences[1] != []
+
+
+def test_parts_shorter_than_a_window_of_the_model_are_counted():
+  long, short = (_reading(samples=samples).recordings for samples in (3000, 140))  # of 60 and 2.8 s
+  for windowing, count in ((DEFAULT_WINDOWING, 0), (Windowing(60, 20), 1)):
+    said = check(Reading([*long, *short], [], [], '', True, ['mon'] * 2, [0.0, 90.0]), windowing)
+    assert [sentence.startswith('1 of 2 parts without a gap are shorter') for sentence in said] == [
+      True
+    ] * count
+
+
 # --- faults that change answers in silence
 
 

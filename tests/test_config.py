@@ -65,6 +65,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Lora, {'alpha': float('inf')}, 'a number over 0'),
     (config.Lora, {'targets': ()}, 'one entry or more'),
     (config.Protocol, {'split': 'random'}, 'one of subject, window'),
+    (config.Protocol, {'test_fraction': 0.0}, 'between 0 and 1'),
     (config.Protocol, {'test_fraction': 0.5, 'validation_fraction': 0.5}, 'leave nothing to train on'),
     (config.Protocol, {'label_budget': '0.8'}, 'more than the 0.7'),
     (config.Protocol, {'label_budget': '0/class'}, '10/class'),
@@ -124,6 +125,31 @@ def test_a_label_budget_is_a_fraction_or_a_number_per_class(text, budget):
   assert type(read) is type(budget)
 
 
+def test_a_budget_of_all_that_is_not_tested_on_is_possible_despite_rounding():
+  protocol = config.Protocol(test_fraction=0.9, validation_fraction=0.05, label_budget='0.1')
+  assert protocol.budget > 1 - protocol.test_fraction  # by a rounding error
+
+
+def test_several_hyperparameters_of_a_part_are_replaced():
+  changes = {('finetune', 'batch'): 9, ('finetune', 'epochs'): 2.0, ('lora', 'rank'): 3}
+  changed = config_fields.replace(config.Experiment(), changes)
+  assert (changed.finetune.batch, changed.finetune.epochs, changed.lora.rank) == (9, 2.0, 3)
+  assert changed.finetune.patience == config.Experiment().finetune.patience
+
+
+def test_rows_of_results_without_a_hyperparameter_have_these_values():
+  training = {
+    **{'epochs': 50.0, 'max_steps': 0, 'batch': 64, 'learning_rate': 1e-3, 'encoder_learning_rate': 5e-4},
+    **{'weight_decay': 0.01, 'warmup': 0.1, 'grad_clip_norm': 1.0, 'circular_shift': False},
+    **{'rotation_std_deg': 0.0, 'amplitude_std': 0.0, 'time_warp_std': 0.0, 'device_errors': 0.0},
+    **{'num_evals': 10, 'patience': 0},
+  }
+  augmented = {'circular_shift': True, 'rotation_std_deg': 10.0, 'amplitude_std': 0.15, 'time_warp_std': 0.1}
+  experiment = config.Experiment()
+  assert dataclasses.asdict(experiment.pretrain) == training | {'epochs': 20.0, 'batch': 256}
+  assert dataclasses.asdict(experiment.finetune) == training | augmented | {'patience': 4}
+
+
 def test_the_preset_of_the_paper_has_its_adapters_head_and_protocol():
   paper = config.Experiment.paper()
   assert (paper.lora.rank, paper.lora.alpha, paper.model.dropout) == (32, 32.0, 0.5)
@@ -139,7 +165,9 @@ def test_the_scale_of_adapters_is_alpha_over_the_rank_or_its_root():
 def test_runs_of_any_length_share_a_step():
   lengths = [{'epochs': 2.0}, {'max_steps': 9}, {'num_evals': 3}, {'patience': 5}]
   assert {config.Training(**length).step_settings for length in lengths} == {config.Training().step_settings}
-  assert config.Training(batch=9).step_settings != config.Training().step_settings
+  other = {'batch': 9, 'warmup': 0.3, 'weight_decay': 0.5, 'rotation_std_deg': 5.0}
+  for name, value in other.items():
+    assert getattr(config.Training(**{name: value}).step_settings, name) == value
 
 
 def test_a_side_encoder_has_half_of_the_stem_and_no_blocks():
@@ -148,6 +176,7 @@ def test_a_side_encoder_has_half_of_the_stem_and_no_blocks():
   assert side is not None
   assert (side.stem, side.width, side.depth, side.side) == ((3, 1, 4), 12, 0, None)
   assert side.windowing == model.windowing
+  assert config.Model(window_samples=96, rate_hz=20).windowing == config.Windowing(96, 20)
 
 
 def test_tokens_and_hidden_tokens_are_counted():

@@ -1,5 +1,6 @@
 """Files of any app, also with a fault, and what is read of them: a table of file, fault and sentences."""
 
+import dataclasses
 import gzip
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import user_files
 from user_files import ACC, AXES, DEGREES, EPOCH_S, FRAME, GYRO, START
 
 from har_jax import recordings
-from har_jax.config import DEFAULT_WINDOWING
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import files, windows
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
@@ -306,18 +307,22 @@ def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
   np.testing.assert_array_equal(windows[3].signal[:, 3:], recording.gyro.values[600:728])
 
 
-def test_unlabeled_windows_cover_all_and_do_not_depend_on_slices(tmp_path, monkeypatch):
+@pytest.mark.parametrize('windowing', [DEFAULT_WINDOWING, Windowing(75, 50)])  # the latter's step: 37 samples
+def test_unlabeled_windows_cover_all_and_do_not_depend_on_slices(tmp_path, monkeypatch, windowing):
   reading = recordings.read(user_files.written(tmp_path, user_files.frame(*user_files.signal(5000))))
-  assert recordings.to_windows(reading, DEFAULT_WINDOWING) == []
-  whole = recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
-  assert len(whole) == (5000 - 128) // 64 + 1
+  assert recordings.to_windows(reading, windowing) == []
+  whole = recordings.to_windows(reading, windowing, unlabeled=True)
+  assert len(whole) == (5000 - windowing.samples) // windowing.step_samples + 1
   assert {window.activity for window in whole} == {''}
   # A long recording is cut in slices.
-  monkeypatch.setattr(windows, '_SLICE_S', 9 * 1.28)
-  sliced = recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
+  monkeypatch.setattr(windows, '_SLICE_S', 12.0)  # no multiple of a step
+  sliced = recordings.to_windows(reading, windowing, unlabeled=True)
   assert [window.start_s for window in sliced] == pytest.approx([window.start_s for window in whole])
   for one, other in zip(whole, sliced, strict=True):
     np.testing.assert_array_equal(one.signal, other.signal)
+  twice = dataclasses.replace(reading, recordings=reading.recordings * 2)
+  numbers = [window.recording for window in recordings.to_windows(twice, windowing, unlabeled=True)]
+  assert numbers == [0] * len(whole) + [1] * len(whole)
 
 
 def test_a_file_is_read_alone_where_its_folder_cannot_be_listed(tmp_path, monkeypatch):

@@ -3,8 +3,9 @@
 i in, o out.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.export
@@ -24,10 +25,23 @@ def _build(merged: Merged, precision: str) -> bytes:
   """The program for any number of windows per call. int8 kernels are multiplied in float32."""
   recognize = merged.recognize if precision == 'float32' else _with_int8_kernels(merged)
   shape = jax.export.symbolic_shape(f'windows, {merged.model.window_samples}, {config.CHANNELS}')
-  exported = jax.export.export(jax.jit(recognize), platforms=_PLATFORMS)(
-    jax.ShapeDtypeStruct(shape, np.float32)
-  )
+  with _without_paths():
+    exported = jax.export.export(jax.jit(recognize), platforms=_PLATFORMS)(
+      jax.ShapeDtypeStruct(shape, np.float32)
+    )
   return bytes(exported.serialize())
+
+
+@contextlib.contextmanager
+def _without_paths() -> Iterator[None]:
+  """Keeps the source file of each operation out of the program: its path may have a user's name."""
+  name = 'jax_traceback_in_locations_limit'
+  limit = getattr(jax.config, name)
+  jax.config.update(name, 0)
+  try:
+    yield
+  finally:
+    jax.config.update(name, limit)
 
 
 def _start(content: bytes) -> Run:

@@ -257,6 +257,12 @@ def test_onnx_has_class_names_an_older_ir_version_and_unsigned_int8_weights(expo
 
 
 @pytest.mark.slow
+def test_a_program_does_not_have_the_folders_of_its_machine(export_of):
+  assert b'.py' not in export_of('stablehlo').content
+  assert jax.config.jax_traceback_in_locations_limit != 0  # other programs have them, for errors
+
+
+@pytest.mark.slow
 def test_exports_load_as_written_and_damaged_ones_do_not(export_of, tmp_path):
   made = export_of('stablehlo')
   export.write(tmp_path, made, measured=export_cases.MEASURED)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -191,3 +192,33 @@ def test_one_of_many_waiting_jobs_gets_a_bucket_lock(bucket):
     time.sleep(0.01)
   assert len(taken) == 1
   taken[0].release()
+
+
+def _clocked(monkeypatch: pytest.MonkeyPatch) -> tuple[locks.BucketLock, list[float]]:
+  """A lock of four seconds that is held, and a clock that waiting moves on."""
+  now_s = [0.0]
+  lock = locks.BucketLock(pathlib.Path('unused'), 4.0)
+  lock._seen = 0, b''
+  monkeypatch.setattr(locks, 'time', types.SimpleNamespace(monotonic=lambda: now_s[0], time=lambda: now_s[0]))
+
+  def wait(seconds: float) -> None:
+    now_s[0] += seconds
+
+  monkeypatch.setattr(lock, '_stopped', types.SimpleNamespace(wait=wait))
+  return lock, now_s
+
+
+def test_a_holder_that_cannot_reach_its_bucket_gives_up_before_its_lease_is_over(monkeypatch):
+  lock, now_s = _clocked(monkeypatch)
+  monkeypatch.setattr(lock, '_last', lambda: (_ for _ in ()).throw(OSError('no network')))
+  lock._live()
+  assert lock.is_lost()
+  assert now_s[0] <= 4.0
+
+
+@pytest.mark.parametrize(('paused_s', 'looks'), [(1.9, False), (2.1, True)])
+def test_a_holder_looks_into_its_bucket_once_two_heartbeats_are_overdue(monkeypatch, paused_s, looks):
+  lock, now_s = _clocked(monkeypatch)
+  monkeypatch.setattr(lock, '_last', lambda: (1, b'another'))
+  now_s[0] = paused_s
+  assert lock.is_lost() == looks

@@ -103,7 +103,7 @@ def test_one_window_of_each_activity_has_no_variance_and_is_nearest_by_distance_
 
 
 def test_a_recording_has_one_domain():
-  # Alone, the first two windows would be of domain 0, if barely; the third is of domain 1, clearly.
-  features = np.array([[4.0, 25.0], [4.0, 75.0], [12.0, 50.0], [0.0, 0.0]])
-  assert memory.route(_means(), features, np.arange(4)).tolist() == [0, 0, 1, 0]
+  # Alone, the first window is of domain 1, clearly; the next two would be of domain 0, if barely.
+  features = np.array([[12.0, 50.0], [4.0, 25.0], [4.0, 75.0], [0.0, 0.0]])
+  assert memory.route(_means(), features, np.arange(4)).tolist() == [1, 0, 0, 0]
   assert memory.route(_means(), features, np.array([5, 5, 5, 9])).tolist() == [1, 1, 1, 0]

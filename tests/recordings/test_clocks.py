@@ -95,6 +95,12 @@ def test_a_time_zone_is_stated_by_the_times_unless_it_is_utc_which_phones_keep_a
   assert clocks.join([clocks.parse(times, 'time')], 'time')[2] == (zone or '')
 
 
+def test_the_start_of_a_clock_keeps_its_fraction_of_a_second_and_its_kind():
+  ns = 1_780_000_000_125_000_000
+  starts = [clocks.Clock(kind, ns).start for kind in ('zoned', 'date', 'day', 'relative')]
+  assert starts == ['2026-05-28T20:26:40.125000+00:00', '2026-05-28T20:26:40.125000', '', '']
+
+
 def test_times_of_day_go_on_after_midnight():
   ns = (np.array([86_390, 86_399, 1, 11]) * 10**9).astype(np.int64)
   time_s, _ = clocks.count_dates(ns, 'day', '')

@@ -34,7 +34,7 @@ def aggregate(
   weights = client_weights(cap(windows), equal=federation.equal_weights or federation.robust != 'none')
   if federation.robust == 'multi_krum':
     near = multi_krum(updates, start)
-    updates, weights = [updates[number] for number in near], weights[near] / weights[near].sum()
+    updates, weights = [updates[number] for number in near], weights[near]
   if federation.robust in _MEANS:
     return {
       path: _MEANS[federation.robust](np.stack([update[path] for update in updates])).astype(leaf.dtype)
@@ -81,7 +81,7 @@ def _trimmed_mean(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*
   Source: arXiv:1803.01498, as the median.
   """
   count = len(leaves)
-  cut = min(max(1, round(_TRIMMED * count)), (count - 1) // 2)
+  cut = round(_TRIMMED * count)
   return np.sort(leaves, axis=0)[cut : count - cut].mean(axis=0, dtype=np.float64)
 
 

@@ -58,3 +58,34 @@ test('a model of 25 Hz has enough with 20 Hz', () => {
   expect(pushAll(new FrameCheck(slow, 25), (value) => value, 20)).toBeUndefined();
   expect(pushAll(new FrameCheck(slow, 25), (value) => value, 19)).toBe('slower');
 });
+
+/** z of gravity in g; moving or not. */
+function window(g: number, isMoving: boolean): Float32Array {
+  const swing = (index: number): number => (isMoving ? Math.sin(index) : 0);
+  return new Float32Array(128 * 6).map((_, index) => (index % 6 === 2 ? 9.80665 * g + swing(index) : 0));
+}
+
+test('ten windows or more that move are asked alone, too', () => {
+  const gravity = [{ position: '', windows: 9, mean: [0, 0, 1], covariance: [0, 0, 0, 0, 0, 0] }];
+  const trained = { gravity, length_g: 1, rates_hz: [] };
+  const oppositeOf = (moving: number): number => {
+    const check = new FrameCheck(trained, 50);
+    for (let i = 0; i < moving; i++) check.push({ signal: window(1, true), rateHz: 50 });
+    for (let i = 0; i < 15; i++) check.push({ signal: window(-1, false), rateHz: 50 });
+    return check.gains(trained).opposite;
+  };
+  expect(oppositeOf(9)).toBeGreaterThan(1);
+  expect(oppositeOf(10)).toBeLessThan(-1);
+});
+
+test.each([
+  [1.2, 1.7, 'opposite'],
+  [1.2, 1.9, 'elsewhere'],
+  [0.9, 2.1, 'elsewhere'],
+  [0.9, 1.9, undefined],
+])('gains of %f for the opposite signs and %f for the best axes: %s', (opposite, best, contradiction) => {
+  const check = new FrameCheck({ ...signals, length_g: 1 }, 50);
+  check.gains = () => ({ opposite, best });
+  const said = Array.from({ length: 20 }, () => check.push({ signal: window(1, false), rateHz: 50 }));
+  expect(said.at(-1)).toBe(contradiction);
+});

@@ -100,7 +100,7 @@ test('a span without a whole window is not learned, nor what lies outside it', (
 });
 
 test('a correction labels the last minute at most, and thirty-three are remembered', () => {
-  const learner = new Learner('x', new Chain(0, 1, 1), ['a', 'b'], 1);
+  const learner = new Learner('x', new Chain(0, 1, 2), ['a', 'b'], 1);
   for (let i = 0; i < 100; i++) learner.update(i, [i % 7], [1, 0]);
   learner.correct('b', 0);
   expect(learner.save().layers[1].corrected).toHaveLength(61);
@@ -109,6 +109,18 @@ test('a correction labels the last minute at most, and thirty-three are remember
     learner.correct('b', i);
   }
   expect(learner.corrections).toHaveLength(33);
+});
+
+test('windows of a correction and of half a minute before it are not replayed as they were answered', () => {
+  const probability = (seconds: number): number => {
+    const learner = new Learner('x', new Chain(0, 1, 1), ['a', 'b'], 1, () => 1);
+    for (let i = 0; i < 40; i++) learner.update(i, [Number(i >= 5)], [1, 0]);
+    learner.correct('b', 40 - seconds);
+    return learner.update(40, [1], [1, 0]).probabilities[1];
+  };
+  // The sample has the first windows: those from 5 s on say the opposite where they are replayed.
+  expect(probability(35)).toBeGreaterThan(0.95);
+  expect(probability(29)).toBeLessThan(0.95);
 });
 
 test('of many windows a class keeps thirty-two, each as likely as another', () => {
@@ -232,4 +244,5 @@ test('sets are those of Python', () => {
   expect(new Set(made.map((each) => each.length)).size).toBeGreaterThan(1);
   expect(setOf([0.9, 0.1], [0.2])).toEqual([0, 1]); // too few scores
   expect(setOf([0.25, 0.75], Array<number>(20).fill(0.75))).toEqual([0, 1]);
+  expect(setOf([0.4, 0.3, 0.3], Array<number>(20).fill(0.1))).toEqual([0]); // never none
 });

@@ -6,7 +6,7 @@ import { CONTRADICTIONS, FAILURES, learnedFrom, paused, seconds, tooShort } from
 import { keepOffline, keepScreenOn, watchBattery } from '../src/phone';
 import { connectPocket } from '../src/pocket';
 import { Sensor, type Failure } from '../src/sensor';
-import { canShare, csvFile, handOver, keep, percent } from '../src/view';
+import { canShare, choices, csvFile, handOver, keep, percent, showSensors } from '../src/view';
 
 class Dialog extends EventTarget {
   open = false;
@@ -308,6 +308,32 @@ test('whatever fails or contradicts is said in whole sentences', () => {
   const texts = [...Object.values(FAILURES), ...Object.values(CONTRADICTIONS)];
   expect(texts).toHaveLength(11);
   for (const text of texts) expect(text).toMatch(/^[A-Z].{40,}[a-z)]\.$/);
+});
+
+test('a list of activities keeps what was chosen, if it still has it', () => {
+  vi.stubGlobal('Option', function (this: { name: string }, name: string) {
+    this.name = name;
+  });
+  const list = document.getElementById('truth') as HTMLSelectElement;
+  // A browser selects the first of new options.
+  list.replaceChildren = (...options) => (list.value = (options[0] as unknown as { name: string }).name);
+  list.value = 'sofa';
+  choices('truth', ['walking', 'sofa']);
+  expect(list.value).toBe('sofa');
+  choices('truth', ['walking', 'rest']);
+  expect(list.value).toBe('walking');
+});
+
+test('values of sensors are rounded, and a zero has no sign', () => {
+  const cells = Array.from({ length: 6 }, () => ({ textContent: '–' }));
+  const all: Record<string, unknown[]> = { '#readings td:not(:empty)': cells };
+  Object.assign(document, { querySelectorAll: (query: string) => all[query] ?? [] });
+  const texts = (hasRotation: boolean) => {
+    showSensors([[0, 0, 0, 0, 0, 0], [-0.04, -0.54, 9.81, -0.004, -0.5, 2]], hasRotation);
+    return cells.map(({ textContent }) => textContent);
+  };
+  expect(texts(false)).toEqual(['0.0', '-0.5', '9.8', '–', '–', '–']);
+  expect(texts(true)).toEqual(['0.0', '-0.5', '9.8', '0.00', '-0.50', '2.00']);
 });
 
 test('a choice is kept where the browser has storage', () => {

@@ -1,6 +1,6 @@
 /** Rules of the page, each on a few made-up answers or samples, without a browser. */
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { AdapterCard } from '../src/adapter';
 import { answersCsv, tabulate, totals } from '../src/answers';
 import { sumUpModerate, sumUpSitting } from '../src/bouts';
@@ -11,7 +11,8 @@ import { inAll } from '../src/messages';
 import type { Card } from '../src/model';
 import { Recognizer, type Answer } from '../src/recognizer';
 import { Recorder } from '../src/recorder';
-import { countSteps } from '../src/steps';
+import { Shift } from '../src/shift';
+import { countSteps, lengthsOf, measureMovement } from '../src/steps';
 import { isSession, nameOf, Timeline } from '../src/timeline';
 import { adaptToRecording } from '../src/whole';
 
@@ -28,7 +29,13 @@ const CHAIN = new Chain(2, 1.28, 2.56);
 const near = (value: number): unknown => expect.closeTo(value, 6) as unknown;
 
 /** The answers to windows of these probabilities, half a window apart, with a pause between the parts. */
-async function answers(parts: number[][][], unknownBelow: number, adapter = ADAPTER): Promise<Answer[]> {
+async function answers(
+  parts: number[][][],
+  unknownBelow: number,
+  adapter = ADAPTER,
+  begin?: (recognizer: Recognizer) => void,
+  onError?: (error: unknown) => void,
+): Promise<Answer[]> {
   const waiting = parts.flat();
   const count = waiting.length;
   const made: Answer[] = [];
@@ -40,7 +47,8 @@ async function answers(parts: number[][][], unknownBelow: number, adapter = ADAP
       made.push(answer);
       if (made.length === count) resolve();
     };
-    const recognizer = new Recognizer(model, 100, () => unknownBelow, push, reject);
+    const recognizer = new Recognizer(model, 100, () => unknownBelow, push, onError ?? reject);
+    begin?.(recognizer);
     let number = 0;
     for (const part of parts) {
       for (let i = 0; i < 128 + 64 * (part.length - 1); i++) {
@@ -62,6 +70,33 @@ test('whether a bout is known does not depend on the bout before it', async () =
   expect(made[change].isKnown).toBe(false);
   // No sample twice.
   expect(made.map(({ lengths }) => lengths.length)).toEqual([128, ...Array<number>(13).fill(64)]);
+});
+
+test('one doubtful window does not end what is known of a bout', async () => {
+  const made = await answers([[...Array<number[]>(5).fill([0.99, 0.01]), [0.845, 0.155]]], 0.85);
+  expect(made.map(({ best, isKnown }) => [best, isKnown])).toEqual(Array(6).fill([0, true]));
+});
+
+test('a change that fails is reported, and windows are answered after it', async () => {
+  const reported: unknown[] = [];
+  const fail = (recognizer: Recognizer): void => {
+    const change = (): never => {
+      throw new Error('no room');
+    };
+    void recognizer.change(change).catch((error: unknown) => reported.push(error));
+  };
+  const made = await answers([[[0.9, 0.1]]], 0, ADAPTER, fail, (error) => reported.push(error));
+  expect(made).toHaveLength(1);
+  expect(reported).toEqual([new Error('no room'), new Error('no room')]); // to who asked, and to the page
+});
+
+test('the shift is measured with adapted answers', async () => {
+  const push = vi.spyOn(Shift.prototype, 'push');
+  const card = { ...ADAPTER, class_logits: [[3, 0], [0, 3]] };
+  const made = await answers([Array<number[]>(9).fill([0.6, 0.4])], 0, card);
+  const [answer] = push.mock.calls[8];
+  expect(answer).toEqual(made[8].probabilities.map(near));
+  expect(Math.abs(answer[0] - 0.6)).toBeGreaterThan(0.05);
 });
 
 test('after a pause nothing before it counts', async () => {
@@ -126,6 +161,9 @@ test('answers with an activity that was learned stand beside those before it', (
   expect([true, false].map((isKnown) => nameOf({ ...ANSWER, isKnown }))).toEqual(['walking', 'unknown']);
   timeline.push({ ...ANSWER, ...learned, startS: 3.84, corrections: 2 });
   expect(timeline.sessions).toHaveLength(3);
+  timeline.clear();
+  timeline.push({ ...ANSWER, ...learned, startS: 5.12, corrections: 2 });
+  expect(timeline.sessions.map(({ rows }) => rows.length)).toEqual([1]);
 });
 
 test('a session has names, a model and a number of corrections', () => {
@@ -205,6 +243,16 @@ test('a stride is the shortest period that fits nearly as well as the best', () 
   // In a walk of two seconds, a stride may be as long as two thirds.
   const short = Array.from({ length: 101 }, (_, i) => wave(i, 0.6) + wave(i, 1.2));
   expect(countSteps(short, 50, [0.8, 1.6]).cadence).toBeCloseTo(100, 0);
+});
+
+test('steps are counted from acceleration, however an activity is written, and bouts end at gaps', () => {
+  expect(lengthsOf({ signal: Float32Array.of(3, 4, 0, 9, 9, 9) }, 1)).toEqual([5]);
+  const lengths = Array.from({ length: 512 }, (_, i) => Math.sin((2 * Math.PI * i) / 50));
+  const moment = { timeMs: 0, isFirst: true, activity: ' Nordic-walking', lengths };
+  expect(measureMovement([moment], 10.24, 50).steps).toBeGreaterThan(15);
+  const sat = { ...moment, activity: 'sitting', lengths: [] };
+  const apart = measureMovement([sat, { ...sat, timeMs: 600_000 }], 10.24, 50).sitting;
+  expect([apart.lastsS, apart.longestS]).toEqual([near(20.48), near(10.24)]);
 });
 
 test('iOS has the other sign, also an iPad that says that it is a Mac', () => {

@@ -74,6 +74,7 @@ test('acceleration in g is refused', async () => {
   await page.start();
   await page.move(rest(0, 2, [0.01, 0.02, 1]));
   expect(await page.notice()).toContain('acceleration in g');
+  expect(await page.page.$eval('#start', (button) => (button as HTMLButtonElement).disabled)).toBe(false);
 });
 
 test('gravity opposite to the training recordings is warned of, until it is not', async () => {

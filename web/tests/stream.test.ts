@@ -50,6 +50,16 @@ test('a window has the rate of its samples', () => {
   expect(found[3].rateHz).toBeCloseTo(50, 6);
 });
 
+test('a hop that is longer than what is kept goes on, and so do gaps', () => {
+  const stream = new Windows({ ...RULES, hopS: 10 });
+  const push = (fromS: number, samples: number) =>
+    [...Array(samples).keys()].flatMap((index) =>
+      stream.push({ timeS: fromS + index / 50, values: [0, 0, 9.8, 0, 0, 0] }),
+    );
+  const found = [...push(0, 700), ...push(15, 200)];
+  expect(found.map(({ startS, isFirst }) => [startS, isFirst])).toEqual([[0, true], [10, false], [15, true]]);
+});
+
 test('steps of a real recording are those of Python', () => {
   const stream = new Windows(RULES);
   const windows = steps.samples.flatMap((values, index) => stream.push({ timeS: index / 50, values }));
@@ -90,6 +100,12 @@ test('a step of twice the median is no hole', () => {
   const timeS = [0, 1, 2, 3, 5, 6, 7, 8].map((each) => each / 64);
   const [made] = atRate({ timeS, values: [timeS.map((each) => (64 * each) ** 2)] }, 64, 0, 0.125);
   expect(made[4]).toBeCloseTo(16.19005, 5); // by SciPy; 17 on a straight line
+});
+
+test('three samples at a time have their own times', () => {
+  const timeS = Array.from({ length: 90 }, (_, i) => Math.floor(i / 3) * 0.04 + (i % 3) * 0.005);
+  const [made] = atRate({ timeS, values: [timeS] }, 50, 0, 1.16);
+  expect(furthest(made, made.map((_, index) => index / 50))).toBeLessThan(1e-3);
 });
 
 test('the filter over time is that of Python', () => {

@@ -1,9 +1,9 @@
-"""Compare models on kinds of recordings that the base has never seen, and fill docs/results/unseen.md.
+"""Compare models on kinds that no base has seen, and on the usual targets, and fill docs/results/unseen.md.
 
 har-jax prepare all --archive_path=<folder> --position=all --out=windows
 har-jax prepare <SPAR's folder>/dataset.toml --out=windows
-python docs/studies/unseen.py --windows=windows
-python docs/studies/unseen.py --windows=windows --model=my_model.py:MyModel
+python docs/studies/unseen.py --windows=windows --bases=runs/bases
+python docs/studies/unseen.py --windows=windows --bases=runs/bases --model=my_model.py:MyModel
 python docs/studies/unseen.py --nomeasure
 
 Half of a kind's people, drawn anew for each seed, give some windows of each activity. The models are fitted
@@ -28,7 +28,7 @@ from errors import confusions
 from kinds import Kind, draw, load, macro_f1
 from sklearn.metrics import confusion_matrix
 
-from har_jax import Recognizer, files
+from har_jax import Recognizer
 from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
@@ -48,28 +48,28 @@ KINDS = (
 )
 
 
-def models() -> dict[str, Callable[[int], Any]]:
-  """Functions from a seed to a model that is not fitted, by name."""
-  base, methods = files.bundled_base(), (*_BASELINES, 'linear', 'side', 'lora', 'scratch')
+def models() -> dict[str, Callable[[Kind, int], Any]]:
+  """Functions from a kind and a seed to a model that is not fitted, by name."""
+  methods = *_BASELINES, 'linear', 'side', 'lora', 'scratch'
 
-  def recognizer(method: str) -> Callable[[int], Any]:
-    return lambda seed: Recognizer(base, method=method, random_state=seed)
+  def recognizer(method: str) -> Callable[[Kind, int], Any]:
+    return lambda kind, seed: Recognizer(kinds.base_of(kind), method=method, random_state=seed)
 
   made = {method: recognizer(method) for method in methods}
   if _MODEL.value:
     path, _, name = _MODEL.value.rpartition(':')
-    made[name] = lambda seed: runpy.run_path(path)[name]()
+    made[name] = lambda kind, seed: runpy.run_path(path)[name]()
   return made
 
 
-def measure(case: study.Row, kind: Kind, make: Callable[[int], Any]) -> study.Row:
+def measure(case: study.Row, kind: Kind, make: Callable[[Kind, int], Any]) -> study.Row:
   """A row of the table. `resampled`: macro-F1 with the tested people drawn anew, the same for all models."""
   signals, activities, people = load(kind)
   seed = case['seed']
   fitted, tested = draw(activities, people, case['labels'], seed)
   begun_s = time.monotonic()
   with warnings.catch_warnings(action='ignore'):
-    predicted = make(seed).fit(signals[fitted], activities[fitted]).predict(signals[tested])
+    predicted = make(kind, seed).fit(signals[fitted], activities[fitted]).predict(signals[tested])
   seconds, true, tested_people = time.monotonic() - begun_s, activities[tested], people[tested]
   rng = np.random.default_rng(seed)
   windows_of = [np.flatnonzero(tested_people == person) for person in np.unique(tested_people)]
@@ -94,12 +94,18 @@ def _confusion(true: np.ndarray, predicted: np.ndarray) -> str:
 
 
 def summary(rows: pd.DataFrame) -> str:
-  """A table for each number of labels: macro-F1 by kind and model, and its mean; then what is confused."""
-  tables = [_table(part, labels) for labels, part in rows.groupby('labels', sort=False)]
-  return '\n\n'.join([*tables, _errors(rows)])
+  """Tables by group of kinds and number of labels, of macro-F1 by kind and model; then what is confused."""
+  usual = rows.kind.isin([kind.name for kind in kinds.USUAL])
+  groups = {'': rows[~usual], ', usual targets': rows[usual]}
+  tables = [
+    _table(part, labels, group)
+    for group, own in groups.items()
+    for labels, part in own.groupby('labels', sort=False)
+  ]
+  return '\n\n'.join([*tables, _errors(rows[~usual])])
 
 
-def _table(rows: pd.DataFrame, labels: Any) -> str:
+def _table(rows: pd.DataFrame, labels: Any, group: str) -> str:
   names = list(dict.fromkeys(rows.model))
   mean = rows.pivot_table(index='kind', columns='model', values='macro_f1', sort=False)[names]
   best, rivals = mean[[*_BASELINES]].max(axis=1), mean[[*_BASELINES, 'scratch']].max(axis=1)
@@ -114,7 +120,7 @@ def _table(rows: pd.DataFrame, labels: Any) -> str:
     ['less the best of baselines and scratch', *map('{:+.1f}'.format, 100 * mean.sub(rivals, axis=0).mean())],
     ['seconds, median', *(f'{part.seconds.median():.1f}' for part in by_model)],
   ]
-  title = f'{labels} window{"s" if int(labels) > 1 else ""} of each activity'
+  title = f'{labels} window{"s" if int(labels) > 1 else ""} of each activity{group}'
   table = markdown.tabulated(pd.DataFrame(lines, columns=['kind', *names]))
   return f'**{title}**\n\n{table}\n\nThe best model of each kind and seed, by the test windows: {oracle:.3f}.'
 
@@ -139,7 +145,8 @@ def block() -> str:
 
 
 def _measure_all() -> None:
-  table, made, named = pathlib.Path(_TABLE.value or TABLE), models(), {kind.name: kind for kind in KINDS}
+  table, made = pathlib.Path(_TABLE.value or TABLE), models()
+  named = {kind.name: kind for kind in (*KINDS, *kinds.USUAL)}
   cases = (
     dict(zip(_KEY, (kind, labels, seed, model), strict=True))
     for labels, seed, kind, model in itertools.product(_LABELS, _SEEDS, named, made)

@@ -35,7 +35,8 @@ def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: in
     'domain': np.full(len(order), number, np.int16),
   }
   together = concatenate([stored, new]) if stored else new
-  _, group = np.unique(np.stack([together['domain'], together['label']]), axis=1, return_inverse=True)
+  pairs = np.stack([together['domain'], together['label']])
+  group = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()  # NumPy 2.0.0 returns [1, w]
   rank = np.zeros(len(group), int)
   for number in np.unique(group):
     rank[group == number] = np.arange((group == number).sum())

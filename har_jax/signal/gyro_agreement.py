@@ -117,11 +117,11 @@ def check(
   else:
     logs = _log_misfits(blocks)
     gains = logs[usual] - logs
-    agreement = _compare_axes(gains, int(usual))
+    agreement = _compare_axes(gains)
     if agreement.gyro is not None and not agreement.is_unique:
       # One that reports too little explains little of gravity's rotation, whatever its axes.
       logs = _log_misfits(blocks._replace(gyro=_SMALL_SCALE * blocks.gyro))
-      larger = _compare_axes(logs[usual] - logs, int(usual))
+      larger = _compare_axes(logs[usual] - logs)
       agreement = larger if larger.is_unique else agreement
     factor_gain, factor = 0.0, None
   if is_moving:
@@ -176,13 +176,13 @@ def _exceeds(gains: Float[np.ndarray, 'w'], least: float, errors: float = _BY_CH
   return bool(mean > least and mean > errors * gains.std() / len(gains) ** 0.5)
 
 
-def _compare_axes(gains: Float[np.ndarray, 'c w'], usual: int) -> Agreement:
+def _compare_axes(gains: Float[np.ndarray, 'c w']) -> Agreement:
   best, second = np.argsort(-gains.mean(axis=1))[:2]
   if _exceeds(gains[best], _AXES_GAIN):
     is_unique = bool((gains[best] - gains[second]).mean() > _UNIQUE_GAIN)
     return Agreement(_CANDIDATES[best], True, is_unique)
-  is_known = best == usual and _exceeds(-gains[second], _UNIQUE_GAIN)
-  return Agreement(is_known=bool(is_known))
+  is_known = _exceeds(-gains[second], _UNIQUE_GAIN)  # never where another one is the best
+  return Agreement(is_known=is_known)
 
 
 def _find_change(gains: Float[np.ndarray, 'c w']) -> bool:

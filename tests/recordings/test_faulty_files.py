@@ -323,6 +323,15 @@ def test_time_that_stands_still_does_not_fall():
   assert row_faults.falls(np.r_[:2000.0, 1999.0, :2000.0]).tolist() == [2001]
 
 
+def test_a_row_is_held_if_the_value_before_came_less_than_a_moment_ago():
+  values = np.repeat(np.arange(1000.0), 2)[:, None] * [1, 0, 0]
+  values[1000:1016] = values[1000]  # for 0.32 s: the sensor is at rest
+  held = row_faults.find_held_rows(infer.Samples(np.arange(2000) / 50, values.astype(np.float32)))
+  expected = np.arange(2000) % 2 == 1
+  expected[1000:1016] = (np.arange(16) > 0) & (np.arange(16) < 8)  # up to 0.14 s
+  np.testing.assert_array_equal(held, expected)
+
+
 @pytest.mark.parametrize(('rows', 'is_left_out'), [(6, True), (5, False)])
 def test_one_number_on_all_axes_is_filler_if_more_than_a_few_rows_have_it(rows, is_left_out):
   acc = np.random.default_rng(0).normal([0, 0, 9.81], 1, (2500, 3)).astype(np.float32)

@@ -70,6 +70,12 @@ def test_labels_that_are_far_too_late_or_early_are_said(late_s, changes, words):
   assert said == ([f'The labels fit the signal far better {words}'] if words else [])
 
 
+def test_a_second_has_a_label_if_all_of_it_has():
+  recording = _recording(spans=(Span(1.5, 4.2, 'walk'), Span(6.0, 8.0, 'sit')))
+  _, labels = faults._describe(recording, ['sit', 'walk'])
+  assert labels[:10].tolist() == [-1, -1, 1, 1, -1, -1, 0, 0, -1, -1]
+
+
 @pytest.mark.parametrize(('distance', 'late_s'), [(4.0, 30), (3.0, None)])
 def test_labels_must_fit_much_better_where_they_are_said_to_be_late(distance, late_s):
   features = np.random.default_rng(0).normal(size=(sum(_DURATIONS_S), 2))

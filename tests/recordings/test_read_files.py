@@ -268,6 +268,8 @@ UNIT_ROWS = [
         **{'never' if unit == 'mdps' else 'warnings': ['The name of angular velocity']})
     for unit, per, other in WRONG_NAMES
   ),
+  row('centimeters', user_files.frame(TIME_S, 100 * ACC_M_S2, GYRO_RAD_S),
+      {'acc_unit': 'cm/s2', 'gyro_unit': 'rad/s'}, same=True),
   *(
     row(f'a run in {unit}', user_files.frame(RUN_S, RUN_ACC * per, RUN_GYRO), silent=True, never=['ravity'],
         arrays={'acc': (RUN_ACC, 1e-3)})

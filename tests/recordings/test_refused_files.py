@@ -107,6 +107,7 @@ TABLE: list = [
   (FRAME.assign(time=np.where(FRAME.index == 7, 1e300, FRAME.time)), 'spans .* days'),
   (FRAME.assign(time=np.where(FRAME.index == 0, -1e300, FRAME.time)), 'is no time in any unit'),
   (FRAME.assign(time=45_000 + FRAME.time / 86_400), r"'time' makes 4.\d+e\+06 Hz in s: is it the time"),
+  (FRAME.assign(time=1e3 * FRAME.time), r"'time' makes 5e\+07 Hz in ns: is it the time", {'time_unit': 'ns'}),
   (_halves(), 'do not overlap in time'),
   (FRAME.assign(time=pd.date_range('2020-01-01', periods=1000)), r'rows are 8\.64e\+04 s apart'),
   (FRAME.assign(time=np.arange(1000) * 3600.0), r'rows are 3\.6e\+03 s apart', {'time_unit': 's'}),

@@ -282,13 +282,19 @@ def test_an_ambiguous_day_and_month_is_decided_by_the_whole_column_or_refused(tm
 def test_a_column_of_labels_gives_spans_and_empty_cells_none(tmp_path):
   cells = ['sit'] * 250 + [''] * 250 + ['42'] * 500 + [' sit '] * 500
   expected = [(0, 10, 'sit'), (20, 40, '42'), (40, 60, 'sit')]
-  user_files.expect(recordings.read(_recording(tmp_path, Activity=cells)), spans=expected)
+  notes = ['labels: sit 30.0 s, 42 20.0 s.']
+  user_files.expect(recordings.read(_recording(tmp_path, Activity=cells)), spans=expected, notes=notes)
   path = _recording(tmp_path, what=cells)
   assert not recordings.read(path).recordings[0].spans
   assert len(recordings.read(path, columns={'label': 'what'}).recordings[0].spans) == 3
 
 
 # --- files
+
+
+def test_a_file_of_windows_may_have_a_dash_that_latin_1_lacks(tmp_path):
+  path = _put(tmp_path, 'Beginn,Ende,Aktivität\n1,9,gehen – schnell\n'.encode('cp1252'))
+  user_files.expect(recordings.read(_recording(tmp_path), labels=path), spans=[(1, 9, 'gehen – schnell')])
 
 
 def test_labels_next_to_the_recording_are_read_unless_others_are_given(tmp_path):

@@ -1,11 +1,13 @@
 """What a fit trains with, what it measures, and what its card says."""
 
 import copy
+import dataclasses
 import itertools
 import types
 from unittest import mock
 
 import made_people
+import msgspec
 import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
@@ -25,6 +27,14 @@ _HELD_OUT = SUBJECTS == 'Dov'
 def stem_base(drawn) -> files.Base:
   model = made_people.SMALL
   return files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
+
+
+@pytest.fixture(scope='module')
+def base_of_three(stem_base) -> files.Base:
+  classes = ['walking', 'lying', 'sitting']
+  model = dataclasses.replace(stem_base.card.model, window_statistics=False)
+  card = msgspec.structs.replace(stem_base.card, classes=classes, temperature=0.7, model=model)
+  return dataclasses.replace(stem_base, card=card)
 
 
 @pytest.fixture(scope='module')
@@ -152,6 +162,34 @@ def test_the_origin_of_rotations_is_a_reading_of_zero(base):
   zero = parts.normalizer(np.zeros((1, 128, 6), np.float32))[0, 0, [0, 3]]
   assert abs(zero[0]) > 0.1
   np.testing.assert_allclose(parts.train['origin'], np.tile(zero, (len(parts.train['label']), 1)), rtol=1e-6)
+
+
+class _TrainedError(Exception):
+  pass
+
+
+@pytest.mark.parametrize('method', ['linear', 'lora'])
+def test_a_training_has_the_random_state_and_a_head_what_the_base_tells_of_the_classes(
+  base_of_three, monkeypatch, method
+):
+  def train(objective, runs, *, prior=None, **options):
+    assert [run.seed for run in runs] == [3]
+    if method == 'linear':
+      assert prior.is_same.tolist() == [[False, False, True], [True, False, False], [False, False, False]]
+      assert (prior.temperature, prior.objective.classes) == (0.7, 3)
+    raise _TrainedError
+
+  monkeypatch.setattr(fitting.output_layer if method == 'linear' else fitting.loop, 'train', train)
+  labels = np.array(['sitting', 'waving', 'walking'])[np.arange(len(LABELS)) % 3]
+  with pytest.raises(_TrainedError):
+    Recognizer(base_of_three, method=method, rank=2, random_state=3).fit(SIGNALS, labels)
+
+
+@pytest.mark.parametrize('part', [{'side_width': 8}, {'window_statistics': True}])
+def test_a_base_whose_head_has_more_than_the_encoders_features_tells_nothing_of_classes(base_of_three, part):
+  model = dataclasses.replace(base_of_three.card.model, **part)
+  card = msgspec.structs.replace(base_of_three.card, model=model)
+  assert fitting.prior_of(dataclasses.replace(base_of_three, card=card), ['walking', 'sitting']) is None
 
 
 def test_a_base_that_is_given_lends_its_model_to_training_from_scratch(base):

@@ -101,11 +101,38 @@ def test_a_model_of_acceleration_without_gravity_refuses_gravity():
     frame_check.check(trained, SIGNALS, 'auto', 50)
 
 
-@pytest.mark.parametrize('frame', ['-x,-y,z', 'y,z,x'])
-def test_a_device_worn_otherwise_is_warned_of_with_the_frame_that_fits(frame):
+def test_a_few_windows_of_other_gravity_do_not_decide_whether_a_recording_has_it():
+  signals = LINEAR.copy()
+  signals[::10, :, 2] += 98.0  # a sensor that was stuck: ten g in a tenth of the windows
+  with pytest.raises(UserError, match=r'lacks gravity'):
+    _check(signals)
+
+
+def test_a_gyroscope_is_compared_with_the_axes_that_it_had_in_training():
+  negated = frames.parse('x,y,z,-x,-y,-z')(SIGNALS)
+  trained = dataclasses.replace(SUMMARY, gyro_axes='-x,-y,-z')
+  assert not frame_check.check(trained, negated, 'auto', 50).warnings
+  assert not frame_check.check(trained, negated, 'auto', 50).notes
+  assert _check(negated).warnings or _check(negated).notes
+
+
+@pytest.mark.parametrize('rate_hz', [25, 50])
+def test_windows_have_their_own_times_and_a_gap_between_them_where_units_are_looked_for(monkeypatch, rate_hz):
+  def find(acc: Samples, gyro: Samples) -> str:
+    starts_s = acc.time_s.reshape(-1, 128)[:, 0]
+    assert np.diff(acc.time_s[:128]) == pytest.approx(1 / rate_hz)
+    assert np.diff(starts_s).min() >= 128 / rate_hz + 1
+    return ''
+
+  monkeypatch.setattr(frame_check.infer, 'evident_gyro_unit', find)
+  assert not frame_check.unit_warnings(SIGNALS, rate_hz)
+
+
+@pytest.mark.parametrize(('frame', 'given'), [('-x,-y,z', 'auto'), ('y,z,x', 'auto'), ('y,z,x', '-x,y,-z')])
+def test_a_device_worn_otherwise_is_warned_of_with_the_frame_that_fits(frame, given):
   turned = frames.parse(frame)(SIGNALS)
-  finding = _check(turned)
-  assert finding.is_as_is
+  finding = _check(turned, given)
+  assert finding.is_as_is == (given == 'auto')
   (warning,) = finding.warnings
   suggested = frames.parse(warning.split('frame=')[1].split()[0])
   assert np.array_equal(suggested(turned), SIGNALS)

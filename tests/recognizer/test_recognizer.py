@@ -6,6 +6,7 @@ import functools
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 import scipy.sparse
@@ -21,7 +22,7 @@ from sklearn.utils import get_tags
 import har_jax
 from har_jax import config, config_fields, files, methods, records
 from har_jax.errors import UserError
-from har_jax.recognizer import recording_adaptation, validation
+from har_jax.recognizer import frame_check, recording_adaptation, validation
 from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
@@ -36,6 +37,29 @@ def test_it_learns_and_gives_probabilities(fitted):
   assert probabilities.shape == (7, 3)
   np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
   np.testing.assert_array_equal(fitted.predict(SIGNALS[:7]), fitted.classes_[probabilities.argmax(axis=1)])
+
+
+def test_a_recognizer_has_these_parameters_if_none_are_given():
+  assert Recognizer().get_params() == {
+    **{'base': None, 'method': 'auto', 'rank': 8, 'alpha': 16.0, 'max_steps': 300, 'learning_rate': 0.001},
+    **{'batch': 32, 'rotation_std_deg': 10.0, 'random_state': 0, 'validation_fraction': 0.0},
+    **{'tta_shifts': 1, 'verbose': False},
+    **{'max_memory_mb': None, 'max_minutes': None, 'max_adapter_kb': None},
+  }
+
+
+def test_windows_are_checked_at_the_rate_of_the_base_before_a_fit(base, monkeypatch):
+  rates_hz = []
+
+  def fit_warnings(signals, rate_hz):
+    rates_hz.append(rate_hz)
+    raise UserError('seen')
+
+  monkeypatch.setattr(frame_check, 'fit_warnings', fit_warnings)
+  card = msgspec.structs.replace(base.card, model=dataclasses.replace(base.model, rate_hz=25))
+  with pytest.raises(UserError, match='seen'):
+    Recognizer(dataclasses.replace(base, card=card)).fit(SIGNALS, LABELS)
+  assert rates_hz == [25]
 
 
 def test_test_time_augmentation_changes_probabilities(fitted):

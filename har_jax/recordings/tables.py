@@ -140,7 +140,8 @@ def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
     return series
   try:
     if kind == 'text':
-      return series.map(_text, na_action='ignore').astype('str')
+      texts = series.map(_text, na_action='ignore')
+      return texts.astype('str').where(texts.notna())  # pandas 2 makes 'nan' of what is missing
     with np.errstate(over='ignore'):  # 1e39 is infinite in float32
       return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
   except (ValueError, TypeError, OverflowError) as error:

@@ -29,8 +29,11 @@ def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
 
 def _settings(runs: pd.DataFrame, names: list[str]) -> Section:
   flags = [*config.HYPERPARAMETERS, *_WINDOWS]
-  settings = runs.groupby('folder')[flags].agg(
-    lambda column: ', '.join(dict.fromkeys(map(str, column.dropna())))
+  # pandas 2 would make numbers of these texts where a column has numbers.
+  settings = (
+    runs.astype(dict.fromkeys(flags, object))
+    .groupby('folder')[flags]
+    .agg(lambda column: ', '.join(dict.fromkeys(map(str, column.dropna()))))
   )
   values = settings.replace('', NONE).T[names]
   differing = values[values.nunique(axis=1) > 1].rename(_WINDOWS).rename_axis('differs').reset_index()

@@ -84,14 +84,19 @@ def _depends_on(frame: pd.DataFrame, flag: str) -> pd.Series:
 
 
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:
-  frame = frame.astype(_TYPES).fillna({'commit': '', 'subject_macro_f1': '', 'confusion': ''})
+  text = [name for name, kind in _TYPES.items() if kind == 'str']
+  is_known = frame[text].notna()
+  frame = frame.astype(_TYPES)
+  frame[text] = frame[text].where(is_known)  # pandas 2 makes 'nan' of what is missing
+  frame = frame.fillna({'commit': '', 'subject_macro_f1': '', 'confusion': ''})
   # No stem is the empty text. In a CSV file it looks like a missing value, which a baseline has.
   frame['model_stem'] = frame['model_stem'].mask(frame['model_width'].notna(), frame['model_stem'].fillna(''))
   frame['bytes'] = frame[[name for name in results.MEASURED if name.endswith('_bytes')]].sum(axis=1)
   # Groups are cut out of the frame often; columns of plain NumPy types are cut together. Numbers that may be
   # missing stay nullable: as floats, ranks would read 32.0.
-  text = {name: object for name, kind in _TYPES.items() if kind == 'str'}
-  return frame.astype(text).sort_values(KEY, kind='stable').reset_index(drop=True).copy()
+  return (
+    frame.astype(dict.fromkeys(text, object)).sort_values(KEY, kind='stable').reset_index(drop=True).copy()
+  )
 
 
 def to_csv(frame: pd.DataFrame, path: Place) -> None:

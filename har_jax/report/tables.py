@@ -60,9 +60,10 @@ def terminal(table2: Iterable[Section]) -> str:
 def configuration(runs: pd.DataFrame) -> list[Section]:
   """The hyperparameters that differ, those that do not and are not the default, the data, the machines."""
   differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
-  experiments = runs[['experiment', *differing]].drop_duplicates().astype(str).fillna(markdown.NONE)
+  experiments = runs[['experiment', *differing]].drop_duplicates().astype('string').fillna(markdown.NONE)
   experiments = experiments.replace({'': _EMPTY})
-  changed = commands.differing(runs[list(config.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
+  first = {name: next(iter(runs[name].dropna()), None) for name in config.HYPERPARAMETERS}
+  changed = commands.differing(pd.Series(first, dtype=object), config.Experiment())
   common = [(flag, value or _EMPTY) for flag, value in changed.items() if runs[flag].nunique() == 1]
   same = pd.DataFrame(common, columns=['field', 'value'])
   count = {'runs': lambda groups: groups.size().map('{:,}'.format)}

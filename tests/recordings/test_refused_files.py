@@ -185,7 +185,7 @@ TABLE: list = [
   (('day.zip', b'PK\x05\x06' + b'\x00' * 18), 'holds nothing, but no recording'),
   (('day.zip', b'PK'), 'is no zip, was damaged or was cut short'),
   (('day.xlsx', b'PK'), 'openpyxl|no Excel workbook'),
-  (('day.cbor', b'\xff'), 'cbor2|no CBOR file'),
+  (('day.cbor', b'\x1c'), 'cbor2|no CBOR file'),
   (('day.zip', _encrypted()), r'RuntimeError.*password'),
   (('day.zip', zips.zipped({'b.zip': zips.zipped({'walk.csv': ''})})), 'is a zip in a zip: extract it'),
   *(

@@ -8,7 +8,7 @@ from har_jax.report import csv_table
 
 _FRAME = pd.DataFrame(
   {
-    'name': ['a, "b"', "it's", None, 'two\nlines'],
+    'name': ['a, "b"', "it's", float('nan'), 'two\nlines'],
     'rank': pd.array([1, None, 3, 4], dtype='Int64'),
     'score': [0.1, 1e-9, 3.0, float('nan')],
   }

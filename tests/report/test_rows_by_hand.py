@@ -12,10 +12,10 @@ def test_what_is_missing_is_a_dash_in_tables_and_groups_of_it_are_rows():
   made = markdown.rows(
     frame.iloc[1:3],
     ['name', 'rank'],
-    {'runs': lambda groups: groups.size().map(str), 'published': lambda groups: ['1'] * len(groups)},
+    {'runs': lambda groups: groups.size().map(str), 'published': lambda groups: ['1'] * groups.ngroups},
   )
   assert made.drop(columns='published').to_numpy().tolist() == [["it's", '–', '1'], ['–', '3', '1']]
-  absent = markdown.rows(frame, ['name'], {'published': lambda groups: [markdown.NONE] * len(groups)})
+  absent = markdown.rows(frame, ['name'], {'published': lambda groups: [markdown.NONE] * groups.ngroups})
   assert absent.columns.tolist() == ['name']
 
 

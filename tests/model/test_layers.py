@@ -11,6 +11,7 @@ import pytest
 from flax import linen as nn
 
 from har_jax import config, nf4
+from har_jax.model import layers
 from har_jax.model.layers import Attention, Block, Dense
 from har_jax.model.normalization import LayerNorm
 
@@ -85,6 +86,22 @@ def test_dense_is_changed_as_each_method_says(collections, formula):
   leaves = {leaf: np.asarray(values) for (_, leaf), values in drawn.items()}
   expected = formula(*map(np.asarray, (x, *variables['params'].values())), leaves)
   np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
+
+
+def test_a_fused_kernel_has_the_pair_added_in_the_dtype_of_its_input(monkeypatch):
+  monkeypatch.setattr(nf4, 'fused_kernels', lambda *args: True)
+  monkeypatch.setattr(nf4, 'matmul', lambda x, packed, kernel: jnp.zeros((len(x), 4), x.dtype))
+  left, right, x = _normal(6, 2), _normal(2, 4, seed=1), _normal(3, 6, seed=2).astype(jnp.bfloat16)
+  packed, product = jax.eval_shape(nf4.quantize, _normal(6, 4)), layers.product
+
+  def in_one_dtype(x: jax.Array, w: jax.Array) -> jax.Array:
+    assert x.dtype == w.dtype == jnp.bfloat16
+    return product(x, w)
+
+  monkeypatch.setattr(layers, 'product', in_one_dtype)
+  y = Dense(4).bind({})._packed_product(x, packed, (left, right))
+  assert y.dtype == jnp.bfloat16
+  np.testing.assert_allclose(y.astype(np.float32), x.astype(np.float32) @ left @ right, rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize('adapted', [False, True])

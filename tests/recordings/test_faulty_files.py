@@ -321,6 +321,7 @@ def test_rows_that_were_filled_with_the_value_before_are_left_out(tmp_path, colu
 
 def test_time_that_stands_still_does_not_fall():
   assert row_faults.falls(np.r_[:2000.0, 1999.0, :2000.0]).tolist() == [2001]
+  assert not len(row_faults.falls(np.arange(2000.0) + 40 * (np.arange(2000) % 20 == 0)))  # rows out of order
 
 
 def test_a_row_is_held_if_the_value_before_came_less_than_a_moment_ago():

@@ -79,9 +79,63 @@ def test_a_change_in_each_of_two_recordings_is_none(day, negated):
 
 
 def test_of_clear_changes_the_largest_is_the_one(day, monkeypatch):
-  changes = [axes_change.Change(3.0, 1.0, True), axes_change.Change(9.0, 1.5, True)]
+  changes = [axes_change.Change(3.0, 1.5, True), axes_change.Change(9.0, 1.0, True)]
   monkeypatch.setattr(axes_change, '_changes_of_motion', lambda recording: iter(changes))
-  assert _find(*(part[:500] for part in day)) == (0, 9.0)
+  pieces = [(2, 600.0, _recording(*(part[:500] for part in day)))]
+  monkeypatch.setattr(axes_change, '_pieces', lambda recordings: pieces)
+  assert _find(*day) == (2, 603.0)
+
+
+def test_pieces_share_the_seconds_in_which_the_movement_on_both_sides_is_compared():
+  whole = _recording(*np.zeros((2, 2800, 3)), rate_hz=2)  # 1,400 s
+  pieces = [(number, start_s, len(part.acc.time_s)) for number, start_s, part in axes_change._pieces([whole])]
+  assert pieces == [(0, 0.0, 1221), (0, 600.0, 1221), (0, 1200.0, 400)]
+
+
+def test_samples_after_a_gap_tell_no_change(negated):
+  def changes(lost: int) -> list[float]:
+    acc, gyro = (part[4500:5500] for part in negated)
+    time_s = np.arange(1000) / 50
+    kept = np.delete(np.arange(1000), 500 + np.arange(lost))
+    acc, gyro = Samples(time_s[kept], acc[kept]), Samples(time_s, gyro)
+    found = axes_change._changes_of_samples(Recording('me', '', acc, gyro, ()))
+    return [change.time_s for change in found if change.is_clear]
+
+  assert changes(0) == [pytest.approx(10.0, abs=0.03)]
+  assert not changes(3)
+
+
+def test_movement_ends_with_the_sensor_that_ends_first(monkeypatch):
+  lengths = []
+
+  def covariances(motion, first, size):
+    lengths.append(len(motion))
+    return np.tile(np.eye(6), (*first.shape, 1, 1))
+
+  monkeypatch.setattr(axes_change, '_covariances', covariances)
+  acc, gyro = (regular(np.ones((samples, 3), np.float32), 50) for samples in (1000, 1500))
+  for pair in ((acc, gyro), (gyro, acc)):
+    assert not [*axes_change._changes_of_motion(Recording('me', '', *pair, ()))]
+  assert lengths == [500, 500]  # 20 s of 0.04 s
+
+
+@pytest.mark.parametrize(('others', 'is_seen'), [(0.45, False), (0.35, True)])  # of 1.6: 0.4 is a quarter
+def test_movement_in_other_axes_must_fit_four_times_as_well(monkeypatch, others, is_seen):
+  values = iter([1.6] + [others] * 100)
+  monkeypatch.setattr(axes_change, '_divergence', lambda one, other: np.full(len(one), next(values)))
+  monkeypatch.setattr(axes_change, '_with_gravity', lambda *args, **options: iter([args]))
+  sensor = regular(np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32), 50)
+  assert len([*axes_change._changes_of_motion(Recording('me', '', sensor, sensor, ()))]) == is_seen
+
+
+@pytest.mark.parametrize('sign', [-1, 1])
+def test_gravity_is_followed_through_a_turn_that_becomes_faster(sign):
+  lag_s = np.arange(400) / 50 - 4
+  angle, zero = 5 * lag_s**2, np.zeros(400)  # up to 11 rad
+  acc = STANDARD_GRAVITY_M_S2 * np.stack([np.cos(angle), -np.sin(angle), zero], axis=1)
+  gyro = np.stack([zero, zero, 10 * lag_s], axis=1)
+  gravity_g = axes_change._gravity_g(_recording(acc, gyro), 4.0, sign)
+  np.testing.assert_allclose(gravity_g, [1, 0, 0], atol=0.01)
 
 
 def test_noise_is_that_of_the_second_before_and_after_without_the_moment_itself():

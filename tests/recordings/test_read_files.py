@@ -268,6 +268,8 @@ UNIT_ROWS = [
         **{'never' if unit == 'mdps' else 'warnings': ['The name of angular velocity']})
     for unit, per, other in WRONG_NAMES
   ),
+  row('thousandths of a degree', user_files.frame(TIME_S, ACC_M_S2, 1e3 * DEGREES * GYRO_RAD_S),
+      {'acc_unit': 'm/s2', 'gyro_unit': 'mdeg/s'}, arrays={'gyro': (GYRO_RAD_S, 1e-3)}),
   row('centimeters', user_files.frame(TIME_S, 100 * ACC_M_S2, GYRO_RAD_S),
       {'acc_unit': 'cm/s2', 'gyro_unit': 'rad/s'}, same=True),
   *(

@@ -202,3 +202,21 @@ def test_the_bundled_base_recognizes_without_labels():
   assert set(activities) >= {'walking', 'running', 'sitting', 'standing'}
   assert (predicted == activities).mean() >= 0.75
   assert recognizer.predict_proba(np.float32(windows)).max(axis=1).mean() > 0.5
+
+
+@pytest.mark.parametrize('classes', [None, ['sitting', 'walking']])
+def test_a_model_is_prepared_with_its_seed_and_the_head_that_its_classes_have_in_the_base(
+  tiny, drawn, monkeypatch, classes
+):
+  given = {}
+  monkeypatch.setattr(files.base.methods, 'prepare', lambda *args, **named: given.update(named, args=args))
+  objective = Classify(tiny, 2)
+  card = {'model': config_fields.to_json(tiny), 'classes': ['walking', 'sitting']}
+  base = files.make_base(drawn(objective.init), card)
+  method = files.base.methods.METHODS['lora']
+  settings = files.base.methods.Settings()
+  files.prepare(base, objective, method, settings, 7, classes=classes)
+  assert given['args'][1:] == (method, settings, 7)
+  assert given['init_new'] == objective.init_new
+  assert given['pretrained'].keys() == base.encoder.keys() < base.variables.keys()
+  assert (given['head'] is None) == (classes is None)

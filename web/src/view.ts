@@ -120,8 +120,7 @@ function addRow(name: string, hasProbability: boolean): Row {
 
 function rect({ startS, stopS }: Bar, nowS: number): SVGElement {
   const box = document.createElementNS(SVG, 'rect');
-  const left = Math.max(startS - nowS + SPAN_S, 0);
-  const sides = { x: left, y: 0, width: Math.max(stopS - nowS + SPAN_S - left, 0), height: 1 };
+  const sides = { x: startS - nowS + SPAN_S, y: 0, width: stopS - startS, height: 1 };
   for (const [name, value] of Object.entries(sides)) box.setAttribute(name, value.toFixed(2));
   return box;
 }

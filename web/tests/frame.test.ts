@@ -78,6 +78,14 @@ test('ten windows or more that move are asked alone, too', () => {
   expect(oppositeOf(10)).toBeLessThan(-1);
 });
 
+test('windows after the last check are not kept', () => {
+  const check = new FrameCheck(signals, 50);
+  for (let i = 0; i < 320; i++) check.push({ signal: window(1, true), rateHz: 50 });
+  const gains = check.gains(signals);
+  for (let i = 0; i < 9; i++) check.push({ signal: window(-1, true), rateHz: 50 });
+  expect(check.gains(signals)).toEqual(gains);
+});
+
 test.each([
   [1.2, 1.7, 'opposite'],
   [1.2, 1.9, 'elsewhere'],

@@ -131,6 +131,14 @@ test('labels and a correction are learned, kept, taken back, and saved for har-j
       return quick(name);
     };
     Object.assign(caches, { open: slow }); // the page is reloaded as soon as it says what it learned
+    const fetched = globalThis.fetch;
+    globalThis.fetch = async (what, options) => {
+      const response = await fetched(what, options);
+      if (what !== 'adapter.json') return response;
+      const card = (await response.json()) as object;
+      const set_scores = Array<number>(20).fill(1); // each set has all classes
+      return new Response(JSON.stringify({ ...card, set_scores }));
+    };
   });
   const waitForText = (text: string): Promise<unknown> =>
     page.page.waitForFunction(
@@ -144,11 +152,15 @@ test('labels and a correction are learned, kept, taken back, and saved for har-j
   await page.page.keyboard.press('Enter');
   await page.tapLabel('sofa');
   await page.move(rest(2, 30));
+  await page.page.waitForFunction(() =>
+    document.getElementById('confidence')?.textContent.includes('; may also be walking, '),
+  );
   await page.page.click('#stop');
   await waitForText('Learned: sofa 1 ×');
   expect(await page.page.$('#notice[hidden]')).not.toBeNull();
   await page.move(rest(32, 6));
   await page.page.waitForFunction(() => document.getElementById('answer')?.textContent === 'sofa');
+  expect(await page.text('#confidence')).toMatch(/^\d+ %$/); // a corrected layer has no scores of its own
   await page.page.select('#truth', 'lying');
   await page.page.click('#correct button');
   await waitForText('Learned: sofa 1 ×, lying 1 ×');

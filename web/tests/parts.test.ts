@@ -6,7 +6,7 @@ import { CONTRADICTIONS, FAILURES, learnedFrom, paused, seconds, tooShort } from
 import { keepOffline, keepScreenOn, watchBattery } from '../src/phone';
 import { connectPocket } from '../src/pocket';
 import { Sensor, type Failure } from '../src/sensor';
-import { canShare, choices, csvFile, handOver, keep, percent, showSensors } from '../src/view';
+import { canShare, choices, csvFile, handOver, keep, percent, showSensors, write } from '../src/view';
 
 class Dialog extends EventTarget {
   open = false;
@@ -322,6 +322,16 @@ test('a list of activities keeps what was chosen, if it still has it', () => {
   expect(list.value).toBe('sofa');
   choices('truth', ['walking', 'rest']);
   expect(list.value).toBe('walking');
+});
+
+test('a text that does not change is not written again', () => {
+  const written: string[] = [];
+  Object.defineProperty(document.getElementById('answer'), 'textContent', {
+    get: () => written.at(-1) ?? '',
+    set: (text: string) => written.push(text),
+  });
+  for (const text of ['', 'walking', 'walking', 'rest', 'walking']) write('answer', text);
+  expect(written).toEqual(['walking', 'rest', 'walking']);
 });
 
 test('values of sensors are rounded, and a zero has no sign', () => {

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { jitter, LONG, open, rest, rowsOf } from './opened';
+import { answers, jitter, LONG, open, rest, rowsOf } from './opened';
 import { motionsOf } from './phone';
 import { PYTHON } from './setup';
 
@@ -17,7 +17,8 @@ test('without its model, the page says so and records', async () => {
   expect(await page.page.$eval('#answer', (found) => found.textContent)).toBe('–');
   expect(await page.notice()).toContain('model cannot be loaded');
   await page.start();
-  await page.move(rest(0, 2));
+  await page.move(rest(0, 2).map(({ timeMs, acc = [] }) => ({ timeMs, acc })));
+  expect(await page.page.$('#notice[hidden]')).not.toBeNull(); // no model lacks the rotation
   for (const typed of ['  ', '  sofa ', 'sofa']) {
     await page.page.type('#own-label', typed);
     await page.page.keyboard.press('Enter');
@@ -30,16 +31,29 @@ test('without its model, the page says so and records', async () => {
   expect(await page.text('#recorded')).toBe('Recorded: sofa 0:03');
 });
 
-test('a hidden page pauses the recording and says so', async () => {
-  const page = await open();
+test('a hidden page pauses the recording and says so, and the screen is kept on again', async () => {
+  const page = await open(() => {
+    let asked = 0;
+    const request = (): Promise<void> => {
+      document.body.dataset.asked = String(++asked);
+      return Promise.resolve();
+    };
+    Object.defineProperty(navigator, 'wakeLock', { value: { request } });
+  });
+  const asked = (): Promise<string | undefined> =>
+    page.page.$eval('body', ({ dataset }) => dataset.asked);
+  for (const hidden of [true, false]) await page.setHidden(hidden);
+  expect(await page.page.$('#notice[hidden]')).not.toBeNull(); // there was nothing to pause
   await page.start();
   await page.move(rest(0, 2));
+  expect(await asked()).toBe('1');
   await page.tapLabel('sitting');
   await page.move(rest(2, 5));
   await page.setHidden(true);
   await page.move(rest(7, 5));
   await page.setHidden(false);
   expect(await page.notice()).toMatch(/Paused from .*: a page that is hidden.*“sitting” ended/);
+  expect(await asked()).toBe('2');
   expect(await page.page.$('#labels [aria-pressed=true]')).toBeNull();
   const [, ...rows] = rowsOf(await page.download('#save-recording', 'recording.csv'));
   expect(rows).toHaveLength(5 * 60);
@@ -47,10 +61,31 @@ test('a hidden page pauses the recording and says so', async () => {
 
 test('a recording survives the end of the page, and can be deleted', async () => {
   const page = await open();
+  const reload = async (): Promise<void> => {
+    await page.page.reload();
+    await page.page.waitForSelector('#record:not([hidden])');
+  };
   await page.start();
   await page.move(rest(0, 2));
-  await page.tapLabel('sitting');
-  await page.move(rest(2, 25));
+  await page.page.type('#own-label', 'sofa');
+  await page.page.keyboard.press('Enter');
+  await page.tapLabel('sofa');
+  for (const [fromS, lastsS, count] of [[2, 10, 8], [12, 10, 16], [22, 5, 20]]) {
+    await page.move(rest(fromS, lastsS));
+    await answers(page, count);
+  }
+  const answered = await answers(page, 20);
+  // A phone that ends the page may send no event: then less than ten seconds or eight answers are lost.
+  await page.page.evaluate(() => {
+    addEventListener('visibilitychange', (event) => event.stopImmediatePropagation(), true);
+  });
+  await reload();
+  expect(await page.text('#recorded')).toBe('Recorded: sofa 0:13'); // 1200 samples of 1500, less 6 s
+  expect(await answers(page, 16)).toEqual(answered.slice(0, 16));
+  await page.start();
+  await page.move(rest(25, 2));
+  const labels = await page.page.$$eval('#labels button', (all) => all.map((each) => each.textContent));
+  expect(labels).toContain('sofa0:13');
   await page.tapLabel('standing');
   await page.move(rest(27, 5));
   await page.setHidden(true);
@@ -61,28 +96,38 @@ test('a recording survives the end of the page, and can be deleted', async () =>
   ];
   const before = await save();
   expect(rowsOf(before[1])).toHaveLength(3);
-  await page.page.reload();
-  await page.page.waitForSelector('#record:not([hidden])');
+  await page.page.evaluate(async () => {
+    const cache = await caches.open(`har_jax recording ${location.pathname}`);
+    await cache.put('./rows-1', new Response('{"broken'));
+  });
+  await reload();
+  expect(await page.notice()).toContain('is damaged, and was left out');
   expect(await save()).toEqual(before);
   const asked: string[] = [];
+  let isSure = false;
   page.page.on('dialog', (dialog) => {
     asked.push(dialog.message());
-    void dialog.accept();
+    void (isSure ? dialog.accept() : dialog.dismiss());
   });
-  await page.page.$eval('#remove', (button) => (button as HTMLButtonElement).click());
-  expect(asked[0]).toContain('Delete the last recording, “standing”?');
-  expect(await page.text('#recorded')).toBe('Recorded: sitting 0:24');
+  const click = (id: string): Promise<void> =>
+    page.page.$eval(id, (button) => (button as HTMLButtonElement).click());
+  for (const id of ['#remove', '#clear']) await click(id);
+  expect(await save()).toEqual(before);
+  isSure = true;
+  await click('#remove');
+  expect(asked[2]).toContain('Delete the last recording, “standing”?');
+  expect(await page.text('#recorded')).toBe('Recorded: sofa 0:19');
   const [recording] = await save();
   expect(before[0].startsWith(recording)).toBe(true);
-  expect(rowsOf(recording)).toHaveLength(1 + 25 * 60);
-  await page.page.reload();
-  await page.page.waitForSelector('#record:not([hidden])');
+  expect(rowsOf(recording)).toHaveLength(1 + 1200);
+  await reload();
   expect((await save())[0]).toBe(recording);
-  await page.page.$eval('#clear', (button) => (button as HTMLButtonElement).click());
+  await click('#clear');
   await page.page.waitForSelector('#save-recording:disabled');
   await page.page.reload();
   await page.page.waitForFunction(() => document.getElementById('model')?.textContent !== 'loading …');
   expect(await page.page.$('#record[hidden]')).not.toBeNull();
+  expect(await page.page.$('#notice[hidden]')).not.toBeNull(); // nor is the damaged part there
 });
 
 test('a recording that is being made is seen and stopped wherever one has scrolled', async () => {
@@ -94,6 +139,8 @@ test('a recording that is being made is seen and stopped wherever one has scroll
       buttons.map(({ firstChild, lastChild }) => `${firstChild?.textContent}: ${lastChild?.textContent}`),
     );
   expect((await labels()).every((each) => each.endsWith(': '))).toBe(true);
+  expect(await labels()).toContain('walking: ');
+  expect(await labels()).not.toContain('unknown: '); // a class of the model
   const [top, below] = await page.page.evaluate(() =>
     ['labels', 'activities'].map((id) => document.getElementById(id)?.getBoundingClientRect().top ?? 0),
   );
@@ -200,19 +247,29 @@ test('har-jax adapts to a recording with labels of one’s own', LONG, async () 
 });
 
 test('both ends of a label are left out, and what is too short is no label', async () => {
-  const page = await open();
+  const page = await open(() => {
+    const fetched = globalThis.fetch;
+    globalThis.fetch = async (what, options) => {
+      const response = await fetched(what, options);
+      if (what !== 'model.json') return response;
+      const card = await response.text();
+      return new Response(card.replace('"rate_hz": 50', '"rate_hz": 25')); // windows of 5.12 s
+    };
+  });
+  expect(await page.page.$eval('#corrected-s', ({ textContent }) => textContent)).toBe('8');
   await page.start();
   await page.move(rest(0, 2));
+  await page.page.select('#trim', '10');
   await page.tapLabel('sitting');
-  await page.move(rest(2, 10));
+  await page.move(rest(2, 22));
   await page.tapLabel('standing');
-  await page.move(rest(12, 4));
-  await page.page.select('#trim', '3');
+  expect(await page.notice()).toContain('Too short to learn “sitting”'); // 2 seconds
+  await page.move(rest(24, 19.9));
   const [, ...rows] = rowsOf(await page.download('#save-labels', 'labels.csv'));
   const lasts = rows.map(([start, end, label]) => [Math.round(Number(end) - Number(start)), label]);
   await page.tapLabel('standing');
-  expect(await page.notice()).toBe('Too short to learn “standing” from: it takes 9 seconds without a gap.');
-  expect(lasts).toEqual([[3983, 'sitting']]); // from the first sample of 10 s to the last, less 6 s
+  expect(await page.notice()).toBe('Too short to learn “standing” from: it takes 26 seconds without a gap.');
+  expect(lasts).toEqual([[1983, 'sitting']]); // from the first sample of 22 s to the last, less 20 s
 });
 
 test('the lock for the pocket opens after a long press only', async () => {

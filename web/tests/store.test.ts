@@ -1,6 +1,9 @@
 /** What is recorded outlives a full storage and damaged parts; its CSV files hold no formula. */
 
 import { beforeEach, expect, test, vi } from 'vitest';
+import type { AdapterCard } from '../src/adapter';
+import type { Learner } from '../src/learner';
+import type { Recognizer } from '../src/recognizer';
 import { csv, isTake, Recorder, type Take } from '../src/recorder';
 import type { Store } from '../src/store';
 
@@ -88,6 +91,32 @@ test('pages of one host do not share what was learned', async () => {
   const open = vi.spyOn(caches, 'open');
   await learned.keep({ model: 'x', layers: [], samples: [], counts: [] });
   expect(open.mock.calls).toEqual([[expect.stringMatching(/^har_jax learned .*x\/$/)]]);
+});
+
+test('of two changes at once, the later one is stored last, even if the earlier takes longer', async () => {
+  vi.doMock('../src/model', () => ({})); // needs a browser
+  vi.stubGlobal('document', { getElementById: () => new EventTarget() });
+  const { Learning } = await import('../src/learning');
+  let changes = 0;
+  const save = () => ({ model: String(changes), layers: [], samples: [], counts: [] });
+  const learner = { corrections: [], names: [], correct: () => ++changes > 0, save };
+  const change = (make: (of: Learner) => boolean) => Promise.resolve(make(learner as unknown as Learner));
+  const recognizer = { learner, change } as unknown as Recognizer;
+  const learning = new Learning(recognizer, {} as AdapterCard, 2.56, () => undefined);
+  let release = (): void => undefined;
+  const open = caches.open.bind(caches);
+  vi.spyOn(caches, 'open').mockImplementationOnce(async (name) => {
+    await new Promise<void>((resolve) => (release = resolve));
+    return open(name);
+  });
+  const both: Promise<void>[] = [];
+  for (const activity of ['sofa', 'lying']) {
+    both.push(learning.learn(activity, 0, 9, 0));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  release();
+  await Promise.all(both);
+  expect(JSON.parse(held.get('./learned') ?? '')).toMatchObject({ model: '2' });
 });
 
 test('what is being written is forgotten, too', async () => {

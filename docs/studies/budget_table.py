@@ -53,7 +53,7 @@ def row(limits: dict[str, Any], signals: np.ndarray, labels: np.ndarray) -> dict
   entries |= {'chosen': method, 'steps': str(plan.max_steps)}
   for name, form in _SHOWN.items():
     costs = [getattr(cost, name) for cost in (plan.predicted, plan.actual)]
-    entries[name] = ' / '.join(form.format(cost) for cost in costs)
+    entries[name] = ' / '.join(form.format(cost) if cost else '–' for cost in costs)
   return entries
 
 
@@ -71,7 +71,7 @@ def main() -> None:
   device = runtime.device()
   text = (
     f'Ten random budgets, {len(labels)} windows of HAPT, the bundled base, {device}; '
-    f'predicted / actual:\n\n{table}'
+    f'predicted / actual. Without a limit of minutes, none are predicted.\n\n{table}'
   )
   study.fill(study.places('methods')[1], 'budget_table', text)
 

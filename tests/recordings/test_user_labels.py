@@ -31,7 +31,7 @@ def _sensors(count: int) -> tuple[np.ndarray, np.ndarray]:
   return acc.astype(str), gyro.astype(str)
 
 
-def _recording(folder, time=TIME_S, name='day.csv', **columns):
+def put_recording(folder, time=TIME_S, name='day.csv', **columns):
   return user_files.written(folder, user_files.frame(time, *_sensors(len(time))).assign(**columns), name)
 
 
@@ -44,7 +44,7 @@ def by_hand(*rows: str) -> str:
   return '\n'.join([HEADER, *rows, ''])
 
 
-def _put(folder, text: str | bytes, name='labels.csv'):
+def put_labels(folder, text: str | bytes, name='labels.csv'):
   (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
   return folder / name
 
@@ -198,7 +198,7 @@ READ = [
 
 @pytest.mark.parametrize(('time', 'text', 'options', 'expected', 'said'), READ)
 def test_labels_are_read_so_that_they_lie_in_the_recording(tmp_path, time, text, options, expected, said):
-  reading = recordings.read(_recording(tmp_path, time), labels=_put(tmp_path, text), **options)
+  reading = recordings.read(put_recording(tmp_path, time), labels=put_labels(tmp_path, text), **options)
   assert any(said in sentence for sentence in reading.notes + reading.warnings)
   user_files.expect(reading, time_zone=options.get('time_zone', ''), **expected)
 
@@ -206,10 +206,10 @@ def test_labels_are_read_so_that_they_lie_in_the_recording(tmp_path, time, text,
 @pytest.mark.parametrize('time_zone', ['', 'Asia/Tokyo'])
 @pytest.mark.parametrize('text', ['11:05,11:10,sit', '2026-05-29 11:05:00,2026-05-29 11:10:00,sit'])
 def test_the_offset_of_a_recording_is_that_of_its_labels_unless_one_is_given(tmp_path, text, time_zone):
-  stated = _recording(tmp_path, _moments(HALF_HOUR + 7200, '%Y-%m-%d %H:%M:%S.%f+02:00', NINE))
+  stated = put_recording(tmp_path, _moments(HALF_HOUR + 7200, '%Y-%m-%d %H:%M:%S.%f+02:00', NINE))
   if time_zone:
     text = text.replace('11:', '18:')
-  reading = recordings.read(stated, labels=_put(tmp_path, by_hand(text)), time_zone=time_zone)
+  reading = recordings.read(stated, labels=put_labels(tmp_path, by_hand(text)), time_zone=time_zone)
   user_files.expect(
     reading, spans=AFTER_NINE[:1], start='2026-05-29T09:00:00+00:00', time_zone=time_zone or 'UTC+02:00'
   )
@@ -263,7 +263,7 @@ REFUSED = [
 @pytest.mark.parametrize(('time', 'text', 'message'), REFUSED)
 def test_unusable_labels_are_refused_with_the_reason(tmp_path, time, text, message):
   with pytest.raises(UserError, match=message):
-    recordings.read(_recording(tmp_path, time), labels=_put(tmp_path, text))
+    recordings.read(put_recording(tmp_path, time), labels=put_labels(tmp_path, text))
 
 
 def test_an_ambiguous_day_and_month_is_decided_by_the_whole_column_or_refused(tmp_path, monkeypatch):
@@ -271,7 +271,7 @@ def test_an_ambiguous_day_and_month_is_decided_by_the_whole_column_or_refused(tm
 
   def read(start: str, form: str) -> str:
     days = pd.date_range(start, periods=3000, freq='20ms')
-    return recordings.read(_recording(tmp_path, days.strftime(f'{form} %H:%M:%S.%f'))).start
+    return recordings.read(put_recording(tmp_path, days.strftime(f'{form} %H:%M:%S.%f'))).start
 
   assert read('2026-05-12 23:59:40', '%d/%m/%Y') == '2026-05-12T23:59:40'  # from 12/05 to 13/05
   assert read('2026-05-04 08:15:30', '%d.%m.%Y') == '2026-05-04T08:15:30'
@@ -283,72 +283,7 @@ def test_a_column_of_labels_gives_spans_and_empty_cells_none(tmp_path):
   cells = ['sit'] * 250 + [''] * 250 + ['42'] * 500 + [' sit '] * 500
   expected = [(0, 10, 'sit'), (20, 40, '42'), (40, 60, 'sit')]
   notes = ['labels: sit 30.0 s, 42 20.0 s.']
-  user_files.expect(recordings.read(_recording(tmp_path, Activity=cells)), spans=expected, notes=notes)
-  path = _recording(tmp_path, what=cells)
+  user_files.expect(recordings.read(put_recording(tmp_path, Activity=cells)), spans=expected, notes=notes)
+  path = put_recording(tmp_path, what=cells)
   assert not recordings.read(path).recordings[0].spans
   assert len(recordings.read(path, columns={'label': 'what'}).recordings[0].spans) == 3
-
-
-# --- files
-
-
-def test_a_file_of_windows_may_have_a_dash_that_latin_1_lacks(tmp_path):
-  path = _put(tmp_path, 'Beginn,Ende,Aktivität\n1,9,gehen – schnell\n'.encode('cp1252'))
-  user_files.expect(recordings.read(_recording(tmp_path), labels=path), spans=[(1, 9, 'gehen – schnell')])
-
-
-def test_labels_next_to_the_recording_are_read_unless_others_are_given(tmp_path):
-  path = _recording(tmp_path)
-  _put(tmp_path, PLAIN, 'day.labels.csv')
-  user_files.expect(recordings.read(path), spans=SPANS)
-  user_files.expect(recordings.read(tmp_path), spans=SPANS)  # it is no recording itself
-  others = _put(tmp_path, by_hand('0,9,run'))
-  user_files.expect(recordings.read(path, labels=others), spans=[(0, 9, 'run')])
-
-
-def test_labels_of_a_folder_name_their_recordings(tmp_path):
-  for name in ('a.csv', 'b.csv'):
-    _recording(tmp_path, name=name)
-  text = 'recording,start,end,activity\nb,1,11,run\na.csv,2,12,sit\n'
-  reading = recordings.read(tmp_path, labels=_put(tmp_path, text))
-  assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(1, 11, 'run')]]
-  reading = recordings.read(tmp_path, labels=_put(tmp_path, text, 'mine.csv'))
-  user_files.expect(reading, never=['mine.csv'])  # no recording that could not be read
-  with pytest.raises(UserError, match=r'labels c; the recordings are a, b'):
-    recordings.read(tmp_path, labels=_put(tmp_path, text.replace('a.csv', 'c')))
-  reading = recordings.read(tmp_path / 'b.csv', labels=tmp_path / 'labels.csv')  # has labels of its own
-  user_files.expect(reading, spans=[(1, 11, 'run')], notes=['labels.csv: labels of c are left out'])
-
-
-def test_labels_name_recordings_by_their_folders_or_people(tmp_path):
-  for name in ('ana', 'ben'):
-    (tmp_path / name).mkdir()
-    _recording(tmp_path / name)
-  text = '{},start,end,activity\nben,1,11,run\nana,2,12,sit\n'
-  for column in ('recording', 'person', 'Subject ID'):
-    reading = recordings.read(tmp_path, labels=_put(tmp_path, text.format(column)))
-    assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(1, 11, 'run')]]
-  reading = recordings.read(tmp_path / 'ben', labels=tmp_path / 'labels.csv')
-  user_files.expect(reading, spans=[(1, 11, 'run')], notes=['labels.csv: labels of ana are left out'])
-  other = _put(tmp_path, 'person,start,end,activity\n1,1,11,run\n2,12,20,sit\n', 'others.csv')
-  reading = recordings.read(tmp_path / 'ben' / 'day.csv', labels=other)
-  user_files.expect(reading, spans=[(1, 11, 'run'), (12, 20, 'sit')], warnings=['labels of several people'])
-
-
-def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
-  folder = tmp_path / 'recordings'
-  folder.mkdir()
-  _recording(folder, EPOCH_S + TIME_S, 'a.csv')
-  _recording(folder, EPOCH_S + 1000 + TIME_S, 'b.csv')
-  text = by_hand(f'{EPOCH_S + 2},{EPOCH_S + 12},sit', f'{EPOCH_S + 1003},{EPOCH_S + 1013},run')
-  path = _put(tmp_path, text)
-  reading = recordings.read(folder, labels=path)
-  assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(3, 13, 'run')]]
-  assert reading.start == f'{START}+00:00'  # of the first
-  assert not any('exceed' in each for each in reading.warnings)  # they are of the other recording
-  # Seconds from whose start?
-  with pytest.raises(UserError, match=r'no label lies .* add a column `recording`'):
-    recordings.read(folder, labels=_put(tmp_path, by_hand('2,12,sit'), 'seconds.csv'))
-  _recording(folder, name='a.csv')
-  with pytest.raises(UserError, match='add a column `recording`'):
-    recordings.read(folder, labels=path)

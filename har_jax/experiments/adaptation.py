@@ -22,7 +22,7 @@ from har_jax.signal.summary import summarize
 from har_jax.storage import Place
 from har_jax.train import loop, metrics, output_layer
 from har_jax.train.evaluation import predict
-from har_jax.train.objective import Classify, initial_shapes
+from har_jax.train.objective import Classify, encoder_shapes, initial_shapes
 from har_jax.train.run import Run, Trained
 from har_jax.variables import Variables
 
@@ -57,7 +57,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     method,
     Settings.from_experiment(experiment),
     spec.seed,
-    shapes=initial_shapes(objective),
+    shapes=encoder_shapes(objective.model),
     init_new=objective.init_new,
     pretrained=encoder,
     head=head if has_head and base else None,

@@ -14,7 +14,7 @@ from har_jax.archives import ARCHIVES
 from har_jax.errors import UserError, shorten
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
-from har_jax.train.objective import Classify, Objective, Reconstruct, initial_shapes
+from har_jax.train.objective import Classify, Objective, Reconstruct, encoder_shapes, initial_shapes
 from har_jax.variables import Variables
 
 BUNDLED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'base'
@@ -103,7 +103,7 @@ def prepare(
     method,
     settings,
     seed,
-    shapes=initial_shapes(objective),
+    shapes=encoder_shapes(objective.model),
     init_new=objective.init_new,
     pretrained=None if base is None else base.encoder,
     head=None if base is None or classes is None else base.head_for(classes),

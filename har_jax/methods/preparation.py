@@ -39,7 +39,7 @@ def prepare(
   """The variables of an adapted model, before training.
 
   init: draws the plain model from a key, as `train.objective.Classify.init` does.
-  shapes: of what `init` draws, if they are known. To trace the model for them takes a third of a second.
+  shapes: of the encoder's leaves, if they are known. To trace the model for them takes a third of a second.
   init_new: draws the head and the side encoder alone, as `init` does; used where the base has the others.
   pretrained: the base's leaves, `params/encoder/...`.
   head: from the drawn variables to the leaves of a pretrained head.

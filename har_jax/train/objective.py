@@ -35,6 +35,8 @@ from har_jax.train import metrics
 from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.variables import Variables, flatten, nest, split
 
+_OF_HEAD = frozenset({'pooling', 'head', 'window_statistics', 'side_width', 'dropout'})  # not of the encoder
+
 
 def _two_windows(model: config.Model) -> jax.ShapeDtypeStruct:
   return jax.ShapeDtypeStruct((2, model.window_samples, config.CHANNELS), np.float32)
@@ -212,4 +214,20 @@ Objective = Reconstruct | Classify
 @functools.lru_cache(maxsize=32)
 def initial_shapes(objective: Objective) -> Variables:
   """The shapes of what `objective.init` draws. Cached: to trace the model takes a third of a second."""
-  return jax.eval_shape(objective.init, jax.random.key(0))
+  key = jax.random.key(0)
+  if isinstance(objective, Reconstruct):
+    return jax.eval_shape(objective.init, key)
+  shapes = encoder_shapes(objective.model) | jax.eval_shape(objective.init_new, key)
+  return {path: shapes[path] for path in sorted(shapes)}
+
+
+def encoder_shapes(model: config.Model) -> Variables:
+  """The shapes of a classifier's encoder. A base and the models that are adapted from it share them."""
+  plain = {entry.name: entry.default for entry in dataclasses.fields(model) if entry.name in _OF_HEAD}
+  return _encoder_shapes(dataclasses.replace(model, **plain))
+
+
+@functools.lru_cache(maxsize=8)
+def _encoder_shapes(model: config.Model) -> Variables:
+  shapes = jax.eval_shape(Classify(model, 2).init, jax.random.key(0))
+  return {path: shape for path, shape in shapes.items() if path.startswith('params/encoder/')}

@@ -22,7 +22,7 @@ from har_jax.baselines import BASELINES
 from har_jax.datasets import splits
 from har_jax.datasets.windows import find_labels
 from har_jax.errors import UserError
-from har_jax.recognizer.calibration import fit_temperature
+from har_jax.recognizer import temperature
 from har_jax.report import csv_table, markdown
 from har_jax.signal.recording import LOCOMOTION, Recording, Span, regular
 from har_jax.timeline.bouts import Chain
@@ -94,7 +94,7 @@ def measure(
   forest = BASELINES['forest'](seed, _WINDOWING.rate_hz).fit(signals[train], labels[train])
   logits = np.log(np.maximum(forest.predict_proba(signals), _MIN_PROBABILITY))
   validation = labeled[split.validation]
-  probabilities = special.softmax(logits / fit_temperature(logits[validation], labels[validation]), axis=1)
+  probabilities = special.softmax(logits / temperature.fit(logits[validation], labels[validation]), axis=1)
   for part in ('validation', 'test'):
     indices = np.flatnonzero(np.isin(subjects, subjects[labeled[getattr(split, part)]]))
     predictions = Predictions(

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from har_jax import Recognizer
-from har_jax.recognizer import calibration, prediction_sets
+from har_jax.recognizer import prediction_sets, temperature
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 
@@ -66,8 +66,8 @@ class Answered:
 
   def calibrate(self, chosen: np.ndarray) -> Float[np.ndarray, 'w y']:
     """Probabilities of all windows, with the temperature that these calibrate."""
-    fitted = calibration.fit_temperature(self.logits[chosen], self.labels[chosen])
-    return special.softmax(self.logits / calibration.shrink(fitted, len(chosen), self.expected), axis=1)
+    fitted = temperature.fit(self.logits[chosen], self.labels[chosen])
+    return special.softmax(self.logits / temperature.shrink(fitted, len(chosen), self.expected), axis=1)
 
 
 def answer(kind: kinds.Kind, seed: int) -> Answered:
@@ -199,10 +199,10 @@ def measure_temperatures(kind: kinds.Kind, seed: int, answered: Answered) -> Ite
     errors = []
     for _ in range(_REPEATS):
       chosen = rng.permutation(own)[:windows]
-      fitted = calibration.fit_temperature(answered.logits[chosen], answered.labels[chosen])
-      shrunk = calibration.shrink(fitted, windows, answered.expected)
-      for temperature in (1.0, answered.expected, fitted, shrunk):
-        probabilities = special.softmax(answered.logits[tested] / temperature, axis=1)
+      fitted = temperature.fit(answered.logits[chosen], answered.labels[chosen])
+      shrunk = temperature.shrink(fitted, windows, answered.expected)
+      for divisor in (1.0, answered.expected, fitted, shrunk):
+        probabilities = special.softmax(answered.logits[tested] / divisor, axis=1)
         errors.append(calibration_error(probabilities, true))
     means = np.mean(np.reshape(errors, (_REPEATS, 4)), axis=0).round(4)
     yield {

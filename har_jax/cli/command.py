@@ -18,7 +18,7 @@ from typing import Any
 from absl import flags
 
 from har_jax import config, config_fields
-from har_jax.cli import compiled_programs
+from har_jax.cli import compiled_programs, interrupts
 from har_jax.errors import Stopped, Terminated, UserError, advice
 
 AUTO_DTYPE = 'auto'
@@ -175,11 +175,10 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
       raise
     return _fail(f'error: out of memory ({error or "no size given"})', 1)
   except Stopped as stopped:
-    from har_jax.cli import jobs
     from har_jax.train import mesh  # imports JAX
 
     message = f'{stopped}; run the same command to resume' if mesh.is_main_process() else ''
-    return _fail(message, jobs.stop_code())
+    return _fail(message, interrupts.stop_code())
   except KeyboardInterrupt as interrupt:
     # Inputs of commands that keep what is finished.
     return interrupted(interrupt, continues=bool({'archive', 'windows'}.intersection(module.FLAGS)))

@@ -1,4 +1,4 @@
-"""Processes of a command: devices, jobs that share its runs, one run of several, and ends by a signal.
+"""Processes of a command: devices, jobs that share its runs, and one run of several processes.
 
 A job is a process on one machine, on a core of its own, that does a part of the runs.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, interrupts
 from har_jax.errors import Stopped, UserError
 from har_jax.storage import Place
 
@@ -27,7 +27,6 @@ _NEW_GROUP = getattr(subprocess, 'CREATE_NEW_PROCESS_GROUP', 0)
 # Seconds that an ending process waits for the others. They end within a moment, or wait for one that failed
 # and end only after this. JAX's default of 300 s would hold all machines for as long.
 _SHUTDOWN_S = 20
-_interrupts: list[int] = []  # Ctrl-C since the last `join`
 
 
 def define_jobs(values: flags.FlagValues) -> Callable[[], int]:
@@ -201,7 +200,7 @@ def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool
 
   def join() -> Callable[[], bool]:
     address, count, index = coordinator.value, processes.value, process.value
-    _turn_interrupts_into_sigterm()
+    interrupts.turn_into_sigterm()
     is_single = (address, count, index) == (None, None, None)
     if distributed.value:
       if not is_single:
@@ -233,22 +232,3 @@ def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool
     return lambda: multihost_utils.reached_preemption_sync_point(next(calls))
 
   return join
-
-
-def _turn_interrupts_into_sigterm() -> None:
-  """Handles Ctrl-C as SIGTERM, once. Ignored, as in processes that another one ends, it stays so."""
-  _interrupts.clear()
-
-  def handle(number: int, _: object) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    _interrupts.append(number)
-    print('\nstopping after this step; Ctrl-C again stops at once, unsaved', file=sys.stderr, flush=True)
-    signal.raise_signal(signal.SIGTERM)
-
-  if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-    signal.signal(signal.SIGINT, handle)
-
-
-def stop_code() -> int:
-  """The exit code of a command that saved its state and stopped, as a shell reports the signal."""
-  return 128 + (signal.SIGINT if _interrupts else signal.SIGTERM)

@@ -22,7 +22,7 @@ from har_jax.errors import Stopped
 from har_jax.experiments.adaptation import make_result
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions
-from har_jax.recognizer.calibration import fit_temperature
+from har_jax.recognizer import temperature
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 
@@ -104,12 +104,12 @@ def combine_and_test(spec: RunSpec, options: TrainOptions) -> records.Result:
     return predict(adapter.objective, adapted, windows, tta_shifts=shifts).astype(np.float64)
 
   validation = fits.data.validation
-  temperature, weights = fit_members(
+  encoder_temperature, weights = fit_members(
     logits(validation), fits.probabilities('validation'), validation['label']
   )
 
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
-    of_encoder = scipy.special.softmax(logits(getattr(fits.data, part)) / temperature, axis=1)
+    of_encoder = scipy.special.softmax(logits(getattr(fits.data, part)) / encoder_temperature, axis=1)
     return average({ENCODER: of_encoder, **fits.probabilities(part)}, weights)
 
   size, size_bytes = fits.size
@@ -119,7 +119,7 @@ def combine_and_test(spec: RunSpec, options: TrainOptions) -> records.Result:
     probabilities,
     collections=encoder.collections,
     starts_from=encoder.starts_from,
-    ensemble=records.EnsembleFit(weights=weights, encoder_temperature=temperature),
+    ensemble=records.EnsembleFit(weights=weights, encoder_temperature=encoder_temperature),
     parameters=records.Counted(
       trainable=encoder.parameters.trainable + size, total=encoder.parameters.total + size
     ),
@@ -139,9 +139,9 @@ def fit_members(
   Without its temperature, an overconfident encoder outvotes the others whatever they say.
   Without windows: 1, and the default weights.
   """
-  temperature = fit_temperature(logits, labels) if len(labels) else 1.0
-  members = {ENCODER: scipy.special.softmax(logits / temperature, axis=1), **probabilities}
-  return temperature, _fit_weights(members, labels)
+  fitted = temperature.fit(logits, labels) if len(labels) else 1.0
+  members = {ENCODER: scipy.special.softmax(logits / fitted, axis=1), **probabilities}
+  return fitted, _fit_weights(members, labels)
 
 
 def _fit_weights(

@@ -10,7 +10,7 @@ from har_jax.baselines import BASELINES
 from har_jax.datasets.batches import Batch
 from har_jax.files import baseline_adapter
 from har_jax.methods import Settings
-from har_jax.recognizer import calibration, fitting
+from har_jax.recognizer import fitting, temperature
 from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters, in_card
 from har_jax.train import output_layer
 from har_jax.variables import Variables
@@ -45,7 +45,7 @@ def fit(
   fitted = fit.run()
   card = {**fit.card(fitted, in_card(parameters)), **entries}
   adapter = files.make_adapter(base, fitted.variables, card)
-  adapter = adapter.with_card(temperature=calibration.expected_temperature(adapter.card))
+  adapter = adapter.with_card(temperature=temperature.expect(adapter.card))
   return adapter, None if plan is None else plan.ended()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from har_jax import files
 
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 LARGE = 1.0
 _FEWEST, _FEWEST_OF_CLASS = 30, 3.0  # windows
 MOST = 1024  # windows that are enough
-
-
-def spread(hidden: Float[np.ndarray, 'w f'], labels: Int[np.ndarray, 'w']) -> float | None:
-  """The mean squared distance of training windows from their class mean; None with one window of each."""
-  classes, numbers = np.unique(labels, return_inverse=True)
-  if len(labels) == len(classes):
-    return None
-  means = np.stack([hidden[numbers == number].mean(axis=0) for number in range(len(classes))])
-  squares = ((hidden - means[numbers]) ** 2).sum(axis=1, dtype=np.float64)
-  return round(float(squares.sum() / (len(labels) - len(classes))), 4) or None
 
 
 def measure_windows(

@@ -20,7 +20,7 @@ from har_jax.datasets.normalization import Normalizer
 from har_jax.errors import UserError
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
-from har_jax.recognizer import distribution_shift, validation
+from har_jax.recognizer import validation
 from har_jax.recognizer.parameters import Parameters, fixed_length
 from har_jax.recordings import language
 from har_jax.train import evaluation, loop, output_layer, side_encoder
@@ -222,7 +222,7 @@ def class_entries(
   outputs = evaluation.predict(objective.with_hidden, variables, windows)
   logits, labels = outputs[:, -objective.classes :], windows['label']
   hidden = objective.hidden(outputs)
-  spread = distribution_shift.spread(hidden, labels) if is_frozen and not objective.model.head else None
+  spread = evaluation.class_spread(hidden, labels) if is_frozen and not objective.model.head else None
   return {
     'class_logits': evaluation.class_means(logits, labels),
     'class_means': evaluation.class_means(hidden, labels, digits=4),

@@ -21,7 +21,7 @@ from har_jax import checksums, storage, variables
 from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
 from har_jax.train import mesh
-from har_jax.train.run import find_best
+from har_jax.train.metrics import find_best
 from har_jax.train.step import State
 from har_jax.variables import Variables
 

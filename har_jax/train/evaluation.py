@@ -69,3 +69,13 @@ def class_means(
   """Mean outputs of the windows of each class, for a card. Each class must have a window."""
   means = [outputs[labels == label].mean(axis=0, dtype=np.float64) for label in range(labels.max() + 1)]
   return np.round(means, digits).tolist()
+
+
+def class_spread(outputs: Float[np.ndarray, 'w o'], labels: Int[np.ndarray, 'w']) -> float | None:
+  """The mean squared distance of windows from their class mean, for a card; None with one window of each."""
+  classes, numbers = np.unique(labels, return_inverse=True)
+  if len(labels) == len(classes):
+    return None
+  means = np.stack([outputs[numbers == number].mean(axis=0) for number in range(len(classes))])
+  squares = ((outputs - means[numbers]) ** 2).sum(axis=1, dtype=np.float64)
+  return round(float(squares.sum() / (len(labels) - len(classes))), 4) or None

@@ -1,5 +1,8 @@
 """Classification metrics.   w windows, y classes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
@@ -47,3 +50,8 @@ def labeled_macro_f1(labels: Shaped[np.ndarray, 'w'], predicted: Shaped[np.ndarr
   return float(
     metrics.f1_score(labels, predicted, labels=np.unique(labels), average='macro', zero_division=0)
   )
+
+
+def find_best(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+  """The validation with the highest score; of equal ones the last."""
+  return max(reversed(history), key=lambda entry: entry['score'])

@@ -223,7 +223,7 @@ def initial_shapes(objective: Objective) -> Variables:
 
 def encoder_shapes(model: config.Model) -> Variables:
   """The shapes of a classifier's encoder. A base and the models that are adapted from it share them."""
-  plain = {entry.name: entry.default for entry in dataclasses.fields(model) if entry.name in _OF_HEAD}
+  plain: dict[str, Any] = {name: getattr(config.Model, name) for name in _OF_HEAD}
   return _encoder_shapes(dataclasses.replace(model, **plain))
 
 

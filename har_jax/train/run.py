@@ -16,6 +16,7 @@ from har_jax.errors import UserError
 from har_jax.storage import Place
 from har_jax.train import mesh
 from har_jax.train.log import Log
+from har_jax.train.metrics import find_best
 from har_jax.train.step import State
 from har_jax.variables import Variables, resident
 
@@ -44,11 +45,6 @@ class Trained:
   optimizer_bytes: int  # of the optimizer state, per device
   # Wall-clock seconds over all restarts, with compilation. Runs trained in one batch share this number.
   seconds: float
-
-
-def find_best(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-  """The validation with the highest score; of equal ones the last."""
-  return max(reversed(history), key=lambda entry: entry['score'])
 
 
 class InMemory:

@@ -11,7 +11,7 @@ import jax
 import pytest
 from absl import flags
 
-from har_jax.cli import command, jobs
+from har_jax.cli import command, interrupts, jobs
 from har_jax.errors import Stopped, UserError
 
 # In place of `python -m har_jax`: writes what it was given and its cores, and does what its shard says.
@@ -164,14 +164,14 @@ def test_the_first_ctrl_c_asks_for_a_stop_and_the_second_ends_at_once(capsys):
   try:
     stop = join()
     assert not stop()
-    assert jobs.stop_code() == 128 + signal.SIGTERM
+    assert interrupts.stop_code() == 128 + signal.SIGTERM
     signal.raise_signal(signal.SIGINT)
     assert stop()
-    assert jobs.stop_code() == 128 + signal.SIGINT
+    assert interrupts.stop_code() == 128 + signal.SIGINT
     assert 'Ctrl-C again stops at once' in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
       signal.raise_signal(signal.SIGINT)
   finally:
-    jobs._interrupts.clear()
+    interrupts._interrupts.clear()
     for number, handler in handlers.items():
       signal.signal(number, handler)

@@ -17,6 +17,7 @@ from har_jax.recordings import Reading, to_windows
 from har_jax.signal.recording import Recording, Samples
 from har_jax.stream.stream import Stream
 from har_jax.timeline import predict, predictions, quality
+from har_jax.train.evaluation import class_spread
 from har_jax.train.objective import Classify
 
 
@@ -39,9 +40,9 @@ def shift_of(linear) -> Callable[..., float | None]:
 
 def test_the_spread_is_within_the_classes_by_hand():
   hidden, labels = np.array([[0.0, 1], [2, 1], [5, 5], [5, 9], [5, 7]]), np.array([0, 0, 3, 3, 3])
-  assert distribution_shift.spread(hidden, labels) == pytest.approx((2 + 8) / (5 - 2), abs=1e-4)
-  assert distribution_shift.spread(hidden[[0, 2]], labels[[0, 2]]) is None  # one window of each
-  assert distribution_shift.spread(hidden[[0, 0, 2]], labels[[0, 0, 2]]) is None  # equal ones
+  assert class_spread(hidden, labels) == pytest.approx((2 + 8) / (5 - 2), abs=1e-4)
+  assert class_spread(hidden[[0, 2]], labels[[0, 2]]) is None  # one window of each
+  assert class_spread(hidden[[0, 0, 2]], labels[[0, 0, 2]]) is None  # equal ones
 
 
 def test_the_shift_is_of_class_means_weighted_by_answers_by_hand(shift_of):
@@ -95,7 +96,7 @@ def test_the_training_windows_are_like_themselves_and_others_are_not(linear):
   one = np.zeros(len(SIGNALS))
   _, inputs = linear.answer_with_inputs(SIGNALS)
   labels = np.searchsorted(linear.classes_, LABELS)
-  assert linear.adapter_.card.class_spread == distribution_shift.spread(inputs, labels)
+  assert linear.adapter_.card.class_spread == class_spread(inputs, labels)
   assert distribution_shift.measure_windows(linear, SIGNALS, one) < 0.05
   upside_down = SIGNALS[..., [2, 1, 0, 5, 4, 3]] * [1, 1, -1, 1, 1, -1]
   assert distribution_shift.measure_windows(linear, upside_down, one) > 1

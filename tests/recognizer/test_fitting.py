@@ -15,8 +15,8 @@ from sklearn.base import clone
 
 from har_jax import config_fields, files
 from har_jax.errors import UserError
-from har_jax.recognizer import fitting, parameters
-from har_jax.recognizer.calibration import calibrate, fit_temperature, shrink
+from har_jax.recognizer import fitting, parameters, temperature
+from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -65,8 +65,8 @@ def test_few_windows_move_the_temperature_of_a_fit_little(fitted_head):
   calibrated, windows, names = copy.copy(fitted_head), SIGNALS[_HELD_OUT], LABELS[_HELD_OUT]
   probabilities = fitted_head.predict_proba(windows)
   logits = np.log(probabilities) * fitted_head.temperature
-  fitted = fit_temperature(logits, np.searchsorted(fitted_head.classes_, names))
-  expected = shrink(fitted, len(names), fitted_head.temperature)
+  fitted = temperature.fit(logits, np.searchsorted(fitted_head.classes_, names))
+  expected = temperature.shrink(fitted, len(names), fitted_head.temperature)
   for _ in range(2):  # a second calibration finds the same
     found = calibrate(calibrated, windows, names)
     assert found.temperature == pytest.approx(expected, rel=1e-3)

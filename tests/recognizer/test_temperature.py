@@ -10,8 +10,9 @@ from labeled_windows import LABELS, SIGNALS
 
 from har_jax import records
 from har_jax.errors import UserError
-from har_jax.recognizer.calibration import calibrate, expected_temperature, fit_temperature, shrink
+from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.temperature import expect, fit, shrink
 
 _LABELS = LABELS.copy()
 _LABELS[:18] = 'still'  # 12 of them wrong, so that calibration has something to correct
@@ -29,14 +30,14 @@ def _draw_logits(windows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize('factor', [0.5, 1.0, 3.0])
 def test_logits_scaled_by_a_factor_give_it_as_temperature(factor):
   logits, labels = _draw_logits(20_000, 5)
-  assert fit_temperature(factor * logits, labels) == pytest.approx(factor, rel=0.05)
+  assert fit(factor * logits, labels) == pytest.approx(factor, rel=0.05)
 
 
 @pytest.mark.parametrize('windows', [5, 50])
 def test_a_few_correct_windows_do_not_give_certainty(windows):
   labels = np.arange(windows) % 3
   logits = 20.0 * np.eye(3)[labels]
-  scaled = np.exp(logits / fit_temperature(logits, labels))
+  scaled = np.exp(logits / fit(logits, labels))
   confidence = (scaled / scaled.sum(axis=1, keepdims=True)).max(axis=1)
   np.testing.assert_allclose(confidence, (windows + 1) / (windows + 2), atol=2e-3)
 
@@ -53,7 +54,7 @@ def test_confidence_is_before_and_after_and_accuracy_of_all_windows(fitted):
   assert calibration.accuracy == (before.argmax(axis=1) == true).mean()
   assert 0.5 < calibration.accuracy < 1
   logits = np.log(before) * fitted.temperature
-  expected = shrink(fit_temperature(logits, true), len(true), 1.0)
+  expected = shrink(fit(logits, true), len(true), 1.0)
   assert calibration.temperature == pytest.approx(expected, rel=1e-3) != pytest.approx(1, rel=0.05)
   assert calibration.windows == len(labels)
 
@@ -116,7 +117,7 @@ def test_a_head_of_few_windows_is_expected_to_be_too_unsure(fitted, windows, ent
   linear = {'method': 'linear', 'model': dataclasses.replace(fitted.adapter_.card.model, head=())}
   split = records.Split(by='none', windows={'train': windows, 'validation': 90})
   adapter = fitted.adapter_.with_card(**linear, split=split, adaptation_temperature=2.5).with_card(**entries)
-  assert expected_temperature(adapter.card) == pytest.approx(temperature)
+  assert expect(adapter.card) == pytest.approx(temperature)
   of_steps = adapter.with_card(model=fitted.adapter_.card.model, method='lora')
   assert of_steps.card.model.head
-  assert expected_temperature(of_steps.card) == 2.5
+  assert expect(of_steps.card) == 2.5

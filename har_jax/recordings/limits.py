@@ -108,8 +108,8 @@ class _LineCheck:
     self._counter = None if delimiter is None else FieldCounter(delimiter)
     self._expected = fields
     self._bytes = 0
-    # Of the line that the last block did not end.
-    self._line, self._length = 1, 0
+    # Of the line that the last block did not end; and the last letter.
+    self._line, self._length, self._last = 1, 0, 0
 
   def __call__(self, block: bytes) -> None:
     self._bytes += len(block)
@@ -128,8 +128,11 @@ class _LineCheck:
       raise UserError(f'{self._name} is not a table: line {line} has more than {_MAX_LINE_BYTES:,} bytes')
     self._length = int(lengths[-1])  # of the line that goes on
     lengths = lengths[:-1]
+    before = letters[ends - 1]
+    before[ends == 0] = self._last
+    self._last = int(letters[-1])
     if self._counter is not None:
-      is_blank = (lengths == 0) | ((lengths == 1) & (letters[ends - 1] == _CARRIAGE_RETURN))
+      is_blank = (lengths == 0) | ((lengths == 1) & (before == _CARRIAGE_RETURN))
       fields = self._counter(block)
       if self._expected is None and not is_blank.all():
         self._expected = int(fields[~is_blank][0])

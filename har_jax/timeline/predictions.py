@@ -89,8 +89,8 @@ def predict(
   answers: list[futures.Future[_Answers]] = []
   head, adapter = recognizer.recording_head_, recognizer.adapter_
   seconds = reading.seconds
-  most = int(seconds / recognizer.windowing.step_s) + len(reading.recordings)
-  described = relative_features.allocate(0 if head is None else most)
+  most = int(seconds / recognizer.windowing.step_s)
+  described = relative_features.allocate(most)
   measures_shift = adapter.card.class_spread is not None
   # Of which windows the inputs are kept: of all for refusals, and of some for the shift.
   step = 1 if refusal_rate or not measures_shift else max(most // distribution_shift.MOST, 1)
@@ -193,7 +193,7 @@ def _combine(
     return combined, True, 0
   together = head.combine(encoder, described, classes, temperature)
   compared = together is not encoder
-  return together, compared, len(names) if compared and len(names) > 1 else 0
+  return together, compared, len(names) if compared else 0
 
 
 def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:

@@ -134,6 +134,10 @@ def test_a_prediction_measures_some_of_its_windows(linear, monkeypatch, refusal_
   assert found.shift == 7.0
   assert len(found.warnings) == 1
   assert measure(linear.adapter_, inputs, answers, names) < distribution_shift.LARGE
+  monkeypatch.setattr(distribution_shift, 'MOST', 92)
+  predict(calibrated, _reading(2), progress=False)
+  np.testing.assert_allclose(inputs, measured[1][0][::step], rtol=1e-5)
+  monkeypatch.setattr(distribution_shift, 'MOST', 31)
   assert len(quality._cut(_reading(2), linear.windowing, 30.0)[1]) == len(range(0, 92, 3))
 
 

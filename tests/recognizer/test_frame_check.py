@@ -214,10 +214,21 @@ def test_files_of_which_one_is_short_are_checked_together():
 
 def test_the_rate_is_that_of_the_longest_recording():
   reading = worn_device.reading(short=SIGNALS[:5], long=SIGNALS)
-  first = reading.recordings[0]
+  first, longest = reading.recordings
   slow = Samples(first.acc.time_s[::2], first.acc.values[::2])
-  reading.recordings[0] = dataclasses.replace(first, acc=slow)
-  assert rate_check.rates_hz(reading) == (50.0, 50.0)
+  reading.recordings[:] = dataclasses.replace(first, acc=slow), worn_device.at_speed(longest, 1.04164)
+  assert rate_check.rates_hz(reading) == (52.08, 52.08)
+  assert rate_check.rates_hz(dataclasses.replace(reading, has_gyro=False)) == (52.08,)
+
+
+def test_of_long_recordings_evenly_spaced_parts_are_checked(monkeypatch):
+  monkeypatch.setattr(rate_check, '_MOST_PARTS', 4)
+  times_s = [np.arange(50 * seconds) / 50 for seconds in (150, 50)]  # a part of eight windows every 50 s
+  files = {f'{len(time_s)}': np.outer(time_s, np.full(6, 0.1)).astype(np.float32) for time_s in times_s}
+  reading = worn_device.reading(**files)
+  windows = rate_check._evenly_spaced(reading.recordings, reading, DEFAULT_WINDOWING)
+  starts_s = np.add.outer([0, 49.99, 99.98, 0], 1.28 * np.arange(15))
+  np.testing.assert_allclose(10 * windows[:, 0, 0], starts_s.ravel(), atol=0.03)
 
 
 @pytest.mark.parametrize('trained_hz', [45.0, 200.0])

@@ -1,7 +1,9 @@
 """Small files that claim much: they are refused or read in time and memory that fit their size."""
 
+import itertools
 import time
 import tracemalloc
+from unittest import mock
 
 import export_base
 import exports
@@ -10,6 +12,8 @@ import pandas as pd
 import pytest
 import user_files
 import zips
+from hypothesis import example, given
+from hypothesis import strategies as some
 from user_files import FRAME
 
 from har_jax import recordings
@@ -99,11 +103,39 @@ def test_a_sample_of_edge_impulse_is_read_up_to_256_mib(tmp_path, monkeypatch):
   assert min(asked) == 256 << 20
 
 
-def test_bytes_of_all_blocks_count():
-  check = limits._LineCheck('walk.csv', None, None, 10)
-  check(b'1\n2\n3\n')
-  with pytest.raises(UserError, match=r'walk\.csv has more than 0 MiB'):
-    check(b'4\n5\n6\n')
+def _wrong_lines(lines: list[str]) -> list[str]:
+  """What is said of the first line of over five letters, and of the first of other columns than before."""
+  columns = {number: line.count(',') for number, line in enumerate(lines, 1) if line.removesuffix('\r')}
+  long = (f'line {number} has more than' for number, line in enumerate(lines, 1) if len(line) > 5)
+  first = next(iter(columns.values()), 0)
+  other = (f'line {number} has {count + 1} columns' for number, count in columns.items() if count != first)
+  return [said for kind in (long, other) for said in [*kind][:1]]
+
+
+@given(
+  lines=some.lists(some.sampled_from(['a,b', 'ab,c\r', 'a,bcd', '', '\r', 'a', '\ra', ',,', 'abc,ef'])),
+  cuts=some.sets(some.integers(1, 40)),
+  is_ended=some.booleans(),
+)
+@example(['a,b', '\r', 'a,b'], {5}, True)
+@example(['a', 'b', 'abcdef'], {7}, False)
+def test_lines_are_checked_the_same_wherever_a_block_ends(lines, cuts, is_ended):
+  content = '\n'.join([*lines, ''] if is_ended else lines).encode()
+  check = limits._LineCheck('walk.csv', ',', None, len(content))
+  edges = [0, *sorted(cut for cut in cuts if cut < len(content)), len(content)]
+  said = ''
+  with mock.patch.object(limits, '_MAX_LINE_BYTES', 5):
+    try:
+      for begin, end in itertools.pairwise(edges):
+        check(content[begin:end])
+      check(b'')
+    except UserError as error:
+      said = str(error)
+  wrong = _wrong_lines(lines)
+  assert any(words in said for words in wrong) if wrong else not said
+  if not wrong:
+    with pytest.raises(UserError, match=r'walk\.csv has more than 0 MiB'):
+      check(b' ')
 
 
 def test_fields_are_counted_over_the_borders_of_blocks():

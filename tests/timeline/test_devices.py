@@ -57,8 +57,8 @@ def _with_a_gap(reading: Reading) -> Reading:
      'by their clocks alone.'),  # which are never so far apart
     (_reading(0, 300, '2026-05-28T08:00:00.01'), _reading(37.5, 280, '2026-05-28T08:00:00', day=1), -0.01,
      'The second device starts 0.0 s after the first, by their clocks alone.'),
-    (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:00:41'), 37.5,
-     '-3.5 s from what the clocks say'),
+    (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:01:07.5'), 37.5,
+     '-30.0 s from what the clocks say'),
     (_reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:01:00', day=1), 60,
      'The second device starts 60.0 s after the first, by their clocks alone.'),
     (_reading(0, 300, '2026-05-28T08:00:00+00:00'), _reading(37.5, 280, '2026-05-28T23:00:00'), 37.5,
@@ -92,6 +92,9 @@ def test_a_short_overlap_or_a_movement_that_repeats_itself_tells_no_shift():
     values[:] = pattern[np.arange(begin, begin + len(values)) % len(pattern)]
   with pytest.raises(UserError, match='does not show how'):
     find_offset(*pair)
+  starts = '2026-05-28T08:00:00', '2026-05-28T08:00:15'  # of the shifts, one is near what these say
+  clocked = [dataclasses.replace(reading, start=start) for reading, start in zip(pair, starts, strict=True)]
+  assert find_offset(*clocked)[0] == 10
 
 
 def test_a_file_of_years_is_not_aligned_half_second_by_half_second():

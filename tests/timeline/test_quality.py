@@ -42,6 +42,9 @@ def day() -> har_jax.Quality:
 def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   row = day.files.iloc[0]
   assert list(day.files.index) == ['DataFrame']
+  assert day.summary['files'] == [{'file': 'DataFrame', **row.round(4)}]
+  assert day.summary['sensors'] == day.sensors.round(4).to_dict('index')
+  assert (day.summary['start'], day.summary['time_zone']) == (None, None)
   assert row['minutes'] == pytest.approx(4.0, abs=0.01)
   assert row['coverage'] == pytest.approx(3.5 / 4, abs=0.01)
   assert row['gaps'] == 1
@@ -116,8 +119,15 @@ def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day
   assert not negated.is_good
   assert negated.summary['warnings'] == negated.warnings
   assert 'frame=x,y,z,-x,-y,-z' in negated.text
-  (*_, doubt) = har_jax.check(_frame(WALK).drop(columns=['gx', 'gy', 'gz'])).warnings
-  assert 'The adapter was trained with a gyroscope, and this recording has none' in doubt
+  dated = _frame(DAY * [1, 1, 1, -1, -1, -1])
+  dated['time_s'] = pd.Timestamp('2026-05-28T08:00Z') + pd.to_timedelta(dated['time_s'], 's')
+  corrected = har_jax.check(dated, frame='x,y,z,-x,-y,-z', time_zone='Europe/Berlin')
+  assert corrected.is_good
+  assert corrected.summary['start'] == '2026-05-28T08:00:00+00:00'
+  assert corrected.summary['time_zone'] == 'Europe/Berlin'
+  without = har_jax.check(_frame(WALK).drop(columns=['gx', 'gy', 'gz']))
+  assert list(without.sensors.index) == ['accelerometer']
+  assert 'The adapter was trained with a gyroscope, and this recording has none' in without.warnings[-1]
   labels = pd.DataFrame({'start': [0.0], 'end': [12.0], 'activity': ['walking']})
   (doubt,) = har_jax.check(_frame(WALK), labels=labels).warnings[:1]
   assert "too few windows of 2.56 s to learn from: 'walking' (8)" in doubt

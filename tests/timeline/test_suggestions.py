@@ -30,21 +30,24 @@ def test_equal_stretches_are_not_chosen_twice():
 
 def test_stretches_are_worn_and_overlap_neither_labels_nor_each_other():
   number = np.arange(1700)
-  predictions = make_predictions([0] * 1700, still=(number >= 2) & (number < 1500), recording=number // 1500)
+  # A rest of half an hour, and one of a minute.
+  still = (number >= 2) & (number < 1500) | (number > 1645)
+  predictions = make_predictions([0] * 1700, still=still, recording=number // 1500)
   reading = Reading(make_labeled() + make_labeled((2000.0, 2100.0, 'sit')), [], [], '', True)
   firsts = suggestions._candidates(predictions, reading, 5.12)
   starts_s = predictions.start_s[firsts]
   assert (np.diff(starts_s) > 5).all()
   assert 1920 <= starts_s.min() < 1926
+  assert starts_s.max() > 2165
   assert not ((starts_s > 2000 - 5.12) & (starts_s < 2100)).any()
 
 
 def test_stretches_are_of_all_parts_and_evenly_spaced_if_there_are_many(monkeypatch):
-  starts_s = 1.28 * np.r_[np.arange(400), np.arange(500, 900)]  # a gap of two minutes
-  predictions = make_predictions([0] * 800, starts=starts_s)
+  starts_s = 1.28 * np.r_[np.arange(399), np.arange(500, 900)]  # a gap of two minutes
+  predictions = make_predictions([0] * 799, starts=starts_s)
   reading = Reading(make_labeled(), [], [], '', True)
   firsts = suggestions._candidates(predictions, reading, 5.12)
-  assert firsts.tolist() == [*range(0, 397, 4), *range(400, 797, 4)]
+  assert firsts.tolist() == [*range(0, 397, 4), *range(399, 796, 4)]
   monkeypatch.setattr(suggestions, '_MOST_STRETCHES', 5)
   some = suggestions._candidates(predictions, reading, 5.12)
   assert some.tolist() == firsts[np.array([0, 50, 100, 149, 199])].tolist()

@@ -78,8 +78,14 @@ STILL = make_predictions([0] * 10 + [1] * 60 + [0] * 10, still=[False] * 10 + [T
     *((STILL, {'not_worn_min': minutes}, 'run sit run') for minutes in (0.0, 2.0)),
     (STILL, {'not_worn_min': 1.0}, 'run not_worn run'),
     # A window that is not worn in a part is as its neighbors, however sure it is.
-    (make_predictions([0] * 20 + [1] * 60, confidence=[0.9] * 20 + [1.0] * 60, still=np.arange(80) > 20),
-     {'not_worn_min': 1.0}, 'run not_worn'),
+    *(
+      (make_predictions(codes, confidence=0.9 + 0.1 * np.array(codes), still=still),
+       {'not_worn_min': 1.0}, words)
+      for codes, still, words in (
+        ([0] * 20 + [1] * 60, np.arange(80) > 20, 'run not_worn'),
+        ([1] * 60 + [0] * 20, np.arange(80) < 59, 'not_worn run'),
+      )
+    ),
     # From the first sample to the last: 57.44 s and a window of 2.56 s are one minute exactly.
     *(
       (make_predictions([1] * 46, starts=np.linspace(0, last_s, 46), still=[True] * 46),
@@ -112,6 +118,10 @@ def test_where_most_windows_are_refused_a_bout_is_unknown():
   later = make_predictions([0] * 120, still=np.arange(120) < 60)
   later = dataclasses.replace(later, refused=np.r_[np.zeros(60, bool), refused])
   assert [bout[2] for bout in _bouts(later, not_worn_min=1.0)] == ['not_worn', 'run', 'unknown', 'run']
+  of_two = dataclasses.replace(
+    make_predictions([0] * 120, recording=np.arange(120) // 60), refused=later.refused
+  )
+  assert [bout[2] for bout in _bouts(of_two)] == ['run', 'run', 'unknown', 'run']
   assert predictions.is_unknown(0.0).tolist() == refused.tolist()
   assert score(predictions, make_labeled((0.0, 99.0, 'run'))).accuracy == pytest.approx(40 / 60)
   answered = make_answers(predictions, [], Rules(), _reading([80.0], ['day'], [0.0]), _CARD)

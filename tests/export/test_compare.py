@@ -25,6 +25,11 @@ def test_differences_are_those_counted_by_hand():
   after = (2 / 3 + 4 / 5) / 2  # F1 of one hit of two, and of two hits and a false positive
   assert (row.changed_predictions, row.macro_f1_before, row.windows) == (1, 1.0, 4)
   np.testing.assert_allclose([row.max_difference, row.macro_f1, row.macro_f1_loss], [0.4, after, 1 - after])
+  further = exported + np.array([[0, 0], [0, 0.2], [0, 0], [0, 0]])  # of no sum of one, so that signs differ
+  for pair in ((expected, further), (further, expected)):
+    assert compare.compare_probabilities(
+      export_cases.MEASURED, *pair, labels
+    ).max_difference == pytest.approx(0.6)
   wrong = compare.compare_probabilities(export_cases.MEASURED, expected, expected, 1 - labels)
   assert (wrong.changed_predictions, wrong.macro_f1) == (0, 0)
 

@@ -15,12 +15,15 @@ from test_read_files import (
   AUTO,
   GYRO_RAD_S,
   LONG,
+  MOVED,
+  PULL,
   TIME_S,
   WALKS,
   at,
   changed,
   clock,
   csv,
+  in_columns,
   named,
   rocking,
   row,
@@ -30,6 +33,7 @@ from user_files import ACC, AXES, EPOCH_S, FRAME, GYRO
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 DRAWN = np.random.default_rng(1).random(1000)
 MOST, HALF = FRAME[DRAWN < 0.6], FRAME[DRAWN < 0.5]
@@ -207,6 +211,16 @@ VALUES = [
         table.assign(**table[GYRO][:-count]), never=['no angular'])
     for table, count in ((FRAME, 30), (user_files.frame(*user_files.signal(6000)), 75))
   ),
+  row('gravity apart, in another unit',
+      in_columns(**{'acc (g)': MOVED / G, 'Gravity (m/s2)': PULL, 'gyro': GYRO_RAD_S}),
+      arrays={'acc': (MOVED, 1e-3)}, warnings=['is in g; gravity is in m/s2: not added']),
+  row('gravity apart, in one row',
+      in_columns(acc=MOVED, Gravity=np.where(np.arange(1000)[:, None] == 500, PULL, np.nan), gyro=GYRO_RAD_S),
+      {'acc_unit': 'm/s2'}, arrays={'acc': (MOVED, 1e-3)}),
+  row('a gyroscope of one row', changed(GYRO, np.arange(1000) != 500, None), has_gyro=False,
+      samples=(1000, 1000), notes=['The columns of the gyroscope are empty.']),
+  row('a gyroscope of two rows', changed(GYRO, np.arange(1000) // 2 != 250, None), samples=(2, 2)),
+  row('a gyroscope that is constant for ten seconds', changed(GYRO, slice(None), 0.1).head(500), silent=True),
   row('an axis of zeros', FRAME.assign(ay=0.0), samples=(1000, 1000),
       warnings=['accelerometer has 0 on y all the time']),
   row('gravity alone', LONG.assign(**SMOOTH), samples=(2000, 2000),

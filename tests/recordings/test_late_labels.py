@@ -85,6 +85,38 @@ def test_labels_must_fit_much_better_where_they_are_said_to_be_late(distance, la
   assert faults._late_s(features, labels) == late_s
 
 
+def _peak(shift: int, fit: float = 1.0) -> dict[int, float]:
+  return {shift - 10: 0.0, shift: fit, shift + 10: 0.0}
+
+
+@pytest.mark.parametrize(
+  ('points', 'late_s'),
+  [
+    *((_peak(shift), shift) for shift in (60, 8, -8, -30)),
+    *((_peak(shift), None) for shift in (7, -7)),
+    *((points | {0: 0.0}, None) for points in ({20: 0.0, 30: 1.0, 40: 0.8}, {20: 0.8, 30: 1.0, 40: 0.0})),
+    # A small peak near no shift at all says that people were some seconds late.
+    *(({0: 0.0, near: 0.1, 2 * near: 0.0} | _peak(40), late_s) for near, late_s in ((5, None), (6, 40))),
+    *((_peak(-40) | {2 * near: 0.0, near: 0.1, 0: 0.0}, late_s) for near, late_s in ((-5, None), (-6, -40))),
+  ],
+)
+def test_a_shift_counts_if_it_stands_out(monkeypatch, points, late_s):
+  monkeypatch.setattr(
+    faults, '_fit', lambda _, labels, labeled, shift: np.interp(shift, *zip(*points.items(), strict=True))
+  )
+  assert faults._late_s(np.zeros((480, 2)), np.repeat([0, 1] * 4, 60)) == late_s
+
+
+def test_of_labels_that_move_out_of_the_recording_or_nowhere_nothing_is_known(monkeypatch):
+  labels = np.where(np.isin(np.arange(480) // 60, [0, 5, 6]), np.arange(480) // 30 % 2, -1)
+  labels[60:100] = 0
+  monkeypatch.setattr(faults, '_fit', lambda _, labels, labeled, shift: 1.0 * (shift == 60))
+  # Seconds 60 to 99 and 360 to 419 move to labeled ones, 300 to 359 to others, and the first ones nowhere.
+  assert faults._late_s(np.zeros((480, 2)), labels) == 60
+  monkeypatch.setattr(faults, '_fit', lambda _, labels, labeled, shift: {0: 0.0, 60: 1.0}.get(shift, np.nan))
+  assert faults._late_s(np.zeros((480, 2)), labels) is None
+
+
 def test_a_calmer_part_without_labels_says_nothing_of_labels_after_it():
   activity, second = np.repeat([0, 1] * 4, 60), np.arange(480) % 60
   features = np.random.default_rng(0).normal(0, np.where(second < 36, 0.1, 1.0)[:, None], (480, 2))

@@ -107,9 +107,11 @@ def rows_of_apps() -> Iterator[Any]:
     yield row(form, at(change(MOMENTS.strftime(form))), same=True, start=start)
 
 
-def linear_and_gravity(moved: str, gravity: str, sign: float) -> pd.DataFrame:
-  pull = np.tile([0.0, 0.0, G], (1000, 1))
-  parts = {moved: sign * (ACC_M_S2 - pull) / G, gravity: sign * pull / G, 'rotationRate': GYRO_RAD_S}
+PULL = np.tile([0.0, 0.0, G], (1000, 1))
+MOVED = ACC_M_S2 - PULL
+
+
+def in_columns(**parts: np.ndarray) -> pd.DataFrame:
   columns = {f'{name}.{axis}': part[:, n] for name, part in parts.items() for n, axis in enumerate('xyz')}
   return pd.DataFrame({'time': TIME_S} | columns)
 
@@ -139,10 +141,17 @@ APP_ROWS = [
   row('sensors in separate rows', pd.concat([FRAME[['time', *ACC]], HALF]).sort_values('time'),
       arrays={'time_s': (TIME_S[1:-1] - 0.004, 1e-9), 'gyro': (GYRO_RAD_S[::2], 1e-3)}),  # both have begun
   *(
-    row(f'gravity apart, {moved}', linear_and_gravity(moved, gravity, sign), same=True,
-        notes=['gravity was added'])
-    for moved, gravity, sign in (('Linear Acceleration', 'Gravity', 1), ('userAcceleration', 'gravity', -1))
+    row(f'gravity apart: {", ".join(parts)}', in_columns(**parts, rotationRate=GYRO_RAD_S),
+        arrays={'acc': (acc, 1e-3)}, notes=['gravity was added'])
+    for parts, acc in (
+      ({'Linear Acceleration': MOVED / G, 'Gravity': PULL / G}, ACC_M_S2),
+      ({'userAcceleration': -MOVED / G, 'gravity': -PULL / G}, ACC_M_S2),
+      ({'linear acceleration': 4 * MOVED, 'Gravity': PULL}, 4 * MOVED + PULL),
+      ({'acc': MOVED, 'Gravity (m/s2)': PULL}, ACC_M_S2),
+      ({'acc (m/s2)': MOVED, 'Gravity': PULL}, ACC_M_S2),
+    )
   ),
+  row('gravity apart, and within', in_columns(acc=ACC_M_S2, Gravity=PULL, gyro=GYRO_RAD_S), same=True),
   # Its length is about 1 and would pass for g; that of its mean would not.
   row('acceleration without gravity',
       user_files.frame(TIME_S, (ACC_M_S2 - ACC_M_S2.mean(axis=0)) / 2, GYRO_RAD_S),

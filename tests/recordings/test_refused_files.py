@@ -149,6 +149,9 @@ TABLE: list = [
   (_without(SENSOR_LOGGER, 'Gravity.csv', 'Accelerometer.csv'), 'there is no acceleration'),
   ({'walk.csv': TOOLBOX}, r'linear accelerometer .* G-Force Meter'),
   ({'a.csv': LINEAR}, 'without gravity: record it with gravity'),
+  (pd.DataFrame({'time': FRAME.time} | {f'{name}.{axis}': FRAME.ax for axis in 'xyz'
+                                        for name in ('linear acceleration (g)', 'gravity (m/s2)')}),
+   'without gravity: record it with gravity'),
   # other formats, damaged or cut short
   ({}, 'holds nothing, but no recording: these are read: Sensor Logger'),
   (('day.xls', b'PK'), r'of no known format; nearest to \.xls is \.xlsx'),

@@ -113,6 +113,43 @@ def test_labels_per_class_have_an_axis_of_their_own(monkeypatch):
   } | {('fraction of labels', 'accuracy'): [0.1, 0.3, 0.4, 0.5, 0.6, 0.7]}  # with the published ones
 
 
+def test_points_of_figures_are_relative_to_the_lowest_rank_in_units_and_have_a_deviation(monkeypatch):
+  shown = {}
+  monkeypatch.setattr(
+    figures, 'render', lambda draw, points, *names, named: shown.update({names[-1]: points})
+  )
+  rows = [
+    ('lora', 64, 10),
+    ('lora', 8, 20),
+    ('lora', 8, 40),
+    ('lora', 64, 30),
+    ('dora', 8, 4),
+    ('dora', 64, 6),
+  ]
+  runs = pd.DataFrame(rows, columns=['method', 'lora_rank', 'seconds'])
+  runs = runs.assign(
+    target='dsads', macro_f1=[0.5, 0.7, 0.9, 0.5, 0.5, 0.5], bytes=2**22, trained_parameters=7
+  )
+  risks = [types.SimpleNamespace(selective=types.SimpleNamespace(risk=[0.1, 0.2]))] * 4 + [
+    types.SimpleNamespace(selective=None)
+  ] * 2
+  one_rank = pd.DataFrame([('qlora', 8, 5)], columns=[*runs][:3])
+  list(report_curves.ranks(pd.concat([runs, one_rank.assign(target='dsads')]), 'ranks'))
+  ratios = shown['training time ÷ first'].set_index(['method', 'x'])
+  deviation = 200**0.5 / 30
+  assert ratios['mean'].to_dict() == pytest.approx(
+    {('dora', 8): 1, ('dora', 64): 1.5, ('lora', 8): 1, ('lora', 64): 2 / 3}
+  )
+  assert ratios['std'].tolist() == pytest.approx([0, 0, deviation, deviation])
+  list(report_curves.costs(runs.iloc[:5], 'costs'))
+  for cost, value in (('megabytes held', 4.0), ('trained parameters', 7.0)):
+    points = shown[cost].set_index('method')
+    assert points['cost'].tolist() == [value, value]
+    assert points['std'].to_dict() == pytest.approx({'lora': (0.11 / 3) ** 0.5, 'dora': 0.0})
+  list(report_curves.risk_coverage(runs.assign(result=risks).iloc[3:], 'risk'))
+  assert shown['error rate'][['x', 'mean', 'std']].to_numpy().tolist() == [[0.1, 0.1, 0], [0.2, 0.2, 0]]
+
+
 def test_sweep_sorts_numbers_and_dashes_published_lines():
   points = pd.DataFrame(
     {

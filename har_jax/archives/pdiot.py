@@ -59,7 +59,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       raise UserError(f'{source.path}: {name} has a timestamp that does not exceed the one before')
     clips.append((int(match[2]), match[3], match[1], rows))
   signals = collections.Counter(rows[:, 1:].tobytes() for *_, rows in clips)
-  for _, activity, subject, rows in sorted(clips, key=lambda clip: clip[:2]):
+  for _, activity, subject, rows in sorted(clips, key=lambda clip: clip[0]):
     if signals[rows[:, 1:].tobytes()] > 1:
       dropped['clips that are the same under two names'] += 1
     elif (np.diff(rows[:, 1:], axis=0) == 0).all(axis=1).sum() > _MAX_REPEATED_ROWS * len(rows):

@@ -79,7 +79,7 @@ class Sources:
   def summarize(self, names: Mapping[str, str]) -> summary.SignalSummary | None:
     """Summarizes windows of activities in `names`, under their names there; None if there are none."""
     gravity: list[summary.Gravity] = []
-    samples, means, rate_hz = [], [], 0
+    samples, means = [], []
     for source in self.names:
       windows = self.datasets[source].windows
       activities = np.array(windows.meta.activities)[windows.activity]

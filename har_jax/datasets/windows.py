@@ -112,9 +112,7 @@ def gather(windows: Sequence[Window], about: Mapping[str, Any], windowing: Windo
 def _count(columns: Mapping[str, np.ndarray], names: Mapping[str, Sequence[str]]) -> records.WindowCounts:
   """Counts windows and recordings, and windows of each name of a column."""
   by_name = {
-    f'by_{column}': dict(
-      zip(listed, np.bincount(columns[column], minlength=len(listed)).tolist(), strict=True)
-    )
+    f'by_{column}': dict(zip(listed, np.bincount(columns[column]).tolist(), strict=True))
     for column, listed in names.items()
   }
   recordings = columns['recording']

@@ -90,7 +90,7 @@ def _peak(graph: Nodes, name: str, power: str, frequencies_hz: np.ndarray) -> st
   is_known = _is_more(graph, f'{name}/is_more', power, statistics.LEAST_POWER)
   zero = graph.scalar(f'{name}/zero', 0)
   loud = graph.add('Where', is_known, power, zero, name=f'{name}/known')
-  bins = graph.add('ArgMax', loud, name=f'{name}/bin', axis=1, keepdims=0)
+  bins = graph.add('ArgMax', loud, name=f'{name}/bin', axis=1)
   return graph.add('Gather', graph.constant(f'{name}/frequencies', frequencies_hz), bins, name=name, axis=0)
 
 

@@ -150,8 +150,10 @@ def test_a_small_archive_is_prepared_without_a_word(tmp_path, name, caplog):
   assert caplog.messages == []
 
 
-def test_names_of_activities_are_words():
+def test_names_of_activities_are_words_and_those_of_readers():
   assert not [name for name in ACTIVITIES if len(name) < 5]
+  of_readers = [vars(sys.modules[ARCHIVES[name].read.__module__])['_ACTIVITIES'] for name in _WITH_FILES]
+  assert {activity for codes in of_readers for activity in codes.values() if activity} == {*ACTIVITIES}
 
 
 def test_positions_have_the_names_that_flags_and_cards_have():

@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 import zipfile
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -46,8 +47,10 @@ def test_zips_within_zips_are_folders(tmp_path):
   assert [_read(source, name) for name in (*source.names, *source.names[::-1])] == [
     b'B', b'A', b'deep', b'deep', b'A', b'B'
   ]  # fmt: skip
-  folder = write(tmp_path / 'folder', {'y/in.zip': innermost})
-  assert _read(Source(folder), 'y/in.zip/c.csv') == b'deep'
+  source = Source(write(tmp_path / 'folder', {'y/in.zip': zipped({'c.csv': 'deep', 'd.csv': 'D'})}))
+  with mock.patch.object(zipfile, 'ZipFile', wraps=zipfile.ZipFile) as opened:
+    assert [_read(source, name) for name in source.names] == [b'deep', b'D']
+  assert opened.call_count == 1
 
 
 def test_a_folder_named_like_a_zip_is_a_folder(tmp_path):

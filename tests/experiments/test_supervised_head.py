@@ -53,6 +53,7 @@ def general() -> files.Base:
 def test_a_class_stands_for_activities_of_archives_that_no_other_stands_for():
   names = [name for group in supervised_head.CLASSES.values() for name in group]
   assert set(names) <= set(recording.ACTIVITIES)
+  assert all(name in supervised_head.CLASSES[name] for name in recording.LOCOMOTION)
   assert len(set(names)) == len(names)
 
 

@@ -167,12 +167,15 @@ def test_changes_are_cut_before_a_robust_mean_too():
 
 def test_multi_krum_sums_the_distances_to_the_nearest_clients_but_for_the_malicious():
   """By definition. Of seven clients two may be malicious, so three neighbors count."""
-  values = np.array([0, 2.9, 3, 3.1, 6, 8, 8.1])
+  values = np.array([0.5, 2.5, 5, 14.5, 20.5, 21, 24.5])
   updates = [{'params/a': np.float32([value])} for value in values]
   distances = np.sort((values[:, None] - values) ** 2, axis=1)
-  nearest = {count: sorted(np.argsort(distances[:, 1 : 1 + count].sum(axis=1))[:5]) for count in (2, 3, 4)}
-  assert nearest[2] != nearest[3] != nearest[4]
-  assert aggregation.multi_krum(updates, {'params/a': np.zeros(1, np.float32)}).tolist() == nearest[3]
+  nearest = {
+    (first, last): sorted(np.argsort(distances[:, first : last + 1].sum(axis=1))[:5])
+    for first, last in ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4))
+  }
+  assert [pair for pair, chosen in nearest.items() if chosen == nearest[1, 3]] == [(1, 3)]
+  assert aggregation.multi_krum(updates, {'params/a': np.zeros(1, np.float32)}).tolist() == nearest[1, 3]
 
 
 def test_with_differential_privacy_the_mean_is_of_changes_of_the_largest_norm():

@@ -269,7 +269,8 @@ def test_seconds_of_other_conditions_make_no_ratio(other):
 
 
 def test_the_configuration_has_only_what_differs():
-  others = ({'finetune_rotation_std_deg': 0.0}, {'method': 'lora', 'lora_rank': 8, 'sources': ('dsads',)})
+  lora = {'method': 'lora', 'lora_rank': 8, 'sources': ('dsads',)}
+  others = ({'finetune_rotation_std_deg': 0.0}, lora, lora | {'lora_alpha': 1.0})
   results = [result(model_patch_size=32, model_stem=(), **entries) for entries in others]
   made = tables.configuration(
     pd.concat([runs(results[:1], 'still'), runs(results[1:], 'rotated')]).assign(seconds=1_800_000.0)
@@ -293,7 +294,11 @@ def test_the_configuration_has_only_what_differs():
   assert row['pretrained on'] == 'dsads; dsads hhar'
   assert row['test subjects'] == '0'
   machine = cells(machines.table, device='cpu (x86_64 host, 2 cores)')
-  assert (machine['runs'], machine['hours of training']) == ('2', '1000.0')
+  assert (machine['runs'], machine['hours of training']) == ('3', '1500.0')
+  stems = pd.concat(
+    [runs([result(model_stem=stem, model_patch_size=4)], f'{stem}') for stem in ((), (8, 16))]
+  )
+  assert tables.configuration(stems)[0].table['model_stem'].tolist() == ['none', '8,16']
 
 
 @pytest.mark.slow

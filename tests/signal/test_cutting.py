@@ -120,8 +120,9 @@ def test_segments_end_at_gaps_longer_than_the_limit():
 def test_overlaps_are_in_order_of_time_and_may_be_single_moments(moments):
   a = [(0.0, 4.0), (5.0, 6.0), (8.0, 8.0), (9.0, 12.0)]
   b = [(1.0, 2.0), (3.0, 5.0), (5.5, 8.0), (12.0, 13.0)]
-  found = list(segments.overlaps(a, b, moments=moments))
-  assert found == list(segments.overlaps(b, a, moments=moments))
+  options = {'moments': True} if moments else {}
+  found = list(segments.overlaps(a, b, **options))
+  assert found == list(segments.overlaps(b, a, **options))
   single = [(5, 5), (8, 8), (12, 12)] if moments else []
   assert found == sorted([(1, 2), (3, 4), (5.5, 6), *single])
 

@@ -51,6 +51,9 @@ def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   assert row['not_worn_min'] == pytest.approx(1.5, abs=0.1)
   assert row['worn_min'] == pytest.approx(2.0, abs=0.1)
   np.testing.assert_allclose(day.sensors[['rate_hz', 'slowest_hz', 'fastest_hz']].to_numpy(), 50, rtol=0.003)
+  half = _frame(WALK)
+  half.loc[::2, COLUMNS[3:]] = np.nan
+  np.testing.assert_allclose(har_jax.check(half).sensors['rate_hz'], [50, 25], rtol=0.003)
   slower = har_jax.check(_frame(WALK).iloc[np.r_[:1500, 1500:3000:2]]).sensors  # after half a minute
   np.testing.assert_allclose(slower[['slowest_hz', 'fastest_hz']].to_numpy(), [[25, 50]] * 2, rtol=0.003)
 

@@ -67,6 +67,8 @@ def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
   np.testing.assert_array_equal(loaded.position, np.repeat([0, 1, 2], [4, 4, 8]))
   assert loaded.meta.activities == ['walking', 'sitting']
   _assert_same(store.at_position(loaded, 0), _at_positions('torso'))
+  last = store.at_position(loaded, 2).meta.counts
+  assert (last.windows, last.recordings, last.by_activity) == (8, 2, {'walking': 4, 'sitting': 4})
 
 
 def test_positions_out_of_order_or_out_of_range_are_refused(tmp_path):

@@ -62,7 +62,7 @@ def _placed(runs: pd.DataFrame, free: Sequence[str]) -> pd.DataFrame:
   joined = others.reset_index().merge(hosts, on=_BASIS).set_index('index')
   alone = others[~_has_basis(others, networks)]
   alone = alone.assign(_group=len(runs) + _numbers(alone, free))
-  return pd.concat([part for part in (networks, joined, alone) if len(part)] or [networks])
+  return pd.concat([networks, joined, alone])
 
 
 def _has_basis(runs: pd.DataFrame, others: pd.DataFrame) -> pd.Series:

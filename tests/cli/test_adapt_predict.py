@@ -275,7 +275,10 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
     ('adapt', ['--recording={}/day.csv'], '--labels='),
     ('adapt', ['--base={}', '--recording={}/my.csv', '--labels={}/labels.csv'], 'nor a base (base.json'),
     ('adapt', ['--recording={}/my.csv', '--out={}/base'], 'holds files already'),
-    ('adapt', ['--recording={}/my.csv', '--columns=time'], '--columns=time'),
+    *(
+      ('adapt', ['--recording={}/my.csv', flag], f'{flag}: give role')
+      for flag in ('--columns=time', '--columns==ax')
+    ),
     ('adapt', ['--recording={}/my.csv', '--validation_fraction=1'], '--validation_fraction is 1.0'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/base'], 'base without a head'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'no such folder'),

@@ -241,7 +241,7 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(tmp_p
   assert command.run(module, ['--flagfile=small']) == 0
   assert (module.FLAGS['size'].value, module.FLAGS['progress'].value) == (7, False)
   (tmp_path / 'small').write_text('--size=8\n')
-  assert command.run(module, ['--flagfile=small']) == 0
+  assert command.run(module, ['-flagfile=small']) == 0
   assert module.FLAGS['size'].value == 8
 
 

@@ -1,12 +1,14 @@
 """The command that prepares archives."""
 
+import pathlib
 import re
 
 import pytest
 from in_process import refuse, run_in_process, succeed
 from tiny_archives import dsads_folder, hapt_zip
 
-from har_jax.archives import ARCHIVES
+from har_jax.archives import ARCHIVES, download
+from har_jax.archives.archive import Archive
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Dataset
 
@@ -42,12 +44,27 @@ def test_all_skips_what_is_up_to_date(tmp_path):
   assert (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns == written
 
 
-def test_all_prepares_another_position_again(tmp_path):
+def test_all_prepares_another_position_or_length_again(tmp_path):
   dsads_folder(tmp_path / 'archives')
-  arguments = ('prepare', 'all', '--archive_path=archives')
-  for position in ('torso', 'right_leg'):
-    succeed(*arguments, f'--position={position}')
-    assert store.load(tmp_path / 'windows' / 'dsads').meta.position == position
+  for position, samples in (('torso', 128), ('right_leg', 128), ('right_leg', 64)):
+    flags = f'--position={position}', f'--window_samples={samples}'
+    succeed('prepare', 'all', '--archive_path=archives', *flags)
+    meta = store.load(tmp_path / 'windows' / 'dsads').meta
+    assert (meta.position, meta.window_samples) == (position, samples)
+
+
+@pytest.mark.parametrize('flags', [(), ('--archive_path=here', '--allow_http')])
+def test_an_archive_is_downloaded_into_a_folder(tmp_path, monkeypatch, flags):
+  hapt_zip(tmp_path / 'a.zip')
+  asked = []
+
+  def fetch(archive: Archive, folder: pathlib.Path, *, allow_http: bool) -> pathlib.Path:
+    asked.append((archive.name, str(folder), allow_http))
+    return tmp_path / 'a.zip'
+
+  monkeypatch.setattr(download, 'fetch', fetch)
+  assert '12 windows' in succeed('prepare', 'hapt', '--download', *flags)[0]
+  assert asked == [('hapt', *(('here', True) if flags else ('archives', False)))]
 
 
 @pytest.mark.slow
@@ -80,6 +97,7 @@ def test_all_names_the_damaged_archive(tmp_path):
     (('--archive=hapt',), '--archive_path'),
     (('--archive=all', '--archive_path=.'), '--archive_path=.'),
     (('--archive=all',), '--archive_path'),
+    (('--archive=all', '--archive_path=.', '--download'), 'and no --download'),
     ((), '--archive='),
     (('hapt', 'zip'), "'zip' is not a flag"),
   ],

@@ -66,10 +66,14 @@ def test_an_adapter_of_another_base_is_refused(base, whole, base_card, adapter_o
 
 def test_an_incomplete_adapter_names_what_is_missing(base, adapter_of, adapted, card_of):
   lora = adapter_of('lora')
-  path = 'lora/encoder/block_0/up/a'
-  short = {name: leaf for name, leaf in lora.variables.items() if name != path}
-  with pytest.raises(UserError, match=rf'{path}: expected float32\[24, 4\], found nothing'):
-    files.attach(base, dataclasses.replace(lora, variables=short))
+  kernel = 'params/encoder/block_0/up/kernel'  # which the base has
+  for whole, path, shape in (
+    (adapter_of('scratch'), kernel, '24, 48'),
+    (lora, 'lora/encoder/block_0/up/a', '24, 4'),
+  ):
+    short = {name: leaf for name, leaf in whole.variables.items() if name != path}
+    with pytest.raises(UserError, match=rf'{path}: expected float32\[{shape}\], found nothing'):
+      files.attach(base, dataclasses.replace(whole, variables=short))
   with pytest.raises(UserError, match=r'head/dense_1/bias: expected float32\[5\], found float32\[6\]'):
     files.make_adapter(base, adapted('lora'), card_of('lora') | {'classes': list(CLASSES[:5])})
   left = {name: entry for name, entry in card_of('lora').items() if name not in ('alpha', 'classes')}

@@ -41,6 +41,8 @@ def test_a_saved_base_is_loaded_bit_for_bit(whole, base_card, tiny, tmp_path):
   assert (loaded.card.rate_hz, loaded.card.window) == (50, 128)
   assert loaded.card.units == ['m/s²'] * 3 + ['rad/s'] * 3
   assert 'one mean and one standard deviation' in loaded.card.normalization
+  again = files.make_base(whole, entries | {'har_jax': '0', 'normalization': 'of its own'}).card
+  assert (again.har_jax, again.normalization) == (saved.card.har_jax, 'of its own')
   assert loaded.model == tiny
   assert sorted(path.name for path in (tmp_path / 'new' / 'base').iterdir()) == [
     'base.json',

@@ -94,7 +94,8 @@ def _peak(shift: int, fit: float = 1.0) -> dict[int, float]:
   [
     *((_peak(shift), shift) for shift in (60, 8, -8, -30)),
     *((_peak(shift), None) for shift in (7, -7)),
-    *((points | {0: 0.0}, None) for points in ({20: 0.0, 30: 1.0, 40: 0.8}, {20: 0.8, 30: 1.0, 40: 0.0})),
+    *(({0: 0.0} | points, None) for points in ({20: 0.0, 30: 1.0, 40: 0.8}, {20: 0.8, 30: 1.0, 40: 0.0})),
+    ({0: 0.0, 10: 0.0, 20: np.nan, 30: 1.0, 40: 0.8}, None),
     # A small peak near no shift at all says that people were some seconds late.
     *(({0: 0.0, near: 0.1, 2 * near: 0.0} | _peak(40), late_s) for near, late_s in ((5, None), (6, 40))),
     *((_peak(-40) | {2 * near: 0.0, near: 0.1, 0: 0.0}, late_s) for near, late_s in ((-5, None), (-6, -40))),

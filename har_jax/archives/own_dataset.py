@@ -77,8 +77,8 @@ def _entries(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(value, wanted):
       raise UserError(f'{path}: {key} = {value!r}; it must be a TOML {_KEYS[key].__name__}')
     for name, entry in value.items() if isinstance(value, dict) else ():
-      if not isinstance(entry, str):
-        raise UserError(f'{path}: {name} = {entry!r} in [{key}]; it must be a TOML str')
+      if not (isinstance(entry, str) and entry.strip()):
+        raise UserError(f'{path}: {name} = {entry!r} in [{key}]; it must be a TOML str that is not empty')
   if unknown := set(entries.get('units', {})) - set(_UNITS):
     raise UserError(f'{path}: unknown units of {", ".join(sorted(unknown))}; known are {", ".join(_UNITS)}')
   return entries

@@ -113,6 +113,7 @@ def test_it_is_a_target_of_the_protocol(dataset, tmp_path):
     ('"wrist"', '3', 'position = 3; it must be a TOML str'),
     ('acc = ', 'magnet = ', 'unknown units of magnet'),
     ('acc = "g"', 'acc = 3', 'acc = 3 in [units]'),
+    ('"walking"', '" "', "gehen = ' ' in [activities]; it must be"),
     ('name = "office"', 'name = office', 'cannot be read as TOML'),
     ('name = "office"', f'name = {"[" * 5000}{"]" * 5000}', 'cannot be read as TOML'),
     ('name = "office"', f'{".".join("a" * 150)} = 1', 'over 100 dots in a line'),

@@ -69,3 +69,11 @@ def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
   put_recording(folder, name='a.csv')
   with pytest.raises(UserError, match='add a column `recording`'):
     recordings.read(folder, labels=path)
+
+
+def test_a_label_within_a_gap_gives_a_warning_if_its_activity_has_no_other(tmp_path):
+  path = put_recording(tmp_path, TIME_S[(TIME_S < 20) | (TIME_S >= 40)])
+  labels = put_labels(tmp_path, by_hand('2,12,sit', '22,30,walk', '31,38,sit', '42,50,run'))
+  reading = recordings.read(path, labels=labels)
+  assert list(map(user_files.find_spans, reading.recordings)) == [[(2, 12, 'sit')], [(2, 10, 'run')]]
+  user_files.expect(reading, warnings=['All labels of walk lie where a sensor paused: they are left out.'])

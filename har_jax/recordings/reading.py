@@ -198,6 +198,9 @@ def _read_export(
   parts = list(_split(track, spans, subject, position, findings))
   if not parts:
     raise UserError(f'{export.name}: the sensors do not overlap in time: are they of one recording?')
+  left = {span.activity for _, recording in parts for span in recording.spans}
+  if lost := sorted({span.activity for span in spans} - left):
+    findings.warn(f'All labels of {shorten(", ".join(lost))} lie where a sensor paused: they are left out.')
   acc_s = sum(stop_s - start_s for start_s, stop_s in _unbroken(track.acc))
   lost_s = acc_s - sum(float(recording.acc.time_s[-1]) for _, recording in parts)
   if track.gyro is not None and lost_s > max(_GAP_S, _LOST * acc_s):

@@ -28,7 +28,8 @@ def main() -> dict[str, object]:
     raise UserError('--target= the dataset whose people are the clients, such as hapt')
   entries = _federation()
   user_files.check_given('base', _BASE.value)
-  require('flwr', "federate needs Flower: pip install 'har_jax[federated]'")
+  for package in ('flwr', 'ray'):  # the extra `dev` has Flower without its simulation
+    require(package, "federate needs Flower's simulation: pip install 'har_jax[federated]'")
   import numpy as np
 
   from har_jax import records

@@ -30,8 +30,9 @@ def test_flags_that_do_not_fit_are_refused(arguments, named, tmp_path):
   assert named in refuse('federate', *arguments, f'--out={tmp_path}/out')
 
 
-def test_without_flower_the_extra_is_named(monkeypatch, tmp_path):
-  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+@pytest.mark.parametrize('missing', ['flwr', 'ray'])
+def test_without_flower_or_its_engine_the_extra_is_named(missing, monkeypatch, tmp_path):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == missing else name)
   assert "pip install 'har_jax[federated]'" in refuse('federate', '--target=made', f'--out={tmp_path}/out')
 
 

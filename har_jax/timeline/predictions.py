@@ -201,10 +201,8 @@ def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
   sentences = baseline_adapter.version_doubts(recognizer.adapter_.card)
   if recognizer.has_gyro and not reading.has_gyro:
     sentences.append(
-      'The adapter was trained with a gyroscope, and this recording has none: expect more errors.'
+      'The model was trained with a gyroscope, and this recording has none: expect more errors.'
     )
   if reading.has_gyro and not recognizer.has_gyro:
-    sentences.append(
-      'The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.'
-    )
+    sentences.append('The model was trained without a gyroscope: the gyroscope of this recording is ignored.')
   return sentences

@@ -130,7 +130,7 @@ def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day
   assert corrected.summary['time_zone'] == 'Europe/Berlin'
   without = har_jax.check(_frame(WALK).drop(columns=['gx', 'gy', 'gz']))
   assert list(without.sensors.index) == ['accelerometer']
-  assert 'The adapter was trained with a gyroscope, and this recording has none' in without.warnings[-1]
+  assert 'The model was trained with a gyroscope, and this recording has none' in without.warnings[-1]
   labels = pd.DataFrame({'start': [0.0], 'end': [12.0], 'activity': ['walking']})
   (doubt,) = har_jax.check(_frame(WALK), labels=labels).warnings[:1]
   assert "too few windows of 2.56 s to learn from: 'walking' (8)" in doubt

@@ -29,7 +29,7 @@ _FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags
 _OPTION = re.compile(
   r'(?<![\w-])((?:frame|method|labels|overwrite)(?==)|(?<=with )columns\b|columns(?= has no role)'
   r'|second(?=, the recording)|activities(?= (?:are|name) )|(?:acc_unit|gyro_unit|time_unit|time_zone|rate_hz'
-  r'|second_adapter|unknown_below|validation_fraction|mean_bout_s|not_worn_min)\b)'
+  r'|second_adapter|unknown_below|refusal_rate|validation_fraction|mean_bout_s|not_worn_min)\b)'
 )
 
 _DEFINES: dict[type, Callable[..., flags.FlagHolder[Any]]] = {

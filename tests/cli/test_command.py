@@ -274,6 +274,8 @@ def test_sentences_name_flags_with_their_dashes():
     '--second_adapter needs --second, the recording; --columns has no role x; two activities; --method=lora'
   )
   assert command.with_dashes(apart) == expected
+  rates = 'refusal_rate is 1; a refusal rate of 10 %'
+  assert command.with_dashes(rates) == f'--{rates}'
 
 
 # --- entry points

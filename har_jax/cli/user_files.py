@@ -98,7 +98,10 @@ def define_recording(
     pairs = [entry.partition('=') for entry in columns.value]
     if wrong := [''.join(pair) for pair in pairs if not (pair[0] and pair[2])]:
       raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
-    roles = {role.strip(): column for role, _, column in pairs}
+    roles: dict[str, str] = {}
+    for role, _, column in pairs:
+      if roles.setdefault(role.strip(), column) != column:
+        raise UserError(f'--columns name {shorten(role.strip())} twice: give each role one column')
     return recording.value, {'columns': roles, 'tell': Printer(), **options()}
 
   return read

@@ -279,6 +279,7 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
       ('adapt', ['--recording={}/my.csv', flag], f'{flag}: give role')
       for flag in ('--columns=time', '--columns==ax')
     ),
+    ('adapt', ['--recording={}/my.csv', '--columns=ax=x,ay=y,ax =z'], '--columns name ax twice'),
     ('adapt', ['--recording={}/my.csv', '--validation_fraction=1'], '--validation_fraction is 1.0'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/base'], 'base without a head'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'no such folder'),

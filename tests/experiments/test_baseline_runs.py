@@ -106,9 +106,15 @@ def test_seeds_of_a_batch_are_fitted_one_by_one(study_of, tmp_path, spy):
   assert {result['batch_runs'] for result in results.values()} == {1}
 
 
-def test_a_line_says_that_a_baseline_is_fitted(study, spy, capsys):
+def test_a_line_says_that_a_baseline_is_fitted_and_a_lock_that_is_left_is_deleted(
+  study, spy, capsys, monkeypatch
+):
   list(experiments.run(study))
   assert '\ralpha: forest, subject split, seed 0: fitting forest' in capsys.readouterr().err
+  swept: list[Any] = []
+  monkeypatch.setattr('har_jax.experiments.job_lock.sweep', swept.append)
+  list(experiments.run(study))  # which is finished
+  assert swept == [spec_of(study, 'forest').folder]
 
 
 def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study, spy):

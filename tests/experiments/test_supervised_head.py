@@ -85,6 +85,10 @@ def test_its_classes_group_the_sources_activities(monkeypatch):
   names = np.array(['unknown', 'standing', '', 'walking'])[labels[40:]]
   means = [outputs[names == name].mean(axis=0) for name in general.classes]
   np.testing.assert_allclose(general.card.class_logits, means, atol=2e-2)
+  seated = rows[40:][labels[40:] != 3]  # nobody walks, but in validation
+  fewer = supervised_head.with_general_head(base, {'row': seated, 'label': labels[seated]}, validation)
+  assert fewer.classes == ('standing', 'unknown')
+  assert len(fewer.card.set_scores) == 20
 
 
 @pytest.mark.slow

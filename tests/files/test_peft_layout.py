@@ -38,6 +38,12 @@ def test_pefts_layout_comes_back_bit_for_bit(base, adapter_of, name, targets, tm
   assert again.card == adapter.card
 
 
+def test_an_adapter_of_rounded_kernels_is_written_as_it_is(base, adapter_of, tmp_path):
+  adapter = adapter_of('qlora', lora=dataclasses.replace(LORA, start='pissa'))
+  files.write_peft(tmp_path, adapter, base)
+  assert_equal(files.read_peft(tmp_path, base).variables, adapter.variables)
+
+
 def test_a_folder_without_a_card_is_to_be_made_again(base, tmp_path):
   with pytest.raises(UserError, match=r'har_jax\.json.* fetch or write it again'):
     files.read_peft(tmp_path, base)

@@ -196,6 +196,7 @@ def test_minutes_add_up_to_the_recorded_time():
   assert parts == pytest.approx([63.36 / 60, 0, 0, 77.44 / 60, 40 / 60], abs=0.006)
   assert sum(parts) == pytest.approx(summary['recorded_minutes'], abs=0.02)
   assert answers.minutes['minutes'].sum() == pytest.approx(sum(parts))
+  assert answers.minutes.index.name == 'activity'
 
 
 def test_a_pause_within_a_file_is_recorded_time_without_a_signal():

@@ -1,6 +1,7 @@
 """Flower's simulation, before and beside its rounds: its clients are those of a grid in this process."""
 
 import dataclasses
+import importlib.machinery
 import importlib.util
 import os
 import signal
@@ -28,6 +29,8 @@ _NAME = 'har_jax.federated.simulation'
 
 class _Ray:
   """In place of the package, which is large."""
+
+  __spec__ = importlib.machinery.ModuleSpec('ray', None)  # as every imported module has
 
   def __init__(self) -> None:
     self.settings: dict[str, Any] = {}

@@ -90,7 +90,7 @@ def predict(
   head, adapter = recognizer.recording_head_, recognizer.adapter_
   seconds = reading.seconds
   most = int(seconds / recognizer.windowing.step_s)
-  described = relative_features.allocate(most)
+  described = relative_features.allocate(0 if head is None else most)
   measures_shift = adapter.card.class_spread is not None
   # Of which windows the inputs are kept: of all for refusals, and of some for the shift.
   step = 1 if refusal_rate or not measures_shift else max(most // distribution_shift.MOST, 1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -105,6 +106,23 @@ def is_valid(field: dataclasses.Field[Any], value: Any) -> bool:
     return 'is_valid' not in field.metadata or (is_finite and field.metadata['is_valid'](value))
   except TypeError:  # a word in place of a number
     return False
+
+
+def check_value(
+  name: str,
+  value: Any,
+  rule: str,
+  is_valid: Callable[[Any], bool] = lambda value: True,
+  *,
+  kind: type = numbers.Real,
+) -> None:
+  """Raises UserError, with the rule, unless a caller's value is of the kind, finite and valid.
+
+  A bool is no number here, though Python takes it for 0 or 1.
+  """
+  is_kind = isinstance(value, kind) and not isinstance(value, bool)
+  if not is_kind or (isinstance(value, numbers.Real) and not math.isfinite(value)) or not is_valid(value):
+    raise UserError(f'{name} is {shorten(repr(value))}; {rule}')
 
 
 def replace(config: Any, changes: Mapping[tuple[str, str], Any]) -> Any:

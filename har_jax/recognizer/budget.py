@@ -9,6 +9,7 @@ import time
 
 import jax
 
+from har_jax import config_fields
 from har_jax.errors import UserError
 from har_jax.methods import METHODS
 from har_jax.recognizer.fitting import Fit, FitOf
@@ -47,8 +48,8 @@ class Budget:
 
   def __post_init__(self) -> None:
     for name, value in dataclasses.asdict(self).items():
-      if value is not None and not (0 < value < math.inf):
-        raise UserError(f'{name} is {value!r}; give a positive number')
+      if value is not None:
+        config_fields.check_value(name, value, 'give a positive number', lambda value: value > 0)
 
   def __str__(self) -> str:
     return ', '.join(f'{name}={value:g}' for name, value in dataclasses.asdict(self).items() if value)

@@ -124,18 +124,18 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
       f'method={name} has no limits, and {limits[0]} is given: give method={AUTO}, which chooses within it'
     )
   base = parameters.load_base()
-  if not 0 <= parameters.validation_fraction < 1:
-    raise UserError(f'validation_fraction is {parameters.validation_fraction!r}; give a number in [0, 1)')
+  fraction, seed = parameters.validation_fraction, parameters.random_state
+  rule = 'give a number in [0, 1)'
+  config_fields.check_value('validation_fraction', fraction, rule, lambda value: 0 <= value < 1)
   for field in dataclasses.fields(Parameters):
-    kind, words = _KINDS.get(type(field.default), (object, ''))
-    if not isinstance(value := getattr(parameters, field.name), kind):
-      raise UserError(f'{field.name} is {value!r}; give {words}')
-  if not 0 <= parameters.random_state < 2**32:  # scikit-learn's range
-    raise UserError(f'random_state is {parameters.random_state!r}; give a whole number in [0, 2³²)')
-  if (steps := int(parameters.max_steps)) < 1:
-    raise UserError(f'max_steps is {parameters.max_steps!r}; give 1 or more')
-  if not parameters.tta_shifts >= 1:
-    raise UserError(f'tta_shifts is {parameters.tta_shifts!r}; give 1 or more')
+    if (kind := _KINDS.get(type(field.default))) is not None:
+      value = getattr(parameters, field.name)
+      config_fields.check_value(field.name, value, f'give {kind[1]}', kind=kind[0])
+  rule = 'give a whole number in [0, 2³²)'  # scikit-learn's range
+  config_fields.check_value('random_state', seed, rule, lambda value: 0 <= value < 2**32)
+  steps = int(parameters.max_steps)
+  config_fields.check_value('max_steps', steps, 'give 1 or more', lambda value: value >= 1)
+  check_shifts(parameters.tta_shifts)
   default = config.Experiment()
   model, rate = (base or default).model, float(parameters.learning_rate)
   experiment = config.Experiment(
@@ -151,6 +151,12 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
     ),
   )
   return base, experiment
+
+
+def check_shifts(shifts: Any) -> None:
+  """Raises UserError if this is no number of shifts. It may have been changed since the fit."""
+  rule = 'give 1 or more'
+  config_fields.check_value('tta_shifts', shifts, rule, lambda value: value >= 1, kind=numbers.Integral)
 
 
 def fixed_length(training: config.Training, steps: int) -> config.Training:

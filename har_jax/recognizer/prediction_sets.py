@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from har_jax.errors import UserError
+from har_jax import config_fields
 
 COVERAGE = 0.9  # of the sets in windows.csv
 PEOPLE = 0.9  # of people whose sets have the coverage, where people are known
@@ -90,8 +90,8 @@ def make_sets(
 
 def rank(count: int, coverage: float | int) -> int:
   """Rank of the score that is the quantile, from 1; more than `count` if that is too few."""
-  if not 0 < coverage < 1:
-    raise UserError(f'coverage is {coverage!r}; give a number between 0 and 1, such as {COVERAGE}')
+  rule = f'give a number between 0 and 1, such as {COVERAGE}'
+  config_fields.check_value('coverage', coverage, rule, lambda value: 0 < value < 1)
   return math.ceil((count + 1) * coverage - _TINY)
 
 

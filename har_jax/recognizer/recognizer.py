@@ -271,8 +271,7 @@ class Recognizer(parameters.Parameters, Estimator):
 
   def answer_with_inputs(self, X: ArrayLike) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w f']]:
     """`probabilities`, and the inputs of the output layer, in one pass. Not for a baseline."""
-    if self.tta_shifts < 1:
-      raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
+    parameters.check_shifts(self.tta_shifts)
     objective, shifts = self.adapter_.objective, int(self.tta_shifts)
     outputs = fitting.predict(objective.with_hidden, self.variables_, self.prepare(X), shifts)
     logits = outputs[:, -objective.classes :].astype(np.float64)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from har_jax import config_fields
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import row_faults, units
 from har_jax.recordings.infer import Findings
@@ -303,6 +304,8 @@ def check_span(time_s: Float[np.ndarray, 'n'], column: str) -> None:
 
 def zone(name: str) -> datetime.tzinfo:
   """A time zone by its name, Europe/Berlin, or its offset, UTC+02:00. Raises UserError if there is none."""
+  rule = 'give a name such as Europe/Berlin, or an offset such as UTC+02:00'
+  config_fields.check_value('time_zone', name, rule, kind=str)
   if match := _OFFSET.fullmatch(name.strip()):
     sign, hours, minutes = match.groups()
     offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))

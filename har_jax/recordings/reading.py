@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
 
+from har_jax import config_fields
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING
@@ -96,10 +97,13 @@ def read(
   Memory: 32 bytes for each row of both sensors, about three times that at the peak.
   Raises UserError at whatever cannot be read, with what to do.
   """
-  if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
-    raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
+  if rate_hz is not None:
+    rule = f'it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50'
+    config_fields.check_value('rate_hz', rate_hz, rule, lambda value: _RATES_HZ[0] <= value <= _RATES_HZ[1])
   if time_zone:
     clocks.zone(time_zone)
+  rule = "give a dict of roles and names of columns, such as {'ax': 'acc_x'}"
+  config_fields.check_value('columns', columns or {}, rule, kind=Mapping)
   options = Options(
     columns or {},
     units.requested(acc_unit, units.ACC, 'acc_unit'),

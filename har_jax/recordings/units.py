@@ -3,7 +3,7 @@
 import math
 import re
 
-from har_jax.errors import UserError
+from har_jax import config_fields
 from har_jax.recordings.language import WORDS
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
@@ -58,9 +58,10 @@ def is_unit(cell: str) -> bool:
 
 def requested(text: str, spellings: dict[str, float], option: str) -> str:
   """The unit that an option names, in our spelling; empty for 'auto'. Raises UserError if unknown."""
+  rule = f'it must be auto or one of {", ".join(spellings)}'
+  config_fields.check_value(option, text, rule, kind=str)
   if text == 'auto':
     return ''
   unit = text if text in spellings else time_unit([text.lower()]) if spellings is TIME_S else parse(text)
-  if unit not in spellings:
-    raise UserError(f'{option} is {text!r}; it must be auto or one of {", ".join(spellings)}')
+  config_fields.check_value(option, text, rule, lambda _: unit in spellings, kind=str)
   return unit

@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 from jaxtyping import Float
 
+from har_jax import config_fields
 from har_jax.errors import UserError
 
 _NAMES = 'xyz'
@@ -54,6 +55,7 @@ def parse(text: str) -> Frame:
 
   Raises UserError otherwise.
   """
+  config_fields.check_value('frame', text, _EXAMPLES, kind=str)
   words = {'as_is': 'x,y,z', 'flip': '-x,-y,-z'}.get(text, text).replace(' ', '').split(',')
   if len(words) not in (3, 6):
     raise UserError(f'the frame is {text!r}; {_EXAMPLES}')

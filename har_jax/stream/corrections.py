@@ -14,12 +14,12 @@ algorithm R (the sample of windows to replay).
 import collections
 import dataclasses
 import itertools
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from har_jax import config_fields
 from har_jax.errors import UserError
 from har_jax.stream import head_update
 from har_jax.timeline.bouts import Chain
@@ -142,8 +142,8 @@ class CorrectedFilter:
     Raises UserError if there is none, and for `seconds` less than a window.
     """
     window_s = self._chain.window_s
-    if not (seconds >= window_s and math.isfinite(seconds)):
-      raise UserError(f'seconds is {seconds!r}; give {window_s:g}, the length of a window, or more')
+    rule = f'give {window_s:g}, the length of a window, or more'
+    config_fields.check_value('seconds', seconds, rule, lambda value: value >= window_s)
     if not self._recent:
       raise UserError('there is no window to correct yet; push samples first')
     now_s = self._recent[-1].stop_s

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from har_jax import config_fields
 from har_jax.errors import UserError
 from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
@@ -18,8 +19,8 @@ class Refusals:
 
   def __init__(self, recognizer: Recognizer, rate: float | int):
     """Raises UserError if a baseline answers, or if too few windows calibrated the adapter for this rate."""
-    if not 0 < rate < 1:
-      raise UserError(f'refusal_rate is {rate!r}; give a fraction, such as 0.05, or 0')
+    rule = 'give a fraction, such as 0.05, or 0'
+    config_fields.check_value('refusal_rate', rate, rule, lambda value: 0 < value < 1)
     recognizer.adapter_.refuse_baseline()
     if sentence := unknown_activities.refusal_shortage(recognizer.unknown_scores, rate):
       raise UserError(sentence)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from har_jax import config_fields
 from har_jax.config import CHANNELS
 from har_jax.errors import UserError
 from har_jax.files import baseline_adapter
@@ -84,18 +85,20 @@ class Stream:
     Raises UserError if hop_s is less than a sample, mean_bout_s negative, or refusal_rate not a fraction that
     the adapter's calibration allows.
     """
+    rule = 'give a Recognizer, such as Recognizer.load(folder)'
+    config_fields.check_value('recognizer', recognizer, rule, kind=Recognizer)
     recognizer.check_fitted()
     self._windowing = windowing = recognizer.windowing
     rate_hz = windowing.rate_hz
     hop_s = windowing.step_s if hop_s is None else hop_s
-    if not hop_s * rate_hz >= 1 - _SLACK_SAMPLES:
-      raise UserError(f'hop_s is {hop_s!r}; give {1 / rate_hz:g} s or more')
+    rule = f'give {1 / rate_hz:g} s or more'
+    config_fields.check_value('hop_s', hop_s, rule, lambda value: value * rate_hz >= 1 - _SLACK_SAMPLES)
     self._settling_s = max(_SETTLING_S, _SETTLING_SAMPLES / rate_hz)
     self._recognizer = recognizer
     self._hop_s = round(hop_s * rate_hz) / rate_hz
     objective = recognizer.adapter_.objective
     chain = Chain(mean_bout_s, self._hop_s, windowing.seconds)
-    self._refusals = Refusals(recognizer, refusal_rate) if refusal_rate else None
+    self._refusals = None if refusal_rate == 0 else Refusals(recognizer, refusal_rate)
     self._filter = CorrectedFilter(chain, objective.hidden_width + 1, objective.classes)
     self._frame = frame
     blank = np.zeros((windowing.samples, CHANNELS), np.float32)
@@ -231,14 +234,15 @@ class Stream:
         f'the samples are {list(values.shape)} of {values.dtype.name}; '
         f'give [n, {CHANNELS}]: acceleration x y z in m/s², angular velocity x y z in rad/s'
       )
-    if not (rate_hz > 0 and math.isfinite(rate_hz)):
-      raise UserError(f'rate_hz is {rate_hz!r}; it must be positive, such as 50')
+    config_fields.check_value('rate_hz', rate_hz, 'it must be positive, such as 50', lambda value: value > 0)
     if time_s is None:
       times_s = self._now_s + np.arange(len(values)) / rate_hz
     else:
-      times_s = np.asarray(time_s, np.float64)
-      if times_s.shape != (len(values),) or not np.isfinite(times_s).all():
+      times_s = np.asarray(time_s)
+      is_number = times_s.dtype.kind in 'fiu'
+      if times_s.shape != (len(values),) or not (is_number and np.isfinite(times_s).all()):
         raise UserError(f'time_s is {list(times_s.shape)} for {len(values)} samples; give a finite time each')
+    times_s = times_s.astype(np.float64)
     if len(times_s):
       if (np.diff(np.r_[self._time_s[-1:], times_s]) < 0).any():
         raise UserError('time_s decreases; push samples in order of time')

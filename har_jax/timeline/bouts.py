@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from har_jax import config_fields
 from har_jax.config import Windowing
-from har_jax.errors import UserError
 from har_jax.recordings import Reading, clocks
 from har_jax.signal import segments
 from har_jax.timeline.predictions import Predictions, without_gaps
@@ -51,8 +51,7 @@ class Chain:
   window_s: float
 
   def __post_init__(self) -> None:
-    if not (self.mean_bout_s >= 0 and math.isfinite(self.mean_bout_s)):
-      raise UserError(f'mean_bout_s is {self.mean_bout_s}; give 0 or more')
+    config_fields.check_value('mean_bout_s', self.mean_bout_s, 'give 0 or more', lambda value: value >= 0)
 
   def update(
     self, before: Float[np.ndarray, 'y'] | None, probabilities: Float[np.ndarray, 'y']
@@ -113,12 +112,11 @@ class Rules:
   refusal_rate: float = 0.0
 
   def __post_init__(self) -> None:
-    if not 0 <= self.unknown_below <= 1:
-      raise UserError(f'unknown_below is {self.unknown_below}; give a probability, 0 to 1')
-    if not 0 <= self.refusal_rate < 1:
-      raise UserError(f'refusal_rate is {self.refusal_rate}; give a fraction, such as 0.05, or 0')
-    if not (self.not_worn_min >= 0 and math.isfinite(self.not_worn_min)):
-      raise UserError(f'not_worn_min is {self.not_worn_min}; give 0 or more')
+    rule = 'give a probability, 0 to 1'
+    config_fields.check_value('unknown_below', self.unknown_below, rule, lambda value: 0 <= value <= 1)
+    rule = 'give a fraction, such as 0.05, or 0'
+    config_fields.check_value('refusal_rate', self.refusal_rate, rule, lambda value: 0 <= value < 1)
+    config_fields.check_value('not_worn_min', self.not_worn_min, 'give 0 or more', lambda value: value >= 0)
     Chain(self.mean_bout_s, 1.0, 1.0)  # raises UserError where it is out of range
 
   def __str__(self) -> str:

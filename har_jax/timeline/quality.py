@@ -134,7 +134,7 @@ def check(
   """
   import pandas as pd
 
-  Rules(not_worn_min=float(not_worn_min))  # raises UserError where it is out of range
+  Rules(not_worn_min=not_worn_min)  # raises UserError where it is out of range
   recognizer = recognition.to_recognizer(adapter)
   findings, windowing = Findings(tell=tell), recognizer.windowing
   frame = 'as_is' if frame == 'auto' else frame

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax import recordings
+from har_jax import config_fields, recordings
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.recordings import Reading, ReadingOptions, Source
@@ -106,8 +106,8 @@ def suggest(
 
 def check_count(count: Any) -> None:
   """Raises UserError if this is no number of stretches."""
-  if not isinstance(count, numbers.Integral) or count < 1:
-    raise UserError(f'count is {count!r}; give a whole number, 1 or more')
+  rule = 'give a whole number, 1 or more'
+  config_fields.check_value('count', count, rule, lambda value: value >= 1, kind=numbers.Integral)
 
 
 def choose(features: Float[np.ndarray, 's f'], count: int) -> Int[np.ndarray, 'c']:

@@ -173,5 +173,5 @@ def test_real_exports_are_sound_or_too_short(real_archive, name, words):
 
 @pytest.mark.parametrize('minutes', [-1, float('nan'), float('inf')])
 def test_minutes_that_are_none_are_refused_as_recognize_does(minutes):
-  with pytest.raises(UserError, match=f'not_worn_min is {float(minutes)}; give 0 or more'):
+  with pytest.raises(UserError, match=f'not_worn_min is {minutes}; give 0 or more'):
     har_jax.check(_frame(WALK), not_worn_min=minutes)

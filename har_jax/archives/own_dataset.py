@@ -89,7 +89,7 @@ def _read(
 ) -> Iterator[Recording]:
   """The recordings subject by subject; a label that `activities` lacks keeps its name."""
   from har_jax import recordings  # imports pandas
-  from har_jax.recordings import files, formats, sentences
+  from har_jax.recordings import files, formats, sentences, tables
 
   folders = sorted(path for path in source.path.iterdir() if path.is_dir() and not path.name.startswith('.'))
   if not folders:
@@ -100,7 +100,9 @@ def _read(
   beside = [path for path in sorted(source.path.iterdir()) if path.is_file() and path.suffix != '.txt']
   if lost := [path.name for path in beside if formats.is_recording(files.make_file(path))]:
     _LOG.warning('%s: not read. Put the recordings of each subject into a folder.', shorten(', '.join(lost)))
-  named = {str(label): str(activity) for label, activity in entries.get('activities', {}).items()}
+  # As labels of files are read: a blank at an end would make another class.
+  activities = entries.get('activities', {}).items()
+  named = {tables.printable(label): tables.printable(activity) for label, activity in activities}
   unused = set(named)
   warnings: dict[str, list[str]] = {}
   for folder in folders:

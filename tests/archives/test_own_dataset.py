@@ -145,6 +145,15 @@ def test_recordings_without_a_gyroscope_are_counted(dataset):
   assert dropped == {'recordings without a gyroscope: its samples are zeros': 2}
 
 
+def test_blanks_at_the_ends_of_labels_and_of_activities_make_no_class(dataset, caplog):
+  dataset.write_text(_TOML.replace('gehen = "walking"', '" gehen" = "walking "'))
+  table = dataset.parent / 'ana' / 'day.csv'
+  table.write_text(table.read_text().replace('juggling', ' juggling '))
+  recordings, _ = _read(dataset)
+  assert {span.activity for recording in recordings for span in recording.spans} == {'walking', 'juggling'}
+  assert 'no label is' not in caplog.text
+
+
 def test_an_entry_that_no_label_has_and_a_subject_without_labels_give_a_warning(dataset, caplog):
   _read(dataset)
   assert not any(' no label' in message or 'has a label' in message for message in caplog.messages)

@@ -42,6 +42,16 @@ def shorten(value: object, limit: int = _VALUE_CHARACTERS, *, keep: str = '') ->
   return f'{shown[:limit]}… ({len(text):,} characters)'
 
 
+def counted(count: int, word: str, plural: str = '') -> str:
+  """A number and its word: 1 row, 2 rows."""
+  return f'{count} {word if count == 1 else plural or word + "s"}'
+
+
+def often(count: int) -> str:
+  """How often: once, 2 times."""
+  return 'once' if count == 1 else counted(count, 'time')
+
+
 def require(package: str, sentence: str) -> None:
   """Raises UserError with the sentence if an optional package is not installed."""
   if importlib.util.find_spec(package) is None:

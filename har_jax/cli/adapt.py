@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError, advice, shorten
+from har_jax.errors import UserError, advice, counted, shorten
 from har_jax.recognizer.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -113,10 +113,11 @@ def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
   print(tabulate(table, headers=('activity', *table.columns)))
   if few := table.index[table['validation'] == 0].tolist():
     print(f'Too few windows to validate: {", ".join(few)}; label at least 5 windows of an activity.')
+  validated = counted(table['validation'].sum(), 'window')
   print(
-    f'Validation on {table["validation"].sum()} windows, the last {_VALIDATION_FRACTION.value:.0%} of each '
+    f'Validation on {validated}, the last {_VALIDATION_FRACTION.value:.0%} of each '
     f'activity: macro-F1 {score["macro_f1"]:.3f}, accuracy {score["accuracy"]:.3f}. '
-    f'{overlapping} windows that overlap them were left out.'
+    f'Left out, since they overlap: {counted(overlapping, "window")}.'
   )
   print(
     'They are of files without a window to train on: expect less on another device, or worn otherwise.'

@@ -10,7 +10,7 @@ from typing import Any
 from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
 from har_jax.continual.settings import Settings
-from har_jax.errors import UserError
+from har_jax.errors import UserError, counted
 
 COMMON = 'windows target targets base strategy rank memory_kb labels_per_activity steps_per_domain out'
 FLAGS, _define = command.new_flags(with_json=True)
@@ -45,7 +45,8 @@ def main() -> dict[str, object]:
     stream = domains.stream_people(datasets, _TARGET.value, **options)
   else:
     stream = domains.stream_datasets(datasets, _TARGETS.value, **options)
-  print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
+  activities = counted(len(stream.classes), 'activity', 'activities')
+  print(f'{len(stream.domains)} domains, {activities}: {", ".join(stream.classes)}.')
   user_files.warn_of_known_people(base.card, [datasets[name] for name in names])
   card = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', curves.continual(card))

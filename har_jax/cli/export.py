@@ -8,6 +8,7 @@ har-jax export my_adapter --format=web --out=page
 import itertools
 
 from har_jax.cli import command, user_files
+from har_jax.errors import counted
 
 POSITIONAL = ('adapter',)
 FLAGS, _define = command.new_flags(with_json=True)
@@ -60,7 +61,9 @@ def main() -> dict[str, object]:
     export.write(folder, export_file, measured=row)
   if windows is not None:
     score, count = rows[0].macro_f1_before, rows[0].windows
-    print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_COMPARE_WINDOWS.value}.')
+    print(
+      f'Before export: macro-F1 {score:.4f} on {counted(count or 0, "window")} of {_COMPARE_WINDOWS.value}.'
+    )
   print(compare.table(rows))
   print(*folders, sep='\n')
   return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from har_jax.cli import command, user_files
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError, require
+from har_jax.errors import UserError, counted, require
 from har_jax.federated.federation import Federation
 
 COMMON = 'windows target base method rounds local_steps participation labels_per_activity out'
@@ -44,7 +44,8 @@ def main() -> dict[str, object]:
   everyone = people.read(archive)
   federation = Federation(everyone.classes, **entries)
   print(
-    f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
+    f'{counted(len(everyone.clients), "client")}; never taking part: '
+    f'{counted(len(everyone.unseen["label"]), "window")} of others.'
   )
   task = load_task(federation, _BASE.value)
   datasets.check_windowing([_TARGET.value], task.training.base.model.windowing)
@@ -74,7 +75,7 @@ def _print_round(entry: Any) -> None:
   megabytes = (entry.bytes_to_client + entry.bytes_from_client) / 1e6
   loss = '–' if entry.loss is None else f'{entry.loss:.3f}'
   print(
-    f'round {entry.round}: {len(entry.clients)} of {entry.asked} clients, loss {loss}, validation '
+    f'round {entry.round}: {len(entry.clients)} of {counted(entry.asked, "client")}, loss {loss}, validation '
     f'macro-F1 {entry.validation_macro_f1:.3f}, {megabytes:.2f} MB a client, {entry.seconds:.1f} s',
     flush=True,
   )

@@ -10,7 +10,7 @@ from typing import Any
 
 from har_jax.cli import command, jobs, training
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError
+from har_jax.errors import UserError, counted
 
 COMMON = 'windows targets methods seeds out preset split label_budget lora_rank finetune_max_steps'
 FLAGS, _define = command.new_flags(with_json=True)
@@ -117,7 +117,7 @@ def _personalize(study: Any, labels: tuple[int, ...]) -> list[dict[str, object]]
     spread = f' ± {statistics.stdev(gains):.1f}' if len(gains) > 1 else ''
     if mesh.is_main_process():
       print(
-        f'{path}: {len(gains)} subjects, macro-F1 {statistics.mean(before):.3f} before, '
+        f'{path}: {counted(len(gains), "subject")}, macro-F1 {statistics.mean(before):.3f} before, '
         f'{statistics.mean(after):.3f} after ({statistics.mean(gains):+.1f}{spread} points, over subjects)',
         flush=True,
       )

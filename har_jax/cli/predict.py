@@ -7,7 +7,7 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 from typing import Any
 
 from har_jax.cli import command, user_files
-from har_jax.errors import shorten
+from har_jax.errors import counted, shorten
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels activities second out unknown_below columns frame overwrite'
@@ -85,7 +85,7 @@ def _print_summary(answers: Any) -> None:
   minutes = answers.minutes['minutes'].rename(shorten)
   rows = [*minutes.items(), ('recorded', summary['recorded_minutes'])]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
-  print(f'{summary["bouts"]} bout{"s" * (summary["bouts"] != 1)}: {summary["rules"]}.')
+  print(f'{counted(summary["bouts"], "bout")}: {summary["rules"]}.')
   for sentence in movement.sentences(summary['movement']):
     print(sentence)
   if len(summary['days']) > 1:
@@ -110,4 +110,6 @@ def _print_score(scored: Any) -> None:
     table = pd.concat([table, others.sum(axis=1).rename('others')], axis=1)
   print('Confusion matrix, rows: labels, columns: predictions; windows within one label only:')
   print(tabulate(table, headers=('', *table.columns)))
-  print(f'Macro-F1 {scored.macro_f1:.3f}, accuracy {scored.accuracy:.3f}, {scored.windows} windows.')
+  print(
+    f'Macro-F1 {scored.macro_f1:.3f}, accuracy {scored.accuracy:.3f}, {counted(scored.windows, "window")}.'
+  )

@@ -18,7 +18,7 @@ from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.archives.sample import SAMPLE
 from har_jax.cli import command, jobs
-from har_jax.errors import UserError
+from har_jax.errors import UserError, counted
 
 POSITIONAL = ('archive',)
 COMMON = 'archive archive_path position window_samples window_rate_hz download out'
@@ -127,8 +127,8 @@ def _summary(meta: records.Windows) -> str:
 
   counts = meta.counts
   title = (
-    f'{meta.archive} ({meta.position}): {counts.windows} windows, {len(meta.subjects)} subjects, '
-    f'{counts.recordings} recordings'
+    f'{meta.archive} ({meta.position}): {counted(counts.windows, "window")}, '
+    f'{counted(len(meta.subjects), "subject")}, {counted(counts.recordings, "recording")}'
   )
   parts = [title, tabulate(counts.by_activity.items(), headers=('activity', 'windows'))]
   if counts.by_position:

@@ -6,7 +6,7 @@ import itertools
 from har_jax import config
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold
-from har_jax.errors import UserError
+from har_jax.errors import UserError, counted
 from har_jax.experiments import kinds
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.storage import Place
@@ -50,7 +50,7 @@ class Study:
       raise UserError(f'lodo_batch_runs is {self.batch_runs}; it must be at least 1')
     if not self.runs:
       count = len(dataclasses.replace(self, shard=(0, 1)).runs)
-      raise UserError(f'{count} runs are too few for {shards} shards; give at most {count}')
+      raise UserError(f'{shards} shards of {counted(count, "run")}; give at most {count}')
 
   @property
   def runs(self) -> list[RunSpec]:

@@ -42,7 +42,7 @@ def read(path: str, scales: list[float]) -> np.ndarray:
     sys.exit(f'{path}: time falls after {rows[np.argmax(np.diff(rows[:, 0]) < 0), 0]} s; sort the rows')
   rows = rows[np.diff(rows[:, 0], prepend=-np.inf) > 0]  # the first of each time
   if len(rows) < 2:
-    sys.exit(f'{path} has {len(rows)} rows of numbers at different times')
+    sys.exit(f'{path} has fewer than two rows of numbers at different times')
   lengths = np.linalg.norm(rows[:, 1:].reshape(-1, 2, 3), axis=2)
   acc, gyro = np.median(lengths[:, 0]), np.quantile(lengths[:, 1], 0.95)  # at rest, the median is 0
   if not 7 < acc < 13:

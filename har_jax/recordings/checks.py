@@ -8,7 +8,7 @@ import numpy as np
 
 from har_jax import checksums
 from har_jax.config import Windowing
-from har_jax.errors import shorten
+from har_jax.errors import often, shorten
 from har_jax.recordings import faults, infer, language, row_faults
 from har_jax.recordings.reading import Reading, length_s
 from har_jax.signal import physics, segments, still
@@ -189,9 +189,8 @@ def _stuck(reading: Reading, word: str, samples: list[Samples]) -> Iterator[str]
         constant_s.append(duration_s)
         where.add(number)
   if where:
-    times = 'once' if len(constant_s) == 1 else f'{len(constant_s)} times'
     yield (
-      f'The {word} is constant {times} for over {_STUCK_S:.0f} s, at longest '
+      f'The {word} is constant {often(len(constant_s))} for over {_STUCK_S:.0f} s, at longest '
       f'{max(constant_s):.1f} s{_where(reading, sorted(where))}: even at rest a sensor has noise; it '
       'may have been stuck or asleep.'
     )

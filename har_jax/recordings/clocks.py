@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from har_jax import config_fields
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, counted, shorten
 from har_jax.recordings import row_faults, units
 from har_jax.recordings.infer import Findings
 
@@ -240,7 +240,7 @@ def count_numbers(
   values = _without_strays(np.where(np.isfinite(values), values, np.nan), findings)
   times = values[sampled & ~np.isnan(values)]
   if len(times) < 2:
-    raise UserError(f'{column} has {len(times)} times: a recording needs at least two')
+    raise UserError(f'{column} has {counted(len(times), "time")}: a recording needs at least two')
   first = float(values[~np.isnan(values)][0])
   since_1970 = [unit for unit, scale in units.TIME_S.items() if _EPOCH_S[0] < first * scale < _EPOCH_S[1]]
   if not (requested or named or since_1970) and set(np.diff(times[:1000]).tolist()) == {1.0}:

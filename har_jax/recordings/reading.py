@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict
 import numpy as np
 
 from har_jax import config_fields
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, often, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING
 from har_jax.recordings.formats.export import Export
@@ -336,9 +336,8 @@ def _note_rates(track: Track, findings: Findings) -> None:
       steps_s = np.diff(samples.time_s)
       gaps_s = steps_s[steps_s > _max_gap_s(samples)]
       if len(gaps_s):
-        times = 'once' if len(gaps_s) == 1 else f'{len(gaps_s)} times'
         over = f'over {_max_gap_s(samples):.2g} s, at longest {gaps_s.max():.1f} s'
-        findings.note(f'The {word} pauses {times} for {over}: the recording is split there.')
+        findings.note(f'The {word} pauses {often(len(gaps_s))} for {over}: the recording is split there.')
 
 
 def _max_gap_s(samples: Samples) -> float:

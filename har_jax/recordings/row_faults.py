@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, often, shorten
 from har_jax.recordings import infer
 from har_jax.recordings.infer import Findings
 from har_jax.recordings.language import COLUMNS, words
@@ -49,8 +49,8 @@ def unwrap(values: Float[np.ndarray, 'n'], findings: Findings) -> Float[np.ndarr
     if near < modulus / 10 and wrapped.any():
       turns = np.zeros(len(values))
       turns[rows[fell[wrapped]]] = modulus
-      times = 'once' if wrapped.sum() == 1 else f'{int(wrapped.sum())} times'
-      findings.note(f'The clock began again {times} after {modulus:.10g}: it was continued.')
+      number = often(int(wrapped.sum()))
+      findings.note(f'The clock began again {number} after {modulus:.10g}: it was continued.')
       return values + np.cumsum(turns)
   return values
 
@@ -178,7 +178,7 @@ def drop_gyro_filler(gyro: Float32[np.ndarray, 'n 3'], findings: Findings) -> No
     gyro[is_filler] = np.nan
     findings.warn(
       f'{count_of(is_filler)} with {number:g} on all axes of the gyroscope, to which it jumps and back '
-      f'{jumps} times: left out, as if missing.'
+      f'{often(jumps)}: left out, as if missing.'
     )
 
 

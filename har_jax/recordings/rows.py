@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, counted, often, shorten
 from har_jax.recordings import clocks, columns, language, row_faults, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.columns import WORDS
@@ -72,7 +72,9 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   # The rate is that of the file's first sensor.
   sampled = np.isfinite(first).all(axis=1)
   if sampled.sum() < 2:
-    raise UserError(f'{table.path} holds {sampled.sum()} samples of three axes: give at least two')
+    raise UserError(
+      f'{table.path} holds {counted(int(sampled.sum()), "sample")} of three axes: give at least two'
+    )
   time_s, clock = _clock(table, times, options, sampled, findings)
   if is_cut and table.time is not None and not np.isnan(time_s[-1]):  # a row of separators has no time
     findings.warn(
@@ -166,7 +168,7 @@ def _order(time_s: Float[np.ndarray, 'n'], notes: list[str]) -> slice | Int[np.n
     notes.append(f'{count_of(missing)} without a time: left out.')
   fell = int((np.diff(time_s[~missing]) < 0).sum())
   if fell:
-    notes.append(f'Time ran back {fell} times: all rows were sorted by it.')
+    notes.append(f'Time ran back {often(fell)}: all rows were sorted by it.')
   if not fell and not missing.any():
     return slice(None)
   order = np.argsort(time_s, kind='stable')  # NaN comes last

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, counted, shorten
 
 CHUNK_ROWS = 500_000  # 40 MB of text and numbers at a time, however long the file
 HEAD_ROWS = 200  # from which columns are inferred
@@ -167,8 +167,7 @@ def encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
 
 
 def count_of(rows: Bool[np.ndarray, 'n']) -> str:
-  count = int(rows.sum())
-  return f'{count} row{"s" * (count != 1)}'
+  return counted(int(rows.sum()), 'row')
 
 
 def printable(label: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from har_jax import config
-from har_jax.errors import UserError
+from har_jax.errors import UserError, counted
 from har_jax.report import groups
 from har_jax.report.markdown import NONE, POINTS, TEXTS, Cell, Section, positive_of, rows, spread_of
 
@@ -55,7 +55,7 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
     cells[f'seeds with {name} > {names[0]}'] = positive_of(column)
   table = rows(shared, by, cells)
   left_out = of_rows.ngroups - len(table)
-  notes = [f'{left_out} rows are left out: one folder has them alone.'] if left_out else []
+  notes = [f'{counted(left_out, "row")} left out, which one folder has alone.'] if left_out else []
   if runs.groupby('folder')['split'].agg(set).astype(str).nunique() > 1:
     notes.append(TEXTS['other_splits'])
   return Section('Macro-F1', TEXTS['compared'], table, notes)

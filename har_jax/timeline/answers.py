@@ -13,6 +13,7 @@ import numpy as np
 import har_jax
 from har_jax import escaping
 from har_jax.config import SCHEMA_VERSION
+from har_jax.errors import counted
 from har_jax.files import safetensors_io
 from har_jax.recordings import Reading
 from har_jax.storage import Place
@@ -100,7 +101,7 @@ class Answers:
     safetensors_io.write_files(folder, contents, overwrite=overwrite)
 
   def __repr__(self) -> str:
-    return f'{len(self.bouts)} bouts in {self.summary["recorded_minutes"]} minutes\n{self.minutes}'
+    return f'{counted(len(self.bouts), "bout")} in {self.summary["recorded_minutes"]} minutes\n{self.minutes}'
 
   def _repr_html_(self) -> str:
     return as_element(self.picture.svg()) + self.minutes.to_html(float_format='%.1f')

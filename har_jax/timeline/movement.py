@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from har_jax.errors import shorten
+from har_jax.errors import counted, shorten
 from har_jax.recordings import Reading, language
 from har_jax.signal import steps
 from har_jax.signal.recording import Samples
@@ -84,7 +84,7 @@ def sentences(summary: dict[str, Any]) -> list[str]:
   lines = []
   if summary['steps']:
     pace = f', {cadence:.0f} a minute while walking' if cadence else ''
-    lines.append(f'{summary["steps"]} steps of walking and running{pace}.')
+    lines.append(f'{counted(summary["steps"], "step")} of walking and running{pace}.')
   seated = sitting['activities']  # typing is sitting, too, and a row of its own in the table
   listed = f' ({", ".join(map(shorten, seated))})' * (len(seated) > 1)
   for words, kind in (('moderate movement or more', moderate), (f'sitting{listed}', sitting)):

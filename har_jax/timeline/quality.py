@@ -9,6 +9,7 @@ from jaxtyping import Float
 import har_jax
 from har_jax import recordings
 from har_jax.config import SCHEMA_VERSION, Windowing
+from har_jax.errors import often
 from har_jax.files import safetensors_io
 from har_jax.recognizer import distribution_shift
 from har_jax.recordings import Reading, ReadingOptions, Source, row_faults
@@ -250,7 +251,7 @@ def _describe_rest(entries: dict[str, Any]) -> str:
     return 'The device is never at rest for 2.56 s, so noise, bias and gain are not known.'
   low, high = entries['gravity_error_m_s2']
   text = (
-    f'At rest {entries["stretches"]} times for 2.56 s: noise {entries["noise_m_s2"]:.3f} m/s², gravity '
+    f'At rest {often(entries["stretches"])} for 2.56 s: noise {entries["noise_m_s2"]:.3f} m/s², gravity '
     f'{low:+.2f} to {high:+.2f} m/s² longer than 9.81.'
   )
   fit = entries['calibration']

@@ -85,7 +85,7 @@ def test_gains_of_personalization_are_averaged_over_subjects(study, monkeypatch)
   out, err = succeed('lodo', *flags, '--personal_labels=1,5', '--json')
   assert err.splitlines() == [
     'full2: 2 subjects, macro-F1 0.550 before, 0.700 after (+15.0 ± 7.1 points, over subjects)',
-    'full2: 1 subjects, macro-F1 0.600 before, 0.800 after (+20.0 points, over subjects)',
+    'full2: 1 subject, macro-F1 0.600 before, 0.800 after (+20.0 points, over subjects)',
   ]
   first, second = json.loads(out)['runs']
   assert (first['file'], list(second['by_subject'])) == ('full2', ['p2'])

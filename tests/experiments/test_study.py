@@ -35,7 +35,7 @@ from har_jax.train.objective import Classify
     ({'shard': (2, 2)}, 'shard 2 of 2: the number must be in '),
     ({'shard': (-1, 2)}, 'shard -1 of 2'),
     ({'shard': (0, 0)}, 'shard 0 of 0'),
-    ({'shard': (0, 2)}, '1 runs are too few for 2 shards; give at most 1'),
+    ({'shard': (0, 2)}, '2 shards of 1 run; give at most 1'),
   ],
 )
 def test_an_impossible_study_is_refused(study_of, tmp_path, options, says):

@@ -39,7 +39,7 @@ def test_equal_settings_and_rows_of_one_folder_are_said():
   _, settings, figures = compare.sections({'a': both, 'b': more})
   assert settings.notes == ['No hyperparameter differs, and the windows are the same.']
   assert list(figures.table['method']) == ['lora']
-  assert figures.notes == ['1 rows are left out: one folder has them alone.']
+  assert figures.notes == ['1 row left out, which one folder has alone.']
 
 
 def test_a_hyperparameter_that_differs_within_a_folder_is_a_column():

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import functools
 import io
 import json
 import os
@@ -80,9 +81,19 @@ def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder[Any]]:
     if 'choices' in options:
       return flags.DEFINE_enum(name, default, options['choices'], text, flag_values=values)
     kind = kind or (str if default is None else type(default))
-    return _DEFINES[kind](name, default, text, flag_values=values, **options)
+    holder = _DEFINES[kind](name, default, text, flag_values=values, **options)
+    if kind is list:  # a tuple's values, such as widths of layers, may be equal
+      flags.register_validator(name, functools.partial(_check_each_once, name), flag_values=values)
+    return holder
 
   return define
+
+
+def _check_each_once(flag: str, words: Sequence[str] | None) -> bool:
+  """Raises UserError where a word of a list flag occurs twice: a file or a source would be there twice."""
+  if words and len({*words}) < len(words):
+    raise UserError(f'--{flag}={",".join(words)}: give each once')
+  return True
 
 
 def define_table(values: flags.FlagValues, **table: tuple) -> Callable[[], dict[str, Any]]:

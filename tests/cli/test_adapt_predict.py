@@ -286,6 +286,10 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--unknown_below=60'], '60.0'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--frame=iphone'], "'iphone'"),
     ('export', ['--adapter={}/base'], 'base without a head'),
+    ('export', ['--format=onnx,onnx'], '--format=onnx,onnx: give each once'),
+    ('export', ['--precision=int8,int8'], '--precision=int8,int8: give each once'),
+    ('lodo', ['--sources=hapt,hapt'], '--sources=hapt,hapt: give each once'),
+    ('lodo', ['--seeds=0,1,0'], '--seeds=0,1,0: give each once'),
   ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_file(command, arguments, named, folder, adapted, tmp_path):

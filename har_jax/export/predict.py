@@ -10,6 +10,7 @@ n samples, w windows, y classes.
 
 import argparse
 import csv
+import functools
 import json
 import pathlib
 import sys
@@ -25,6 +26,7 @@ _UNITS = {
 }
 _COVERAGE = 0.9  # of prediction sets
 _LOBES, _KAISER_BETA = 10, 5.0  # of the filter, as in scipy.signal.resample_poly
+_MAX_BURST, _TOO_SLOW, _HOLE_STEPS = 10.0, 0.01, 2.0  # as in har_jax/signal/cutting.py
 _ITERATIONS, _PRIOR_WINDOWS, _TINY = 5, 3.0, 1e-30  # as in har_jax/recognizer/recording_adaptation.py
 
 
@@ -54,26 +56,59 @@ def read(path: str, scales: list[float]) -> np.ndarray:
 
 def windows(rows: np.ndarray, card: dict[str, Any]) -> Iterator[tuple[float, np.ndarray]]:
   """Start and samples [samples, 6] of windows without a gap, resampled to the model's rate."""
-  rate_hz, samples, stream = card['input']['rate_hz'], card['input']['window'], card['stream']
+  to_hz, samples, stream = card['input']['rate_hz'], card['input']['window'], card['stream']
   for piece in np.split(rows, np.flatnonzero(np.diff(rows[:, 0]) > stream['max_gap_s']) + 1):
-    last = (piece[-1, 0] - piece[0, 0]) * rate_hz + 1e-3 - (samples - 1)  # the latest window's first sample
+    last = (piece[-1, 0] - piece[0, 0]) * to_hz + 1e-3 - (samples - 1)  # the latest window's first sample
     if last >= 0:
-      grid_s, weights = _resampling(round(1 / np.median(np.diff(piece[:, 0]))), rate_hz, samples)
-      for begin in range(0, int(last) + 1, round(stream['hop_s'] * rate_hz)):
-        start_s = piece[0, 0] + begin / rate_hz
-        even = [np.interp(start_s + grid_s, piece[:, 0], axis) for axis in piece[:, 1:].T]
-        yield start_s, weights @ np.stack(even, axis=1)
+      from_hz, even = _even(piece)
+      for begin in range(0, int(last) + 1, round(stream['hop_s'] * to_hz)):
+        first, phase = divmod(begin * from_hz, to_hz)
+        grid, weights = _resampling(from_hz, to_hz, samples, phase)
+        inside = (first + grid).clip(0, len(even) - 1)
+        beyond = (first + grid - inside)[:, None] * (even[-1] - even[0]) / (len(even) - 1)  # along a line
+        yield piece[0, 0] + begin / to_hz, weights @ (even[inside] + beyond)
 
 
-def _resampling(from_hz: int, to_hz: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
-  """Times around a window at the recording's rate, and the low-pass filter from them to its samples."""
+def _even(piece: np.ndarray) -> tuple[int, np.ndarray]:
+  """A whole rate near the piece's, and its six axes at it: the curve of modified Akima, lines over holes."""
+  time_s, values = piece[:, 0], piece[:, 1:]
+  median_hz, mean_hz = 1 / np.median(np.diff(time_s)), (len(time_s) - 1) / (time_s[-1] - time_s[0])
+  if median_hz > _MAX_BURST * mean_hz:
+    time_s, median_hz = np.linspace(time_s[0], time_s[-1], len(time_s)), mean_hz
+  rate_hz = max(round(median_hz), int(np.ceil((1 - _TOO_SLOW) * median_hz)))
+  grid_s = time_s[0] + np.arange(int((time_s[-1] - time_s[0]) * rate_hz + 1e-3) + 1) / rate_hz
+  grid_s = grid_s.clip(time_s[0], time_s[-1])
+  step_s = np.diff(time_s)[:, None]
+  steep = np.diff(values, axis=0) / step_s
+  ends = [2 * steep[:1] - steep[1:2], 2 * steep[-1:] - steep[-2:-1]]
+  ends = [2 * ends[0] - steep[:1], *ends, 2 * ends[1] - steep[-1:]]
+  steep = np.concatenate([*ends[:2], steep, *ends[2:]])
+  turns = np.abs(np.diff(steep, axis=0)) + np.abs(steep[1:] + steep[:-1]) / 2
+  sums = turns[2:] + turns[:-2]
+  mixed = (turns[2:] * steep[1:-2] + turns[:-2] * steep[2:-1]) / np.maximum(sums, _TINY)
+  slopes = np.where(sums > 1e-9 * sums.max(axis=0), mixed, (steep[3:] + steep[:-3]) / 2)
+  left = np.searchsorted(time_s, grid_s, side='right').clip(1, len(step_s)) - 1
+  width = step_s[left]
+  part = (grid_s - time_s[left])[:, None] / width
+  line = values[left] + part * (values[left + 1] - values[left])
+  chord = values[left + 1] - values[left]
+  bend = (1 - part) * (width * slopes[left] - chord) - part * (width * slopes[left + 1] - chord)
+  return rate_hz, np.where(width > _HOLE_STEPS * np.median(step_s), line, line + part * (1 - part) * bend)
+
+
+@functools.cache
+def _resampling(from_hz: int, to_hz: int, samples: int, phase: int) -> tuple[np.ndarray, np.ndarray]:
+  """Places around a window at the recording's rate, and the low-pass filter from them to its samples.
+
+  phase: of the window after the first place, in samples of both rates.
+  """
   low_hz = min(from_hz, to_hz)
   reach = int(np.ceil(_LOBES * from_hz / low_hz))
-  grid_s = np.arange(-reach, int(np.ceil(samples * from_hz / to_hz)) + reach) / from_hz
-  lobes = (np.arange(samples)[:, None] / to_hz - grid_s) * low_hz
+  grid = np.arange(-reach, int(np.ceil((samples * from_hz + phase) / to_hz)) + reach)
+  lobes = ((np.arange(samples)[:, None] * from_hz + phase) / to_hz - grid) * low_hz / from_hz
   weights = np.sinc(lobes) * np.i0(_KAISER_BETA * np.sqrt(np.clip(1 - (lobes / _LOBES) ** 2, 0, 1)))
   weights[np.abs(lobes) > _LOBES] = 0
-  return grid_s, weights / weights.sum(axis=1, keepdims=True)
+  return grid, weights / weights.sum(axis=1, keepdims=True)
 
 
 def adapt_to_recording(probabilities: np.ndarray, class_logits: np.ndarray) -> np.ndarray:

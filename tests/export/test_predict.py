@@ -1,6 +1,7 @@
 """The script next to an ONNX model answers as `predict` does, and needs NumPy and ONNX Runtime alone."""
 
 import ast
+import collections
 import copy
 import json
 import pathlib
@@ -14,10 +15,12 @@ import pytest
 import short_sample
 
 import har_jax
-from har_jax import escaping, export
+from har_jax import escaping, export, signal
 from har_jax.export import predict
 from har_jax.recognizer import prediction_sets
 from har_jax.recordings import units
+from har_jax.signal import cutting
+from har_jax.signal.recording import Recording, Samples
 
 _UNITS = ('--time=ms', '--acc=g', '--gyro=deg/s')
 _CARD = {'input': {'rate_hz': 50, 'window': 128}, 'stream': {'max_gap_s': 0.2, 'hop_s': 1.28}}
@@ -58,6 +61,33 @@ def test_a_tone_of_another_rate_keeps_its_amplitude_or_vanishes(rate_hz, frequen
   _, (start_s, window), *_ = predict.windows(np.column_stack([time_s, tone(time_s)]), _CARD)
   assert start_s == 1.28  # whole lobes of the filter lie before it
   np.testing.assert_allclose(window, size * tone(start_s + np.arange(128) / 50), atol=0.02)
+
+
+def _check_as_package(time_s: np.ndarray) -> None:
+  phases = np.random.default_rng(1).uniform(0, 6, 6)
+  waves = np.sin(2 * np.pi * np.outer(time_s, [0.3, 1, 2, 3, 4, 5]) + phases)
+  values = waves + np.array([0, 1, 9.8, 0, 0, 0.1])
+  sensors = (Samples(time_s, part.astype(np.float32)) for part in (values[:, :3], values[:, 3:]))
+  recording = Recording('', '', *sensors, ())
+  (piece,) = cutting.resample(recording, collections.Counter(), signal.DEFAULT_WINDOWING)
+  starts_s, windows = zip(*predict.windows(np.column_stack([time_s, values]), _CARD), strict=True)
+  assert len(starts_s) == (len(piece.signal) - 128) // 64 + 1
+  for start_s, window in zip(starts_s, windows, strict=True):
+    first = round(50 * start_s)
+    np.testing.assert_allclose(window, piece.signal[first : first + 128], atol=0.01)
+
+
+@pytest.mark.parametrize(
+  ('rate_hz', 'jitter_s'), [(12.5, 0), (20, 0.004), (25, 0), (59.7, 0.001), (100, 0.002), (104, 0)]
+)
+def test_windows_of_any_rate_are_those_of_the_package(rate_hz, jitter_s):
+  jitter = np.random.default_rng(0).normal(0, jitter_s, int(12 * rate_hz))
+  time_s = np.sort(np.arange(int(12 * rate_hz)) / rate_hz + jitter)
+  _check_as_package(np.delete(time_s - time_s[0], 40))  # a hole, which is no gap
+
+
+def test_rows_in_bursts_are_taken_as_even_as_by_the_package():
+  _check_as_package(np.repeat(np.arange(100) / 12.5, 4) + np.tile([0, 1e-4, 2e-4, 3e-4], 100))
 
 
 def test_units_are_those_of_recordings():
@@ -113,6 +143,7 @@ class _Session:
     assert model == b'model'
 
   def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    assert inputs['signal'].shape == (1, 128, 6)  # int8 models take one window a call
     return [np.array([[0.75, 0.25]])]
 
 

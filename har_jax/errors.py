@@ -48,7 +48,7 @@ def counted(count: int, word: str, plural: str = '') -> str:
 
 
 def often(count: int) -> str:
-  """How often: once, 2 times."""
+  """Says how often: once, 2 times."""
   return 'once' if count == 1 else counted(count, 'time')
 
 

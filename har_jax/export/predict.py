@@ -98,7 +98,7 @@ def _even(piece: np.ndarray) -> tuple[int, np.ndarray]:
 
 @functools.cache
 def _resampling(from_hz: int, to_hz: int, samples: int, phase: int) -> tuple[np.ndarray, np.ndarray]:
-  """Places around a window at the recording's rate, and the low-pass filter from them to its samples.
+  """The places around a window at the recording's rate, and the low-pass filter from them to its samples.
 
   phase: of the window after the first place, in samples of both rates.
   """

@@ -113,12 +113,16 @@ def choose(fit_of: FitOf, budget: Budget, *, max_steps: int, labels: float | int
 
 
 def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int) -> Plan:
-  """The plan with its steps, and with the minutes since the choice began, which include these trials."""
+  """The plan with its steps, and with the minutes since the choice began, which include these trials.
+
+  Of a method that takes no steps, only its own minutes count: trials before it are spent in any case.
+  """
+  few, more = _TRIAL_STEPS
   if plan.max_steps == 1:
-    steps, minutes = 1, (time.monotonic() - plan.begun_s + fit.seconds(1)) / 60
+    steps, minutes = 1, fit.seconds(1) / 60
+  elif (spent_s := fit.seconds(few)) > 60 * (budget.max_minutes or math.inf):  # compiles
+    steps, minutes = MIN_STEPS, spent_s / 60
   else:
-    few, more = _TRIAL_STEPS
-    fit.seconds(few)  # compiles
     few_s, more_s = fit.seconds(few), fit.seconds(more)
     step_s = max((more_s - few_s) / (more - few), 1e-6)
     start_s = max(few_s - few * step_s, 0.0)

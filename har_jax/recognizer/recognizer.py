@@ -56,7 +56,8 @@ class Recognizer(parameters.Parameters, Estimator):
     window statistics.
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
     Limits for 'auto'. None: no limit. Megabytes are those of a training step: weights, optimizer,
-    temporaries. Minutes are of training, compilation and trials. Kilobytes are of the adapter's arrays.
+    temporaries. Minutes are of training, compilation and trials; if these use them up, a
+    head is fitted all the same, where that alone fits. Kilobytes are of the adapter's arrays.
   rank : int, default 8
     Rank of the adapters of lora and qlora. 'auto' halves it until the file fits.
   alpha : float, default 16.0

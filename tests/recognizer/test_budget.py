@@ -134,6 +134,21 @@ def test_a_slow_training_is_not_tried_twice(clock, labels):
   assert tried == ['side'] * 3 + ['qlinear']  # no other that takes steps
 
 
+def test_a_head_that_fits_is_not_refused_for_the_trials_before_it(clock):
+  tried = []
+
+  def fit_of(name: str) -> _Fit:
+    fit = _Fit(clock, step_s=0.01 if name == 'linear' else 10.0)
+    seconds = fit.seconds
+    vars(fit)['seconds'] = lambda steps: tried.append(name) or seconds(steps)
+    return fit
+
+  plan = _choose(fit_of, max_minutes=1.0)
+  assert (plan.method, [each.method for each in plan.passed_over]) == ('linear', ['side'])
+  assert plan.predicted.minutes < 0.1
+  assert tried == ['side', 'linear']  # the first trial took longer than all may
+
+
 def test_a_budget_that_nothing_fits_names_the_nearest(clock):
   def fit_of(name: str) -> _Fit:
     return _Fit(clock, file_kb=20 if name == 'linear' else 30)

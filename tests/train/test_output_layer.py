@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import scipy.linalg
 from sklearn.linear_model import LogisticRegression
 
 from har_jax import config
@@ -50,6 +51,32 @@ def test_the_heads_input_ends_in_the_statistics_in_physical_units(case):
   np.testing.assert_allclose(features[:, -expected.shape[1] :], expected, atol=5e-3)
 
 
+def _directions(parts: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+  """The inverse fourth root of the covariance within classes, half shrunk to the identity."""
+  within = np.zeros((parts.shape[1], parts.shape[1]))
+  for label in set(labels):
+    own = labels == label
+    within += weights[own].sum() * np.cov(parts[own], rowvar=False, aweights=weights[own], ddof=0)
+  mixed = within / within.diagonal().mean() / 2 + np.eye(len(within)) / 2
+  root = scipy.linalg.fractional_matrix_power(mixed, -0.25).real  # it has rounding errors as imaginary parts
+  return root * np.sqrt(parts.var(axis=0).sum() / (parts @ root).var(axis=0).sum())
+
+
+def test_directions_in_which_windows_of_a_class_differ_count_less():
+  # The second input differs within classes, and the first between them.
+  inputs = np.array([[-1.0, -0.3], [-1.0, 0.3], [1.0, -0.3], [1.0, 0.3]])
+  found = output_layer._within_classes(inputs, np.array([0, 0, 1, 1]), np.ones(4))
+  # Variances relative to their mean are 0 and 2; half of them and half of one: 0.5 and 1.5.
+  expected = np.diag([0.5**-0.25, 1.5**-0.25])
+  expected *= np.sqrt(1.09 / (0.5**-0.5 + 0.09 * 1.5**-0.5))
+  np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_one_window_of_each_class_leaves_the_inputs_as_they_are():
+  inputs = np.random.default_rng(0).normal(size=(3, 5))
+  np.testing.assert_array_equal(output_layer._within_classes(inputs, np.arange(3), np.ones(3)), np.eye(5))
+
+
 @pytest.mark.slow
 def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics_variance(case):
   objective, held, windows = case
@@ -62,6 +89,7 @@ def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics
   parts = np.clip(parts, -2, 2) * np.sqrt(
     [0.5 / pooled] * pooled + [0.125 / (of_side or 1)] * of_side + [1 / of_window] * of_window
   )
+  parts = parts @ _directions(parts, windows['label'], np.ones(24))
   expected = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label']).predict_proba(parts)
   found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
   np.testing.assert_allclose(found, expected, atol=2e-4)
@@ -80,6 +108,7 @@ def test_repeated_windows_weigh_more_and_one_on_average(case):
   variances = [0.5 / pooled] * pooled + [0.125 / (of_side or 1)] * of_side + [1 / of_window] * of_window
   parts = np.clip((features - mean) / np.where(deviations > 1e-6, deviations, np.inf), -2, 2)
   parts *= np.sqrt(variances)
+  parts = parts @ _directions(parts, windows['label'], weights)
   model = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label'], sample_weight=weights)
   found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
   np.testing.assert_allclose(found, model.predict_proba(parts), atol=2e-4)

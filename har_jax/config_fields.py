@@ -114,7 +114,7 @@ def check_value(
   rule: str,
   is_valid: Callable[[Any], bool] = lambda value: True,
   *,
-  kind: type = numbers.Real,
+  kind: Any = numbers.Real,
 ) -> None:
   """Raises UserError, with the rule, unless a caller's value is of the kind, finite and valid.
 

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from har_jax import checksums, records, replacing
+from har_jax import checksums, config_fields, records, replacing
 from har_jax.errors import UserError, advice, require, shorten
 
 # Scheme → the package that fsspec opens it with; the scheme is our extra's name.
@@ -33,8 +33,14 @@ else:
   Place = pathlib.PurePath  # as both are
 
 
-def place(text: str) -> Place:
-  """The place that a flag names. Raises UserError where it is in a bucket and cannot be reached."""
+def place(path: str | os.PathLike[str]) -> Place:
+  """The place that a flag or a caller names.
+
+  Raises UserError where it is no path, or is in a bucket and cannot be reached.
+  """
+  rule = 'give the path of a folder or a file'
+  config_fields.check_value('the place', path, rule, kind=str | os.PathLike)
+  text = str(path)
   scheme, separator, _ = text.partition('://')
   if not separator:
     return pathlib.Path(text)
@@ -45,16 +51,16 @@ def place(text: str) -> Place:
   require(_DRIVERS[scheme], f"{text} needs {_DRIVERS[scheme]}: pip install 'har_jax[{scheme}]'")
   from etils import epath  # late: no start of a command waits for it
 
-  path = epath.Path(text)
+  remote = epath.Path(text)
   try:
     # Checked once, here: later, a missing permission would look like a missing file.
-    filesystem, root = bucket(path)
+    filesystem, root = bucket(remote)
     filesystem.info(root)
   except FileNotFoundError:
     pass  # it is created later
   except Exception as error:  # every cloud library has its own errors
     raise UserError(f'{text} cannot be reached ({error}); check your login and your permissions') from error
-  return path
+  return remote
 
 
 def cache_folder() -> pathlib.Path:

@@ -92,7 +92,7 @@ def prepare(
     },
     windowing,
   )
-  store.save(windows, storage.place(str(out)) / archive.name)
+  store.save(windows, storage.place(out) / archive.name)
   for sensor, axes in _SENSORS.items():
     starts = range(0, len(windows.signals), _CHUNK)
     parts = [windows.signals[start : start + _CHUNK, :, axes] for start in starts]
@@ -113,7 +113,7 @@ def is_prepared(
 
   Damaged ones do not count. In a bucket, only their meta.json is looked at.
   """
-  wanted, folder = ','.join(_positions(archive, position)), storage.place(str(out)) / archive.name
+  wanted, folder = ','.join(_positions(archive, position)), storage.place(out) / archive.name
   try:
     meta = store.read_card(folder)[0] if storage.is_bucket(folder) else store.load(folder).meta
   except UserError:

@@ -118,12 +118,12 @@ def write(folder: str | Place, export: Export, **extra: Any) -> None:
     described['adapter.safetensors'] = safetensors_io.to_bytes(adapter.variables)
     described['adapter.json'] = safetensors_io.to_text(records.to_json(adapter.card))
   extra_files = export.format.extra_files(described)
-  safetensors_io.write_with_card(storage.place(str(folder)), {**extra_files, **files}, CARD, card)
+  safetensors_io.write_with_card(storage.place(folder), {**extra_files, **files}, CARD, card)
 
 
 def load(folder: str | Place) -> Export:
   """Loads an export. Raises UserError if there is none, or if it is damaged."""
-  place = storage.place(str(folder))
+  place = storage.place(folder)
   card, expected = storage.read_card(place / CARD, records.Export, to_do=safetensors_io.MAKE_AGAIN)
   file = card.file
   return Export(storage.read_file(place / file, expected.get(file), to_do='export again'), card)

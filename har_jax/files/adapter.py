@@ -180,7 +180,7 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
 
 def save_adapter(folder: str | Place, adapter: Adapter) -> None:
   """Writes it, completely or not at all; other files stay. Raises UserError where it cannot be written."""
-  safetensors_io.write(storage.place(str(folder)), 'adapter', adapter.variables, adapter.card)
+  safetensors_io.write(storage.place(folder), 'adapter', adapter.variables, adapter.card)
 
 
 def load_adapter(folder: str | Place) -> Adapter:
@@ -188,7 +188,7 @@ def load_adapter(folder: str | Place) -> Adapter:
 
   A baseline is fitted, which takes a second, or some.
   """
-  place = storage.place(str(folder))
+  place = storage.place(folder)
   return _complete(*safetensors_io.read(place, 'adapter', records.Adapter))
 
 

@@ -126,7 +126,7 @@ def save_base(
     # checksum.
     written = methods.pack(base.variables)
     base = make_base(methods.unpack(written), base.card)
-  safetensors_io.write(storage.place(str(folder)), 'base', written, base.card)
+  safetensors_io.write(storage.place(folder), 'base', written, base.card)
   return base
 
 
@@ -135,7 +135,7 @@ def load_base(folder: str | Place) -> Base:
 
   Raises UserError where there is neither, where leaves and card do not match, or the card is not valid.
   """
-  place = storage.place(str(folder))
+  place = storage.place(folder)
   if (place / 'base.json').exists():
     leaves, card = safetensors_io.read(place, 'base', records.Base)
     try:

@@ -89,7 +89,7 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
   Raises UserError for a missing file, a card of another base, and tensors that do not belong to this adapter,
   by name.
   """
-  place = storage.place(str(folder))
+  place = storage.place(folder)
   card = storage.read_record(place / 'har_jax.json', records.Adapter, to_do=safetensors_io.MAKE_AGAIN)
   described = Adapter({}, card)
   check_base(base, described)

@@ -22,7 +22,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   """
   from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 
-  path = storage.place(str(result))
+  path = storage.place(result)
   run = storage.read_record(path, records.Result, to_do=_TO_DO)
   identity, data, seed = run.identity, run.data, run.identity.seed
   experiment = identity.experiment

@@ -84,7 +84,7 @@ def write_files(
   folder: Place | str | os.PathLike[str], contents: Mapping[str, bytes], *, overwrite: bool = True
 ) -> None:
   """Writes files into a folder, all or none. Raises UserError as `storage.write_files` and `refuse_used`."""
-  place = storage.place(str(folder))
+  place = storage.place(folder)
   storage.refuse_used(place, overwrite=overwrite)
   paths = {place / name: content for name, content in contents.items()}
   storage.write_files(paths, f'{", ".join(contents)} to {place}')

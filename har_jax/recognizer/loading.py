@@ -21,7 +21,7 @@ class Stored(NamedTuple):
 
 def load(path: str | os.PathLike[str] | None, base: parameters.Base) -> Stored:
   """Loads what `Recognizer.load` takes. Raises UserError as that does."""
-  place = files.BUNDLED if path is None else storage.place(str(path))
+  place = files.BUNDLED if path is None else storage.place(path)
   if not place.exists():
     raise UserError(f'no such folder or file: {path}')
   base = None if base is None else parameters.load_base(base)

@@ -178,7 +178,7 @@ def load_base(base: Base) -> 'files.Base':
     return files.bundled_base()
   if isinstance(base, files.Base):
     return base
-  place = storage.place(str(base))
+  place = storage.place(base)
   if not place.exists():
     raise UserError(f'no such folder: {base}')
   return files.load_base(place)

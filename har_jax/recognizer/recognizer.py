@@ -144,7 +144,7 @@ class Recognizer(parameters.Parameters, Estimator):
       """Answers with the base's head, if it has one, until `fit`. Else raises AttributeError."""
       if name in _FITTED and 'adapter_' not in self.__dict__ and (base := self.load_base()) is not None:
         path = files.BUNDLED if self.base is None else self.base
-        folder = None if isinstance(path, files.Base) else storage.place(str(path))
+        folder = None if isinstance(path, files.Base) else storage.place(path)
         self._answer_with(loading.with_own_head(base, folder))
       try:
         return self.__dict__[name]
@@ -332,7 +332,7 @@ class Recognizer(parameters.Parameters, Estimator):
     Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
     """
     self.check_fitted()
-    place = storage.place(str(folder))
+    place = storage.place(folder)
     storage.refuse_used(place, overwrite=overwrite)
     if with_base and self.base_ is not None and self.adapter_.card.base is not None:
       files.save_base(place, self.base_.variables, self.base_.card)

@@ -24,11 +24,14 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
   """Windows without a NaN or a huge value, in float32."""
   if hasattr(X, 'tocsr'):
     raise ArrayError(f'the windows are sparse, a {type(X).__name__}; give an array')
-  array = np.asarray(X)
   expected = (
     f'give [w, {windowing.samples}, {config.CHANNELS}]: windows of {windowing.seconds:g} s at '
     f'{windowing.rate_hz} Hz, acceleration x y z in m/s², angular velocity x y z in rad/s'
   )
+  try:
+    array = np.asarray(X)
+  except ValueError as error:  # NumPy's sentence is of its own arrays
+    raise ArrayError(f'the windows are of different lengths; {expected}') from error
   if array.ndim != 3 or array.shape[1:] != (windowing.samples, config.CHANNELS) or not len(array):
     raise ArrayError(f'the windows are {list(array.shape)}; {expected}')
   if array.dtype.kind not in 'fiu':

@@ -288,7 +288,8 @@ def _without_strays(values: Float[np.ndarray, 'n'], findings: Findings) -> Float
     if _EPOCH_S[0] < usual * scale < _EPOCH_S[1]:
       strays = (values * scale < _EPOCH_S[0]) | (values * scale > _EPOCH_S[1])
       if 0 < strays.sum() <= _FEW_STRAYS * len(values):
-        findings.warn(f'{int(strays.sum())} times lie before 2001 or after 2096: their rows were left out.')
+        rows = counted(int(strays.sum()), 'row')
+        findings.warn(f'{rows} left out: times before 2001 or after 2096.')
         return np.where(strays, np.nan, values)
   return values
 

@@ -35,7 +35,7 @@ def choose(
   alone, with axes perhaps called x, y, z only; or ''.
   Raises UserError: an unknown role or column, no three axes, no time though `timed`.
   """
-  if unknown := [role for role in options if role not in _ROLES]:
+  if unknown := [str(role) for role in options if role not in _ROLES]:
     raise UserError(
       f'columns has no role {shorten(", ".join(unknown))}; it maps {", ".join(_ROLES)} to column names'
     )

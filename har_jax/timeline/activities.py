@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from har_jax import config_fields
 from har_jax.config import Windowing
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import language
@@ -78,12 +79,20 @@ def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
   return dataclasses.replace(predictions, classes=tuple(columns), probabilities=shares, sets=sets)
 
 
+def check_names(activities: Sequence[str] | None) -> tuple[str, ...]:
+  """The names, perhaps given as one text as on the command line. Raises UserError if one is no text."""
+  names = tuple(activities.split(',') if isinstance(activities, str) else activities or ())
+  for name in names:
+    config_fields.check_value('an entry of activities', name, 'give names, such as walking', kind=str)
+  return names
+
+
 def find_columns(activities: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, list[int]], list[str]]:
   """Columns of each activity among the classes that `to_level` gives for all names, and these names.
 
   Raises UserError as `select`.
   """
-  activities = activities.split(',') if isinstance(activities, str) else activities  # as on the command line
+  activities = check_names(activities)
   merged = {}
   for entry in activities:
     name, is_merged, parts = entry.partition('=')

@@ -32,7 +32,7 @@ def recognize(
   adapter: Adapter | None = None,
   *,
   labels: 'Source | None' = None,
-  activities: Sequence[str] = (),
+  activities: Sequence[str] | None = (),
   second: 'Source | None' = None,
   second_adapter: Adapter | None = None,
   base: str | os.PathLike[str] | None = None,
@@ -57,7 +57,7 @@ def recognize(
     base, which recognizes common activities.
   labels : str, path-like or DataFrame, default None
     Table of start, end and activity, to score the answers with. It never changes them.
-  activities : sequence of str, default all
+  activities : sequence of str or None, default all
     Activities that answers may have. `still=sitting+standing` are several as one. Stairs are one activity,
     or both directions, as they are named here.
   second : str, path-like or DataFrame, default None
@@ -81,6 +81,7 @@ def recognize(
 
   Raises UserError, with what to do, if the recording or the adapter cannot be used.
   """
+  activities = levels.check_names(activities)
   rules, findings = Rules(mean_bout_s, unknown_below, not_worn_min, refusal_rate), Findings(tell=tell)
   if second_adapter is not None and second is None:
     raise UserError('second_adapter needs second, the recording of another device')

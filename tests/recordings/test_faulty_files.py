@@ -97,7 +97,7 @@ CLOCKS = [
   row('an infinite time', at(TIME_S).replace({'time': {0.06: np.inf}}), samples=(999, 999)),
   *(
     row(f'not set in row {place}', at_epoch_but(place), samples=(999, 999),
-        warnings=['1 times lie before 2001 or after 2096'])
+        warnings=['1 row left out: times before 2001 or after 2096'])
     for place in (0, 500)
   ),
   row('a guessed unit', at(2 * np.arange(1000)), samples=(1000, 1000),

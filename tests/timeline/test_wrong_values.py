@@ -1,11 +1,12 @@
 """Values that a caller gets wrong: a text, None, NaN, a bool or a list in place of a number."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import har_jax
-from har_jax import Recognizer, UserError
-from har_jax.recognizer import budget, parameters, prediction_sets
+from har_jax import Recognizer, UserError, signal
+from har_jax.recognizer import budget, parameters, prediction_sets, validation
 from har_jax.signal import frames
 from har_jax.stream.stream import Stream
 
@@ -86,3 +87,29 @@ def test_a_stream_of_no_recognizer_is_refused():
 def test_times_of_samples_that_are_texts_are_refused():
   with pytest.raises(UserError, match=r'^time_s is \[2\] for 2 samples; give a finite time each'):
     Stream(Recognizer.load()).push(_WINDOWS[0, :2], ['a', 'b'])
+
+
+def test_activities_that_are_no_names_are_refused_and_none_are_all():
+  with pytest.raises(UserError, match=r'^an entry of activities is 1; give names'):
+    _recognize(activities=[1])
+  with pytest.raises(UserError, match=r'no recording at day\.csv'):
+    _recognize(activities=None)
+
+
+def test_a_number_in_place_of_a_role_is_refused():
+  frame = pd.DataFrame(np.ones((9, 7)), columns=['time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  with pytest.raises(UserError, match=r'^columns has no role 1; it maps time'):
+    har_jax.recognize(frame, columns={1: 'ax'})
+
+
+def test_windows_of_different_lengths_are_refused():
+  with pytest.raises(UserError, match=r'^the windows are of different lengths; give \[w, 128, 6\]'):
+    validation.check_windows([[1], [1, 2]], signal.DEFAULT_WINDOWING)
+
+
+@pytest.mark.parametrize('folder', [None, 3])
+def test_nothing_is_saved_to_a_folder_that_is_no_path(folder, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(UserError, match=f'^the place is {folder}; give the path of a folder'):
+    Recognizer.load().save(folder)
+  assert not list(tmp_path.iterdir())

@@ -66,7 +66,8 @@ def test_a_tone_of_another_rate_keeps_its_amplitude_or_vanishes(rate_hz, frequen
 def _check_as_package(time_s: np.ndarray) -> None:
   phases = np.random.default_rng(1).uniform(0, 6, 6)
   waves = np.sin(2 * np.pi * np.outer(time_s, [0.3, 1, 2, 3, 4, 5]) + phases)
-  values = waves + np.array([0, 1, 9.8, 0, 0, 0.1])
+  waves[:, 4] *= np.where(time_s < 6, 1, 15)  # slopes from small to large
+  values = waves + np.array([0, 1, 9.8, 0, 0, 0.1]) + np.outer(time_s, [1, 0, 0, 0, 0, 0])
   sensors = (Samples(time_s, part.astype(np.float32)) for part in (values[:, :3], values[:, 3:]))
   recording = Recording('', '', *sensors, ())
   (piece,) = cutting.resample(recording, collections.Counter(), signal.DEFAULT_WINDOWING)
@@ -86,8 +87,9 @@ def test_windows_of_any_rate_are_those_of_the_package(rate_hz, jitter_s):
   _check_as_package(np.delete(time_s - time_s[0], 40))  # a hole, which is no gap
 
 
-def test_rows_in_bursts_are_taken_as_even_as_by_the_package():
-  _check_as_package(np.repeat(np.arange(100) / 12.5, 4) + np.tile([0, 1e-4, 2e-4, 3e-4], 100))
+@pytest.mark.parametrize('step_s', [1e-4, 1e-3, 3e-3])  # 200, 20 and 7 times the mean rate
+def test_rows_in_bursts_are_taken_as_even_as_by_the_package(step_s):
+  _check_as_package(np.repeat(np.arange(100) / 12.5, 4) + np.tile(step_s * np.arange(4), 100))
 
 
 def test_units_are_those_of_recordings():

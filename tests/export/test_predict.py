@@ -67,7 +67,7 @@ def _check_as_package(time_s: np.ndarray) -> None:
   phases = np.random.default_rng(1).uniform(0, 6, 6)
   waves = np.sin(2 * np.pi * np.outer(time_s, [0.3, 1, 2, 3, 4, 5]) + phases)
   waves[:, 4] *= np.where(time_s < 6, 1, 15)  # slopes from small to large
-  values = waves + np.array([0, 1, 9.8, 0, 0, 0.1]) + np.outer(time_s, [1, 0, 0, 0, 0, 0])
+  values = waves + np.array([0, 1, 9.8, 0, 0, 0.1]) + np.outer(time_s, [2, 0, 0, 0, 0, 0])
   sensors = (Samples(time_s, part.astype(np.float32)) for part in (values[:, :3], values[:, 3:]))
   recording = Recording('', '', *sensors, ())
   (piece,) = cutting.resample(recording, collections.Counter(), signal.DEFAULT_WINDOWING)

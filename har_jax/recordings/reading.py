@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict
 import numpy as np
 
 from har_jax import config_fields
-from har_jax.errors import UserError, often, shorten
+from har_jax.errors import UserError, counted, often, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING
 from har_jax.recordings.formats.export import Export
@@ -229,7 +229,7 @@ def _summary(reading: Reading) -> str:
   for span in (span for recording in reading.recordings for span in recording.spans):
     by_activity[span.activity] += span.stop_s - span.start_s
   labels_s = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
-  number = f'{len(reading.recordings)} recording{"s" * (len(reading.recordings) > 1)}'
+  number = counted(len(reading.recordings), 'recording')
   return f'{number}, {reading.seconds:.1f} s in total; labels: {shorten(labels_s) or "none"}.'
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, Shaped
 
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, counted, shorten
 from har_jax.recordings import infer, row_faults, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.columns import WORDS
@@ -153,9 +153,7 @@ def _possible(samples: Samples, sensor: str, findings: Findings) -> tuple[Sample
   if remain.all():
     return samples, remain
   if count:
-    findings.warn(
-      f'{count} {WORDS[sensor]} value{"s" * (count > 1)} {physics.RULE}: {count_of(~remain)} left out.'
-    )
+    findings.warn(f'{counted(count, f"{WORDS[sensor]} value")} {physics.RULE}: {count_of(~remain)} left out.')
   if remain.sum() < 2:
     raise UserError(
       f'the values of the {WORDS[sensor]} are {physics.RULE}: is the unit right? Give {sensor}_unit'
@@ -175,9 +173,7 @@ def _samples(
   values, faults = physics.drop_impossible(rows.values[sensor], limit)
   complete = np.isfinite(values).all(axis=1)
   if faults:
-    findings.warn(
-      f'{faults} {WORDS[sensor]} value{"s" * (faults > 1)} {physics.RULE}: left out, as if missing.'
-    )
+    findings.warn(f'{counted(faults, f"{WORDS[sensor]} value")} {physics.RULE}: left out, as if missing.')
   if not complete.all():
     findings.note(f'{count_of(~complete)} without all {WORDS[sensor]} values: left out.')
   indices = np.flatnonzero(complete)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from har_jax.errors import counted
 from har_jax.report import commands, curves, figures, groups, markdown, tables
 from har_jax.report.markdown import POINTS, Section
 
@@ -63,7 +64,7 @@ def finding(runs: pd.DataFrame) -> tuple[str, str]:
     if pd.isna(best.iloc[0])
     else f'{best.index[0]} has the highest macro-F1: {best.iloc[0]:.3f}',
     f'Mean of targets, unseen in pretraining: {targets}. {split[0].upper()}{split[1:]}, '
-    f'labels {runs["label_budget"].iloc[0]}, {seeds} seed{"s" * (seeds > 1)}, experiment '
+    f'labels {runs["label_budget"].iloc[0]}, {counted(seeds, "seed")}, experiment '
     f'{groups.experiment(runs)}.',
   )
 

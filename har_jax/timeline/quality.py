@@ -9,7 +9,7 @@ from jaxtyping import Float
 import har_jax
 from har_jax import recordings
 from har_jax.config import SCHEMA_VERSION, Windowing
-from har_jax.errors import often
+from har_jax.errors import counted, often
 from har_jax.files import safetensors_io
 from har_jax.recognizer import distribution_shift
 from har_jax.recordings import Reading, ReadingOptions, Source, row_faults
@@ -71,7 +71,7 @@ class Quality:
   def _findings(self) -> tuple[str, str]:
     """What moments of rest tell, and how many things are doubtful."""
     count = len(self.warnings)
-    verdict = f'{count} thing{"s" * (count > 1)} to look at:' if count else 'Nothing doubtful was found.'
+    verdict = f'{counted(count, "thing")} to look at:' if count else 'Nothing doubtful was found.'
     return _describe_rest(self.summary['rest']), verdict
 
   def plot(self) -> 'Figure':

@@ -98,9 +98,9 @@ def fit(
   mean, scale = standardization(features, widths, weights)
   limits = head_input_limits(widths)
   inputs = np.clip((features - mean) * scale, -limits, limits)
-  directions = _within_classes(inputs, windows['label'], weights)
+  turned, directions = _within_classes(inputs, windows['label'], weights)
   model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
-  model.fit(inputs @ directions, windows['label'], sample_weight=weights)
+  model.fit(turned, windows['label'], sample_weight=weights)
   kernel, bias = directions @ model.coef_.T, model.intercept_
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
@@ -120,8 +120,10 @@ def fit(
 
 def _within_classes(
   inputs: Float[np.ndarray, 'w f'], labels: Int[np.ndarray, 'w'], weights: Float[np.ndarray, 'w']
-) -> Float[np.ndarray, 'f f']:
-  """The inverse fourth root of the covariance within classes, which leaves the inputs' total variance.
+) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'f f']]:
+  """The inputs times the inverse fourth root of their covariance within classes, and this root.
+
+  It is scaled to leave the inputs' total variance.
 
   The inverse square root would make all directions alike, as linear discriminant analysis does.
   With few windows, half of the way is better. One window of each class has no covariance: the identity.
@@ -130,14 +132,19 @@ def _within_classes(
   for label in np.unique(labels):
     own = labels == label
     residuals[own] -= np.average(inputs[own], axis=0, weights=weights[own])
-  covariance = residuals.T @ (weights[:, None] * residuals)
+  residuals *= np.sqrt(weights)[:, None]
+  covariance = residuals.T @ residuals
+  del residuals  # as large as the inputs
   mean_variance = np.trace(covariance) / len(covariance)
   if not mean_variance:
-    return np.eye(len(covariance))
+    return inputs, np.eye(len(covariance))
   values, vectors = np.linalg.eigh(covariance / mean_variance)
   shrunk = (1 - _SHRINKAGE) * values + _SHRINKAGE
   root = (vectors * shrunk**-0.25) @ vectors.T
-  return root * np.sqrt(inputs.var(axis=0).sum() / (inputs @ root).var(axis=0).sum())
+  turned = inputs @ root
+  scale = np.sqrt(inputs.var(axis=0).sum() / turned.var(axis=0).sum())
+  turned *= scale
+  return turned, root * scale
 
 
 def _distinct(windows: Batch) -> tuple[Batch, Float[np.ndarray, 'w']]:

@@ -36,10 +36,10 @@ else:
 def place(path: str | os.PathLike[str]) -> Place:
   """The place that a flag or a caller names.
 
-  Raises UserError where it is no path, or is in a bucket and cannot be reached.
+  Raises UserError where it is no path, is empty, or is in a bucket and cannot be reached.
   """
   rule = 'give the path of a folder or a file'
-  config_fields.check_value('the place', path, rule, kind=str | os.PathLike)
+  config_fields.check_value('the place', path, rule, lambda path: path != '', kind=str | os.PathLike)
   text = str(path)
   scheme, separator, _ = text.partition('://')
   if not separator:

@@ -23,8 +23,10 @@ def find(folder: str | os.PathLike[str] | None) -> storage.Place | None:
 
   Raises UserError where the run has not ended.
   """
-  place = storage.place(str(folder or ''))
-  if folder is None or not (place / 'continual.json').exists() or (place / 'adapter.json').exists():
+  if folder is None:
+    return None
+  place = storage.place(folder)
+  if not (place / 'continual.json').exists() or (place / 'adapter.json').exists():
     return None
   if not (place / 'domain0').exists():
     raise UserError(f'{place} has no adapter yet: run the same `har-jax continual` command to its end')

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from har_jax import config
-from har_jax.errors import UserError
+from har_jax.errors import UserError, counted
 from har_jax.signal.cutting import Window
 
 _MAX_DRAWS = 100  # of subjects, until the train part has every class
@@ -55,13 +55,15 @@ def _draw_fold(
   if seed >= _FOLDS:
     raise UserError(f'a five-fold split has seeds 0 to {_FOLDS - 1}; {seed} was given')
   if len(np.unique(subjects)) < _FOLDS:
-    raise UserError(
-      f'{len(np.unique(subjects))} subjects are too few for {_FOLDS} folds; use --split=subject'
-    )
+    raise UserError(f'{_too_few(subjects)} for {_FOLDS} folds; use --split=subject')
   from sklearn.model_selection import StratifiedGroupKFold
 
   folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0).split(labels, labels, subjects)
   return np.unique(subjects[list(folds)[seed][1]])
+
+
+def _too_few(subjects: Int[np.ndarray, 'w']) -> str:
+  return f'{counted(len(np.unique(subjects)), "subject is", "subjects are")} too few'
 
 
 def _subject_wise(
@@ -76,9 +78,7 @@ def _subject_wise(
   n_test = len(fixed_test) or max(1, round(protocol.test_fraction * len(everyone)))
   n_validation = max(1, round(protocol.validation_fraction * len(everyone)))
   if len(everyone) - n_test - n_validation < 1:
-    raise UserError(
-      f'{len(everyone)} subjects are too few to train, validate and test on; use --split=window'
-    )
+    raise UserError(f'{_too_few(subjects)} to train, validate and test on; use --split=window')
   rng = np.random.default_rng(seed)
   for _ in range(_MAX_DRAWS):
     drawn = np.concatenate([fixed_test, rng.permutation(np.setdiff1d(everyone, fixed_test))])
@@ -120,7 +120,7 @@ def hold_out_subjects(subjects: Int[np.ndarray, 'w'], fraction: float, *, seed: 
   everyone = np.unique(subjects)
   count = max(1, round(fraction * len(everyone)))
   if count >= len(everyone):
-    raise UserError(f'{len(everyone)} subjects are too few to hold one out for validation')
+    raise UserError(f'{_too_few(subjects)} to hold one out for validation')
   return np.isin(subjects, np.random.default_rng(seed).permutation(everyone)[:count])
 
 

@@ -28,10 +28,7 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
     f'give [w, {windowing.samples}, {config.CHANNELS}]: windows of {windowing.seconds:g} s at '
     f'{windowing.rate_hz} Hz, acceleration x y z in m/s², angular velocity x y z in rad/s'
   )
-  try:
-    array = np.asarray(X)
-  except ValueError as error:  # NumPy's sentence is of its own arrays
-    raise ArrayError(f'the windows are of different lengths; {expected}') from error
+  array = as_array(X, f'the windows are of different lengths; {expected}')
   if array.ndim != 3 or array.shape[1:] != (windowing.samples, config.CHANNELS) or not len(array):
     raise ArrayError(f'the windows are {list(array.shape)}; {expected}')
   if array.dtype.kind not in 'fiu':
@@ -45,11 +42,21 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
   return array
 
 
+def as_array(values: Any, sentence: str) -> np.ndarray:
+  """The values as an array. Raises ArrayError with the sentence if they are lists of different lengths."""
+  try:
+    array = np.asarray(values)
+  except ValueError as error:  # NumPy's sentence is of its own arrays
+    raise ArrayError(sentence) from error
+  # In a list, NumPy makes texts of the numbers beside a text.
+  return array if array.dtype.kind != 'U' or hasattr(values, 'dtype') else np.asarray(values, object)
+
+
 def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
   """The sorted classes, and the class index of each window."""
   if y is None:
     raise ArrayError('fit requires y to be passed, but the target y is None; give one label per window')
-  array = np.asarray(y)
+  array = as_array(y, 'the labels are of different lengths; give one label per window')
   if array.ndim == 2 and array.shape[1] == 1:
     from sklearn.utils.validation import column_or_1d  # late: importing it takes a second
 
@@ -87,7 +94,7 @@ def one_per_window(values: Any, count: int, word: str) -> np.ndarray:
 
   NumPy would silently stretch a single value over all windows.
   """
-  array = np.asarray(values)
+  array = as_array(values, f'the {word}s are of different lengths; give one {word} per window')
   if array.shape != (count,):
     raise ArrayError(f'the {word}s are {list(array.shape)} for {count} windows; give one {word} per window')
   if array.dtype.kind in 'Of':

@@ -112,6 +112,8 @@ def read(
     rate_hz,
     time_zone,
   )
+  if any(isinstance(path, str) and not path for path in (source, labels)):  # as a path, this folder
+    raise UserError("the path of the recording or of its labels is empty: give a file's or a folder's")
   label_source = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
   shared = None if label_source is None else formats.read_labels(label_source)
   if isinstance(source, str | os.PathLike):

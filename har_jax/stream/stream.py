@@ -19,7 +19,7 @@ from har_jax import config_fields
 from har_jax.config import CHANNELS
 from har_jax.errors import UserError
 from har_jax.files import baseline_adapter
-from har_jax.recognizer import distribution_shift, frame_check
+from har_jax.recognizer import distribution_shift, frame_check, validation
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.signal import physics
@@ -228,17 +228,15 @@ class Stream:
     return is_possible
 
   def _check_samples(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
-    values = np.asarray(samples)
+    expected = f'give [n, {CHANNELS}]: acceleration x y z in m/s², angular velocity x y z in rad/s'
+    values = validation.as_array(samples, f'the samples are of different lengths; {expected}')
     if values.ndim != 2 or values.shape[1] != CHANNELS or values.dtype.kind not in 'fiu':
-      raise UserError(
-        f'the samples are {list(values.shape)} of {values.dtype.name}; '
-        f'give [n, {CHANNELS}]: acceleration x y z in m/s², angular velocity x y z in rad/s'
-      )
+      raise UserError(f'the samples are {list(values.shape)} of {values.dtype.name}; {expected}')
     config_fields.check_value('rate_hz', rate_hz, 'it must be positive, such as 50', lambda value: value > 0)
     if time_s is None:
       times_s = self._now_s + np.arange(len(values)) / rate_hz
     else:
-      times_s = np.asarray(time_s)
+      times_s = validation.as_array(time_s, 'time_s is a list of lists; give a finite time each')
       is_number = times_s.dtype.kind in 'fiu'
       if times_s.shape != (len(values),) or not (is_number and np.isfinite(times_s).all()):
         raise UserError(f'time_s is {list(times_s.shape)} for {len(values)} samples; give a finite time each')

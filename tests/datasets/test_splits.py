@@ -161,7 +161,7 @@ def test_hold_out_takes_all_windows_of_a_fraction_of_the_subjects():
 def test_too_few_subjects_or_windows_are_an_error(labels, subjects, protocol, message):
   with pytest.raises(UserError, match=message):
     splits.split(np.array(labels), np.array(subjects), protocol, 0)
-  with pytest.raises(UserError, match=r'^1 subjects'):
+  with pytest.raises(UserError, match=r'^1 subject is too few'):
     splits.hold_out_subjects(np.zeros(5, np.int16), 0.1, seed=0)
 
 

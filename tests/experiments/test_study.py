@@ -75,13 +75,13 @@ def test_a_dataset_that_cannot_be_split_is_named(study_of, windows, tmp_path):
   store.save(lone, tmp_path / 'windows' / 'alpha')
   study = study_of(tmp_path / 'out', windows=tmp_path / 'windows')
   with pytest.raises(
-    UserError, match=r'alpha: 1 subjects are too few .*classes: 0 walking, 1 sitting, 2 lying'
+    UserError, match=r'alpha: 1 subject is too few .*classes: 0 walking, 1 sitting, 2 lying'
   ):
     target_of(study)
-  with pytest.raises(UserError, match=r'alpha: 1 subjects are too few .*classes'):  # before any training
+  with pytest.raises(UserError, match=r'alpha: 1 subject is too few .*classes'):  # before any training
     list(experiments.run(dataclasses.replace(study, targets=('gamma', 'alpha'), sources=('beta',)), QUIET))
   assert not (tmp_path / 'out').exists()
-  with pytest.raises(UserError, match=r'alpha: 1 subjects are too few .*leave it out'):
+  with pytest.raises(UserError, match=r'alpha: 1 subject is too few .*leave it out'):
     list(experiments.pretrain(dataclasses.replace(study, targets=('beta',)), QUIET))
 
 

@@ -84,9 +84,12 @@ def test_a_stream_of_no_recognizer_is_refused():
     Stream('runs/adapter')
 
 
-def test_times_of_samples_that_are_texts_are_refused():
+def test_times_of_samples_that_are_texts_and_samples_of_different_lengths_are_refused():
+  stream = Stream(Recognizer.load())
   with pytest.raises(UserError, match=r'^time_s is \[2\] for 2 samples; give a finite time each'):
-    Stream(Recognizer.load()).push(_WINDOWS[0, :2], ['a', 'b'])
+    stream.push(_WINDOWS[0, :2], ['a', 'b'])
+  with pytest.raises(UserError, match=r'^the samples are of different lengths; give \[n, 6\]'):
+    stream.push([[1], [1, 2]])
 
 
 def test_activities_that_are_no_names_are_refused_and_none_are_all():
@@ -105,6 +108,26 @@ def test_a_number_in_place_of_a_role_is_refused():
 def test_windows_of_different_lengths_are_refused():
   with pytest.raises(UserError, match=r'^the windows are of different lengths; give \[w, 128, 6\]'):
     validation.check_windows([[1], [1, 2]], signal.DEFAULT_WINDOWING)
+
+
+def test_labels_of_texts_and_numbers_in_a_list_are_refused():
+  with pytest.raises(UserError, match=r'^the labels are strings and numbers'):
+    validation.check_labels(['a', 1], 2)
+
+
+def test_acceleration_of_true_and_false_is_refused():
+  frame = pd.DataFrame(np.ones((9, 7)), columns=['time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  frame = frame.assign(time=np.arange(9) / 50, ax=[True] * 8 + [None])
+  with pytest.raises(UserError, match=r"column 'ax' does not hold numbers: they are True and False"):
+    har_jax.recognize(frame)
+
+
+@pytest.mark.parametrize('call', [har_jax.recognize, har_jax.check, Recognizer.load, Recognizer.load().save])
+def test_an_empty_path_is_not_the_folder_in_which_it_runs(call, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(UserError, match=r"^the (place is ''; give|path of the recording or of its labels is)"):
+    call('')
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('folder', [None, 3])

@@ -70,7 +70,7 @@ export function inAll(totals: ReadonlyMap<string, number>, movement: Movement): 
   const { steps, cadence, moderate, sitting } = movement;
   const times = [...totals].map(([each, lastsS]) => `${each} ${seconds(lastsS)}`);
   const pace = cadence === undefined ? '' : `, ${Math.round(cadence)} a minute while walking`;
-  const counted = steps ? `. ${steps} steps of walking and running${pace}` : '';
+  const counted = steps ? `. ${steps} step${steps > 1 ? 's' : ''} of walking and running${pace}` : '';
   const bouts = boutsOf('moderate movement or more', moderate) + boutsOf('sitting', sitting);
   return `All windows together: ${times.join(', ')}${counted}.${bouts}`;
 }

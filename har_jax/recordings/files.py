@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import gzip
 import itertools
+import os
 import pathlib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -84,6 +85,13 @@ class Files:
 
   def only(self, file: File) -> 'Files':
     return dataclasses.replace(self, name=file.stem, single=file)
+
+
+def as_path(source: Any) -> Any:
+  """A text as a path; all else as it is. Raises UserError for an empty text, a path of this folder."""
+  if isinstance(source, str) and not source:
+    raise UserError('the path of the recording or of its labels is empty: give a file or a folder')
+  return pathlib.Path(source) if isinstance(source, str | os.PathLike) else source
 
 
 def make_file(path: pathlib.Path) -> File:

@@ -13,6 +13,7 @@ import numpy as np
 from har_jax import config_fields
 from har_jax.errors import UserError, counted, often, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
+from har_jax.recordings.files import as_path
 from har_jax.recordings.formats import LABELS_ENDING
 from har_jax.recordings.formats.export import Export
 from har_jax.recordings.infer import Findings
@@ -112,15 +113,13 @@ def read(
     rate_hz,
     time_zone,
   )
-  if any(isinstance(path, str) and not path for path in (source, labels)):  # as a path, this folder
-    raise UserError("the path of the recording or of its labels is empty: give a file's or a folder's")
-  label_source = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
+  recording, label_source = as_path(source), as_path(labels)
   shared = None if label_source is None else formats.read_labels(label_source)
-  if isinstance(source, str | os.PathLike):
+  if isinstance(recording, pathlib.Path):
     ignored = label_source.resolve() if isinstance(label_source, pathlib.Path) else None
-    exports, warnings = formats.find(pathlib.Path(source), ignored)
+    exports, warnings = formats.find(recording, ignored)
   else:
-    exports, warnings = formats.find_in_frame(source), []
+    exports, warnings = formats.find_in_frame(recording), []
   shared = shared and _name_by_people(shared, exports, warnings)
   left_out = _check_names(shared, exports)
   several = len(exports) > 1
@@ -317,7 +316,7 @@ def _split(
     else:
       yield start_s, recording
   if lost:
-    findings.note(f'{lost} isolated samples between gaps were left out.')
+    findings.note(f'Left out between gaps: {counted(lost, "isolated sample")}.')
 
 
 def _unbroken(samples: Samples) -> list[segments.Segment]:

@@ -14,6 +14,7 @@ from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.frame_check import Finding
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, ReadingOptions, Source, formats
+from har_jax.recordings.files import as_path
 from har_jax.recordings.infer import Findings, Tell
 from har_jax.signal.recording import Recording
 from har_jax.timeline import activities as levels
@@ -90,8 +91,9 @@ def recognize(
   routed = None if isinstance(adapter, Recognizer | Adapted) else routing.find(adapter)
   recognizer = load(adapter if routed is None else routed / 'domain0', base)
   of_second = None if second_adapter is None else load(second_adapter, base)
-  if isinstance(second, str | os.PathLike):
-    formats.find(pathlib.Path(second))  # raises before the first one is read, which may take long
+  second = as_path(second)
+  if isinstance(second, pathlib.Path):
+    formats.find(second)  # raises before the first one is read, which may take long
   reading, frames = rate_check.read(recognizer, recording, frame, findings, labels=labels, **options)
   if routed is not None:
     folder, domain = routing.nearest(routed, recognizer, reading)

@@ -100,8 +100,10 @@ def one_per_window(values: Any, count: int, word: str) -> np.ndarray:
   if array.dtype.kind in 'Of':
     if strange := [value for value in array.tolist() if not _is_name(value)]:
       raise ArrayError(f'the {word}s have {strange[0]!r}; give strings or numbers')
-    if len({isinstance(value, str) for value in array.tolist()}) > 1:
+    are_texts = {isinstance(value, str) for value in array.tolist()}
+    if len(are_texts) > 1:
       raise ArrayError(f'the {word}s are strings and numbers, which have no order: give all as strings')
+    array = array.astype(str) if True in are_texts else array  # no card takes NumPy's own texts
   return array
 
 

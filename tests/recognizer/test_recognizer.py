@@ -246,6 +246,12 @@ def test_sparse_windows_are_an_error():
     validation.check_windows(scipy.sparse.csr_array(SIGNALS[0]), config.DEFAULT_WINDOWING)
 
 
+def test_texts_of_numpy_in_a_list_or_among_objects_are_labels():
+  for labels in ([*LABELS], np.array([*LABELS], object)):
+    classes, _ = validation.check_labels(labels, len(LABELS))
+    assert set(map(type, classes.tolist())) == {str}
+
+
 @pytest.mark.parametrize(
   ('parameters', 'labels', 'groups', 'message'),
   [
@@ -256,6 +262,7 @@ def test_sparse_windows_are_an_error():
     *(({}, [blank, 'walking'] * 36, None, f'have {blank!r}.* leave out') for blank in ('', ' ', 'nan')),
     ({}, [True, False] * 36, None, 'the labels have (True|False); give strings'),
     ({}, np.array([1, 'walking'] * 36, object), None, 'the labels are strings and numbers'),
+    ({}, [1, 'walking'] * 36, None, 'the labels are strings and numbers'),
     ({}, LABELS, np.array([1, 'ana', 2] * 24, object), 'the groups are strings and numbers'),
     ({}, LABELS, [None, 'ana', 'ben'] * 24, 'the groups have None'),
     ({}, LABELS, [np.nan, 1.0, 2.0] * 24, 'the groups have nan'),

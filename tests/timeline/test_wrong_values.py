@@ -110,11 +110,6 @@ def test_windows_of_different_lengths_are_refused():
     validation.check_windows([[1], [1, 2]], signal.DEFAULT_WINDOWING)
 
 
-def test_labels_of_texts_and_numbers_in_a_list_are_refused():
-  with pytest.raises(UserError, match=r'^the labels are strings and numbers'):
-    validation.check_labels(['a', 1], 2)
-
-
 def test_acceleration_of_true_and_false_is_refused():
   frame = pd.DataFrame(np.ones((9, 7)), columns=['time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz'])
   frame = frame.assign(time=np.arange(9) / 50, ax=[True] * 8 + [None])

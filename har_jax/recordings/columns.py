@@ -65,6 +65,7 @@ def choose(
   time = named.get('time', table.time)
   if time is None and timed:
     time = _infer_time(table, used, notes)
+  _check_used(table, used if time is None else {*used, time})
   labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in IN_ROWS]
   label = named.get('label', labels[0] if labels and table.label is None else table.label)
   if 'label' in named and label in used | {time}:
@@ -74,6 +75,15 @@ def choose(
   in_order = {name: sensors[name] for name in WORDS if name in sensors}
   label = None if label in used | {time} else label
   return dataclasses.replace(table, axes=in_order, time=time if timed else None, label=label)
+
+
+def _check_used(table: Table, used: set[int]) -> None:
+  """Raises UserError for a column whose name others have, too, and for one of True and False."""
+  for index in sorted(used):
+    if (times := table.names.count(table.names[index])) > 1:
+      raise UserError(f'{table.title(index)} is there {times} times: rename them, or leave others out')
+    if (cells := table.column(index)) and {cell.lower() for cell in cells} <= {'true', 'false'}:
+      raise UserError(f'{table.title(index)} holds True and False, no numbers: name another one with columns')
 
 
 def _find(table: Table, name: str | int, role: str) -> int:

@@ -142,8 +142,6 @@ def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
     if kind == 'text':
       texts = series.map(_text, na_action='ignore')
       return texts.astype('str').where(texts.notna())  # pandas 2 makes 'nan' of what is missing
-    if pd.api.types.infer_dtype(series) == 'boolean':  # pandas takes True for 1
-      raise TypeError('they are True and False')
     with np.errstate(over='ignore'):  # 1e39 is infinite in float32
       return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
   except (ValueError, TypeError, OverflowError) as error:

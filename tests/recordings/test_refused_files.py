@@ -117,6 +117,8 @@ TABLE: list = [
   (FRAME.assign(**FRAME[ACC] * 3.28), 'acceleration is in no known unit'),
   (FRAME.assign(**FRAME[GYRO] * user_files.DEGREES * 131), 'angular velocity is in no known unit: .* raw c'),
   ({'ana.csv': FRAME, 'ben.csv': FRAME.assign(**FRAME[GYRO] * 1e4)}, '^ben: angular velocity is in no known'),
+  (FRAME.assign(ax=FRAME.ax > 0), "column 'ax' holds True and False, no numbers"),
+  (FRAME.set_axis(['time', *ACC, 'gx', 'gy', 'gy'], axis=1).assign(gz=0.1), "'gy' is there 2 times: rename"),
   (FRAME.set_axis(['time', *GYRO, *ACC], axis=1), 'gravity is in the columns of the gyroscope'),
   (FRAME.set_axis(['time', 'tx', 'ty', 'tz', *GYRO], axis=1), 'a gyroscope, but no three acc.* ax=<its'),
   *(

@@ -110,13 +110,6 @@ def test_windows_of_different_lengths_are_refused():
     validation.check_windows([[1], [1, 2]], signal.DEFAULT_WINDOWING)
 
 
-def test_acceleration_of_true_and_false_is_refused():
-  frame = pd.DataFrame(np.ones((9, 7)), columns=['time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz'])
-  frame = frame.assign(time=np.arange(9) / 50, ax=[True] * 8 + [None])
-  with pytest.raises(UserError, match=r"column 'ax' does not hold numbers: they are True and False"):
-    har_jax.recognize(frame)
-
-
 @pytest.mark.parametrize('call', [har_jax.recognize, har_jax.check, Recognizer.load, Recognizer.load().save])
 def test_an_empty_path_is_not_the_folder_in_which_it_runs(call, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)

@@ -283,10 +283,10 @@ class Training(field.Checked):
     'stop after so many validations without improvement and keep the best; 0: never stop, keep the last step',
   )
 
-  @property
-  def step_settings(self) -> 'Training':
-    """Settings with the default length: a step does not depend on it, so all lengths share its program."""
-    return dataclasses.replace(self, epochs=1.0, max_steps=0, num_evals=1, patience=0)
+  def fixed_length(self, steps: int) -> 'Training':
+    """The same training in so many steps, whose one validation is after the last one."""
+    # At least one step per epoch, so that max_steps decides.
+    return dataclasses.replace(self, epochs=float(steps), max_steps=steps, num_evals=1, patience=0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -164,10 +164,11 @@ def test_the_scale_of_adapters_is_alpha_over_the_rank_or_its_root():
 
 def test_runs_of_any_length_share_a_step():
   lengths = [{'epochs': 2.0}, {'max_steps': 9}, {'num_evals': 3}, {'patience': 5}]
-  assert {config.Training(**length).step_settings for length in lengths} == {config.Training().step_settings}
+  step = config.Training().fixed_length(1)
+  assert {config.Training(**length).fixed_length(1) for length in lengths} == {step}
   other = {'batch': 9, 'warmup': 0.3, 'weight_decay': 0.5, 'rotation_std_deg': 5.0}
   for name, value in other.items():
-    assert getattr(config.Training(**{name: value}).step_settings, name) == value
+    assert getattr(config.Training(**{name: value}).fixed_length(1), name) == value
 
 
 def test_a_side_encoder_has_half_of_the_stem_and_no_blocks():

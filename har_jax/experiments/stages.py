@@ -24,7 +24,6 @@ from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
 from har_jax.experiments.run_spec import RunSpec
-from har_jax.recognizer.parameters import fixed_length
 from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
@@ -119,7 +118,7 @@ def _continued(spec: RunSpec) -> Stage:
     windows=spec.fold.unlabeled_windows,
     identity=records.Continued(
       protocol=msgspec.convert(protocol, records.Splitting, from_attributes=True),
-      training=fixed_length(experiment.pretrain, protocol.continued_pretraining_steps),
+      training=experiment.pretrain.fixed_length(protocol.continued_pretraining_steps),
       seed=spec.seed,
       windows={spec.target: spec.identity.windows[spec.target]},
     ),
@@ -150,7 +149,7 @@ def supervised_pretraining(
       model=experiment.model,
       classes=list(classes),
       windows_per_source=balancing.WINDOWS_PER_SOURCE,
-      training=fixed_length(experiment.finetune, steps),
+      training=experiment.finetune.fixed_length(steps),
       seed=seed,
       windows=sources.datasets.identify(sources.names),
     ),

@@ -21,7 +21,7 @@ from har_jax.errors import UserError
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
 from har_jax.recognizer import validation
-from har_jax.recognizer.parameters import Parameters, fixed_length
+from har_jax.recognizer.parameters import Parameters
 from har_jax.recordings import language
 from har_jax.train import evaluation, loop, output_layer, side_encoder
 from har_jax.train.head_prior import HeadPrior
@@ -163,7 +163,7 @@ class Fit:
 
   def replace_steps(self, steps: int) -> 'Fit':
     """The same with another number of training steps."""
-    return dataclasses.replace(self, training=fixed_length(self.training, steps))
+    return dataclasses.replace(self, training=self.training.fixed_length(steps))
 
   def seconds(self, steps: int) -> float:
     """Seconds to train so many steps; the weights are discarded."""

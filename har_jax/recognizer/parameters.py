@@ -143,7 +143,7 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
     lora=config.Lora(rank=int(parameters.rank), alpha=float(parameters.alpha)),
     protocol=config.Protocol(normalize='none' if model.stem else 'train'),
     finetune=dataclasses.replace(
-      fixed_length(default.finetune, steps),
+      default.finetune.fixed_length(steps),
       batch=int(parameters.batch),
       learning_rate=rate,
       encoder_learning_rate=rate / 2,
@@ -157,12 +157,6 @@ def check_shifts(shifts: Any) -> None:
   """Raises UserError if this is no number of shifts. It may have been changed since the fit."""
   rule = 'give 1 or more'
   config_fields.check_value('tta_shifts', shifts, rule, lambda value: value >= 1, kind=numbers.Integral)
-
-
-def fixed_length(training: config.Training, steps: int) -> config.Training:
-  """A training of so many steps, whose one validation is after the last one."""
-  # At least one step per epoch, so that max_steps decides.
-  return dataclasses.replace(training, epochs=float(steps), max_steps=steps, num_evals=1, patience=0)
 
 
 def in_card(parameters: Parameters) -> dict[str, int | float]:

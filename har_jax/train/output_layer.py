@@ -49,7 +49,7 @@ def train(
   Where the model has a side encoder, it is trained before. Raises Stopped where `stop` returns True before a
   fit, and UserError where a loss is not finite.
   """
-  one_step = dataclasses.replace(training, max_steps=1, num_evals=1, patience=0)
+  one_step = training.fixed_length(1)
   start = compiled_start(one_step, pretrained=pretrained, wrap=wrap)
   results = []
   for run in runs:

@@ -39,7 +39,7 @@ def compiled_start(
   training: config.Training, *, pretrained: bool, wrap: optimizer.Wrap
 ) -> Callable[[Variables, Variables], State]:
   """`start` as one program: (trainable, statistics) → a state that shares no memory with them."""
-  return _compiled_start(training.step_settings, pretrained, wrap)
+  return _compiled_start(training.fixed_length(1), pretrained, wrap)
 
 
 @functools.lru_cache(maxsize=64)
@@ -116,7 +116,7 @@ def compiled_steps(
   Over a mesh, batches are split over the devices; state and frozen variables are replicated.
   Runs whose settings differ in length alone share one program.
   """
-  return _compiled_steps(objective, training.step_settings, pretrained, wrap, mesh, per_run_paths)
+  return _compiled_steps(objective, training.fixed_length(1), pretrained, wrap, mesh, per_run_paths)
 
 
 @functools.lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_a_fit_adds_them_to_its_logits(prior, stem_model, drawn):
   inputs = objective.hidden(outputs[0])
   np.testing.assert_array_equal(objective.hidden(outputs[1]), inputs)
   features = np.where(scale > 0, inputs / np.where(scale > 0, scale, 1), 0) + mean
-  raw = np.asarray(objective.features(plain, jnp.asarray(signal)), np.float64)[:, : widths[0]]
+  raw = np.asarray(jax.jit(objective.features)(plain, signal), np.float64)[:, : widths[0]]
   kernel, bias = prior.logits(raw, label)
   added = outputs[1][:, -3:] - outputs[0][:, -3:]
   np.testing.assert_allclose(added, features[:, : widths[0]] @ kernel + bias, atol=1e-3)

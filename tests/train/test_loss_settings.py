@@ -120,4 +120,4 @@ def test_a_hyperparameter_of_the_loss_is_in_every_stage_and_its_identity(base, w
 def test_settings_that_differ_in_length_alone_share_a_step_and_its_loss():
   short, long = (_Smoothed(max_steps=steps) for steps in (1, 9))
   other = dataclasses.replace(short, smoothing=0.5)
-  assert short.step_settings == long.step_settings != other.step_settings
+  assert short.fixed_length(1) == long.fixed_length(1) != other.fixed_length(1)

@@ -9,6 +9,7 @@ takes its training windows for. With more windows there is less to gain: docs/re
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -38,8 +39,8 @@ class HeadPrior:
     windows = np.bincount(labels, minlength=len(self.is_same)).astype(np.float64)
     if windows.mean() > _MOST_WINDOWS or not self.is_same.any():
       return None
-    answers = np.asarray(self._answers(jnp.asarray(features, jnp.float32)), np.float64)
-    slope = np.asarray(self._slope(jnp.asarray(features, jnp.float32)), np.float64)
+    of_base = _answers_and_slope(self.objective, self.variables, jnp.asarray(features, jnp.float32))
+    answers, slope = (np.asarray(part, np.float64) / self.temperature for part in of_base)
     probabilities = np.exp(answers) / np.exp(answers).sum(axis=1, keepdims=True)
     sums = np.stack([probabilities[labels == label].sum(axis=0) for label in range(len(windows))])
     # The name counts as one more window.
@@ -51,10 +52,15 @@ class HeadPrior:
     kernel = (slope - slope.mean(axis=0)).T @ shares.T
     return kernel, shares @ centered - features.mean(axis=0) @ kernel
 
-  def _answers(self, features: Float[Array, 'w d']) -> Float[Array, 'w k']:
-    return self.objective.classify(self.variables, features) / self.temperature
 
-  def _slope(self, features: Float[Array, 'w d']) -> Float[Array, 'k d']:
-    """Derivatives of the mean logits, where all windows move alike."""
-    zero = jnp.zeros(features.shape[1])
-    return jax.jacrev(lambda shift: self._answers(features + shift[None]).mean(axis=0))(zero)
+@functools.partial(jax.jit, static_argnums=0)
+def _answers_and_slope(
+  objective: Classify, variables: Variables, features: Float[Array, 'w d']
+) -> tuple[Float[Array, 'w k'], Float[Array, 'k d']]:
+  """Logits, and the derivatives of their mean where all windows move alike."""
+
+  def answer(shift: Float[Array, 'd']) -> Float[Array, 'w k']:
+    return objective.classify(variables, features + shift[None])
+
+  zero = jnp.zeros(features.shape[1])
+  return answer(zero), jax.jacrev(lambda shift: answer(shift).mean(axis=0))(zero)

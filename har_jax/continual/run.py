@@ -150,14 +150,9 @@ def _save_adapters(out: pathlib.Path, learner: Learner, state: State, count: int
   """Saves into the folder, or for a router into a folder for each domain; each can predict with its base."""
   base = learner.training.base
   if model := part(state, 'model'):
-    _save(out, base, learner.adapter(model, learner.stream.seen(count)))
+    files.save_adapter(out, learner.adapter(model, learner.stream.seen(count)), base)
     return
   for number in range(count):
     adapter = strategies.as_float32(part(state, f'adapter_{number}'))
     domain = learner.stream.domains[number]
-    _save(out / f'domain{number}', base, learner.adapter(adapter, domain.labels))
-
-
-def _save(folder: pathlib.Path, base: files.Base, adapter: files.Adapter) -> None:
-  files.save_base(folder, base.variables, base.card)
-  files.save_adapter(folder, adapter)
+    files.save_adapter(out / f'domain{number}', learner.adapter(adapter, domain.labels), base)

@@ -118,7 +118,7 @@ def write(folder: str | Place, export: Export, **extra: Any) -> None:
     described['adapter.safetensors'] = safetensors_io.to_bytes(adapter.variables)
     described['adapter.json'] = safetensors_io.to_text(records.to_json(adapter.card))
   extra_files = export.format.extra_files(described)
-  safetensors_io.write_with_card(storage.place(folder), {**extra_files, **files}, CARD, card)
+  safetensors_io.write_files(folder, safetensors_io.with_card({**extra_files, **files}, CARD, card))
 
 
 def load(folder: str | Place) -> Export:

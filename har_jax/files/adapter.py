@@ -178,9 +178,14 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
   return variables_before
 
 
-def save_adapter(folder: str | Place, adapter: Adapter) -> None:
-  """Writes it, completely or not at all; other files stay. Raises UserError where it cannot be written."""
-  safetensors_io.write(storage.place(folder), 'adapter', adapter.variables, adapter.card)
+def save_adapter(folder: str | Place, adapter: Adapter, base: Base | None = None) -> None:
+  """Writes it, and the base if one is given, completely or not at all; other files stay.
+
+  Raises UserError where they cannot be written.
+  """
+  files = {} if base is None else safetensors_io.contents_of('base', base.variables, base.card)
+  files |= safetensors_io.contents_of('adapter', adapter.variables, adapter.card)
+  safetensors_io.write_files(folder, files)
 
 
 def load_adapter(folder: str | Place) -> Adapter:

@@ -39,8 +39,8 @@ def checksum(leaves: Variables) -> str:
 
 
 def write(folder: Place, name: str, leaves: Variables, card: Card) -> None:
-  """Writes <name>.safetensors, and the card as <name>.json. Raises UserError as `write_with_card`."""
-  write_with_card(folder, {f'{name}.safetensors': to_bytes(leaves)}, f'{name}.json', card)
+  """Writes <name>.safetensors, and the card as <name>.json. Raises as `with_card` and `write_files`."""
+  write_files(folder, contents_of(name, leaves, card))
 
 
 def read(folder: Place, name: str, kind: type[_Kind]) -> tuple[Variables, _Kind]:
@@ -53,12 +53,17 @@ def read(folder: Place, name: str, kind: type[_Kind]) -> tuple[Variables, _Kind]
   return from_bytes(file, storage.read_file(file, expected.get(file.name), to_do=MAKE_AGAIN)), card
 
 
-def write_with_card(folder: Place, contents: Mapping[str, bytes], name: str, card: Card) -> None:
-  """Writes files and their card. Raises UserError as `write_files`, and if an entry is not valid."""
+def contents_of(name: str, leaves: Variables, card: Card) -> dict[str, bytes]:
+  """The files of `write`, by their names. Raises UserError as `with_card`."""
+  return with_card({f'{name}.safetensors': to_bytes(leaves)}, f'{name}.json', card)
+
+
+def with_card(contents: Mapping[str, bytes], name: str, card: Card) -> dict[str, bytes]:
+  """Files, and the file of their card. Raises UserError if an entry of it is not valid."""
   entries = records.to_json(card)
-  records.check(entries, type(card), folder / name, to_do='nothing was written')
-  written = storage.card(entries, {file: checksums.hash_bytes(content) for file, content in contents.items()})
-  write_files(folder, {**contents, name: written})
+  records.check(entries, type(card), name, to_do='nothing was written')
+  sums = {file: checksums.hash_bytes(content) for file, content in contents.items()}
+  return {**contents, name: storage.card(entries, sums)}
 
 
 def to_bytes(leaves: Variables) -> bytes:

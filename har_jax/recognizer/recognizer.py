@@ -327,16 +327,15 @@ class Recognizer(parameters.Parameters, Estimator):
     return self.adapter_.normalizer.has_gyro
 
   def save(self, folder: str | os.PathLike[str], *, with_base: bool = True, overwrite: bool = False) -> None:
-    """Writes the adapter and, by default, its base.
+    """Writes the adapter and, by default, its base: both or none.
 
     Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
     """
     self.check_fitted()
     place = storage.place(folder)
     storage.refuse_used(place, overwrite=overwrite)
-    if with_base and self.base_ is not None and self.adapter_.card.base is not None:
-      files.save_base(place, self.base_.variables, self.base_.card)
-    files.save_adapter(place, self.adapter_)
+    is_needed = with_base and self.adapter_.card.base is not None
+    files.save_adapter(place, self.adapter_, self.base_ if is_needed else None)
 
   def _answer_with(self, stored: loading.Stored) -> None:
     if stored.adapter is not None:

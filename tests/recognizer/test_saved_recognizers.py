@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import errno
+import pathlib
 import pickle
 
 import numpy as np
@@ -37,6 +39,22 @@ def test_saved_recognizers_predict_the_same(base, fitted, tmp_path):
     Recognizer.load(tmp_path)
   with pytest.raises(UserError, match=r'give .* the folder of an adapter$'):
     Recognizer.load(tmp_path / 'with_base' / 'adapter.json')
+
+
+def test_a_disk_that_is_full_after_the_base_leaves_no_base_that_would_answer_alone(
+  fitted, tmp_path, monkeypatch
+):
+  write_bytes = pathlib.Path.write_bytes
+
+  def write(path: pathlib.Path, content: bytes) -> int:
+    if 'adapter' in path.name:
+      raise OSError(errno.ENOSPC, 'No space left on device')
+    return write_bytes(path, content)
+
+  monkeypatch.setattr(pathlib.Path, 'write_bytes', write)
+  with pytest.raises(UserError, match='No space left on device; free some space'):
+    fitted.save(tmp_path)
+  assert not list(tmp_path.iterdir())
 
 
 def test_what_answers_are_averaged_over_is_saved(fitted, tmp_path):

@@ -34,6 +34,7 @@ from har_jax.train.step import compiled_predict
 # Before a window, the resampling filter needs so long to settle: half of its length is so many samples.
 _SETTLING_S, _SETTLING_SAMPLES = 0.5, 10
 _SLACK_S = 1e-6
+_LATEST_S = 1e11  # in milliseconds since 1970, all times after 1973 are beyond
 _SLACK_SAMPLES = 1e-3
 _LIMITS = np.repeat([physics.MAX_ACC_M_S2, physics.MAX_GYRO_RAD_S], 3)
 _ADAPTED_TO = 400  # windows: some nine minutes, and a millisecond for each prediction
@@ -244,6 +245,9 @@ class Stream:
     if len(times_s):
       if (np.diff(np.r_[self._time_s[-1:], times_s]) < 0).any():
         raise UserError('time_s decreases; push samples in order of time')
+      is_apart = len(times_s) > 2 and np.diff(times_s).min() > MAX_GAP_S
+      if is_apart or np.abs(times_s).max() > _LATEST_S:  # no window would ever be without a gap
+        raise UserError(f'all samples are over {MAX_GAP_S} s apart: is time_s in seconds, and rate_hz right?')
       self._now_s = float(times_s[-1]) + 1 / rate_hz
     return values.astype(np.float32), times_s
 

@@ -172,7 +172,7 @@ def main() -> int:
     temperature = card['adaptation_temperature']
     probabilities **= card['temperature'] / temperature
     probabilities = adapt_to_recording(probabilities, np.array(card['class_logits']) / temperature)
-  classes = np.array(card['classes'])
+  classes = np.array([str(name) for name in card['classes']])  # they may be numbers
   names = classes[probabilities.argmax(axis=1)].tolist()
   made = sets(probabilities, card.get('set_scores') or [])
   in_set = [[]] * len(names) if made is None else [[csv_cell(' | '.join(classes[own]))] for own in made]

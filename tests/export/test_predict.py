@@ -172,10 +172,17 @@ def test_no_cell_of_the_script_is_a_formula(script, capsys):
     assert predict.csv_cell(text) == escaping.csv_cell(text)
 
 
-@pytest.mark.parametrize(('scores', 'cells'), [([0.1] * 9, {"'=1+1"}), ([0.75] * 9, {"'=1+1 | walking"})])
-def test_a_set_has_the_activities_within_the_quantile(script, scores, cells):
+@pytest.mark.parametrize(
+  ('changed', 'cells'),
+  [
+    ({'set_scores': [0.1] * 9}, {"'=1+1"}),
+    ({'set_scores': [0.75] * 9}, {"'=1+1 | walking"}),
+    ({'set_scores': [0.75] * 9, 'classes': [1, 2.0]}, {'1 | 2.0'}),
+  ],
+)
+def test_a_set_has_the_activities_within_the_quantile(script, changed, cells):
   card = json.loads((script / 'model.json').read_text(encoding='utf-8'))
-  (script / 'model.json').write_text(json.dumps(card | {'set_scores': scores}), encoding='utf-8')
+  (script / 'model.json').write_text(json.dumps(card | changed), encoding='utf-8')
   assert predict.main() == 0
   assert set(pd.read_csv(script / 'windows.csv')['set']) == cells
 

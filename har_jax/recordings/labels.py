@@ -196,7 +196,7 @@ def place_labels(
     )
   elif labels.kind == 'date' and clock.kind == 'zoned':
     findings.warn(
-      f'{name} has no time zone, and its times were read as UTC: if they are local, give --time_zone, such '
+      f'{name} has no time zone, and its times were read as UTC: if they are local, give time_zone, such '
       'as Europe/Berlin.'
     )
   spans = map(Span, best.start_s.tolist(), best.stop_s.tolist(), labels.activity)
@@ -322,7 +322,7 @@ def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, t
   # Labels without a zone that are late belong east of UTC; so does such a recording with early labels.
   ahead = -best if clock.kind == 'zoned' else best
   minutes = round(abs(ahead) * 60)
-  return f'{sentence}: --time_zone=UTC{"-" if ahead < 0 else "+"}{minutes // 60:02d}:{minutes % 60:02d}'
+  return f'{sentence}: time_zone=UTC{"-" if ahead < 0 else "+"}{minutes // 60:02d}:{minutes % 60:02d}'
 
 
 def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]:

@@ -131,7 +131,7 @@ def read(
       table = next(iter(export.tables.values()))
       if not several:
         raise UserError(f'{error}{formats.nearest(table.names)}') from error
-      of_labels = f'Not read: {table.path} has labels: give it as --labels.'
+      of_labels = f'Not read: {table.path} has labels: give it as the labels.'
       warnings.append(of_labels if has_labels(table) else f'Left out: {error}')
     except UserError as error:
       if not several or export.name in str(error):

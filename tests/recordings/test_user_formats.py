@@ -251,7 +251,7 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   assert 'firmware.bin is no recording of GENEActiv' in left_out[0]
   assert 'settings.json is JSON or CBOR of none of these apps' in left_out[1]
   assert 'notes.csv has no three accelerometer axes' in left_out[2]
-  assert f'Not read: {tmp_path / "labels.csv"} has labels: give it as --labels.' in reading.warnings
+  assert f'Not read: {tmp_path / "labels.csv"} has labels: give it as the labels.' in reading.warnings
 
 
 def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):

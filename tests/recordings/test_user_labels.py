@@ -145,7 +145,7 @@ READ = [
   row('from the start, not on the clock', TIME_S + 1.5, labels(STARTS + 1.5, STOPS + 1.5), SPANS,
       "as s from the recording's start"),
   row('without a zone', EPOCH_S + TIME_S, shifted(0), SPANS,
-      'read as UTC: if they are local, give --time_zone', f'{START}+00:00'),
+      'read as UTC: if they are local, give time_zone', f'{START}+00:00'),
   row('numbers of rows', TIME_S, labels([0, 3000], [2900, 5900], ['a', 'b']), None,
       'the first 5.9 of 60.0 s. Are they minutes, or numbers of rows?'),
   row('named numbers of rows', WITH_A_GAP_S, labels([0, 700], [250, 1500], ['a', 'b'], ROWS_HEADER),
@@ -183,7 +183,7 @@ READ = [
   row('hours and minutes two hours late', NINE + HALF_HOUR, by_hand('11:05,11:10,sit'), None,
       "read as hours, minutes and seconds from the recording's start. They may be hours and"),
   row('hours and minutes in another zone', NINE + HALF_HOUR, by_hand('11:05,11:10,sit'), None,
-      'shifted by exactly 2 h back they would fit: --time_zone='),
+      'shifted by exactly 2 h back they would fit: time_zone='),
   row('minutes and seconds from the start', NINE + HALF_HOUR, by_hand('5:00,9:20,sit'), [(300, 560, 'sit')],
       never='labels.csv'),
   # Minutes would be beyond the end; and neither the recording nor its labels have a time zone.
@@ -219,8 +219,8 @@ REFUSED = [
   *(
     (EPOCH_S + TIME_S, text, message)
     for text, message in (
-      (LOCAL, r'by exactly 2 h back they would fit: --time_zone=UTC\+02:00'),
-      (LOCAL_DAY, r'by exactly 2 h back they would fit: --time_zone=UTC\+02:00'),
+      (LOCAL, r'by exactly 2 h back they would fit: time_zone=UTC\+02:00'),
+      (LOCAL_DAY, r'by exactly 2 h back they would fit: time_zone=UTC\+02:00'),
       (shifted(2, '%Y-%m-%dT%H:%M:%S.%fZ'), 'by exactly 2 h back they would fit: correct their times'),
       (shifted(5.5), r'shifted by exactly 5.5 h back .*=UTC\+05:30'),
       (shifted(-2.5), 'shifted by exactly 2.5 h forth .*=UTC-02:30'),

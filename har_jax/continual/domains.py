@@ -13,12 +13,13 @@ from har_jax.datasets import windows as store
 from har_jax.datasets.batches import Batch, concatenate
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.normalization import PHYSICAL
-from har_jax.errors import UserError
+from har_jax.errors import UserError, counted
 from har_jax.signal.recording import LOCOMOTION
 
 _MOST_RECORDINGS = 10**6  # of a dataset, so that recordings of several have different numbers
 # Windows of an activity to test on: of a domain, which is tested after each, and of the unseen people.
 _MOST_TEST, _MOST_UNSEEN = 20, 100
+_FEWEST_PEOPLE = 3  # to train, to validate and to test on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +162,11 @@ def _draw_unseen_people(
   label = windows.labels(activities)
   labeled = np.flatnonzero(label >= 0)
   subjects = windows.subject[labeled]
+  if (count := len(np.unique(subjects))) < _FEWEST_PEOPLE:
+    raise UserError(
+      f'{target} has {counted(count, "person", "people")} with windows of the classes, and '
+      f'{_FEWEST_PEOPLE} are needed: give --classes=all, or another dataset'
+    )
   try:
     parts = splits.split(label[labeled], subjects, config.Protocol(), seed)
   except UserError as error:

@@ -110,6 +110,13 @@ def test_unseen_people_are_in_no_domain_of_another_position(tmp_path, seed, monk
   assert not people(stream.unseen) & set().union(*(people(domain.test) for domain in stream.domains))
 
 
+def test_a_dataset_without_windows_of_the_classes_is_refused_with_what_to_give(tmp_path, monkeypatch):
+  monkeypatch.setattr(made_people, 'CLASSES', ('boxing', 'rowing'))
+  made_people.save_windows(tmp_path / 'made')
+  with pytest.raises(UserError, match=r'^made has 0 people with .* 3 are needed: give --classes=all'):
+    domains.stream_people(Datasets.open(tmp_path), 'made', labels=2, seed=0)
+
+
 def test_datasets_of_the_same_people_are_refused(tmp_path):
   for name in ('hapt', 'ucihar'):
     made_people.save_windows(tmp_path / name)

@@ -120,6 +120,9 @@ def adapt(
   """
   import pandas as pd
 
+  if unknown := [name for name in options if name not in AdaptOptions.__annotations__]:
+    listed = ', '.join(AdaptOptions.__annotations__)
+    raise UserError(f'{unknown[0]} is no option of adapt; these are {listed}')
   changed: dict[str, Any] = {**options}
   read_options = {name: changed.pop(name) for name in ReadingOptions.__annotations__ if name in changed}
   pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)

@@ -113,6 +113,12 @@ def test_windows_of_different_lengths_are_refused():
     validation.check_windows([[1], [1, 2]], signal.DEFAULT_WINDOWING)
 
 
+@pytest.mark.parametrize('name', ['metod', 'alpha', 'verbose'])  # alpha is twice the rank
+def test_an_option_that_adapt_does_not_have_is_refused_by_its_name(name):
+  with pytest.raises(UserError, match=f'^{name} is no option of adapt; these are columns, .*method, rank'):
+    har_jax.adapt('day.csv', **{name: 1})
+
+
 @pytest.mark.parametrize('call', [har_jax.recognize, har_jax.check, Recognizer.load, Recognizer.load().save])
 def test_an_empty_path_is_not_the_folder_in_which_it_runs(call, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)

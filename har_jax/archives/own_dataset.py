@@ -102,7 +102,7 @@ def _read(
     _LOG.warning('%s: not read. Put the recordings of each subject into a folder.', shorten(', '.join(lost)))
   # As labels of files are read: a blank at an end would make another class.
   activities = entries.get('activities', {}).items()
-  named = {tables.printable(label): tables.printable(activity) for label, activity in activities}
+  named = {tables.as_label(label): tables.as_label(activity) for label, activity in activities}
   unused = set(named)
   warnings: dict[str, list[str]] = {}
   for folder in folders:

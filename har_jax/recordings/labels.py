@@ -15,7 +15,7 @@ from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, language, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.infer import Findings
-from har_jax.recordings.tables import Kind, Table, printable
+from har_jax.recordings.tables import Kind, Table, as_label, printable
 from har_jax.signal import segments
 from har_jax.signal.recording import Span
 
@@ -126,9 +126,9 @@ def read_labels(table: Table) -> Labels:
         f'correct its times{zones}'
       )
   rows = np.flatnonzero(~empty)
-  activities = tuple(printable(cells['activity'][row]) for row in rows)
+  activities = tuple(as_label(cells['activity'][row]) for row in rows)
   recording, people = (
-    tuple(str(cells[name][row]).strip() for row in rows) if name in cells else None
+    tuple(as_label(str(cells[name][row])) for row in rows) if name in cells else None
     for name in ('recording', 'person')
   )
   words = language.words(table.names[indices['start']])

@@ -39,6 +39,7 @@ _DATE = re.compile(
   r'|-?\d+ days?( .*)?',  # as pandas writes the time since a start
   re.IGNORECASE,
 )
+_WHOLE = re.compile(r'-?\d+\.0+')
 _MISSING = frozenset(('', 'nan', '-nan', 'na', 'n/a', 'null', 'none', '<na>', '#n/a', 'nat'))
 
 
@@ -150,15 +151,13 @@ def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
 
 
 def _text(cell: Any) -> str:
-  if isinstance(cell, bytes):
-    return cell.decode()
-  return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+  return cell.decode() if isinstance(cell, bytes) else str(cell)
 
 
 def encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
   """Labels as codes, -1 if empty; new ones are added to `codes`."""
   indices, cells = cells.factorize()
-  words = [printable(str(cell)) for cell in cells]
+  words = [as_label(str(cell)) for cell in cells]
   for word in words:
     if word:
       codes.setdefault(word, len(codes))
@@ -173,6 +172,12 @@ def count_of(rows: Bool[np.ndarray, 'n']) -> str:
 def printable(label: str) -> str:
   """A label without control characters, which no picture and no terminal shows."""
   return ''.join(letter for letter in label if letter.isprintable()).strip()
+
+
+def as_label(text: str) -> str:
+  """A printable label; 1 for 1.0, as pandas writes whole numbers where others are missing."""
+  label = printable(text)
+  return label.partition('.')[0] if _WHOLE.fullmatch(label) else label
 
 
 def make_table(path: pathlib.Path, frame: Any) -> Table:

@@ -56,6 +56,13 @@ def test_a_frame_without_a_value_is_refused(empty: pd.DataFrame):
     recordings.read(empty)
 
 
+def test_labels_that_are_whole_numbers_are_the_same_in_a_file_where_some_are_missing(tmp_path):
+  frame = FRAME.assign(label=np.where(FRAME.index < 500, 2.0, np.nan))
+  frame.to_csv(tmp_path / 'day.csv', index=False)  # as 2.0
+  for source in (frame, tmp_path / 'day.csv'):
+    assert [span.activity for span in recordings.read(source).recordings[0].spans] == ['2']
+
+
 def test_labels_may_have_an_index_with_a_name():
   labels = pd.DataFrame({'start': [1.0], 'end': [9.0], 'activity': pd.Categorical(['walk'])})
   for given in (labels, labels.set_index('start')):

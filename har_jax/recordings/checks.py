@@ -313,9 +313,10 @@ def _length(reading: Reading, windowing: Windowing) -> Iterator[str]:
       f'{"All recordings together last" if len(lengths_s) > 1 else "The recording lasts"} '
       f'{sum(lengths_s):.1f} s: that is under {_FEW_WINDOWS} windows ({few_s:.1f} s); record for longer.'
     )
-  if short := sum(seconds < windowing.seconds for seconds in lengths_s):
-    window_s = f'{windowing.seconds:g} s'
-    yield f'{short} of {len(lengths_s)} parts without a gap are shorter than a window ({window_s}).'
+  window_s = (windowing.samples - 1.001) / windowing.rate_hz  # from its first to its last sample, as in `cut`
+  if short := sum(recording.acc.time_s[-1] < window_s for recording in reading.recordings):
+    named = f'a window ({windowing.seconds:g} s)'
+    yield f'{short} of {len(lengths_s)} parts without a gap are shorter than {named}.'
 
 
 def _few_windows_s(windowing: Windowing) -> float:

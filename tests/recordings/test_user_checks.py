@@ -182,6 +182,8 @@ def test_parts_shorter_than_a_window_of_the_model_are_counted():
     assert [sentence.startswith('1 of 2 parts without a gap are shorter') for sentence in said] == [
       True
     ] * count
+  (window,) = _reading(samples=266, rate_hz=104.0, spans=()).recordings  # its last sample is at 2.548 s
+  assert not any('parts without a gap' in sentence for sentence in _said(window))
 
 
 # --- faults that change answers in silence

@@ -206,7 +206,8 @@ test('a break of a minute does not end a bout, unless breaks are too much of it'
   const walked = { steps: 120, cadence: 99.6, moderate: sumUpModerate([]), sitting: sumUpSitting([]) };
   const pace = '120 steps of walking and running, 100 a minute while walking.';
   expect(inAll(new Map([['walking', 72]]), walked)).toBe(`All windows together: walking 1:12. ${pace}`);
-  expect(inAll(new Map(), { ...walked, steps: 1, cadence: undefined })).toMatch(/ 1 step of walking and running\.$/);
+  const one = { ...walked, steps: 1, cadence: undefined };
+  expect(inAll(new Map(), one)).toMatch(/ 1 step of walking and running\.$/);
   const still = { steps: 0, cadence: undefined, moderate: sumUpModerate([]), sitting };
   expect(inAll(new Map(), still)).not.toMatch('moderate');
 });

@@ -119,6 +119,7 @@ TABLE: list = [
   ({'ana.csv': FRAME, 'ben.csv': FRAME.assign(**FRAME[GYRO] * 1e4)}, '^ben: angular velocity is in no known'),
   (FRAME.assign(ax=FRAME.ax > 0), "column 'ax' holds True and False, no numbers"),
   (FRAME.set_axis(['time', *ACC, 'gx', 'gy', 'gy'], axis=1).assign(gz=0.1), "'gy' is there 2 times: rename"),
+  (pd.concat([FRAME, FRAME.time + 9], axis=1), "'time' is there 2 times: rename"),
   (FRAME.set_axis(['time', *GYRO, *ACC], axis=1), 'gravity is in the columns of the gyroscope'),
   (FRAME.set_axis(['time', 'tx', 'ty', 'tz', *GYRO], axis=1), 'a gyroscope, but no three acc.* ax=<its'),
   *(

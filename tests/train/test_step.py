@@ -113,3 +113,13 @@ def test_what_changes_a_loss_is_off_by_default(tiny, drawn, batch):
     if isinstance(objective, Classify):
       expected = -special.log_softmax(expected, axis=1)[np.arange(6), batch['label']]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_loss_drops_out_and_averages_the_heads_statistics(tiny, drawn, batch):
+  objective = Classify(dataclasses.replace(tiny, depth=0, head=(8,), dropout=0.5), 3)
+  held, losses = drawn(objective.init), jax.jit(objective.losses, static_argnums=3)
+  (first, updated), (second, _) = (
+    losses(held, batch, jax.random.key(seed), config.Training()) for seed in (0, 1)
+  )
+  assert (first != second).all()
+  assert {path for path, leaf in updated.items() if (leaf != held[path]).any()} == set(updated) != set()

@@ -23,7 +23,8 @@ export interface Model {
 
 /** Throws where card or model are missing or cannot be read. */
 export async function loadModel(): Promise<Model> {
-  const card = (await (await load('model.json')).json()) as Card;
+  const read = (await (await load('model.json')).json()) as Card;
+  const card = { ...read, classes: read.classes.map(String) }; // labels may be numbers
   const adapter = (await (await load('adapter.json')).json()) as AdapterCard;
   // One thread: more need headers that a static host does not send, and one window is little work.
   ort.env.wasm.numThreads = 1;

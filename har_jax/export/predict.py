@@ -176,16 +176,20 @@ def main() -> int:
   names = classes[probabilities.argmax(axis=1)].tolist()
   made = sets(probabilities, card.get('set_scores') or [])
   in_set = [[]] * len(names) if made is None else [[csv_cell(' | '.join(classes[own]))] for own in made]
+  out = pathlib.Path(flags['out'])
+  partial = out.with_name(f'{out.name}.partial')
   try:
-    with open(flags['out'], 'w', encoding='utf-8', newline='') as file:
+    with open(partial, 'w', encoding='utf-8', newline='') as file:
       table = csv.writer(file, lineterminator='\n')
       head = ['time_s', 'activity', 'confidence', *(['set'] if in_set[0] else [])]
       table.writerow([*head, *(f'p_{name}' for name in classes)])
       for (start_s, _), name, row, own in zip(answers, names, probabilities, in_set, strict=True):
         most, *others = (f'{value:.4f}' for value in (row.max(), *row))
         table.writerow([f'{start_s:.3f}', csv_cell(name), most, *own, *others])
+    partial.replace(out)
   except OSError as error:
-    sys.exit(f'--out={flags["out"]} cannot be written: {error.strerror}; give a file in a folder that exists')
+    partial.unlink(missing_ok=True)
+    sys.exit(f'--out={out} cannot be written: {error.strerror}; give a file in a folder that exists')
   for name in sorted(set(names)):
     print(f'{name:20} {names.count(name) * card["stream"]["hop_s"] / 60:8.1f} minutes')
   return 0

@@ -3,7 +3,9 @@
 import ast
 import collections
 import copy
+import errno
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -199,6 +201,10 @@ def test_too_few_scores_give_no_sets(script):
   )
 
 
+def _raise_no_space(text: str) -> str:
+  raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_script_says_which_file_it_cannot_write_and_what_recording_has_no_window(script, monkeypatch):
   monkeypatch.setattr(sys, 'argv', [*sys.argv, '--out=no/windows.csv'])
   with pytest.raises(SystemExit, match=r'^--out=no/windows\.csv cannot be written: No such file'):
@@ -206,6 +212,13 @@ def test_a_script_says_which_file_it_cannot_write_and_what_recording_has_no_wind
   monkeypatch.setattr(sys, 'argv', [*sys.argv, '--time=us'])
   with pytest.raises(SystemExit, match=r'^day\.csv has no window .* is --time another unit'):
     predict.main()
+
+
+def test_a_script_on_a_full_disk_leaves_no_half_of_its_answers(script, monkeypatch):
+  monkeypatch.setattr(predict, 'csv_cell', _raise_no_space)
+  with pytest.raises(SystemExit, match=r'^--out=windows\.csv cannot be written: No space left'):
+    predict.main()
+  assert not list(script.glob('windows.csv*'))
 
 
 @pytest.mark.parametrize('name', ['model.json', 'model.onnx'])

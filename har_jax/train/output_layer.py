@@ -98,9 +98,9 @@ def fit(
   mean, scale = standardization(features, widths, weights)
   limits = head_input_limits(widths)
   inputs = np.clip((features - mean) * scale, -limits, limits)
-  turned, directions = _within_classes(inputs, windows['label'], weights)
+  transformed, directions = _within_classes(inputs, windows['label'], weights)
   model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
-  model.fit(turned, windows['label'], sample_weight=weights)
+  model.fit(transformed, windows['label'], sample_weight=weights)
   kernel, bias = directions @ model.coef_.T, model.intercept_
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
@@ -141,10 +141,10 @@ def _within_classes(
   values, vectors = np.linalg.eigh(covariance / mean_variance)
   shrunk = (1 - _SHRINKAGE) * values + _SHRINKAGE
   root = (vectors * shrunk**-0.25) @ vectors.T
-  turned = inputs @ root
-  scale = np.sqrt(inputs.var(axis=0).sum() / turned.var(axis=0).sum())
-  turned *= scale
-  return turned, root * scale
+  transformed = inputs @ root
+  scale = np.sqrt(inputs.var(axis=0).sum() / transformed.var(axis=0).sum())
+  transformed *= scale
+  return transformed, root * scale
 
 
 def _distinct(windows: Batch) -> tuple[Batch, Float[np.ndarray, 'w']]:

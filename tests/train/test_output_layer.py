@@ -65,18 +65,18 @@ def _directions(parts: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> n
 def test_directions_in_which_windows_of_a_class_differ_count_less():
   # The second input differs within classes, and the first between them.
   inputs = np.array([[-1.0, -0.3], [-1.0, 0.3], [1.0, -0.3], [1.0, 0.3]])
-  turned, found = output_layer._within_classes(inputs, np.array([0, 0, 1, 1]), np.ones(4))
+  transformed, found = output_layer._within_classes(inputs, np.array([0, 0, 1, 1]), np.ones(4))
   # Variances relative to their mean are 0 and 2; half of them and half of one: 0.5 and 1.5.
   expected = np.diag([0.5**-0.25, 1.5**-0.25])
   expected *= np.sqrt(1.09 / (0.5**-0.5 + 0.09 * 1.5**-0.5))
   np.testing.assert_allclose(found, expected, atol=1e-12)
-  np.testing.assert_allclose(turned, inputs @ expected, atol=1e-12)
+  np.testing.assert_allclose(transformed, inputs @ expected, atol=1e-12)
 
 
 def test_one_window_of_each_class_leaves_the_inputs_as_they_are():
   inputs = np.random.default_rng(0).normal(size=(3, 5))
-  turned, directions = output_layer._within_classes(inputs, np.arange(3), np.ones(3))
-  np.testing.assert_array_equal(turned, inputs)
+  transformed, directions = output_layer._within_classes(inputs, np.arange(3), np.ones(3))
+  np.testing.assert_array_equal(transformed, inputs)
   np.testing.assert_array_equal(directions, np.eye(5))
 
 

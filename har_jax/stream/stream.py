@@ -246,7 +246,7 @@ class Stream:
       if (np.diff(np.r_[self._time_s[-1:], times_s]) < 0).any():
         raise UserError('time_s decreases; push samples in order of time')
       is_apart = len(times_s) > 2 and np.diff(times_s).min() > MAX_GAP_S
-      if is_apart or np.abs(times_s).max() > _LATEST_S:  # no window would ever be without a gap
+      if is_apart or times_s[-1] > _LATEST_S:  # no window would ever be without a gap
         raise UserError(f'all samples are over {MAX_GAP_S} s apart: is time_s in seconds, and rate_hz right?')
       self._now_s = float(times_s[-1]) + 1 / rate_hz
     return values.astype(np.float32), times_s

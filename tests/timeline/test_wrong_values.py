@@ -90,9 +90,9 @@ def test_times_of_samples_that_are_texts_and_samples_of_different_lengths_are_re
     stream.push(_WINDOWS[0, :2], ['a', 'b'])
   with pytest.raises(UserError, match=r'^the samples are of different lengths; give \[n, 6\]'):
     stream.push([[1], [1, 2]])
-  for scale, start in ((1e3, 0.0), (1e9, 1.7e18), (1e-9, 1.7e12)):
+  for scale, start, count in ((1e3, 0.0, 3), (1e9, 1.7e18, 128), (1e-9, 1.7e12, 128)):
     with pytest.raises(UserError, match=r'is time_s in seconds, and rate_hz right\?'):
-      stream.push(_WINDOWS[0], start + scale * np.arange(128) / 50)
+      stream.push(_WINDOWS[0, :count], start + scale * np.arange(count) / 50)
 
 
 def test_activities_that_are_no_names_are_refused_and_none_are_all():

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -123,6 +123,13 @@ def check_value(
   is_kind = isinstance(value, kind) and not isinstance(value, bool)
   if not is_kind or (isinstance(value, numbers.Real) and not math.isfinite(value)) or not is_valid(value):
     raise UserError(f'{name} is {shorten(repr(value))}; {rule}')
+
+
+def check_names(given: Iterable[str], known: Iterable[str], of: str) -> None:
+  """Raises UserError for the name of an option that is none of those known.   of: what has them."""
+  listed = [*known]
+  if unknown := [name for name in given if name not in listed]:
+    raise UserError(f'{unknown[0]} is no option of {of}; these are {", ".join(listed)}')
 
 
 def replace(config: Any, changes: Mapping[tuple[str, str], Any]) -> Any:

@@ -85,8 +85,10 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   named = '' if turning is None else rows_of['gyro'].table.axes['gyro'].unit
   gyro = None if turning is None else _gyro(turning, named, acc, options, findings)
   start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
-  acc = Samples(_later(acc.time_s, -start_s), acc.values)
-  gyro = None if gyro is None else Samples(_later(gyro.time_s, -start_s), gyro.values)
+  acc_times_s, acc = acc.time_s, Samples(_later(acc.time_s, -start_s), acc.values)
+  if gyro is not None:
+    is_same = np.array_equal(gyro.time_s, acc_times_s)  # those of a day take 35 MB
+    gyro = Samples(acc.time_s if is_same else _later(gyro.time_s, -start_s), gyro.values)
   clock = dataclasses.replace(main.clock, origin_ns=main.clock.origin_ns + round(start_s * 1e9))
   labels = None if main.labels is None else main.labels[indices]
   return Track(acc, gyro, clock, indices, labels, main.activities)

@@ -230,6 +230,8 @@ class Stream:
 
   def _check_samples(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
     expected = f'give [n, {CHANNELS}]: acceleration x y z in m/s², angular velocity x y z in rad/s'
+    if hasattr(samples, 'columns'):  # of a table, whose order is any
+      raise UserError(f'the samples are a table, without an order of columns; {expected}, as of .to_numpy()')
     values = validation.as_array(samples, f'the samples are of different lengths; {expected}')
     if values.ndim != 2 or values.shape[1] != CHANNELS or values.dtype.kind not in 'fiu':
       raise UserError(f'the samples are {list(values.shape)} of {values.dtype.name}; {expected}')

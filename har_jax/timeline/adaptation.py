@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from har_jax import files, recordings
+from har_jax import config_fields, files, recordings
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.recognizer import comparison, parameters
@@ -120,9 +120,7 @@ def adapt(
   """
   import pandas as pd
 
-  if unknown := [name for name in options if name not in AdaptOptions.__annotations__]:
-    listed = ', '.join(AdaptOptions.__annotations__)
-    raise UserError(f'{unknown[0]} is no option of adapt; these are {listed}')
+  config_fields.check_names(options, AdaptOptions.__annotations__, 'adapt')
   changed: dict[str, Any] = {**options}
   read_options = {name: changed.pop(name) for name in ReadingOptions.__annotations__ if name in changed}
   pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)

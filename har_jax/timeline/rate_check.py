@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from har_jax import recordings
+from har_jax import config_fields, recordings
 from har_jax.config import CHANNELS, Windowing
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recordings import Reading, Source, to_windows
+from har_jax.recordings import Reading, ReadingOptions, Source, to_windows
 from har_jax.recordings.infer import Findings
 from har_jax.recordings.sentences import gather
 from har_jax.signal import pace, segments
@@ -35,6 +35,7 @@ def read(
 
   options: of `recordings.read`, by which its UserErrors are raised, too.
   """
+  config_fields.check_names(options, (*ReadingOptions.__annotations__, 'labels'), 'reading')
   reading = recordings.read(source, **options)
   findings.note(*reading.notes)
   reading, corrections = check(recognizer.signals, reading, frame, recognizer.windowing)

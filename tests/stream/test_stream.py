@@ -5,6 +5,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import worn_device
 from scipy.special import softmax
@@ -180,6 +181,10 @@ def test_a_later_calibration_takes_effect(recognizer, monkeypatch):
   ('arguments', 'message'),
   [
     ({'samples': np.zeros(6)}, r'the samples are \[6\]'),
+    (
+      {'samples': pd.DataFrame(np.zeros((5, 6)))},
+      r'the samples are a table.* give \[n, 6\]: acceleration x y z',
+    ),
     ({'samples': np.zeros((5, 3))}, r'the samples are \[5, 3\]'),
     ({'samples': np.full((5, 6), 'x')}, 'the samples are .* of str'),
     ({'samples': np.zeros((5, 6)), 'rate_hz': 0.0}, 'rate_hz is 0.0'),

@@ -119,6 +119,12 @@ def test_an_option_that_adapt_does_not_have_is_refused_by_its_name(name):
     har_jax.adapt('day.csv', **{name: 1})
 
 
+@pytest.mark.parametrize('call', [har_jax.recognize, har_jax.check, har_jax.suggest])
+def test_an_option_that_reading_does_not_have_is_refused_by_its_name(call):
+  with pytest.raises(UserError, match=r'^adaptor is no option of reading; these are columns, acc_unit'):
+    call('day.csv', adaptor='folder')
+
+
 @pytest.mark.parametrize('call', [har_jax.recognize, har_jax.check, Recognizer.load, Recognizer.load().save])
 def test_an_empty_path_is_not_the_folder_in_which_it_runs(call, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)

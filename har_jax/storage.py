@@ -93,7 +93,8 @@ def bucket(path: Place) -> tuple[Any, str]:
 
 def write(path: Place, entries: Mapping[str, Any]) -> None:
   """Writes a card without further files. Raises UserError as `write_files` does."""
-  write_files({path: card(entries)}, str(path))
+  content = card(entries)
+  write_files({path: content}, str(path))
 
 
 def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
@@ -158,10 +159,9 @@ def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 
 
 def read_record(path: Place, kind: type[_Kind], *, to_do: str = RUN_AGAIN) -> _Kind:
-  """Reads a record. Raises UserError as `read_card`, for a card, or as `records.check` and `read`."""
-  if issubclass(kind, records.Card):
-    return read_card(path, kind, to_do=to_do)[0]
-  return records.check(read(path, to_do=to_do), kind, path, to_do=to_do)
+  """Reads a record. Raises UserError as `read` and `records.check`."""
+  entries = read(path, to_do=to_do)
+  return records.check(entries, kind, path, to_do=to_do)
 
 
 def read_card(path: Place, kind: type[_Card], *, to_do: str) -> tuple[_Card, dict[str, str]]:

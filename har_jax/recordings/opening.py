@@ -89,7 +89,7 @@ def _open_parquet(file: File) -> Table:
     times = f'{names.count(twice[0])} times'
     raise UserError(f'{file.path} has the column {shorten(twice[0])} {times}: rename them')
   if not rows or not columns:
-    raise UserError(f'{file.path} holds no row: nothing was recorded')
+    raise UserError(f'{file.path} holds no row: it is empty')
   if rows > _MAX_ROWS:
     raise UserError(f'{file.path} holds {rows:,} rows: split it, up to {_MAX_ROWS:,} are read')
 
@@ -127,7 +127,7 @@ def open_workbook(file: File) -> dict[str, Table]:
       frames = pd.read_excel(opened, sheet_name=None, engine='openpyxl')
   sheets = {name: frame for name, frame in frames.items() if len(frame) and len(frame.columns) > 1}
   if not sheets:
-    raise UserError(f'{file.path} holds no sheet with rows: nothing was recorded')
+    raise UserError(f'{file.path} holds no sheet with rows: it is empty')
   file.opened['sheets'] = {name: tables.make_table(file.path / name, frame) for name, frame in sheets.items()}
   return file.opened['sheets']
 
@@ -191,7 +191,7 @@ def _open_text(file: File) -> Table:
   names = _names(rows[header], rows[header - 1] if header else [])
   if not body:
     listed = shorten(', '.join(names))
-    raise UserError(f'{file.path} holds the names {listed} and no row below: nothing was recorded')
+    raise UserError(f'{file.path} holds the names {listed} and no row below: it is empty')
   while names and not names[-1] and all(len(row) < len(names) or not row[len(names) - 1] for row in body):
     names = names[:-1]  # lines that end with a separator
   cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[: tables.HEAD_ROWS])

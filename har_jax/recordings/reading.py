@@ -269,7 +269,7 @@ def _spans(
     spans = segments.labeled_spans(track.acc.time_s, track.labels, track.activities)
     missing = float((track.labels < 0).mean())
     empty = f'; {missing:.0%} of the rows have no label' if missing else ''
-    findings.note(f'{len(spans)} labeled spans from the column of labels{empty}.')
+    findings.note(f'{counted(len(spans), "labeled span")} from the column of labels{empty}.')
     return tuple(spans)
   labels = labels or export.labels
   if labels is None:

@@ -45,7 +45,10 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   sources: dict[str, tuple[int, ...]] = {} if table.time is None else {'time': (table.time,)}
   sources |= {WORDS[name]: axes.columns for name, axes in table.axes.items()}
   sources |= {'labels': (table.label,)} if table.label is not None else {}
-  named = [f'{what} from {", ".join(table.names[i] for i in indices)}' for what, indices in sources.items()]
+  named = [
+    f'{what} from {", ".join(table.names[i] or "a column without a name" for i in indices)}'
+    for what, indices in sources.items()
+  ]
   gyro_words = language.COLUMNS['gyro'] - {'w'}
   unused = [name for name in table.names if gyro_words & set(language.words(name))]
   if not sensor and 'gyro' not in table.axes and unused:
@@ -112,7 +115,7 @@ def _read_columns(
     for source in coded:
       source.parts.append(encode(chunk[source.column], source.codes))
   if not next(iter(parts.values())):
-    raise UserError(f'{table.path} holds no row: nothing was recorded')
+    raise UserError(f'{table.path} holds no row: it is empty')
   joined = None if table.time is None else clocks.join(times, table.title(table.time))
   return {name: np.concatenate(parts.pop(name)) for name in table.axes}, joined  # one copy at a time
 
@@ -129,7 +132,8 @@ def _clock(
     return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
   assert table.time is not None
   assert times is not None
-  (values, kind, zone), name, title = times, shorten(table.names[table.time]), table.title(table.time)
+  (values, kind, zone), title = times, table.title(table.time)
+  column = f'Column {name}' if (name := shorten(table.names[table.time])) else 'The column without a name'
   if kind:
     if options.time_unit not in ('', 'iso'):
       raise UserError(f'{title} holds text, which has no unit {options.time_unit}; omit time_unit')
@@ -139,7 +143,7 @@ def _clock(
       'day': 'times of day',
       'relative': 'times from a start',
     }
-    findings.note(f'Column {name} holds {written[kind]}.')
+    findings.note(f'{column} holds {written[kind]}.')
     if kind == 'date' and options.time_zone:
       values, kind = clocks.to_utc(values, options.time_zone), 'zoned'
       findings.note(f'They are read as times of {options.time_zone}.')
@@ -157,7 +161,7 @@ def _clock(
     findings.warn(
       f'The name of time says {named}, but only {clock.unit} makes a likely rate. Name it with time_unit.'
     )
-  findings.note(f'Column {name} is in {clock.unit}, {reason}.')
+  findings.note(f'{column} is in {clock.unit}, {reason}.')
   return time_s, clock
 
 

@@ -195,7 +195,7 @@ def make_table(path: pathlib.Path, frame: Any) -> Table:
     ' '.join(map(str, name)).strip() if isinstance(name, tuple) else str(name) for name in frame.columns
   )
   if not frame.size:
-    raise UserError(f'{path} holds no row: nothing was recorded')
+    raise UserError(f'{path} holds no row: it is empty')
   head = frame.iloc[:HEAD_ROWS].astype('object')
   columns = [column.where(column.notna(), '').map(str) for _, column in head.items()]
 

@@ -33,6 +33,7 @@ from user_files import ACC, AXES, EPOCH_S, FRAME, GYRO
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.errors import counted
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 DRAWN = np.random.default_rng(1).random(1000)
@@ -270,7 +271,7 @@ DEVICES = [
   *(
     row(f'Axivity, {fault}', axivity(change), offsets_s=pytest.approx([0, 4.8 + 1.6 * lost]),
         arrays={'time_s': (np.r_[ONE.time_s[:240], ONE.time_s[: -240 - 80 * lost]], 1e-6)},
-        warnings=[f'{lost} blocks of samples are damaged or missing: they were left out.'])
+        warnings=[f'Left out: {counted(lost, "damaged or missing block")} of samples.'])
     for fault, change, lost in (
       ('a block missing', lambda blocks: blocks.pop(3) and None, 1),
       ('three blocks missing', lambda blocks: blocks[:3] + blocks[6:], 3),
@@ -286,7 +287,7 @@ DEVICES = [
   row('Axivity, cut', ('walk.cwa', AXIVITY[:-100]),
       warnings=['The file ends within a block: it was cut short.']),
   row('Axivity, a bit', ('walk.cwa', flipped(AXIVITY, 1024 + 3 * 512 + 100)),
-      warnings=['1 blocks of samples are damaged']),
+      warnings=['Left out: 1 damaged or missing block of samples.']),
   row('Axivity, one block', ('walk.cwa', AXIVITY[: 1024 + 512]), arrays={'time_s': (ONE.time_s[:80], 1e-6)}),
   row('Axivity, a clock that drifts', axivity(drift), arrays={'time_s': (ONE.time_s / 1.01, 1e-4)}),
   *(
@@ -299,7 +300,7 @@ DEVICES = [
       arrays={'time_s': (ONE.time_s, 1e-6)}, never=['damaged or missing'],
       warnings=['The file says that it has 1 pages of samples, but it has 4.']),
   row('GENEActiv, a page missing', ('walk.bin', b'Recorded Data'.join(PAGES[:2] + PAGES[3:])),
-      warnings=['1 blocks of samples are damaged or missing: they were left out.',
+      warnings=['Left out: 1 damaged or missing block of samples.',
                 'The file says that it has 4 pages of samples, but it has 3.']),
   row('ActiGraph, two bits',
       ('walk.gt3x', zips.zipped(ACTIGRAPH | {'log.bin': flipped(flipped(ACTIGRAPH['log.bin'], 100), 720)})),

@@ -170,7 +170,10 @@ APP_ROWS = [
   # 0.9 s a sample: a gap is 2.7 s.
   row('a slow clock', at(TIME_S * 45).head(60), {'time_unit': 's'}, offsets_s=[0.0]),
   row('labels of all rows', FRAME.assign(label='walk'), spans=[(0, 20, 'walk')],
-      notes=['1 labeled spans from the column of labels.']),
+      notes=['1 labeled span from the column of labels.']),
+  row('dates in a column without a name',
+      FRAME.assign(time=pd.to_datetime(FRAME.time, unit='s')).rename(columns={'time': ''}), same=True,
+      notes=['time from a column without a name;', 'The column without a name holds dates']),
   row('dates without a name, next to a clock',
       FRAME.rename(columns={'time': 'clock'}).assign(
         recorded=pd.date_range('2026-01-01', periods=1000, freq='h')

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int16, UInt8, UInt16, UInt32
 
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, counted, shorten
 from har_jax.recordings import limits, tables
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats.export import Export, export_single
@@ -105,7 +105,7 @@ def _join_blocks(
   before = np.repeat(np.cumsum(counts) - counts, counts)
   within = np.arange(len(before)) - before
   time_s = np.repeat(starts_s, counts) + within * np.repeat(steps_s, counts)
-  damaged = [f'{lost} blocks of samples are damaged or missing: they were left out.'] if lost else []
+  damaged = [f'Left out: {counted(lost, "damaged or missing block")} of samples.'] if lost else []
   return _Samples(time_s, acc_g, gyro_deg_s, damaged + warnings)
 
 

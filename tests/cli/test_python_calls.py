@@ -7,6 +7,7 @@ from in_process import succeed
 
 import har_jax
 from har_jax import files
+from har_jax.errors import UserError
 from har_jax.timeline import OVERLAPPING
 
 pytestmark = pytest.mark.slow
@@ -85,6 +86,8 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_
   assert '<th>walking</th>' in shown
   assert 'exact McNemar test' in shown
   made.save(tmp_path / 'adapter')
+  with pytest.raises(UserError, match='overwrite=True'):
+    made.save(tmp_path / 'adapter')
   assert _names(tmp_path / 'adapter') == _names(folder / 'adapter')
   of_command, of_python = (files.load_adapter(place / 'adapter') for place in (folder, tmp_path))
   assert of_python.card.checksum == of_command.card.checksum

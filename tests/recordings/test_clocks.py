@@ -126,10 +126,17 @@ def test_seconds_and_clocks_begin_at_the_first_row_with_a_time():
     assert clock.origin_ns == EPOCH_S * 10**9
 
 
-@pytest.mark.parametrize(('step_s', 'pause_s'), [(0.02, 0.02), (0.5, 2.0), (1.0, 4.0)])
-def test_what_a_clock_that_was_set_back_times_follows_the_end_before_it(step_s, pause_s):
-  """By a few seconds: after one step. By more it is a new recording: after two seconds, or four steps."""
-  time_s = np.tile(np.arange(100) * step_s, 2)
-  values = np.random.default_rng(0).normal(np.repeat([[0.0], [9.0]], 100, axis=0), 0.1, (200, 3))
-  continued = row_faults.continue_restarts(time_s, np.ones(200, bool), values.astype(np.float32), Findings())
-  np.testing.assert_allclose(continued, time_s + np.repeat([0, 99 * step_s + pause_s], 100))
+@pytest.mark.parametrize(
+  ('step_s', 'pause_s', 'count'), [(0.02, 0.02, 64), (0.02, 0.02, 100), (0.5, 2.0, 100), (1.0, 4.0, 100)]
+)
+def test_what_a_clock_that_was_set_back_times_follows_the_end_before_it(step_s, pause_s, count):
+  """By a few seconds: after one step. By more it is a new recording: after two seconds, or four steps.
+
+  The last row is of another sensor, whose rows are out of order.
+  """
+  time_s = np.r_[np.tile(np.arange(count) * step_s, 2), 0]
+  values = np.random.default_rng(0).normal(np.repeat([[0.0], [9.0]], count, axis=0), 0.1, (2 * count, 3))
+  values = np.r_[values, [3 * [np.nan]]].astype(np.float32)
+  continued = row_faults.continue_restarts(time_s, np.isfinite(values[:, 0]), values, Findings())
+  shift_s = (count - 1) * step_s + pause_s
+  np.testing.assert_allclose(continued, time_s + np.repeat([0, shift_s], [count, count + 1]))

@@ -147,6 +147,7 @@ ROWS = [
   ),
   row('some missing', MOST, samples=(len(MOST), len(MOST)), warnings=['are missing between others']),
   row('half missing', HALF, never=['bursts']),
+  row('one in six missing', FRAME[np.arange(len(FRAME)) % 6 > 0], never=['are missing between']),
 ]  # fmt: skip
 
 

@@ -59,6 +59,9 @@ def test_duplicates_of_thousands_of_labels_are_found_at_once():
   names = [f'{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}quilting' for i in range(5000)]
   groups = language.find_duplicates([*names, 'climbing', 'climbng', 'Gehen', 'walk'])
   assert groups[0] == ['Gehen', 'walk']
+  long = 'abcde' * 20
+  assert language.find_duplicates([long, long[:-1]]) == [[long[:-1], long]]  # longer ones would take too long
+  assert language.find_duplicates([long, long + 'a']) == []
   assert ['climbing', 'climbng'] in groups
 
 

@@ -16,7 +16,7 @@ from user_files import ACC, AXES, FRAME, GYRO
 
 from har_jax import recordings
 from har_jax.errors import UserError
-from har_jax.recordings import files
+from har_jax.recordings import files, limits
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0.3\n' for i in range(10, 60))
@@ -270,6 +270,11 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, mon
   monkeypatch.setattr('har_jax.recordings.limits.MAX_MEMBERS', 3)
   with pytest.raises(UserError, match=message):
     recordings.read(user_files.put(tmp_path, content))
+
+
+@pytest.mark.parametrize(('packed', 'most'), [(1, 64 << 20), (1 << 20, 100 << 20)])
+def test_64_mib_may_be_unpacked_at_any_ratio_and_more_at_100_times(packed, most):
+  assert [limits.is_bomb(size, packed) for size in (most, most + 1)] == [False, True]
 
 
 def test_folders_are_listed_until_there_are_too_many_files(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import worn_device
 
 from har_jax.config import DEFAULT_WINDOWING, Windowing
-from har_jax.recordings import Reading, check, infer, language
+from har_jax.recordings import Reading, check, faults, infer, language
 from har_jax.signal import recording
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -199,10 +199,13 @@ def _find(change=lambda acc, gyro: (acc, gyro)) -> list[str]:
   return _check(*change(signal[:, :3] + rng.normal(0, 0.05, (len(signal), 3)), signal[:, 3:]))
 
 
-def _check(acc: np.ndarray, gyro: np.ndarray) -> list[str]:
+def _recording(acc: np.ndarray, gyro: np.ndarray) -> Recording:
   time_s = np.arange(len(acc)) / worn_device.RATE_HZ
-  samples = [Samples(time_s, part.astype(np.float32)) for part in (acc, gyro)]
-  return _said(Recording('me', '', *samples, ()), files=['day'], offsets_s=[10.0])
+  return Recording('me', '', *(Samples(time_s, part.astype(np.float32)) for part in (acc, gyro)), ())
+
+
+def _check(acc: np.ndarray, gyro: np.ndarray) -> list[str]:
+  return _said(_recording(acc, gyro), files=['day'], offsets_s=[10.0])
 
 
 def _at_86_s(change):
@@ -240,13 +243,16 @@ def test_a_fault_of_a_sensor_is_named(change, words):
   assert len([sentence for sentence in _find(change) if words in sentence]) == 1
 
 
-def test_a_jump_of_gravity_is_seen_in_a_run():
+def test_a_jump_of_gravity_is_seen_in_a_run(monkeypatch):
   rng, signal = np.random.default_rng(0), worn_device.signal('walking', 60, 3)
   bounces = np.sin(2 * np.pi * 1.5 * np.arange(len(signal)) / 50)[:, None]  # up to 2 g, down to nothing
   acc = signal[:, :3] * (1 + bounces) + rng.normal(0, 0.1, (len(signal), 3))
   for sign, count in ((1, 0), (-1, 1)):
     sentences = _check(np.concatenate([acc[:1500], sign * acc[1500:]]), signal[:, 3:])
     assert sum('gravity jumps to other axes or signs' in sentence for sentence in sentences) == count
+  whole = faults._changes(_recording(acc, signal[:, 3:]))
+  monkeypatch.setattr(faults, '_PART', 7)
+  np.testing.assert_allclose(faults._changes(_recording(acc, signal[:, 3:])), whole)
 
 
 @pytest.mark.parametrize('late_s', [1.5, -1.0])

@@ -66,7 +66,7 @@ PHONE, ANDROID = (exports.sensor_logger_files(ONE, platform) for platform in ('i
 LATE = exports.sensor_logger_files(dataclasses.replace(ONE, time_s=ONE.time_s + 0.002), 'android')
 LATE = exports.sensor_logger_files(ONE, 'android', total=True) | {'Gyroscope.csv': LATE['Gyroscope.csv']}
 LATE['Gravity.csv'] = ''  # the linear acceleration must not be taken
-ANNOTATIONS = exports.annotations([(12, 'sit; read'), (2, 'walk'), (7, '')])
+ANNOTATIONS = exports.annotations([(12, 'sit; read'), (2, 'walk'), (7, ''), (2, 'run')])
 PHYPHOX = exports.phyphox_files(ONE, ',', '.')
 ACC_TABLE = exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc)
 GYRO_TABLE = exports.phyphox_table('Gyroscope', ONE.time_s, ONE.gyro)
@@ -111,7 +111,8 @@ ROWS = [
       arrays=SAME, notes=['its signs are ours']),
   row('annotations without text, after an empty line',
       ANDROID | {'Annotation.csv': ANNOTATIONS.replace('\n', '\n\n', 1)},
-      spans=[(2, 7, 'walk'), (12, 24, 'sit; read')], time_zone='Europe/Berlin'),
+      spans=[(2, 7, 'walk'), (12, 24, 'sit; read')], time_zone='Europe/Berlin', notes=['2 labels'],
+      never=['exceed']),
   row('a gyroscope that is 2 ms late, and total acceleration',
       {f'walk-2026/{name}': text for name, text in LATE.items()}, files=['walk-2026'],
       arrays={'acc': (ONE.acc[1:], 1e-5), 'gyro': (ONE.gyro[:-1], 1e-5),

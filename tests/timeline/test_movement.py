@@ -8,7 +8,7 @@ import pytest
 
 from har_jax.recordings import Reading
 from har_jax.signal import steps
-from har_jax.signal.recording import Recording, Samples
+from har_jax.signal.recording import ACTIVITIES, Recording, Samples
 from har_jax.timeline import movement
 from har_jax.timeline.bouts import Bout, Clock
 
@@ -161,6 +161,7 @@ def test_sitting_of_several_activities_names_them():
   )
   assert alone.startswith('10.0 minutes of sitting, 10.0 in the longest bout; ')
   assert both.startswith('20.0 minutes of sitting (Sitzen, typing), 20.0 in')
+  assert {*ACTIVITIES, 'jogging'} >= movement._SITTING | movement._MODERATE
 
 
 def test_a_day_without_movement_has_its_hours_and_no_sentence():

@@ -56,6 +56,7 @@ def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   np.testing.assert_allclose(har_jax.check(half).sensors['rate_hz'], [50, 25], rtol=0.003)
   slower = har_jax.check(_frame(WALK).iloc[np.r_[:1500, 1500:3000:2]]).sensors  # after half a minute
   np.testing.assert_allclose(slower[['slowest_hz', 'fastest_hz']].to_numpy(), [[25, 50]] * 2, rtol=0.003)
+  np.testing.assert_allclose(har_jax.check(_frame(WALK[:400])).sensors['slowest_hz'], 50, rtol=0.003)
 
 
 def test_the_picture_has_the_legend_colors_and_a_break_at_gaps_of_more_than_three_steps():
@@ -68,7 +69,9 @@ def test_the_picture_has_the_legend_colors_and_a_break_at_gaps_of_more_than_thre
   table['time_s'] = np.cumsum([0, 2, 2, 2, 2, 3.5 * 2, 2, 2]) * 60.0
   drawn = picture.QualityPicture(table).draw().axes[0].lines[0].get_xdata()
   assert np.flatnonzero(np.isnan(drawn)).tolist() == [5]
-  assert 'not worn' not in picture.QualityPicture(table).svg().decode()
+  np.testing.assert_allclose(drawn[[1, -1]], [2, 19])  # minutes
+  for windows in (table, table[:1]):
+    assert 'not worn' not in picture.QualityPicture(windows).svg().decode()
 
 
 def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path, monkeypatch):
@@ -77,8 +80,10 @@ def test_files_of_a_folder_have_their_own_gaps_and_time_worn(tmp_path, monkeypat
   WITH_GAP.to_csv(tmp_path / 'b.csv', index=False)
   measured = []
   monkeypatch.setattr(distribution_shift, 'measure_windows', lambda *windows: measured.extend(windows[2]))
+  monkeypatch.setattr(distribution_shift, 'MOST', 20)
   checked = har_jax.check(tmp_path, not_worn_min=1)
   assert list(checked.files.index) == sorted(set(measured)) == ['a', 'b']
+  assert 20 <= len(measured) <= 22
   assert checked.files['gaps'].tolist() == [0, 1]
   np.testing.assert_allclose(checked.files['minutes'], [1, 4], atol=0.01)
   np.testing.assert_allclose(checked.files['not_worn_min'], [0, 1.5], atol=0.1)

@@ -238,6 +238,7 @@ def test_a_day_past_midnight_has_a_row_per_date():
   (axes,) = picture.draw().axes
   assert [label.get_text() for label in axes.get_yticklabels()] == ['2026-05-28', '2026-05-29']
   assert axes.yaxis_inverted()  # the first day is on top
+  assert [label.get_text() for label in axes.get_xticklabels()][:3] == ['0:00', '2:00', '4:00']
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import jax
+
 from har_jax import config, records
 from har_jax.baselines import BASELINES
 from har_jax.errors import UserError
@@ -13,7 +15,8 @@ from har_jax.experiments.fitting import ENCODER_METHOD, combine_and_test, fit_an
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions
 from har_jax.experiments.zero_shot import predict_and_test
-from har_jax.methods import METHODS
+from har_jax.methods import METHODS, Settings
+from har_jax.train.objective import Classify, initial_shapes
 from har_jax.variables import Variables
 
 Bases = Mapping[int, Variables]  # by seed, what `stages.run_stages` returns; empty unless pretrained
@@ -44,6 +47,14 @@ def one_by_one(run: Callable[[RunSpec, Variables, TrainOptions], records.Result]
   return run_each
 
 
+def _check_method(name: str, experiment: config.Experiment) -> None:
+  """Traces the adaptation: what does not fit the model, such as a target, shows before any training."""
+  method = METHODS[name]
+  shapes = initial_shapes(Classify(method.model(experiment.model), classes=2))
+  settings = Settings.from_experiment(experiment)
+  jax.eval_shape(lambda drawn: method.adapt(drawn, settings, jax.random.key(0)), shapes)
+
+
 def _check_packages(names: Collection[str]) -> None:
   for name in names:
     BASELINES[name](0)  # a missing package shows now, not after hours of other runs
@@ -59,7 +70,7 @@ def _check_head(name: str, experiment: config.Experiment) -> None:
 _ZERO_SHOT = functools.partial(Kind, is_pretrained=lambda name: True, check=_check_head)
 
 KINDS: dict[str, Kind] = {
-  'method': Kind(METHODS, adapt_and_test, lambda name: METHODS[name].pretrained),
+  'method': Kind(METHODS, adapt_and_test, lambda name: METHODS[name].pretrained, check=_check_method),
   'baseline': Kind(
     BASELINES,
     one_by_one(lambda spec, base, options: fit_and_test(spec, options)),

@@ -179,6 +179,21 @@ def test_a_run_draws_head_adapters_and_batches_by_its_seed(study_of, tmp_path, d
   assert (other.run.windows, other.run.validation) == (other.data.train, other.data.validation)
 
 
+@pytest.mark.parametrize(
+  ('changed', 'says'),
+  [
+    ({'targets': ('up', 'foo')}, "target 'foo' matches no kernel"),
+    ({'start': 'loftq'}, 'loftq needs kernels'),
+  ],
+)
+def test_what_does_not_fit_the_model_is_refused_before_any_training(
+  study_of, experiment, tmp_path, changed, says
+):
+  lora = dataclasses.replace(experiment.lora, **changed)
+  with pytest.raises(UserError, match=says):
+    study_of(tmp_path, experiment=dataclasses.replace(experiment, lora=lora))
+
+
 @pytest.mark.parametrize(('budget', 'folder'), [('0.7', 'labels-0.7'), ('10/class', 'labels-10-per-class')])
 def test_a_result_is_in_the_folder_of_its_split_and_budget(study_of, tmp_path, budget, folder):
   spec = spec_of(study_of(tmp_path, protocol={'label_budget': budget}), seed=4)

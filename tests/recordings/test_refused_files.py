@@ -156,7 +156,7 @@ TABLE: list = [
                                         for name in ('linear acceleration (g)', 'gravity (m/s2)')}),
    'without gravity: record it with gravity'),
   # other formats, damaged or cut short
-  ({}, 'holds nothing, but no recording: these are read: Sensor Logger'),
+  ({}, ' holds no recording: these are read: Sensor Logger'),
   (('day.xls', b'PK'), r'of no known format; nearest to \.xls is \.xlsx'),
   (('day.parquett', b'PAR1'), r'nearest to \.parquett is \.parquet\. these are read: Sensor Logger'),
   (('day.json', b'{"a": 1}'), 'JSON or CBOR of none of these apps; these are read'),
@@ -188,7 +188,7 @@ TABLE: list = [
     )
   ),
   (('day.bin', b'\x00'), 'is no recording of GENEActiv'),
-  (('day.zip', b'PK\x05\x06' + b'\x00' * 18), 'holds nothing, but no recording'),
+  (('day.zip', b'PK\x05\x06' + b'\x00' * 18), ' holds no recording: these are read'),
   (('day.zip', b'PK'), 'is no zip, was damaged or was cut short'),
   (('day.xlsx', b'PK'), 'openpyxl|no Excel workbook'),
   (('day.cbor', b'\x1c'), 'cbor2|no CBOR file'),

@@ -194,8 +194,9 @@ def _find_below(
     elif names := [f'{below.name}/{file.name}' for file in below.top if is_table(file)]:
       found.append(f'Not read: {shorten(", ".join(names))}, as {path} holds recordings itself.')
   if not _exports(found):
-    listed, first = shorten(', '.join(files.by_name)) or 'nothing', f'. {found[0]}' if found else ''
-    raise UserError(f'{path} holds {listed}, but no recording: {_list_formats()}{first}')
+    listed, first = shorten(', '.join(files.by_name)), f'. {found[0]}' if found else ''
+    holds = f'{listed}, but no recording' if listed else 'no recording'
+    raise UserError(f'{path} holds {holds}: {_list_formats()}{first}')
   return found
 
 

@@ -4,7 +4,9 @@ w windows, f the head's inputs, y classes.
 """
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Sequence
+from concurrent import futures
 
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +59,11 @@ def train(
     if active.is_active():
       if stop():
         raise Stopped(f'{run.title}: stopped before its fit')
-      fitted = side_encoder.train(objective, run, training) if objective.model.side else {}
+      fitted: Variables = {}
+      if objective.model.side:
+        with futures.ThreadPoolExecutor(1) as importer:  # for a second, while XLA trains
+          importer.submit(importlib.import_module, 'sklearn.linear_model')
+          fitted = side_encoder.train(objective, run, training)
       variables = run.trainable | run.statistics | run.frozen | fitted
       fitted |= fit(objective, variables, run.windows, prior)
       state = dataclasses.replace(

@@ -22,6 +22,8 @@ def test_a_value_is_shown_as_it_is_but_short_and_printable(value, shown):
 @pytest.mark.parametrize('text', ['y' * 100_000, '\x00' * 100_000, 'a b ' * 100_000])
 def test_no_error_message_is_long(text):
   assert len(str(UserError(f'file.csv has columns {text}'))) < 2100
+  assert str(UserError('y' * 2000)) == 'y' * 2000
+  assert str(UserError('y' * 2001)).endswith('y… (2,001 characters)')
 
 
 def test_one_of_a_word_is_singular():

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import har_jax
+from har_jax import storage
 from har_jax.cli import main
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -81,6 +82,11 @@ def test_the_page_says_what_every_dependency_and_extra_is_for():
   assert dict(rows) == purposes
   extras = re.findall(r'^\| ((?:`[\w-]+`,? ?)+) \|', _text('docs/install.md'), re.MULTILINE)
   assert set(re.findall('[\\w-]+', ' '.join(extras))) == set(_PROJECT['optional-dependencies'])
+
+
+def test_a_bucket_needs_the_package_of_the_extra_that_it_names():
+  extras = _PROJECT['optional-dependencies']
+  assert {scheme: extras[scheme][0].partition('>')[0] for scheme in storage._DRIVERS} == storage._DRIVERS
 
 
 def test_the_workflow_runs_the_checks_on_every_python_that_the_package_names():

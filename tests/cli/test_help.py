@@ -80,6 +80,30 @@ def test_a_command_has_the_options_of_its_function_and_those_of_printing_and_wri
   assert set(main.load(name).FLAGS) - {'help', 'helpfull'} == options | printed
 
 
+@pytest.mark.parametrize(
+  ('name', 'defaults'),
+  [
+    ('prepare', {'out': 'windows'}),
+    ('pretrain', {'windows': 'windows', 'four_bits': False}),
+    ('lodo', {'windows': 'windows', 'lodo_batch_runs': 1, 'phase': 'all', 'jobs': '1', 'lodo_shard': '0/1'}),
+    ('paper', {'table': ['all'], 'seeds': ['0', '1', '2']}),
+    ('adapt', {'out': 'adapter', 'suggest': None}),
+    ('federate', {'windows': 'windows', 'out': 'runs/federated', 'workers': 1, 'labels_per_activity': 10}),
+    ('continual', {'windows': 'windows', 'out': 'runs/continual', 'labels_per_activity': 10}),
+    ('predict', {'out': 'timeline'}),
+    ('check', {'out': 'checked'}),
+    ('export', {'out': 'exports', 'format': ['onnx'], 'precision': ['float32']}),
+  ],
+)
+def test_defaults_of_flags_are_those_that_the_pages_rely_on(name, defaults):
+  values = main.load(name).FLAGS
+  assert {flag: values[flag].default for flag in defaults} == defaults
+
+
+def test_pretraining_has_no_flag_of_adapting():
+  assert not re.findall('lora|nf4|tta|label_budget', ' '.join(main.load('pretrain').FLAGS))
+
+
 @pytest.mark.parametrize('name', main.COMMANDS)
 def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name):
   code, short, _ = run_in_process(name, '--help')

@@ -18,7 +18,7 @@ from har_jax.baselines import relative_features
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
-from har_jax.experiments import supervised_head
+from har_jax.experiments import stages, supervised_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import recording
 from har_jax.train.objective import Classify
@@ -195,6 +195,17 @@ def test_sources_without_two_general_activities_are_refused():
   labels = np.arange(40) % 2
   with pytest.raises(UserError, match='a head needs two classes; the sources have kicking, typing'):
     supervised_head.with_general_head(base_of(('kicking', 'typing')), windows(labels), windows(labels))
+
+
+def test_supervised_pretraining_takes_two_activities_or_more(tmp_path):
+  experiment = config.Experiment(protocol=config.Protocol(normalize='none', supervised_pretraining_steps=5))
+  sources = types.SimpleNamespace(names=('a',), classes=('lying', 'walking'), labeled_windows=None)
+  sources.datasets = types.SimpleNamespace(identify=lambda names: {})
+  stage = stages.supervised_pretraining(tmp_path, experiment, sources, 'activities')
+  assert (stage.objective.classes, stage.seed) == (2, 0)
+  sources.classes = ('lying',)
+  with pytest.raises(UserError, match='5 need at least two activities; a have lying'):
+    stages.supervised_pretraining(tmp_path, experiment, sources, 'activities')
 
 
 def test_an_encoder_alone_has_no_classes():

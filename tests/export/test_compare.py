@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 
 import export_cases
 import numpy as np
@@ -82,6 +83,7 @@ def test_the_command_exports_compares_and_prints_a_table(recognizer, folder, tmp
     assert measured.max_difference < export_cases.BOUND[precision]
     assert measured.ms_quartiles[0] <= measured.ms <= measured.ms_quartiles[1]
     assert f'{measured.macro_f1:.4f}' in out
+  assert re.search(r'^\| format +\| weights +\|.*\| macro-F1 +\| macro-F1 loss +\|$', out, re.MULTILINE)
 
 
 def test_the_help_and_the_documentation_list_every_format():

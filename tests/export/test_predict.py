@@ -65,6 +65,13 @@ def test_a_tone_of_another_rate_keeps_its_amplitude_or_vanishes(rate_hz, frequen
   np.testing.assert_allclose(window, size * tone(start_s + np.arange(128) / 50), atol=0.02)
 
 
+@pytest.mark.parametrize('rate_hz', [12.5, 20])
+def test_a_line_stays_a_line_up_to_the_ends(rate_hz):
+  time_s = np.arange(2.6 * rate_hz) / rate_hz
+  ((_, window),) = predict.windows(np.column_stack([time_s, np.outer(time_s, 6 * [10.0])]), _CARD)
+  np.testing.assert_allclose(window[:, 0], 10 * np.arange(128) / 50, atol=0.003)
+
+
 def _check_as_package(time_s: np.ndarray) -> None:
   phases = np.random.default_rng(1).uniform(0, 6, 6)
   waves = np.sin(2 * np.pi * np.outer(time_s, [0.3, 1, 2, 3, 4, 5]) + phases)

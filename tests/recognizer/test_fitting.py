@@ -19,6 +19,7 @@ from har_jax.recognizer import fitting, parameters, temperature
 from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
+from har_jax.variables import resident
 
 _HELD_OUT = SUBJECTS == 'Dov'
 
@@ -135,7 +136,7 @@ def test_a_head_is_fitted_again_to_the_classes_of_the_fit_and_only_if_it_was_fit
       linear.refit(signals, labels)
 
 
-def test_the_bytes_of_the_file_count_its_own_head_alone(stem_base):
+def test_the_bytes_of_the_file_count_its_own_head_alone_and_memory_has_adams_moments(stem_base, monkeypatch):
   recognizer = Recognizer(stem_base, method='lora', rank=2, max_steps=1, batch=8)
   base, experiment = parameters.check(recognizer)
   labels = np.unique(LABELS, return_inverse=True)[1].astype(np.int32)
@@ -144,6 +145,10 @@ def test_the_bytes_of_the_file_count_its_own_head_alone(stem_base):
   fitted = fit.run()
   stored = files.make_adapter(base, fitted.variables, fit.card(fitted, {}) | {'classes': [*'abc']})
   assert fit.file_bytes() == sum(leaf.nbytes for leaf in stored.variables.values())
+  monkeypatch.setattr(fitting.loop, 'planned_bytes', lambda *_, **__: 7)
+  trained = fit.prepared.trainable | fit.prepared.statistics
+  moments = fit.memory_bytes() - 7 - resident(fit.prepared.frozen) - resident(trained)
+  assert moments >= 2 * resident(fit.prepared.trainable)  # of Adam
 
 
 def test_the_seconds_of_a_trial_are_those_of_its_steps(base, monkeypatch):

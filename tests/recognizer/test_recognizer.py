@@ -90,6 +90,7 @@ def test_a_clone_has_the_parameters_and_is_not_fitted(fitted):
     cloned.save('nowhere')
   assert get_tags(cloned).requires_fit
   assert not get_tags(Recognizer.load()).requires_fit
+  assert (get_tags(cloned).input_tags.two_d_array, get_tags(cloned).input_tags.three_d_array) == (False, True)
 
 
 @pytest.mark.slow

@@ -164,6 +164,8 @@ def test_sweep_sorts_numbers_and_dashes_published_lines():
   curves = lines(figure)
   assert list(curves['lora'].get_xdata()) == ['8', '16']
   assert list(curves['lora'].get_ydata()) == [0.8, 0.9]
+  band = figure.axes[0].collections[0].get_paths()[0].vertices
+  assert {*map(tuple, band.round(2).tolist())} == {(0.0, 0.7), (0.0, 0.9), (1.0, 0.8), (1.0, 1.0)}
   assert [curves[name].get_linestyle() for name in ('lora', 'lora, published')] == ['-', '--']
   figure.draw_without_rendering()
   assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ['8', '16', '64']
@@ -290,3 +292,4 @@ def test_the_matrix_of_a_stream_names_its_strategy_and_shows_every_score():
   assert [word for word in words if word.isdecimal()] == ['91', '32', '73', '84']  # percent, row by row
   panel = drawn(figures.domains, pd.DataFrame([[0.91, 0.32], [0.73, 0.84]])).axes[0]
   assert [text.get_position() for text in panel.texts] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+  assert [text.get_color() for text in panel.texts] == ['black', 'white', 'black', 'black']  # on dark: white

@@ -45,6 +45,7 @@ def test_no_window_crosses_a_label_despite_rounding_of_its_edge():
   [
     # No window crosses a gap, and each piece starts anew.
     ([Span(0.5, 20.0, 'walking')], {0.0: 200, 5.0: 300}, dict.fromkeys((25, 250, 314, 378), 'walking')),
+    ([Span(0.5, 9.0, 'walking')], {0.0: 200, 5.0: 300}, dict.fromkeys((25, 250, 314), 'walking')),
     ([Span(10.0, 13.0, 'sitting'), Span(0.0, 3.0, 'walking')], {0.0: 1000}, {500: 'sitting', 0: 'walking'}),
   ],
 )  # fmt: skip

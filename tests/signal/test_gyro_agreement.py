@@ -34,6 +34,14 @@ def test_axes_are_known_if_all_others_are_worse_and_unique_if_they_are_much_wors
   assert (agreement.gyro is not None, agreement.is_known, agreement.is_unique) == expected
 
 
+def test_a_multiple_of_the_gyroscope_is_compared_as_a_gyroscope_of_so_much():
+  blocks, factors = gyro_agreement._blocks(SIGNALS, 50), gyro_agreement._FACTORS
+  (usual,) = np.flatnonzero((gyro_agreement._CANDIDATES == USUAL).all(axis=(1, 2)))
+  for factor, logs in zip(factors[::4], gyro_agreement._log_factor_misfits(blocks)[::4], strict=True):
+    larger = blocks._replace(gyro=factor * blocks.gyro)
+    np.testing.assert_allclose(gyro_agreement._log_misfits(larger)[usual], logs, atol=1e-3)
+
+
 @pytest.mark.parametrize(
   ('best', 'gain', 'over_none', 'factor'),
   [

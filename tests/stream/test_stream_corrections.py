@@ -307,7 +307,7 @@ def test_the_last_hidden_layer_gives_the_logits(drawn, tiny):
   assert outputs[:, :-3] @ weights == pytest.approx(logits, abs=1e-5)
 
 
-def test_the_fitted_layer_is_where_the_penalized_loss_is_flat():
+def test_the_fitted_layer_is_where_the_penalized_loss_is_flat(monkeypatch):
   rng = np.random.default_rng(0)
   hidden, logits = rng.standard_normal((8, 5)), rng.standard_normal((8, 3))
   targets = special.softmax(rng.standard_normal((8, 3)), axis=1)
@@ -315,6 +315,8 @@ def test_the_fitted_layer_is_where_the_penalized_loss_is_flat():
   errors = special.softmax(logits + hidden @ added, axis=1) - targets
   assert hidden.T @ errors + 10.0 * added == pytest.approx(np.zeros((5, 3)), abs=1e-3)
   assert np.abs(added).max() > 0.01
+  monkeypatch.setattr(head_update, '_MAX_ITERATIONS', 1)  # which bounds the time of a correction
+  assert np.abs(head_update.fit(hidden, logits, targets, penalty=10.0) - added).max() > 1e-3
 
 
 def test_an_output_layer_that_is_no_plain_sum_is_refused(fitted):

@@ -93,6 +93,33 @@ test('each activity has its probability, and the last minutes in which it was sh
   expect(places.length).toBeLessThan(310);
 });
 
+test('labels that are numbers are shown, answered, summed up and corrected', async () => {
+  const page = await open(() => {
+    const fetched = globalThis.fetch;
+    globalThis.fetch = async (what, options) => {
+      const response = await fetched(what, options);
+      if (what !== 'model.json') return response;
+      const card = (await response.json()) as { classes: unknown[] };
+      return Response.json({ ...card, classes: card.classes.map((_, index) => index + 1) });
+    };
+  });
+  await page.start();
+  await setThreshold(page, '0');
+  await page.move(motionsOf(jitter));
+  const rows = await answers(page, jitter.probabilities.length);
+  const names = jitter.probabilities[0].map((_, index) => String(index + 1));
+  const listed = await page.page.$$eval('#activities th', (found) => found.map((each) => each.textContent));
+  expect(listed.filter((name) => names.includes(name))).toEqual(names);
+  for (const [, shown] of rows) expect(names).toContain(shown);
+  await page.page.click('#sum-up');
+  expect(await page.text('#totals')).toContain(rows[0][1]);
+  await page.page.select('#truth', '3');
+  await page.page.click('#correct button');
+  await page.page.waitForFunction(
+    () => document.getElementById('learned-text')?.textContent === 'Learned: 3 1 ×',
+  );
+});
+
 test('a higher threshold makes more answers unknown', async () => {
   const page = await open();
   await page.start();

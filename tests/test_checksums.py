@@ -78,7 +78,7 @@ def test_a_damaged_file_is_refused_in_a_line_that_says_where_it_is(tmp_path, kin
 def test_an_adapter_out_of_range_is_refused_at_once(tmp_path, entry, value):
   _write_adapter(tmp_path)
   path = tmp_path / 'adapter.json'
-  path.write_text(json.dumps(json.loads(path.read_bytes()) | {entry: value}))
+  path.write_text(json.dumps(json.loads(path.read_bytes()) | {'class_logits': None, entry: value}))
   with pytest.raises(UserError, match=r'adapter\.json: .*; fetch or write it again'):
     files.load_adapter(tmp_path)
 

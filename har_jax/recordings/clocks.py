@@ -17,7 +17,7 @@ from har_jax.recordings import row_faults, units
 from har_jax.recordings.infer import Findings
 
 MISSING = np.iinfo(np.int64).min  # NumPy's NaT
-_ZONE = re.compile(r'(z|utc|[+-]\d\d:?\d\d)$', re.IGNORECASE)
+_ZONE = re.compile(r'(z|utc|gmt|[+-]\d\d:?\d\d)$', re.IGNORECASE)
 _TIME_OF_DAY = re.compile(
   r'(?:(\d{1,3}):)?(\d{1,3}):(\d\d)(?:([.,:_])(\d+))?(?: ?([ap])\.?m\.?)?', re.IGNORECASE
 )

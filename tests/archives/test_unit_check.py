@@ -89,6 +89,14 @@ def test_one_device_in_another_unit_is_a_warning(tmp_path, caplog):
   )
 
 
+def test_two_samples_are_enough_to_have_a_unit():
+  check = UnitCheck('hapt', 50)
+  samples = Samples(np.array([0.0, 9.0]), np.float32([[0, 0, 1]] * 2))
+  check.add(Recording('1', '', samples, Samples(samples.time_s, 0 * samples.values), ()))
+  with pytest.raises(UserError, match='acceleration is in g by its own numbers, for 9 of 9 s'):
+    check.finish([])
+
+
 @pytest.mark.parametrize(('seconds', 'warnings'), [(0.9, 0), (1.1, 1)])
 def test_a_hundredth_of_the_time_in_another_unit_is_no_warning(seconds, warnings, caplog):
   check = UnitCheck('hapt', 50)

@@ -21,6 +21,7 @@ from har_jax.cli import predict
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import read as read_recording
+from har_jax.timeline import movement
 
 pytestmark = pytest.mark.slow
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -238,6 +239,9 @@ def test_a_day_is_divided_into_bouts(folder, predicted):
   assert rows[0]['start'] == '2026-05-28T20:26:40.000+00:00'
   assert all(0.4 <= float(row['confidence']) <= 1 for row in rows if row['activity'] != 'not_worn')
   assert '4 bouts: ' in out
+  said = movement.sentences(_summary(folder / 'day')['movement'])
+  assert said
+  assert '\n'.join(said) in out
   assert out.splitlines()[-1] == str(folder / 'day' / 'summary.json')
 
 

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import sys
+import time
 
 import jax
 import pytest
@@ -87,10 +88,11 @@ def test_a_system_that_pins_no_process_has_jobs_too(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('is_terminal', [True, False])
-def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_path, monkeypatch):
+def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_path, monkeypatch, capfd):
   monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal, raising=False)
   run()
   assert _read_all(tmp_path, 'shown') == [['1', not is_terminal, True], ['2', not is_terminal, True]]
+  assert 'all runs' not in capfd.readouterr().err  # without progress
 
 
 def test_a_file_gets_a_line_for_each_finished_run(run, values, capfd):
@@ -110,11 +112,12 @@ def test_the_time_left_does_not_count_runs_that_were_finished_before(run, values
 
 
 def test_a_job_that_fails_ends_the_others(run, values, tmp_path, capfd):
-  values.does = 'fail1'
+  values.does, begun_s = 'fail1', time.monotonic()
   with pytest.raises(UserError, match='job 1 of 2 ended with exit code 1; its message is above'):
     run()
   assert 'no such windows' in capfd.readouterr().err
   assert not (tmp_path / 'saved1').exists()
+  assert time.monotonic() - begun_s < 50  # the other one would wait for a minute
 
 
 def test_sigterm_ends_all_jobs_when_they_have_saved(run, values, tmp_path):

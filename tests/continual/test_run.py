@@ -121,6 +121,9 @@ def test_a_folder_of_another_run_or_in_use_is_refused(learner, stream, quick, tm
   other.stream = dataclasses.replace(stream, domains=(stream.domains[0], changed, stream.domains[2]))
   with pytest.raises(UserError, match=r'other settings \(domains\)'):
     run.run(quick, other, tmp_path)
+  other.stream = dataclasses.replace(stream, classes=stream.classes[::-1])
+  with pytest.raises(UserError, match=r'other settings \(classes\)'):
+    run.run(quick, other, tmp_path)
   lock = locks.lock(tmp_path)
   assert lock.take()
   with pytest.raises(UserError, match=r'is running in .*; wait for it'):
@@ -204,6 +207,7 @@ def test_the_command_leaves_adapters_and_a_picture(windows, base, tmp_path):
   assert re.search(r'p\d: macro-F1 \d\.\d{3} on average over all domains, \d\.\d\d MB kept', err)
   printed = json.loads(out)
   assert len(printed['history']) == 2
+  assert not {'format', 'identity'} & {*printed}
   assert '<svg' in (tmp_path / 'matrix.svg').read_text()
   for domain in (tmp_path / 'domain0', tmp_path / 'domain1'):
     assert files.load_adapter(domain).card.classes == list(Recognizer.load(domain).classes_)

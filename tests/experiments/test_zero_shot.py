@@ -1,5 +1,6 @@
 """Probabilities of the sources' activities, as those of a target's classes."""
 
+import dataclasses
 import types
 from typing import Any
 
@@ -78,6 +79,10 @@ def test_a_result_is_of_the_windows_of_classes_that_the_sources_know(study):
   assert (result.bytes.frozen, result.collections) == ({'params': 40}, [])
   assert result.seconds == {'training': 0, 'pretraining': 5, 'supervised': 5}
   assert result.starts_from == '../../../supervised'
+  protocol = dataclasses.replace(spec.experiment.protocol, continued_pretraining_steps=2)
+  spec = dataclasses.replace(spec, experiment=dataclasses.replace(spec.experiment, protocol=protocol))
+  result = kinds.find(spec.method).run([spec], {0: _BASE}, QUIET)[0]
+  assert result.starts_from == '../../../supervised/subject/seed0'  # the last of three stages
 
 
 def test_a_recording_head_answers_each_subject_apart(study, monkeypatch):

@@ -1,14 +1,19 @@
 """The adapter of a finished run, from its result file."""
 
+import json
 import pathlib
 import types
 from typing import Any
 
 import made_results
+import msgspec
 import pytest
 
 from har_jax import storage
 from har_jax.files import runs
+
+_GRAVITY = {'activity': 'walking', 'position': '', 'windows': 3, 'mean': [0, 0, 1], 'covariance': [0] * 6}
+_SIGNALS = {'gravity': [_GRAVITY], 'length_g': 1.0, 'has_gyro': True, 'gyro_axes': '', 'rates_hz': [50.0]}
 
 
 @pytest.mark.parametrize(
@@ -24,7 +29,7 @@ def test_the_adapter_of_a_run_has_its_figures_and_settings(
   tmp_path, monkeypatch, method, starts_from, given, base
 ):
   entries = made_results.result(method=method, seed=3, macro_f1=0.5, tta_shifts=4, lora_rank=8)
-  storage.write(tmp_path / 'seed3.json', entries | {'starts_from': starts_from})
+  storage.write(tmp_path / 'seed3.json', entries | {'starts_from': starts_from, 'signals': _SIGNALS})
   prepared = types.SimpleNamespace(
     trainable={'a': 1}, statistics={'b': 2}, variables={'a': 1, 'b': 2, 'c': 3}
   )
@@ -51,6 +56,7 @@ def test_the_adapter_of_a_run_has_its_figures_and_settings(
   assert loaded == same == (base and base.format(tmp_path))
   assert variables == {'a': 10, 'b': 20, 'c': 3}
   assert card['classes'] == ['walking', 'sitting']
+  assert json.loads(msgspec.json.encode(card['signals'])) == _SIGNALS
   assert (card['method'], card['rank'], card['alpha']) == (method, 8, 64.0)
   assert card['metrics'] == {
     'validation': {'macro_f1': 0.5, 'accuracy': None},

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,18 @@ from adapters import LORA, SIGNAL, assert_equal, logits_of
 from har_jax import config, files, methods
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
+
+# What peft knows, by the classes of its configurations and its layers.
+_ENTRIES = {
+  *('alpha_pattern', 'base_model_name_or_path', 'bias', 'fan_in_fan_out', 'feedforward_modules'),
+  *('inference_mode', 'init_r', 'init_lora_weights', 'lora_alpha', 'lora_dropout', 'modules_to_save'),
+  *('peft_type', 'r', 'save_projection', 'target_modules', 'target_r', 'task_type', 'tfinal', 'tinit'),
+  *('total_step', 'use_dora', 'use_rslora', 'vera_dropout'),
+}
+_TENSORS = {
+  *('lora_A.weight', 'lora_B.weight', 'lora_magnitude_vector', 'lora_A', 'lora_B', 'lora_E', 'ia3_l'),
+  *('vera_lambda_d', 'vera_lambda_b', 'vera_A', 'vera_B'),
+}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +41,9 @@ def test_pefts_layout_comes_back_bit_for_bit(base, adapter_of, name, targets, tm
   peft_config = json.loads((tmp_path / 'adapter_config.json').read_text())
   assert peft_config.get('bias', 'none') == 'none'
   assert peft_config['peft_type'] == {'dora': 'LORA', 'qlora': 'LORA'}.get(name, name.upper())
+  assert {*peft_config} <= _ENTRIES
+  tensors = safetensors.numpy.load_file(tmp_path / 'adapter_model.safetensors')
+  assert {found[0] for key in tensors if (found := re.search('(lora|ia3|vera)_.*', key))} <= _TENSORS
   if targets != LORA.targets:  # for peft, `embed` would be any module whose name ends so
     parts = ('key', 'output', 'query', 'value')
     assert peft_config['target_modules'] == [f'blocks.{n}.{part}' for n in (0, 1) for part in parts] + [

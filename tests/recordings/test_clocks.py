@@ -95,6 +95,13 @@ def test_a_time_zone_is_stated_by_the_times_unless_it_is_utc_which_phones_keep_a
   assert clocks.join([clocks.parse(times, 'time')], 'time')[2] == (zone or '')
 
 
+@pytest.mark.parametrize('stated', ['Z', ' UTC', ' GMT', 'GMT', '+00:00'])
+def test_times_say_in_several_ways_that_they_are_in_utc(stated):
+  written = clocks.parse(MOMENTS.dt.strftime('%Y-%m-%d %H:%M:%S') + stated, 'time')
+  ns, kind, zone = clocks.join([written], 'time')
+  assert (ns.tolist(), kind, zone) == (MOMENTS.to_numpy('datetime64[ns]').astype(int).tolist(), 'zoned', '')
+
+
 def test_the_start_of_a_clock_keeps_its_fraction_of_a_second_and_its_kind():
   ns = 1_780_000_000_125_000_000
   starts = [clocks.Clock(kind, ns).start for kind in ('zoned', 'date', 'day', 'relative')]

@@ -115,7 +115,7 @@ def test_length_and_gyroscope_are_of_the_windows_of_all_sources(tmp_path):
   every = []
   for name, unit in (('one', [2.0] * 3 + [0.0] * 3), ('other', [3.0] * 3 + [1.0] * 3)):
     made = store.load(made_people.save_windows(tmp_path / name))
-    signals = made.signals * np.float32(unit)
+    signals = made.signals * np.float32(unit) + np.float32([0, 0, 0, 20 * unit[3], 0, 0])
     store.save(dataclasses.replace(made, signals=signals), tmp_path / name)
     every.append(signals[made.labels(('walking',)) == 0])
   summary = Sources(Datasets.open(tmp_path), ('one', 'other'), Protocol()).summarize({'walking': 'walks'})

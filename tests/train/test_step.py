@@ -6,12 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jaxtyping import Array
 from scipy import special
 
 from har_jax import config
 from har_jax.train import optimizer
+from har_jax.train import step as step_module
 from har_jax.train.objective import Classify, Reconstruct
 from har_jax.train.step import State, compiled_steps, start, training_step
 from har_jax.variables import Variables
@@ -35,12 +37,16 @@ class Product(Reconstruct):
     return product * batch['x'] + noise, {'batch_stats/seen': variables['batch_stats/seen'] + 1}
 
 
-def _start() -> State:
+def _start(wrap: optimizer.Wrap = optimizer.unchanged) -> State:
   return start(
     {'params/w': jnp.float32(2)},
     {'batch_stats/seen': jnp.int32(0)},
-    optimizer.build(_TRAINING, pretrained=False),
+    optimizer.build(_TRAINING, pretrained=False, wrap=wrap),
   )
+
+
+def _doubled(transform: optax.GradientTransformationExtraArgs) -> Any:
+  return optax.chain(transform, optax.scale(2.0))
 
 
 def _batch(x: list[float], weight: list[float]) -> dict[str, np.ndarray]:
@@ -52,9 +58,12 @@ def _frozen() -> Variables:
 
 
 def _step(
-  batch: dict[str, np.ndarray], state: State | None = None, noise: float = 0.0
+  batch: dict[str, np.ndarray],
+  state: State | None = None,
+  noise: float = 0.0,
+  wrap: optimizer.Wrap = optimizer.unchanged,
 ) -> tuple[State, float]:
-  step = training_step(Product(noise=noise), _TRAINING, pretrained=False)
+  step = training_step(Product(noise=noise), _TRAINING, pretrained=False, wrap=wrap)
   after, loss = step(state or _start(), _frozen(), batch, _KEY, jnp.int32(10))
   return after, float(loss)
 
@@ -90,15 +99,24 @@ def test_equal_runs_share_one_program():
   )
 
 
-def test_several_steps_in_one_program_equal_single_steps():
-  state, losses = _start(), []
+def test_options_of_a_quick_compilation_are_known_to_the_compiler(monkeypatch):
+  monkeypatch.setattr(step_module.jax.config, 'read', lambda name: False)
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'cpu')
+  options = step_module._quick_compilation()
+  assert options
+  assert jax.jit(lambda x: x + 1, compiler_options=options).lower(1.0).compile()(1.0) == 2
+
+
+@pytest.mark.parametrize('wrap', [optimizer.unchanged, _doubled])
+def test_several_steps_in_one_program_equal_single_steps(wrap):
+  state, losses = _start(wrap), []
   batches = [_batch([1, 2], [1, 1]), _batch([3, -1], [1, 0]), _batch([5, 5], [1, 1])]
   for batch in batches[:2]:
-    state, loss = _step(batch, state, noise=1.0)
+    state, loss = _step(batch, state, noise=1.0, wrap=wrap)
     losses.append(loss)
   stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
-  train_steps = compiled_steps(Product(noise=1.0), _TRAINING, pretrained=False)
-  end, step_losses = train_steps(_start(), _frozen(), stacked, _KEY, jnp.int32(10), np.int32(2))
+  train_steps = compiled_steps(Product(noise=1.0), _TRAINING, pretrained=False, wrap=wrap)
+  end, step_losses = train_steps(_start(wrap), _frozen(), stacked, _KEY, jnp.int32(10), np.int32(2))
   assert int(end.step) == 2  # the third batch is padding
   np.testing.assert_allclose(step_losses[:2], losses, rtol=1e-5)
   np.testing.assert_allclose(end.trainable['params/w'], state.trainable['params/w'], rtol=1e-5)

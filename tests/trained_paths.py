@@ -35,6 +35,8 @@ STORED = {
   **{'pfeiffer': {'adapter'}, 'lora': {'lora', 'lora_scale'}, 'adalora': {'adalora', 'adalora_scale'}},
   'dora': {'lora', 'lora_scale', 'dora'},
 }
+# The type of each method that peft knows, in peft's configuration.
+PEFT_TYPES = {'ia3': 'IA3', 'vera': 'VERA', 'lora': 'LORA', 'adalora': 'ADALORA', 'dora': 'LORA'}
 
 
 def select(name: str, paths: Iterable[str]) -> set[str]:
@@ -45,6 +47,11 @@ def select(name: str, paths: Iterable[str]) -> set[str]:
 def count(name: str) -> int:
   """How many paths of the encoder a method trains."""
   return TRAINED[float_form(name)][1]
+
+
+def peft_type(name: str) -> str:
+  assert float_form(name) in PEFT_TYPES, f'add {name} to PEFT_TYPES'
+  return PEFT_TYPES[float_form(name)]
 
 
 def float_form(name: str) -> str:

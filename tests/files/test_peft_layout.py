@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+import trained_paths
 from adapters import LORA, SIGNAL, assert_equal, logits_of
 
 from har_jax import config, files, methods
@@ -40,7 +41,7 @@ def test_pefts_layout_comes_back_bit_for_bit(base, adapter_of, name, targets, tm
   files.write_peft(tmp_path, adapter)
   peft_config = json.loads((tmp_path / 'adapter_config.json').read_text())
   assert peft_config.get('bias', 'none') == 'none'
-  assert peft_config['peft_type'] == {'dora': 'LORA', 'qlora': 'LORA'}.get(name, name.upper())
+  assert peft_config['peft_type'] == trained_paths.peft_type(name)
   assert {*peft_config} <= _ENTRIES
   tensors = safetensors.numpy.load_file(tmp_path / 'adapter_model.safetensors')
   assert {found[0] for key in tensors if (found := re.search('(lora|ia3|vera)_.*', key))} <= _TENSORS

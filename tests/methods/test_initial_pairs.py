@@ -217,7 +217,7 @@ def test_settings_follow_from_an_adapters_card(base):
   assert Adapter({}, card).settings == dataclasses.replace(settings, depth=model.depth)
 
 
-@pytest.mark.parametrize('name', ['lora', 'dora'])
+@pytest.mark.parametrize('name', [name for name, method in methods.METHODS.items() if method.pairs])
 def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base, name):
   training = config.Training(learning_rate=0.01, warmup=0.0)
   trainable, transform = _optimizer(base, name, training, config.Lora(rank=4, alpha=8.0, rate_ratio=8.0))
@@ -225,9 +225,21 @@ def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base, name):
   at = {'step': jnp.int32(0), 'total_steps': jnp.int32(10**6)}
   update = jax.jit(transform.update)  # one program, not a hundred
   updates, _ = update(gradients, jax.jit(transform.init)(trainable), trainable, **at)
-  a, b = (float(updates[f'lora/encoder/block_0/up/{leaf}'].min()) for leaf in 'ab')
-  assert b == pytest.approx(8 * -training.learning_rate, rel=1e-4)  # Adam's first step is the rate; b is zero
-  assert a == pytest.approx(-training.learning_rate, rel=1e-2)  # and a decays a little
+  pair = f'{methods.METHODS[name].pairs}/{_UP}'
+  # Adam's first step is the rate; b is zero.
+  assert float(updates[f'{pair}/b'].min()) == pytest.approx(8 * -training.learning_rate, rel=1e-4)
+  if f'{pair}/a' in trainable:  # and a decays a little
+    assert float(updates[f'{pair}/a'].min()) == pytest.approx(-training.learning_rate, rel=1e-2)
+
+
+@pytest.mark.parametrize('name', methods.METHODS)
+def test_a_method_with_loras_pairs_names_their_collection(base, name):
+  settings = methods.Settings(config.Lora(rank=4), depth=2)
+  shapes = jax.eval_shape(lambda: methods.METHODS[name].adapt(base, settings, jax.random.key(0)))
+  adds = {
+    of for of in methods.METHODS[name].collections if {f'{of}/{_UP}/{leaf}' for leaf in 'ab'} <= shapes.keys()
+  }
+  assert {of for of in adds if f'{of}/{_UP}/e' not in shapes} == {methods.METHODS[name].pairs} - {''}
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ class Archive:
   marker: str  # glob pattern of a file that only this archive has; empty if it comes with the package
   positions: tuple[str, ...]  # the default first: the one nearest to the waist
   read: Callable[[Source, str, collections.Counter[str]], Iterator[Recording]]
-  url: str  # official download; empty if it comes with the package
+  url: str  # official download, a zip; empty if it comes with the package
   license: str
   test_subjects: tuple[str, ...] = ()  # of the authors' own split, if they published one
   bundled: pathlib.Path | None = None  # its file, if that comes with the package

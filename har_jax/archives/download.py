@@ -32,6 +32,8 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
   Raises UserError: no network, an HTTP error, a wrong length or range, no encryption; not a zip, another
   checksum (deletes the file).
   """
+  if not archive.url and archive.marker:
+    raise UserError(f'{archive.name} has no address: fetch it from its authors, and give --archive_path')
   if not archive.url:
     raise UserError(f'{archive.name} comes with the package: there is nothing to download')
   folder = pathlib.Path(folder)

@@ -261,6 +261,14 @@ def test_the_sample_is_not_downloaded(tmp_path):
     download.fetch(ARCHIVES['sample_wisdm'], tmp_path)
 
 
+def test_an_archive_without_an_address_is_to_be_fetched_by_hand(tmp_path):
+  archive = dataclasses.replace(ARCHIVES['hapt'], url='')
+  with pytest.raises(
+    UserError, match='hapt has no address: fetch it from its authors, and give --archive_path'
+  ):
+    download.fetch(archive, tmp_path)
+
+
 @pytest.mark.parametrize(('name', 'file'), [('pdiot', 'pdiot-data.zip'), ('weda_fall', 'WEDA-FALL.zip')])
 def test_a_snapshot_of_a_repository_is_named_after_it(tmp_path, name, file):
   (tmp_path / file).write_bytes(OTHER)  # there already, so that nothing is downloaded

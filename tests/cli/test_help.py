@@ -13,6 +13,7 @@ from toy_command import toy_module
 import har_jax
 from har_jax.cli import command, main
 from har_jax.experiments import kinds
+from har_jax.export import FORMATS
 from har_jax.methods import METHODS
 from har_jax.recordings import ReadingOptions
 from har_jax.timeline.adaptation import AdaptOptions
@@ -52,6 +53,13 @@ def test_the_list_of_commands_says_what_each_does(capsys):
 
 def test_paper_runs_both_splits_and_so_has_no_flag_for_one():
   assert ['split' in main.load(name).FLAGS for name in ('lodo', 'paper')] == [True, False]
+
+
+def test_the_help_and_the_page_of_export_list_every_format(capsys):
+  assert main.main(['export', '--help']) == 0
+  assert f'one or more of {", ".join(sorted(FORMATS))} (' in ' '.join(capsys.readouterr().out.split())
+  rows = re.findall(r'(?m)^\| `(\w+)` \|', (_ROOT / 'docs/export.md').read_text())
+  assert sorted(rows) == sorted(FORMATS)
 
 
 def test_the_help_of_lodo_lists_every_method():

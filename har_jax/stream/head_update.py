@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Float
 
-from har_jax import files, methods
+from har_jax import files, methods, products
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.variables import collection
@@ -43,7 +43,8 @@ def fit(
 
   start = np.zeros(hidden.shape[1] * logits.shape[1])
   options = {'maxiter': _MAX_ITERATIONS}
-  minimum = optimize.minimize(loss, start, jac=True, method='L-BFGS-B', options=options)
+  with products.on_one_thread():
+    minimum = optimize.minimize(loss, start, jac=True, method='L-BFGS-B', options=options)
   return minimum.x.reshape(hidden.shape[1], -1)
 
 

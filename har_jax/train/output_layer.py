@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax import config
+from har_jax import config, products
 from har_jax.datasets.batches import Batch
 from har_jax.errors import Stopped
 from har_jax.model import head_input_limits, head_input_weights, head_input_widths
@@ -104,9 +104,10 @@ def fit(
   mean, scale = standardization(features, widths, weights)
   limits = head_input_limits(widths)
   inputs = np.clip((features - mean) * scale, -limits, limits)
-  transformed, directions = _within_classes(inputs, windows['label'], weights)
   model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
-  model.fit(transformed, windows['label'], sample_weight=weights)
+  with products.on_one_thread():
+    transformed, directions = _within_classes(inputs, windows['label'], weights)
+    model.fit(transformed, windows['label'], sample_weight=weights)
   kernel, bias = directions @ model.coef_.T, model.intercept_
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))

@@ -159,7 +159,9 @@ def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 
 
 def read_record(path: Place, kind: type[_Kind], *, to_do: str = RUN_AGAIN) -> _Kind:
-  """Reads a record. Raises UserError as `read` and `records.check`."""
+  """Reads a record. Raises UserError as `read_card`, for a card, or as `records.check` and `read`."""
+  if issubclass(kind, records.Card):
+    return read_card(path, kind, to_do=to_do)[0]
   entries = read(path, to_do=to_do)
   return records.check(entries, kind, path, to_do=to_do)
 

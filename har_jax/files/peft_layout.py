@@ -90,7 +90,7 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
   by name.
   """
   place = storage.place(folder)
-  card, _ = storage.read_card(place / 'har_jax.json', records.Adapter, to_do=safetensors_io.MAKE_AGAIN)
+  card = storage.read_record(place / 'har_jax.json', records.Adapter, to_do=safetensors_io.MAKE_AGAIN)
   described = Adapter({}, card)
   check_base(base, described)
   settings, layout = described.settings, _layout(described)

@@ -14,7 +14,7 @@ from user_files import ACC, AXES, DEGREES, EPOCH_S, FRAME, GYRO, START
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError
-from har_jax.recordings import files, windows
+from har_jax.recordings import windows
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 TIME_S, ACC_M_S2, GYRO_RAD_S = user_files.signal()
@@ -339,13 +339,3 @@ def test_unlabeled_windows_cover_all_and_do_not_depend_on_slices(tmp_path, monke
   twice = dataclasses.replace(reading, recordings=reading.recordings * 2)
   numbers = [window.recording for window in recordings.to_windows(twice, windowing, unlabeled=True)]
   assert numbers == [0] * len(whole) + [1] * len(whole)
-
-
-def test_a_file_is_read_alone_where_its_folder_cannot_be_listed(tmp_path, monkeypatch):
-  def refuse(folder):
-    raise UserError(f'{folder} cannot be listed')
-
-  monkeypatch.setattr(files, 'list_folder', refuse)
-  path = tmp_path / 'day.csv'
-  alone = files.list_siblings(path)
-  assert (alone.name, alone.single.path, alone.by_name) == ('day', path, {'day.csv': alone.single})

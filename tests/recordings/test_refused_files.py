@@ -303,3 +303,13 @@ def test_a_parquet_with_a_name_twice_is_refused(tmp_path):
   )
   with pytest.raises(UserError, match='has the column ax 2 times'):
     recordings.read(tmp_path / 'walk.parquet')
+
+
+def test_a_file_is_read_alone_where_its_folder_cannot_be_listed(tmp_path, monkeypatch):
+  def refuse(folder):
+    raise UserError(f'{folder} cannot be listed')
+
+  monkeypatch.setattr(files, 'list_folder', refuse)
+  path = tmp_path / 'day.csv'
+  alone = files.list_siblings(path)
+  assert (alone.name, alone.single.path, alone.by_name) == ('day', path, {'day.csv': alone.single})

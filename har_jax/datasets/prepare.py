@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from har_jax import __version__, storage
+from har_jax import __version__, records, storage
 from har_jax.archives import ARCHIVES
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import UNREADABLE, Source
@@ -22,6 +22,7 @@ from har_jax.errors import UserError
 from har_jax.recordings import limits
 from har_jax.signal import cutting, physics
 from har_jax.signal.cutting import resample
+from har_jax.signal.recording import ACTIVITIES
 
 _LOG = logging.getLogger(__name__)
 _SENSORS = {'accelerometer': slice(3), 'gyroscope': slice(3, None)}  # their channels
@@ -92,13 +93,29 @@ def prepare(
     },
     windowing,
   )
-  store.save(windows, storage.place(out) / archive.name)
+  folder = storage.place(out) / archive.name
+  _warn_of_replaced(folder, windows.meta)
+  store.save(windows, folder)
+  if own := [name for name in windows.meta.activities if name not in ACTIVITIES]:
+    # A misspelled name would be a class of its own, that no source has.
+    text = '%s: no public archive has an activity named %s; if others have it by another name, use theirs'
+    _LOG.warning(text, archive.name, ', '.join(own))
   for sensor, axes in _SENSORS.items():
     starts = range(0, len(windows.signals), _CHUNK)
     parts = [windows.signals[start : start + _CHUNK, :, axes] for start in starts]
     if sentence := physics.scale_of_few(sensor, parts):
       _LOG.warning('%s: %s', archive.name, sentence)
   return windows
+
+
+def _warn_of_replaced(folder: storage.Place, new: records.Windows) -> None:
+  """Logs a warning if a folder holds other windows: another length, rate, position or source."""
+  with contextlib.suppress(UserError):  # nothing was there, or it is damaged
+    old = store.read_card(folder)[0]
+    if (old.windowing, old.position, old.checksum) != (new.windowing, new.position, new.checksum):
+      _LOG.warning(
+        '%s: the windows before (%s, %s, of %s) are replaced', folder, old.windowing, old.position, old.source
+      )
 
 
 def is_prepared(

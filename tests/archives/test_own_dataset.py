@@ -52,9 +52,10 @@ def _read(dataset: pathlib.Path) -> tuple[list[Recording], collections.Counter]:
   return list(own_dataset.load(dataset).read(Source(dataset.parent), 'wrist', dropped)), dropped
 
 
-def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path):
+def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path, caplog):
   out, _ = succeed('prepare', dataset, f'--out={tmp_path}/windows')
   assert 'office (wrist): ' in out
+  assert 'office: no public archive has an activity named juggling; ' in caplog.text
   windows = store.load(tmp_path / 'windows' / 'office')
   assert windows.meta.activities == ['walking', 'juggling']  # an own activity follows the shared ones
   assert windows.meta.subjects == ['ana', 'ben', 'eva', 'tom']

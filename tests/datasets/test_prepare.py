@@ -123,6 +123,21 @@ def test_windows_are_current_for_one_source_position_and_version(tmp_path, monke
   assert not is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING)
 
 
+@pytest.mark.parametrize(
+  ('rows', 'windowing', 'warned'),
+  [(500, DEFAULT_WINDOWING, False), (501, DEFAULT_WINDOWING, True), (500, Windowing(64, 50), True)],
+)
+def test_windows_of_another_source_or_length_are_replaced_with_a_warning(
+  tmp_path, caplog, rows, windowing, warned
+):
+  prepare(HAPT, hapt_zip(tmp_path / 'a.zip'), tmp_path, progress=False)
+  assert 'replaced' not in caplog.text
+  prepare(HAPT, hapt_zip(tmp_path / 'b.zip', rows=rows), tmp_path, windowing=windowing, progress=False)
+  texts = [text for text in caplog.messages if 'are replaced' in text]
+  assert len(texts) == warned
+  assert all(f'{tmp_path}/hapt: the windows before (128 samples' in text for text in texts)
+
+
 def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_path):
   path, archive = dsads_folder(tmp_path), ARCHIVES['dsads']
   alone = prepare(archive, path, tmp_path / 'torso', progress=False)

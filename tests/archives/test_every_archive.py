@@ -5,7 +5,6 @@ import itertools
 import pathlib
 import sys
 from collections.abc import Iterable
-from typing import Any
 
 import cut_pieces
 import numpy as np
@@ -150,12 +149,6 @@ def test_a_small_archive_is_prepared_without_a_word(tmp_path, name, caplog):
   assert caplog.messages == []
 
 
-def test_names_of_activities_are_words_and_those_of_readers():
-  assert not [name for name in ACTIVITIES if len(name) < 5]
-  of_readers = [vars(sys.modules[ARCHIVES[name].read.__module__])['_ACTIVITIES'] for name in _WITH_FILES]
-  assert {activity for codes in of_readers for activity in codes.values() if activity} == {*ACTIVITIES}
-
-
 def test_positions_have_the_names_that_flags_and_cards_have():
   assert {name for archive in ARCHIVES.values() for name in archive.positions} == {
     *('waist', 'pocket', 'chest', 'wrist', 'torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg'),
@@ -168,9 +161,9 @@ def test_positions_have_the_names_that_flags_and_cards_have():
 @pytest.mark.parametrize('name', [name for name in ARCHIVES if name not in _WITH_FILES])
 def test_an_archive_of_the_package_has_units_labels_and_finite_values(name):
   archive = ARCHIVES[name]
-  source: Any = Source(archive.bundled) if archive.bundled else None
+  assert archive.bundled is not None
   for position in archive.positions:
-    recordings = archive.read(source, position, collections.Counter())
+    recordings = archive.read(Source(archive.bundled), position, collections.Counter())
     _check(itertools.islice(recordings, _FEW), position, None)
 
 

@@ -8,7 +8,6 @@ from cut_pieces import samples_at
 
 from har_jax.archives.runs import even_clock, in_order, recordings
 from har_jax.signal.recording import Span
-from har_jax.signal.segments import labeled_spans
 
 
 def test_rows_are_sorted_and_the_first_of_each_time_is_kept():
@@ -44,18 +43,6 @@ def test_rows_that_lie_apart_keep_their_times(times):
 def test_bursts_of_many_rows_one_after_the_other_do_not_let_the_clock_fall():
   slow, first, second = np.arange(200) / 10, np.full(50, 30.0), np.full(50, 30.3)
   assert np.diff(even_clock(np.concatenate([slow, first, second]))).min() == 0
-
-
-@pytest.mark.parametrize(
-  ('times', 'labels', 'spans'),
-  [
-    (np.arange(6) / 2, [1, 1, 0, 2, 2, 2], [Span(0.0, 1.0, 'walking'), Span(1.5, 3.0, 'sitting')]),
-    ([0.0, 0.5, 1.0, 9.0, 9.5], [1] * 5, [Span(0.0, 10.0, 'walking')]),
-    ([0.0, 0.5, 1.0, 1.5, 9.5], [1] * 5, [Span(0.0, 10.0, 'walking')]),
-  ],
-)
-def test_a_span_ends_where_the_next_label_begins_the_last_one_a_median_step_later(times, labels, spans):
-  assert labeled_spans(np.array(times), np.array(labels), {1: 'walking', 2: 'sitting'}) == spans
 
 
 @pytest.mark.parametrize(('gap_s', 'parts'), [(0.98, 1), (1.0, 1), (1.02, 2)])

@@ -11,7 +11,6 @@ from in_process import run_in_process
 from short_sample import NAMES
 
 from har_jax import files, recordings, storage, timeline
-from har_jax.archives import ARCHIVES, download
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.continual import domains
 from har_jax.errors import UserError
@@ -90,15 +89,6 @@ def test_without_flags_a_function_has_its_own_defaults(monkeypatch, paths, place
   assert {key: named[key] or None for key in shared} == {
     key: parameters[key].default or None for key in shared
   }
-
-
-@pytest.mark.parametrize(('flag', 'allowed'), [('--allow_http', True), ('--noallow_http', False)])
-def test_prepare_downloads_into_its_folder_of_archives(monkeypatch, tmp_path, flag, allowed):
-  command = ('prepare', 'hapt', '--download', flag)
-  given, named = _arrived(monkeypatch, download, 'fetch', *command, f'--archive_path={tmp_path}')
-  assert (given, named) == ((ARCHIVES['hapt'], tmp_path), {'allow_http': allowed})
-  given, _ = _arrived(monkeypatch, download, 'fetch', *command)
-  assert given == (ARCHIVES['hapt'], pathlib.Path('archives'))
 
 
 def test_predict_gives_all_to_recognize(monkeypatch, paths):

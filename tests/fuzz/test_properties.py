@@ -16,7 +16,6 @@ from hypothesis import strategies as some
 from har_jax import escaping
 from har_jax.archives.source import Source
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import limits
 
 settings.register_profile('fast', max_examples=100, deadline=None, derandomize=True, database=None)
 settings.load_profile('fast')
@@ -48,27 +47,6 @@ def test_a_cell_is_no_formula_and_comes_back_from_csv(first, text):
 @given(some.text(_ANY.filter(lambda letter: letter not in '<&')))
 def test_any_text_is_well_formed_xml(text):
   ElementTree.fromstring(f'<a>{escaping.xml_text(text)}</a>'.encode())
-
-
-@given(
-  some.lists(some.lists(some.text('ab', max_size=3), min_size=1, max_size=4), max_size=6), some.integers(1, 9)
-)
-def test_lines_pass_where_all_have_as_many_fields_as_the_first(rows, size):
-  content = ''.join(','.join(row) + '\n' for row in rows).encode()
-  counts = [
-    (number, len(row)) for number, row in enumerate(rows, 1) if row != ['']
-  ]  # blank lines are no rows
-  other = [number for number, count in counts if count != counts[0][1]]
-  file = limits._Watched(io.BytesIO(content), limits._LineCheck('f', ',', None, None))
-
-  def read() -> bytes:
-    return b''.join(iter(lambda: file.read(size), b''))
-
-  if other:
-    with pytest.raises(UserError, match=f'line {other[0]} has .* columns where'):
-      read()
-  else:
-    assert read() == content
 
 
 @given(some.binary(max_size=300), some.integers(0, 60))

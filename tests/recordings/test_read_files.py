@@ -60,12 +60,9 @@ APPS = (
   ('t|ax_in_g|ay_in_g|az_in_g|gyro_x_deg/s|gyro_y_deg/s|gyro_z_deg/s', 1 / G, DEGREES),
   ('time_s|accel_x_g|accel_y_g|accel_z_g|gyro_x_dps|gyro_y_dps|gyro_z_dps', 1 / G, DEGREES),
   ('Zeit|Beschleunigung x|Beschleunigung y|Beschleunigung z|Drehrate x|Drehrate y|Drehrate z', 1, 1),
-  ('time|gFx|gFy|gFz|wx|wy|wz', 1 / G, 1),  # Physics Toolbox
   ('Time (s)|Accelerometer.X|Accelerometer.Y|Accelerometer.Z|Gyroscope.X|Gyroscope.Y|Gyroscope.Z', 1, 1),
   ('elapsed (s)|x-axis (g)|y-axis (g)|z-axis (g)|x-axis (deg/s)|y-axis (deg/s)|z-axis (deg/s)',
    1 / G, DEGREES),
-  ('Time (s)|Acceleration x (m/s^2)|Acceleration y (m/s^2)|Acceleration z (m/s^2)'
-   '|Gyroscope x (rad/s)|Gyroscope y (rad/s)|Gyroscope z (rad/s)', 1, 1),  # Phyphox
   ('epoch|ACCELEROMETER X (m/s²)|ACCELEROMETER Y (m/s²)|ACCELEROMETER Z (m/s²)'
    '|GYROSCOPE X (rad/s)|GYROSCOPE Y (rad/s)|GYROSCOPE Z (rad/s)', 1, 1),  # AndroSensor
   ('accelerometerTimestamp_sinceReboot(s)|accelerometerAccelerationX(G)|accelerometerAccelerationY(G)'

@@ -77,7 +77,8 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
   if path.is_file():
     found = _find_in_file(user_files.list_siblings(path))
   elif path.is_dir():
-    found = _find_in_folder(path, ignored)
+    folders = (user_files.list_folder(child) for child in user_files.visible(path) if child.is_dir())
+    found = _find_below(path, user_files.list_folder(path), folders, ignored)
   else:
     raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list_formats()}')
   return _distinguish(_exports(found)), [sentence for sentence in found if isinstance(sentence, str)]
@@ -150,7 +151,10 @@ def _find_in_file(files: Files) -> list[Export | str]:
   file = files.single
   assert file is not None
   if file.suffix == '.zip':
-    return _find_in_zip(file)
+    if not file.path.is_file():
+      raise UserError(f'{file.path} is a zip in a zip: extract it first')
+    zipped = user_files.list_zip(file.path)
+    return _find_below(file.path, zipped, zipped.folders)
   if exports := _find_together(files):
     return [*exports]
   if file.suffix in ('.json', '.cbor'):
@@ -158,19 +162,6 @@ def _find_in_file(files: Files) -> list[Export | str]:
   close = difflib.get_close_matches(file.suffix, _SUFFIXES, 1, 0.5)
   near = f'; nearest to {shorten(file.suffix, 20)} is {close[0]}' if close else ''
   raise UserError(f'{file.path} is of no known format{near}. {_list_formats()}')
-
-
-def _find_in_zip(file: File) -> list[Export | str]:
-  if not file.path.is_file():
-    raise UserError(f'{file.path} is a zip in a zip: extract it first')
-  files = user_files.list_zip(file.path)
-  return _find_below(file.path, files, files.folders)
-
-
-def _find_in_folder(path: pathlib.Path, ignored: pathlib.Path | None) -> list[Export | str]:
-  files = user_files.list_folder(path)
-  folders = (user_files.list_folder(child) for child in user_files.visible(path) if child.is_dir())
-  return _find_below(path, files, folders, ignored)
 
 
 def _find_below(

@@ -99,11 +99,8 @@ def geneactiv(folder: pathlib.Path, one: Recording) -> Written:
   return Written(folder / 'walk.bin', 0.501 * G / 256, None)
 
 
-def actigraph_of(folder: pathlib.Path, one: Recording, kind: int, scale: float, serial: str = '') -> Written:
-  """A record a second: separator, type, time, size, payload, checksum. A battery's record comes first.
-
-  serial: of a device that does not write its scale.
-  """
+def _actigraph(folder: pathlib.Path, one: Recording, kind: int, scale: float) -> Written:
+  """A record a second: separator, type, time, size, payload, checksum. A battery's record comes first."""
   counts = np.round(one.acc / G * scale).astype(int)
   records = []
   for second in range(-1, len(counts) // 50):
@@ -120,17 +117,14 @@ def actigraph_of(folder: pathlib.Path, one: Recording, kind: int, scale: float, 
     for octet in record:
       checksum ^= octet
     records.append(record + bytes([checksum]))
-  said = (
-    f'Serial Number: {serial}' if serial else f'Serial Number: TAS1D48140206\nAcceleration Scale: {scale}'
-  )
-  info = f'{said}\nSample Rate: 50\nTimeZone: 02:00:00\n'
+  info = f'Serial Number: TAS1D48140206\nAcceleration Scale: {scale}\nSample Rate: 50\nTimeZone: 02:00:00\n'
   path = zips.write_zip(folder / 'walk.gt3x', {'info.txt': info, 'log.bin': b''.join(records)})
   return Written(path, 0.501 * G / scale, None)
 
 
 def actigraph(folder: pathlib.Path, one: Recording) -> Written:
-  return actigraph_of(folder, one, 0x1A, 256.0)
+  return _actigraph(folder, one, 0x1A, 256.0)
 
 
 def actigraph_packed(folder: pathlib.Path, one: Recording) -> Written:
-  return actigraph_of(folder, one, 0x00, 341.0)
+  return _actigraph(folder, one, 0x00, 341.0)

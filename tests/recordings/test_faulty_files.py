@@ -109,7 +109,7 @@ CLOCKS = [
 
 
 LINES = csv(FRAME).decode().splitlines()[:501]
-TWICE = FRAME.iloc[200:800]
+TWICE, LATER = FRAME.iloc[200:800], FRAME.assign(time=FRAME.time + 20)
 EARLIER = FRAME[['time', *GYRO]].assign(time=FRAME.time - 0.003, sensor='gyroscope')
 BY_SENSOR = pd.concat([FRAME[['time', *ACC]].assign(sensor='accelerometer'), EARLIER]).sort_values('time')
 ROWS = [
@@ -145,6 +145,10 @@ ROWS = [
       ('one device', {'device': 'phone', 'id': range(1000), 'position': ['pocket'] * 500 + ['hand'] * 500}),
     )
   ),
+  row('people one after another', pd.concat([FRAME.assign(user=1), LATER.assign(user=2)]),
+      warnings=["column 'user' says that rows are of 1, 2, and they were read as one recording"]),
+  row('parts with numbers one after another', pd.concat([FRAME.assign(id=1), LATER.assign(id=2)]),
+      never=['says that rows are of']),
   row('some missing', MOST, samples=(len(MOST), len(MOST)), warnings=['are missing between others']),
   row('half missing', HALF, never=['bursts']),
   row('one in six missing', FRAME[np.arange(len(FRAME)) % 6 > 0], never=['are missing between']),
@@ -289,6 +293,9 @@ DEVICES = [
       warnings=['The file ends within a block: it was cut short.']),
   row('Axivity, a bit', ('walk.cwa', flipped(AXIVITY, 1024 + 3 * 512 + 100)),
       warnings=['Left out: 1 damaged or missing block of samples.']),
+  row('Axivity, a last block of 30 samples',
+      axivity(lambda blocks: struct.pack_into('<H', blocks[-1], 28, 30)),
+      arrays={'time_s': (ONE.time_s[:1150], 1e-6)}),
   row('Axivity, one block', ('walk.cwa', AXIVITY[: 1024 + 512]), arrays={'time_s': (ONE.time_s[:80], 1e-6)}),
   row('Axivity, a clock that drifts', axivity(drift), arrays={'time_s': (ONE.time_s / 1.01, 1e-4)}),
   *(

@@ -221,14 +221,6 @@ TABLE: list = [
 ]  # fmt: skip
 
 
-def test_people_one_after_another_in_a_table_are_warned_of():
-  later = FRAME.assign(time=FRAME.time + FRAME.time.iloc[-1] + 0.02)
-  tables = (pd.concat([FRAME.assign(**{name: 1}), later.assign(**{name: 2})]) for name in ('user', 'id'))
-  said = "column 'user' says that rows are of 1, 2, and they were read as one recording"
-  user_files.expect(recordings.read(next(tables)), warnings=[said])
-  user_files.expect(recordings.read(next(tables)), never=['says that rows are of'])
-
-
 @pytest.mark.parametrize(('content', 'message', 'options'), [(*row, {})[:3] for row in TABLE])
 def test_a_bad_file_is_refused_in_a_short_sentence(tmp_path, content, message, options):
   path = user_files.put(tmp_path, content)

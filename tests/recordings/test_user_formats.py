@@ -5,10 +5,8 @@ import datetime
 import json
 import pathlib
 import shutil
-import struct
 
 import export_base
-import export_devices
 import exports
 import numpy as np
 import pandas as pd
@@ -67,6 +65,9 @@ LATE = exports.sensor_logger_files(dataclasses.replace(ONE, time_s=ONE.time_s + 
 LATE = exports.sensor_logger_files(ONE, 'android', total=True) | {'Gyroscope.csv': LATE['Gyroscope.csv']}
 LATE['Gravity.csv'] = ''  # the linear acceleration must not be taken
 ANNOTATIONS = exports.annotations([(12, 'sit; read'), (2, 'walk'), (7, ''), (2, 'run')])
+SAMPLE = user_files.content('Edge Impulse (JSON)')
+LISTED = [{'path': 'training/a.json', 'label': {'type': 'label', 'label': 'sit'}},
+          {'path': 'training/b.json', 'label': 'run'}]  # fmt: skip
 PHYPHOX = exports.phyphox_files(ONE, ',', '.')
 ACC_TABLE = exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc)
 GYRO_TABLE = exports.phyphox_table('Gyroscope', ONE.time_s, ONE.gyro)
@@ -150,6 +151,22 @@ ROWS = [
         files=sorted(pathlib.PurePosixPath(name).stem for name in names))
     for names in (['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv'])
   ),
+  row('labels of info.labels, which come before that of the name',
+      {'training/a.json': SAMPLE, 'training/b.json': SAMPLE, 'info.labels': json.dumps({'files': LISTED})},
+      AUTO, spans=[(0, 24, 'sit'), (0, 24, 'run')]),
+  row('GENEActiv, with a gain and an offset, ended within a page',
+      ('walk.bin', user_files.content('GENEActiv (.bin)').replace(b'y gain:25600', b'y gain:12800')
+       .replace(b'z offset:0', b'z offset:2560').rstrip()[: -12 * 200]),  # of the last 300 samples
+      arrays={'acc': (ONE.acc[:1000] * [1, 2, 1] - [0, 0, 0.1 * export_base.G], 1.01 * export_base.G / 256),
+              'time_s': (ONE.time_s[:1000], 1e-6)}),
+  *(
+    row(f'ActiGraph {serial}, which does not say its scale',
+        ('walk.gt3x', zips.zipped(zips.unzipped(user_files.content(f'ActiGraph (.gt3x{kind})'))
+         | {'info.txt': f'Serial Number: {serial}\nSample Rate: 50\n'})),
+        arrays={'acc': (ONE.acc, 0.501 * export_base.G / scale)})
+    for kind, scale, serials in (('', 256, ('MOS2E3', 'TAS1D4')), (', 12 bits', 341, ('NEO1C1', 'CLE2A1')))
+    for serial in serials
+  ),
   row('a doubt about all files',
       dict.fromkeys(['ana.csv', 'ben.csv'], FRAME.assign(**FRAME[ACC] - FRAME[ACC].mean())),
       warnings=['All 2 files: Acceleration seems to lack gravity'], never=['ana: ', 'ben: ']),
@@ -198,37 +215,6 @@ def test_samples_of_uneven_blocks_reach_evenly_to_the_next_but_not_over_a_gap():
   np.testing.assert_allclose(joined.time_s, np.concatenate(expected))
 
 
-def test_the_last_block_of_axivity_may_be_shorter(tmp_path):
-  path = export_devices.axivity(tmp_path, ONE).path
-  content, block = path.read_bytes()[:-512], bytearray(path.read_bytes()[-512:])
-  struct.pack_into('<H', block, 28, 30)  # of 80 samples
-  path.write_bytes(content + export_devices.checked(block))
-  (recording,) = recordings.read(path).recordings
-  assert len(recording.acc.time_s) == 1200 - 50
-  np.testing.assert_allclose(recording.acc.time_s, ONE.time_s[:1150], atol=1e-6)
-
-
-def test_geneactiv_has_a_gain_and_an_offset_of_each_axis_and_may_end_within_a_page(tmp_path):
-  path = export_devices.geneactiv(tmp_path, ONE).path
-  text = path.read_text().replace('y gain:25600', 'y gain:12800').replace('z offset:0', 'z offset:2560')
-  path.write_text(text.rstrip()[: -12 * 200])  # of the last 300 samples
-  (recording,) = recordings.read(path).recordings
-  expected = ONE.acc[:1000] * [1, 2, 1] - [0, 0, 0.1 * export_base.G]
-  np.testing.assert_allclose(recording.acc.values, expected, atol=1.01 * export_base.G / 256)
-  np.testing.assert_allclose(recording.acc.time_s, ONE.time_s[:1000], atol=1e-6)
-
-
-@pytest.mark.parametrize(
-  ('serial', 'scale'), [('NEO1C1', 341), ('CLE2A1', 341), ('MOS2E3', 256), ('TAS1D4', 256)]
-)
-def test_an_actigraph_that_does_not_say_its_scale_has_that_of_its_model(tmp_path, serial, scale):
-  written = export_devices.actigraph_of(tmp_path, ONE, 0x1A, scale, serial)
-  (recording,) = recordings.read(written.path).recordings
-  np.testing.assert_allclose(
-    recording.acc.values, ONE.acc[: len(recording.acc.values)], atol=written.acc_atol
-  )
-
-
 # --- folders, and what is none of these
 
 
@@ -253,18 +239,6 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   assert 'settings.json is JSON or CBOR of none of these apps' in left_out[1]
   assert 'notes.csv has no three accelerometer axes' in left_out[2]
   assert f'Not read: {tmp_path / "labels.csv"} has labels: give it as the labels.' in reading.warnings
-
-
-def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
-  exports.edge_impulse_dataset(tmp_path, ONE)
-  info, sample = (tmp_path / 'dataset' / name for name in ('info.labels', 'training/a.json'))
-  content = json.loads(info.read_text().replace('"label": "walk"', '"label": "sit"'))
-  content['files'].append({'path': 'training/b.json', 'label': 'run'})
-  info.write_text(json.dumps(content))
-  shutil.copy(sample, sample.with_name('b.json'))
-  first, second = recordings.read(tmp_path / 'dataset').recordings
-  assert user_files.find_spans(first) == [(0, 24, 'sit')]
-  assert user_files.find_spans(second) == [(0, 24, 'run')]
 
 
 def test_the_page_lists_every_format_and_every_export():

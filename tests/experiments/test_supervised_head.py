@@ -199,12 +199,14 @@ def test_sources_without_two_general_activities_are_refused():
 
 def test_supervised_pretraining_takes_two_activities_or_more(tmp_path):
   experiment = config.Experiment(protocol=config.Protocol(normalize='none', supervised_pretraining_steps=5))
-  sources = types.SimpleNamespace(names=('a',), classes=('lying', 'walking'), labeled_windows=None)
+  sources = types.SimpleNamespace(names=('a', 'b'), classes=('lying', 'walking'), labeled_windows=None)
   sources.datasets = types.SimpleNamespace(identify=lambda names: {})
   stage = stages.supervised_pretraining(tmp_path, experiment, sources, 'activities')
   assert (stage.objective.classes, stage.seed) == (2, 0)
   sources.classes = ('lying',)
-  with pytest.raises(UserError, match='5 need at least two activities; a have lying'):
+  with pytest.raises(
+    UserError, match='supervised_pretraining_steps 5 need at least two activities; a, b have lying'
+  ):
     stages.supervised_pretraining(tmp_path, experiment, sources, 'activities')
 
 

@@ -273,18 +273,12 @@ def test_texts_of_numpy_in_a_list_or_among_objects_are_labels():
     ({'base': '/nowhere'}, LABELS, None, 'no such folder: /nowhere'),
     ({}, [0.5, 1.5] * 36, None, 'continuous, such as 0.5'),
     ({'rank': 0}, LABELS, None, 'rank is 0'),
-    ({'rank': None}, LABELS, None, 'rank is None; give a whole number'),
     ({'batch': 2.5}, LABELS, None, 'batch is 2.5; give a whole number'),
     ({'batch': 10**9}, LABELS, None, 'batch is 1000000000; it must be at least 1 and at most 100,000'),
-    ({'max_steps': '3'}, LABELS, None, "max_steps is '3'; give a whole number"),
-    ({'learning_rate': '0.1'}, LABELS, None, "learning_rate is '0.1'; give a number"),
     ({'max_steps': 0}, LABELS, None, 'max_steps is 0'),
-    ({'random_state': -1}, LABELS, None, 'random_state is -1; give a whole number'),
     ({'random_state': 2**32}, LABELS, None, 'random_state is 4294967296; give a whole number'),
-    ({'random_state': None}, LABELS, None, 'random_state is None; give a whole number'),
     ({'validation_fraction': 1.0}, LABELS, None, r'validation_fraction is 1\.0'),
     ({'rotation_std_deg': -1.0}, LABELS, None, 'rotation_std_deg is -1.0'),
-    ({'learning_rate': -1.0}, LABELS, None, 'learning_rate is -1.0'),
   ],
 )
 def test_invalid_arguments_of_a_fit_are_named(unfitted, parameters, labels, groups, message):

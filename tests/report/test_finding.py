@@ -79,16 +79,6 @@ def test_the_headline_has_every_method_and_target_on_white():
   assert 'style="background: white"' in drawing
 
 
-def test_relative_training_time_starts_at_one(monkeypatch):
-  pairs = ((8, 10.0), (64, 15.0))
-  shown = runs([result(method='lora', lora_rank=rank, seconds=seconds) for rank, seconds in pairs])
-  monkeypatch.setattr(
-    figures, 'render', lambda draw, points, *data, named: points[['x', 'mean']].to_csv(index=False)
-  )
-  _, points = curves.ranks(shown, 'ranks')
-  assert points.split() == ['x,mean', '8.0,1.0', '64.0,1.5']
-
-
 def test_error_rates_are_means_over_seeds_of_a_tenth_of_the_windows_and_more(monkeypatch):
   shown = runs(by_seed('selective', *({'aurc': 0.1, 'risk': risk} for risk in ([0.0, 0.5], [0.25, 0.75]))))
   monkeypatch.setattr(figures, 'render', lambda draw, points, *data, named: points[['x', 'mean']])

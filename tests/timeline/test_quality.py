@@ -9,7 +9,6 @@ import worn_device
 from in_process import succeed
 
 import har_jax
-from har_jax.errors import UserError
 from har_jax.recognizer import distribution_shift
 from har_jax.timeline import picture
 
@@ -174,9 +173,3 @@ def test_real_exports_are_sound_or_too_short(real_archive, name, words):
   warnings = har_jax.check(real_archive('sensor_logger') / f'sensor_logger_{name}.zip').warnings
   assert len(warnings) == len(words)
   assert all(word in warning for word, warning in zip(words, warnings, strict=True))
-
-
-@pytest.mark.parametrize('minutes', [-1, float('nan'), float('inf')])
-def test_minutes_that_are_none_are_refused_as_recognize_does(minutes):
-  with pytest.raises(UserError, match=f'not_worn_min is {minutes}; give 0 or more'):
-    har_jax.check(_frame(WALK), not_worn_min=minutes)

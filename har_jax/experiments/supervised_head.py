@@ -23,11 +23,11 @@ from har_jax.errors import UserError
 from har_jax.files import Base, make_base
 from har_jax.recognizer import prediction_sets, recording_head
 from har_jax.recognizer.recording_head import WALKING, RecordingHead
+from har_jax.recognizer.unknown_activities import UNKNOWN
 from har_jax.train import metrics
 from har_jax.train.evaluation import class_means, predict
 from har_jax.train.objective import Classify
 
-UNKNOWN = 'unknown'
 # Class → the sources' activities that it stands for.
 CLASSES: dict[str, tuple[str, ...]] = {
   'walking': ('walking', 'nordic_walking', 'treadmill_walking', 'treadmill_incline_walking'),

@@ -23,13 +23,14 @@ from har_jax.experiments.adaptation import relative_to
 from har_jax.experiments.fitting import measure_probabilities
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import seconds_of, stages_of
-from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
+from har_jax.experiments.supervised_head import CLASSES, NAMES
+from har_jax.recognizer.unknown_activities import UNKNOWN
+from har_jax.recordings.language import STAIRS
 from har_jax.timeline.activities import to_level
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
-_STAIRS, _DIRECTIONS = 'stairs', ('upstairs', 'downstairs')
 _GROUPS = tuple(CLASSES)
 
 
@@ -102,8 +103,8 @@ def _group(probabilities: Float[np.ndarray, 'w s'], activities: Sequence[str]) -
 def _answerable(classes: Sequence[str], activities: Sequence[str]) -> np.ndarray:
   """Returns whether each class is one of the sources', or stairs of which the sources know a direction."""
   groups = {NAMES[activity] for activity in activities if activity in NAMES} - {UNKNOWN}
-  if groups & set(_DIRECTIONS):
-    groups |= {_STAIRS}
+  if groups & set(STAIRS):
+    groups |= {STAIRS[0]}
   return np.array([name in groups for name in classes])
 
 

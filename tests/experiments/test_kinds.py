@@ -51,29 +51,28 @@ def test_runs_one_by_one_get_the_variables_of_their_own_seed(study_of, tmp_path)
   assert run_each(specs, {0: {'a': 0}, 1: {'b': 1}}, QUIET) == {0: {'a': 0}, 1: {'b': 1}, 2: {}}
 
 
-def test_seeds_that_train_together_start_from_stages_of_their_own(study_of, tmp_path, monkeypatch):
-  started: dict[int, Any] = {}
+def _add_kind(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> list[tuple[RunSpec, Any]]:
+  """Adds a kind that answers the first class; its runs, and what they start from."""
+  ran: list[tuple[RunSpec, Any]] = []
 
   def run_all(specs: Any, bases: Any, options: Any) -> dict[int, records.Result]:
-    started.update(bases)
+    ran.extend((spec, bases.get(spec.seed)) for spec in specs)
     return {spec.seed: always_first(spec, {}, options) for spec in specs}
 
-  kind = kinds.Kind(('first_class',), run_all, is_pretrained=lambda name: True)
-  monkeypatch.setitem(kinds.KINDS, 'constant', kind)
+  monkeypatch.setitem(kinds.KINDS, 'constant', kinds.Kind(('first_class',), run_all, **fields))
+  return ran
+
+
+def test_seeds_that_train_together_start_from_stages_of_their_own(study_of, tmp_path, monkeypatch):
+  started = _add_kind(monkeypatch, is_pretrained=lambda name: True)
   monkeypatch.setattr(runs, 'run_stages', lambda stages, options: stages[-1].folder.name)
   protocol = {'continued_pretraining_steps': 2}
   run(study_of(tmp_path, methods=('first_class',), seeds=(0, 1), batch_runs=2, protocol=protocol))
-  assert started == {0: 'seed0', 1: 'seed1'}
+  assert [(spec.seed, base) for spec, base in started] == [(0, 'seed0'), (1, 'seed1')]
 
 
 def test_a_run_that_another_job_finishes_while_this_one_waits_is_read(study_of, tmp_path, monkeypatch):
-  ran: list[RunSpec] = []
-
-  def run_all(specs: Any, bases: Any, options: Any) -> dict[int, records.Result]:
-    ran.extend(specs)
-    return {spec.seed: always_first(spec, {}, options) for spec in specs}
-
-  monkeypatch.setitem(kinds.KINDS, 'constant', kinds.Kind(('first_class',), run_all))
+  ran = _add_kind(monkeypatch)
   study, exclusive = study_of(tmp_path, methods=('first_class',)), job_lock.exclusive
 
   def wait(*arguments: Any, **named: Any) -> Any:

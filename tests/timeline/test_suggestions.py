@@ -79,9 +79,8 @@ def test_one_stretch_is_the_fewest():
   for count, message in ((1, 'no such folder'), (0, 'count is 0')):
     with pytest.raises(UserError, match=message):
       suggestions.suggest('day.csv', count, base='nowhere')
-  for given in (2.5, '3', None):
-    with pytest.raises(UserError, match=f'count is {given!r}; give a whole number'):
-      suggestions.check_count(given)
+  with pytest.raises(UserError, match=r'count is 2\.5; give a whole number'):
+    suggestions.check_count(2.5)
   suggestions.check_count(np.int64(1))
 
 

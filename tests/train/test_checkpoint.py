@@ -328,11 +328,3 @@ def test_a_late_read_of_a_closed_loop_is_silent_and_nothing_else(monkeypatch):
   for error in errors:
     sys.unraisablehook(types.SimpleNamespace(exc_value=error))
   assert [one.exc_value for one in shown] == [*errors[1:]]
-
-
-def test_of_equal_scores_the_later_checkpoint_stays_after_a_restart(tmp_path):
-  checkpoints, deleted = Checkpoints(tmp_path), []
-  checkpoints._manager = types.SimpleNamespace(all_steps=lambda: [1, 2, 3], delete=deleted.append)
-  history = [{'step': step, 'score': score} for step, score in ((1, 0.5), (2, 0.5), (3, 0.1))]
-  checkpoints._drop_superseded(3, history)
-  assert deleted == [1]

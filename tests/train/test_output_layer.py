@@ -80,41 +80,26 @@ def test_one_window_of_each_class_leaves_the_inputs_as_they_are():
   np.testing.assert_array_equal(directions, np.eye(5))
 
 
-@pytest.mark.slow
-def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics_variance(case):
+@pytest.mark.parametrize('times', [1, 4])
+def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics_variance(case, times):
+  """Repeated windows weigh more, and one on average."""
   objective, held, windows = case
-  fitted = held | output_layer.fit(objective, held, windows)
-  features = _features(objective, held, windows)
-  pooled, of_side, of_window = head_input_widths(objective.model)
-  deviations = np.where(features.std(axis=0) > 1e-6, features.std(axis=0), np.inf)
-  parts = (features - features.mean(axis=0)) / deviations
-  assert (np.abs(parts) > 2).any()
-  parts = np.clip(parts, -2, 2) * np.sqrt(
-    [0.5 / pooled] * pooled + [0.125 / (of_side or 1)] * of_side + [1 / of_window] * of_window
-  )
-  parts = parts @ _directions(parts, windows['label'], np.ones(24))
-  expected = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label']).predict_proba(parts)
-  found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
-  np.testing.assert_allclose(found, expected, atol=2e-4)
-  assert (found.argmax(axis=1) == windows['label']).mean() > 0.9
-
-
-def test_repeated_windows_weigh_more_and_one_on_average(case):
-  objective, held, windows = case
-  counts = np.where(np.arange(24) < 6, 4, 1)  # 42 in all, 1.75 of each on average
+  counts = np.where(np.arange(24) < 6, times, 1)
   repeated = {name: np.repeat(array, counts, axis=0)[::-1] for name, array in windows.items()}
   fitted = held | output_layer.fit(objective, held, repeated)
-  features, weights = _features(objective, held, windows), counts / 1.75
+  features, weights = _features(objective, held, windows), counts / counts.mean()
   mean = weights @ features / 24
   deviations = np.sqrt(weights @ (features - mean) ** 2 / 24)
   pooled, of_side, of_window = head_input_widths(objective.model)
   variances = [0.5 / pooled] * pooled + [0.125 / (of_side or 1)] * of_side + [1 / of_window] * of_window
-  parts = np.clip((features - mean) / np.where(deviations > 1e-6, deviations, np.inf), -2, 2)
-  parts *= np.sqrt(variances)
+  parts = (features - mean) / np.where(deviations > 1e-6, deviations, np.inf)
+  assert (np.abs(parts) > 2).any()
+  parts = np.clip(parts, -2, 2) * np.sqrt(variances)
   parts = parts @ _directions(parts, windows['label'], weights)
   model = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label'], sample_weight=weights)
   found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
   np.testing.assert_allclose(found, model.predict_proba(parts), atol=2e-4)
+  assert (found.argmax(axis=1) == windows['label']).mean() > 0.9
 
 
 def _run(case: tuple[Classify, Variables, Batch], folder: pathlib.Path | None) -> Run:

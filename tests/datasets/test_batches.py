@@ -96,15 +96,3 @@ def test_processes_share_a_batch(batches, processes):
     for name, rows in batch.items():
       np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), rows)
       assert {len(part[name]) for part in parts} == {8 // processes}
-
-
-def test_processes_share_one_iterator_state():
-  def batches(process: int):
-    return training_batches(_arrays(10), batch=4, steps=6, seed=5, process=process, processes=2)
-
-  first, second = batches(0), batches(1)
-  for _ in range(4):
-    next(first)
-  second.set_state(first.get_state())
-  later = [batch['label'].tolist() for batch in batches(1)][4:]
-  assert [batch['label'].tolist() for batch in second] == later

@@ -153,7 +153,7 @@ ROWS = [
   ),
   row('labels of info.labels, which come before that of the name',
       {'training/a.json': SAMPLE, 'training/b.json': SAMPLE, 'info.labels': json.dumps({'files': LISTED})},
-      AUTO, spans=[(0, 24, 'sit'), (0, 24, 'run')]),
+      AUTO, spans=[(0, 24, 'sit'), (0, 24, 'run')], notes=["sit, from Edge Impulse's info.labels"]),
   row('GENEActiv, with a gain and an offset, ended within a page',
       ('walk.bin', user_files.content('GENEActiv (.bin)').replace(b'y gain:25600', b'y gain:12800')
        .replace(b'z offset:0', b'z offset:2560').rstrip()[: -12 * 200]),  # of the last 300 samples

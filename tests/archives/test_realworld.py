@@ -41,12 +41,6 @@ def _files(texts: dict[str, str]) -> dict[str, bytes]:
   return {'realworld.zip': zipped_texts(files)}
 
 
-def test_recordings_are_sorted_by_subject(read):
-  recordings, _ = read(_files(official()))
-  activities = [(recording.subject, recording.spans[0].activity) for recording in recordings]
-  assert activities == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
-
-
 def test_sensors_of_different_length_are_paired_by_time(read):
   (walking, *_), dropped = read(_files(official()))
   # The gyroscope runs from 0.1 to 9.68 s: accelerometer rows 5 to 484.

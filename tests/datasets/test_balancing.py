@@ -35,10 +35,6 @@ def test_balanced_classes_have_equal_counts_and_keep_their_labels():
   assert repeats.tolist() == [WINDOWS_PER_CLASS // 100] * 100
 
 
-def test_balancing_no_windows_gives_none():
-  assert len(balance_classes(_windows([]), seed=0)['label']) == 0
-
-
 def test_parts_are_repeated_to_the_length_of_the_longest():
   few, many = _windows([0, 1]), _windows([1] * 6, first=10)
   both = concatenate_equally([few, many])

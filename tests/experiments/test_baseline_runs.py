@@ -82,7 +82,9 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(study_of, t
   assert result['parameters'] == {'trainable': 10, 'total': 10}
   assert results.row(as_record(result), 'a')['trainable_bytes'] == 6 * 4 + 4 * 8
   (validated,) = result['validation']  # by a spy that answers the first class alone
-  assert validated['accuracy'] == pytest.approx((data.validation['label'] == 0).mean())
+  share = (data.validation['label'] == 0).mean()
+  assert validated['accuracy'] == pytest.approx(share)
+  assert validated['macro_f1'] == pytest.approx(2 * share / (1 + share) / 3)  # of three classes
 
 
 def test_windows_that_change_during_a_run_give_no_result(study_of, tmp_path, windows, spy, monkeypatch):

@@ -195,6 +195,7 @@ def test_sources_without_two_general_activities_are_refused():
   labels = np.arange(40) % 2
   with pytest.raises(UserError, match='a head needs two classes; the sources have kicking, typing'):
     supervised_head.with_general_head(base_of(('kicking', 'typing')), windows(labels), windows(labels))
+  supervised_head.check_activities(('kicking', 'typing', 'walking'))  # unknown and walking
 
 
 def test_supervised_pretraining_takes_two_activities_or_more(tmp_path):

@@ -112,9 +112,9 @@ def test_memory_alone_does_not_lower_the_rank(clock):
 
 
 def test_the_steps_are_those_that_the_minutes_allow(clock):
-  plan = _choose(lambda name: _Fit(clock), max_minutes=5.0, max_steps=1000)
-  spent_s = 3 * 3 + 80
-  assert plan.max_steps == int(300 - spent_s - 3)
+  plan = _choose(lambda name: _Fit(clock, step_s=0.5), max_minutes=5.0, max_steps=1000)
+  spent_s = 3 * 3 + 80 * 0.5
+  assert plan.max_steps == int((300 - spent_s - 3) / 0.5)
   assert 4.9 < plan.predicted.minutes <= 5
 
 

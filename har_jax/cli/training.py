@@ -37,8 +37,8 @@ def define_training(
   """
   define = command.definer(values)
   windows, progress = define('windows', 'windows'), define('progress', True)
-  # No stage trains a pretrained encoder at a rate of its own.
-  unused = (*unused, 'pretrain_encoder_learning_rate')
+  # No stage trains a pretrained encoder at a rate of its own. The method decides on a side encoder.
+  unused = (*unused, 'pretrain_encoder_learning_rate', 'model_side_width')
   experiment = define_experiment(values, unused=unused)
   set_cpu_devices = jobs.define_cpu_devices(values)
   join = jobs.define_processes(values)

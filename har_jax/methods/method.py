@@ -75,7 +75,7 @@ class Method:
 
   def model(self, model: config.Model) -> config.Model:
     """The model with the head, and the side encoder, that the method trains."""
-    model = dataclasses.replace(model, side_width=self.side_width or model.side_width)
+    model = dataclasses.replace(model, side_width=self.side_width)
     return with_linear_head(model) if self.fits_head else model
 
 

@@ -109,8 +109,9 @@ def test_lodo_has_a_flag_for_every_hyperparameter():
   prefixes = ('model_', 'lora_', '', '', '', 'pretrain_', 'finetune_')
   for part, prefix in zip(experiment.values(), prefixes, strict=True):
     for field in vars(part):
-      # No stage trains a pretrained encoder, so nothing depends on that rate.
-      assert (f'{prefix}{field}' in values) == (f'{prefix}{field}' != 'pretrain_encoder_learning_rate')
+      # No stage trains a pretrained encoder, and the method decides on a side encoder: both would do nothing.
+      without = {'pretrain_encoder_learning_rate', 'model_side_width'}
+      assert (f'{prefix}{field}' in values) == (f'{prefix}{field}' not in without)
 
 
 def test_hyperparameter_flags_override_the_preset():

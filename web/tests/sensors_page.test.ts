@@ -69,12 +69,16 @@ test('acceleration that claims to have gravity, and has not, is refused', async 
   expect(await page.page.$('#now[hidden]')).not.toBeNull();
 });
 
-test('acceleration in g is refused', async () => {
+test('acceleration in g is refused, and the next try begins anew', async () => {
   const page = await open();
   await page.start();
   await page.move(rest(0, 2, [0.01, 0.02, 1]));
   expect(await page.notice()).toContain('acceleration in g');
   expect(await page.page.$eval('#start', (button) => (button as HTMLButtonElement).disabled)).toBe(false);
+  await page.start(); // other settings, and another try: what was refused counts no more
+  await page.move(rest(2, 2));
+  await page.page.waitForSelector('#trace polyline[points]');
+  expect((await readings(page)).slice(0, 3)).toEqual(['0.1', '0.2', '9.8']);
 });
 
 test('gravity opposite to the training recordings is warned of, until it is not', async () => {

@@ -36,6 +36,7 @@ _SETTLING_S, _SETTLING_SAMPLES = 0.5, 10
 _SLACK_S = 1e-6
 _LATEST_S = 1e11  # in milliseconds since 1970, all times after 1973 are beyond
 _SLACK_SAMPLES = 1e-3
+_CORRECTED_S = 5.0
 _LIMITS = np.repeat([physics.MAX_ACC_M_S2, physics.MAX_GYRO_RAD_S], 3)
 _ADAPTED_TO = 400  # windows: some nine minutes, and a millisecond for each prediction
 _CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, that overlap by half at most
@@ -152,13 +153,14 @@ class Stream:
     self._time_s, self._values = self._time_s[keep:].copy(), self._values[keep:].copy()
     return predictions
 
-  def correct(self, activity: Any, *, seconds: float | int = 5.0, new: bool = False) -> None:
+  def correct(self, activity: Any, *, seconds: float | int | None = None, new: bool = False) -> None:
     """The user says that the last `seconds`, up to the end of the latest window, were this activity.
 
     Fits an addition to the output layer to all corrections, in milliseconds. Other windows of this stream are
     to keep their answers, except for those of the `seconds`, or of half a minute if that is longer. Of more
     than a minute, the last minute is learned. The next prediction starts from this activity. Features of
     windows are kept in memory only. The last 32 corrections count.
+    `seconds`: None: 5, or more where a window is so long that hardly one would be within 5 s.
     `new`: the activity may be one that the recognizer does not have. It is then one of `activities`.
     Raises UserError if the activity is not one of them without `new`, or is no name. Also if there is no
     window yet, for seconds less than the length of a window, and if a baseline answers.
@@ -176,6 +178,8 @@ class Stream:
         raise UserError(f'{activity!r} cannot be a new class: the others are numbers, {", ".join(names)}')
       names.append(activity)
     label = names.index(str(activity))
+    if seconds is None:
+      seconds = max(_CORRECTED_S, math.ceil(1.5 * self._windowing.seconds))  # as on the phone's page
     self._filter.correct(label, names[label], seconds)
 
   @property

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from unittest import mock
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from labeled_windows import LABELS, SIGNALS
 from scipy import special
 
+from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream import corrections, head_update
@@ -56,6 +58,15 @@ def test_a_correction_is_of_windows_that_lie_within_its_seconds(seconds, windows
   filtered.correct(1, 'walking', seconds)
   stops_s = sorted(window.stop_s for window in filtered._layers[-1].corrected)
   np.testing.assert_allclose(stops_s, (40 - np.arange(windows)[::-1]) * _HOP_S)
+
+
+def test_without_seconds_a_correction_holds_a_whole_window_of_any_length(fitted, monkeypatch):
+  (stream, _), spied = _streams(fitted), mock.Mock(new=())
+  monkeypatch.setattr(stream, '_filter', spied)
+  for windowing, seconds in ((Windowing(128, 50), 5), (Windowing(128, 25), 8)):  # windows of 2.56 and 5.12 s
+    monkeypatch.setattr(stream, '_windowing', windowing)
+    stream.correct(fitted.classes_[0])
+    spied.correct.assert_called_with(0, fitted.classes_[0], seconds)
 
 
 def test_the_next_prediction_starts_from_the_corrected_activity(fitted):

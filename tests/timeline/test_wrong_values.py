@@ -12,7 +12,7 @@ from har_jax.stream.stream import Stream
 
 _WRONG = ('a', None, float('nan'), float('inf'), -1, True, [1])
 _WINDOWS = np.tile(np.array([0, 0, 9.8, 0, 0, 0]), (2, 128, 1))
-_NOT_NEEDED = {'hop_s', 'rate_hz', 'max_memory_mb', 'max_minutes', 'max_adapter_kb'}  # may be None
+_NOT_NEEDED = {'hop_s', 'rate_hz', 'seconds', 'max_memory_mb', 'max_minutes', 'max_adapter_kb'}  # may be None
 
 
 def _of_recognizer(name: str, value: object) -> None:

@@ -111,11 +111,11 @@ def _predictions(probabilities: list[float], start_s: float = 0.0) -> Prediction
 
 
 def test_windows_at_one_time_have_the_mean_of_log_probabilities():
-  readings = _reading(0, 60), dataclasses.replace(_reading(0, 60), offsets_s=[0.98])
-  first, second = _predictions([0.5, 0.5, 0.9, 0.9]), _predictions([0.8, 0.1], start_s=0.3)
+  readings = _reading(0, 60), dataclasses.replace(_reading(0, 60), offsets_s=[1.38])
+  first, second = _predictions([0.5, 0.5, 0.9, 0.9]), _predictions([0.8, 0.1], start_s=1.48)
   second.still[:] = False
   first = dataclasses.replace(first, sets=np.ones((4, 2), bool))
-  joined, count = combine(first, second, readings, 0.3)  # of the first one's windows 1 and 2
+  joined, count = combine(first, second, readings, -1.28)  # of the first one's windows 1 and 2
   assert count == 2
   # sqrt(.5 · .8) to sqrt(.5 · .2) is 2 to 1; sqrt(.9 · .1) to sqrt(.1 · .9) is 1 to 1.
   assert joined.probabilities[:, 0] == pytest.approx([0.5, 2 / 3, 0.5, 0.9], abs=1e-6)

@@ -167,6 +167,10 @@ def _warnings(recognizer: Recognizer, **options: Any) -> list[str]:
   return recognize(signals, recognizer, rate_hz=50.0, frame='as_is', **options).warnings
 
 
+def test_labels_that_score_answers_need_not_be_enough_to_learn_from(fitted):
+  assert not any('label' in sentence for sentence in _warnings(fitted, labels=_LABELS.assign(end=6.0)))
+
+
 @pytest.mark.parametrize('progress', [True, False])
 def test_a_bar_is_drawn_where_progress_is_asked_for(fitted, capsys, progress):
   _warnings(fitted, progress=progress)

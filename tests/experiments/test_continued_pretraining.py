@@ -24,7 +24,9 @@ from lodo_studies import (
 
 from har_jax import experiments, storage
 from har_jax.datasets import windows as store
+from har_jax.datasets.folds import Sources
 from har_jax.errors import Stopped, UserError
+from har_jax.experiments.adaptation import prepare_run
 from har_jax.experiments.stages import stages_of
 
 pytestmark = pytest.mark.slow
@@ -32,6 +34,28 @@ pytestmark = pytest.mark.slow
 _CONTINUED = {'continued_pretraining_steps': 3}
 _SUPERVISED = {'supervised_pretraining_steps': 4}
 _STAGES = ('continued', 'supervised')
+
+
+def test_continued_pretraining_runs_once_per_seed_on_the_training_part(runs, study_of, out, tmp_path):
+  shared = {'protocol': _CONTINUED, 'pretrained_dir': out, 'seeds': (0, 1)}
+  made = run(study_of(tmp_path, methods=('lora', 'scratch'), **shared))
+  continued = {seed: tmp_path / f'alpha/continued/subject/seed{seed}/pretrained.json' for seed in (0, 1)}
+  before = {seed: path.stat().st_mtime_ns for seed, path in continued.items()}
+  few = {'protocol': _CONTINUED | {'label_budget': '2/class'}}
+  made |= run(study_of(tmp_path, **shared | few))
+  assert {seed: path.stat().st_mtime_ns for seed, path in continued.items()} == before
+  whole = target_of(study_of(tmp_path))
+  entries = {seed: storage.read(path) for seed, path in continued.items()}
+  assert (entries[0]['step'], entries[0]['windows']) == (3, len(whole.train['label']))
+  for name, result in made.items():
+    seed, method = result['identity']['seed'], result['identity']['method']
+    expected = None if method == 'scratch' else entries[seed]['seconds']
+    assert result['seconds'].get('continued') == expected, name
+  started = [pretrained(study_of(tmp_path, **shared), seed) for seed in (0, 1)]
+  base = pretrained(study_of(out))
+  kernel = 'params/encoder/embed/kernel'
+  assert started[0].keys() == base.keys()
+  assert len({leaves[kernel].tobytes() for leaves in (base, *started)}) == 3
 
 
 def _seen(study: experiments.Study) -> dict[str, dict[str, np.ndarray]]:
@@ -121,8 +145,6 @@ def test_stages_run_in_order_and_are_shared(runs, study_of, out, tmp_path):
   scratch = 'alpha/scratch/subject/labels-0.7/seed0.json'
   assert made[scratch]['seconds'].keys().isdisjoint(_STAGES)
   assert made[scratch]['test'] == runs[scratch]['test']
-  whole = target_of(study_of(tmp_path))
-  assert (entries['continued']['step'], entries['continued']['windows']) == (3, len(whole.train['label']))
   # Every activity and subject of both sources; the target's classes are the first three.
   names = (*ACTIVITIES, 'eating_soup')
   supervised = entries['supervised']
@@ -158,3 +180,54 @@ def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_pa
   leaves = pretrained(study)
   assert_equal(leaves, expected)
   list(experiments.run(study, QUIET))
+
+
+def test_the_head_starts_from_known_activities_and_draws_others(study_of, out, windows, runs, tmp_path):
+  asked = {'protocol': _SUPERVISED, 'pretrained_dir': own_pretraining(out, tmp_path / 'own')}
+  entries = pretrained(study_of(tmp_path, **asked))
+  study, every = (
+    study_of(tmp_path, **asked | {'protocol': _SUPERVISED | {'classes': classes}})
+    for classes in ('locomotion', 'all')
+  )
+  # The sources' outputs are sorted: eating_soup, lying, sitting, walking. The target's order is another.
+  first = prepare_run(spec_of(study), entries).run
+  assert Sources(study.datasets, ('beta', 'gamma'), study.experiment.protocol).classes == (
+    'eating_soup',
+    'lying',
+    'sitting',
+    'walking',
+  )
+  outputs = 'params/head/dense_1/kernel'
+  assert np.array_equal(first.trainable[outputs], entries[outputs][:, [3, 2, 1]])
+  assert np.array_equal(first.trainable['params/head/dense_0/kernel'], entries['params/head/dense_0/kernel'])
+  assert np.array_equal(
+    first.statistics['batch_stats/head/norm_0/mean'], entries['batch_stats/head/norm_0/mean']
+  )
+  drawn = prepare_run(spec_of(every, 'scratch'), {}).run.trainable[outputs]
+  with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
+    patched.setattr(Sources, 'classes', property(lambda _: ('dancing', 'lying', 'sitting', 'walking')))
+    fewer = prepare_run(spec_of(every, 'full'), entries)
+  place = fewer.data.classes.index('eating_soup')
+  assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])
+  assert np.array_equal(
+    np.delete(fewer.run.trainable[outputs], place, axis=1), entries[outputs][:, [3, 2, 1]]
+  )
+
+
+def test_an_adapted_head_keeps_its_drawn_kernels(study_of, out, runs, tmp_path):
+  folder = own_pretraining(out, tmp_path / 'own')
+  study = study_of(tmp_path, protocol=_SUPERVISED, pretrained_dir=folder)
+  entries = pretrained(study)
+  lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
+  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
+  start = prepare_run(spec_of(study), entries).run
+  bare = prepare_run(spec_of(study), {p: leaf for p, leaf in entries.items() if '/encoder/' in p}).run
+  kernel = 'params/head/dense_0/kernel'
+  assert np.array_equal(start.frozen[kernel], bare.frozen[kernel])
+  assert np.array_equal(start.frozen['params/encoder/embed/kernel'], entries['params/encoder/embed/kernel'])
+
+
+def test_supervised_pretraining_refuses_a_single_activity(study_of, tmp_path, monkeypatch):
+  monkeypatch.setattr(Sources, 'classes', property(lambda _: ('walking',)))
+  with pytest.raises(UserError, match=r'supervised_pretraining_steps 4 .*; beta, gamma have walking'):
+    pretrained(study_of(tmp_path, protocol=_SUPERVISED))

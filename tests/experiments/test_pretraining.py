@@ -13,6 +13,22 @@ from har_jax.datasets import windows as store
 pytestmark = pytest.mark.slow
 
 
+def test_pretraining_is_shared_by_methods_seeds_splits_and_budgets(runs, study_of, out):
+  pretrained = out / 'alpha' / 'pretrain' / 'pretrained.json'
+  before = pretrained.stat().st_mtime_ns
+  by_window = run(study_of(out, methods=('probe',), seeds=(0, 1), protocol={'split': 'window'}))
+  few = run(study_of(out, methods=('probe',), protocol={'label_budget': '2/class'}))
+  assert list(by_window) == [f'alpha/probe/window/labels-0.7/seed{seed}.json' for seed in (0, 1)]
+  assert pretrained.stat().st_mtime_ns == before
+  (result,) = few.values()
+  assert list(few) == ['alpha/probe/subject/labels-2-per-class/seed0.json']
+  assert result['data']['by_class']['train'] == result['data']['by_class']['validation'] == [2, 2, 2]
+  # The budget leaves the test part as it was.
+  whole = runs['alpha/probe/subject/labels-0.7/seed0.json']
+  assert result['data']['subjects'] == whole['data']['subjects']
+  assert result['data']['windows']['test'] == whole['data']['windows']['test']
+
+
 def test_a_pretraining_without_checkpoints_is_trained_again(runs, study_of, out, tmp_path):
   path = pathlib.Path('alpha', 'pretrain', 'pretrained.json')
   (tmp_path / path).parent.mkdir(parents=True)

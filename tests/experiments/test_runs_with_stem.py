@@ -8,6 +8,7 @@ from lodo_studies import ACTIVITIES, LORA, pretrained, run, spec_of, target_of
 from sklearn.metrics import confusion_matrix
 
 from har_jax import config, experiments, files, methods, variables
+from har_jax.errors import UserError
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
@@ -81,3 +82,8 @@ def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(made, st
   assert result['test']['confusion'] == confusion.tolist()
   assert (result['parameters']['trainable'], result['step']) == (0, 0)
   assert result['starts_from'].endswith('../supervised')
+
+
+def test_zero_shot_needs_supervised_pretraining(study_of, tmp_path):
+  with pytest.raises(UserError, match='zero_shot needs the head of supervised pretraining'):
+    study_of(tmp_path, methods=('zero_shot',))

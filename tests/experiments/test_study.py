@@ -29,7 +29,6 @@ from har_jax.train.objective import Classify
       {'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')},
       'alpha are the target alpha or its recordings: leave them out',
     ),
-    ({'methods': ('zero_shot',)}, 'zero_shot needs the head of supervised pretraining'),
     ({'seeds': (0, -1)}, 'seed -1'),
     ({'seeds': (2**32 - 1, 2**32)}, 'seed 4294967296 is out of range'),
     ({'batch_runs': 0}, 'lodo_batch_runs is 0'),
@@ -212,6 +211,15 @@ def test_sources_are_normalized_by_their_training_parts_whatever_the_target_is(
   protocol = dataclasses.replace(experiment.protocol, normalize=normalize)
   study = study_of(tmp_path, experiment=dataclasses.replace(experiment, model=model, protocol=protocol))
   assert stages_of(spec_of(study))[0].identity.normalize == of_sources
+
+
+def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(study_of, windows, tmp_path):
+  copied = with_altered(windows, tmp_path / 'altered', 'beta', set())
+  stages = stages_of(spec_of(study_of(tmp_path / 'out', windows=copied)))
+  alter(copied / 'beta')
+  with pytest.raises(UserError, match='the windows of beta'):
+    run_stages(stages, QUIET)
+  assert not stages[0].path.exists()
 
 
 def test_a_stage_on_windows_that_change_while_they_are_read_is_refused(study_of, windows, tmp_path):

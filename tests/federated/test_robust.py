@@ -257,6 +257,7 @@ def test_a_request_is_read_with_its_settings():
   ('changed', 'words'),
   [
     ({'round': 0}, 'round'),
+    ({'round': -1}, 'round'),
     ({'round': 21}, 'round 21 of 20'),
     ({'round': 'one'}, 'round'),
     ({'checksum': 'b'}, 'checksum'),
@@ -267,6 +268,7 @@ def test_a_request_is_read_with_its_settings():
     ({'method': 3}, 'method'),
     ({'rank': 'x'}, 'rank'),
     ({'batch': 5000}, 'batch is 5000'),
+    ({'batch': 10**8}, 'batch'),
     ({'local_steps': 10**9}, 'local_steps'),
     ({'learning_rate': float('nan')}, 'learning_rate'),
     ({'equal_weights': 'no'}, 'equal_weights'),

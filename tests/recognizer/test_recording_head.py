@@ -4,15 +4,19 @@ import dataclasses
 import tracemalloc
 
 import jax
+import made_people
 import numpy as np
 import pytest
 import worn_device
 from made_gait import LYING, STANDING, WALKING, random_rotation, recording, rotated
 from made_people import SMALL
 
-from har_jax import config_fields, files, timeline
+from har_jax import config, config_fields, files, timeline
 from har_jax.baselines import relative_features
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
+from har_jax.experiments import supervised_head
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recording
@@ -101,6 +105,34 @@ def test_features_are_relative_to_walking(upright):
   assert found.shape == (len(windows), len(relative_features.NAMES))
   windows[..., 3:] = 0
   assert not features_of(windows, labels == WALKING)[:, relative_features.OF_GYRO].any()
+
+
+@pytest.fixture
+def sources(tmp_path) -> Sources:
+  made_people.save_windows(tmp_path / 'made')  # ten people, of whom two are for validation
+  return Sources(Datasets.open(tmp_path), ('made',), config.Protocol(validation_fraction=0.2))
+
+
+def test_a_head_of_sources_is_fitted_to_features_relative_to_each_persons_walking(sources, monkeypatch):
+  given: list[np.ndarray] = []
+  monkeypatch.setattr(recording_head, 'fit', lambda *arrays, seed: given.extend(arrays))
+  supervised_head.fit_recording_head(sources, seed=0)
+  features, labels, classes = given
+  walking, sitting = (
+    np.unique(features[labels == classes.index(name)], axis=0) for name in ('walking', 'sitting')
+  )
+  assert len(walking) == len(sitting) == 8 * 12
+  np.testing.assert_allclose(walking[:, :-1].mean(axis=0), 0, atol=2e-3)
+  assert (np.abs(sitting[:, :-1].mean(axis=0)) > 0.1).any()
+
+
+def test_a_class_of_a_source_weighs_as_the_root_of_its_windows(sources, monkeypatch):
+  parts = [(np.zeros((1000, 3), np.float32), np.repeat([0, 1], [900, 100]))]
+  monkeypatch.setattr(supervised_head, '_read_recordings', lambda *_: iter(parts))
+  drawn: list[np.ndarray] = []
+  monkeypatch.setattr(recording_head, 'fit', lambda features, labels, classes, seed: drawn.append(labels))
+  supervised_head.fit_recording_head(sources, seed=0)
+  assert drawn[0].mean() == pytest.approx(10 / (30 + 10), abs=0.02)
 
 
 def test_no_movement_too_little_walking_or_gravity_without_direction_is_no_reference(upright):

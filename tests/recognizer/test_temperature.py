@@ -62,10 +62,14 @@ def test_confidence_is_before_and_after_and_accuracy_of_all_windows(fitted):
 def test_calibration_keeps_predictions_and_is_saved(fitted, tmp_path):
   recognizer = copy.copy(fitted)
   before = recognizer.predict_proba(SIGNALS)
-  assert calibrate(recognizer, SIGNALS, _LABELS).temperature == recognizer.temperature
+  temperature = calibrate(recognizer, SIGNALS, _LABELS).temperature
   after = recognizer.predict_proba(SIGNALS)
   assert not np.allclose(before, after, atol=1e-3)
   np.testing.assert_array_equal(before.argmax(axis=1), after.argmax(axis=1))
+  # A second calibration, of calibrated probabilities, finds the same.
+  twice = copy.copy(recognizer)
+  again = calibrate(twice, SIGNALS, _LABELS).temperature
+  assert again == twice.temperature == pytest.approx(temperature, rel=1e-3)
   recognizer.save(tmp_path)
   loaded = Recognizer.load(tmp_path)
   np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), after)

@@ -4,6 +4,7 @@ import pytest
 from made_results import result
 from report_rows import cells, product, runs
 
+from har_jax import config, results
 from har_jax.errors import UserError
 from har_jax.report import commands, curves, frame, groups, tables
 
@@ -78,6 +79,18 @@ def test_the_command_of_an_experiment_has_the_flags_of_its_networks():
   fewer, usual = commands.commands(runs([result(target='dsads', sources=('wisdm',)), result()]))
   assert '--targets=dsads --sources=wisdm --methods=full ' in fewer
   assert '--targets=wisdm --methods=full ' in usual
+
+
+@pytest.mark.slow
+def test_missing_hyperparameters_read_back(tmp_path):
+  rows = runs([result(method='forest'), result(method='lora'), result()])
+  frame.append(rows, tmp_path / 'runs.csv', 'abc1234')
+  again = frame.read_csv(tmp_path / 'runs.csv')
+  frame.to_csv(again, tmp_path / 'again.csv')
+  assert (tmp_path / 'again.csv').read_bytes() == (tmp_path / 'runs.csv').read_bytes()
+  flags = [flag for flag in config.HYPERPARAMETERS if flag not in results.SHARED]
+  assert again.loc[again['method'] == 'forest', flags].isna().all(axis=None)
+  assert tables.text(tables.sections(again)) == tables.text(tables.sections(rows))
 
 
 def test_a_baseline_has_no_learning_curve():

@@ -204,9 +204,11 @@ def test_time_that_decreases_from_one_call_to_the_next_is_an_error(recognizer):
     stream.push(_signal(2), [1.5, 2.5])
 
 
-def test_a_hop_of_less_than_a_sample_is_refused(recognizer):
+def test_arguments_out_of_range_are_errors(recognizer):
   with pytest.raises(UserError, match=r'hop_s is 0\.001'):
     Stream(recognizer, hop_s=0.001)
+  with pytest.raises(UserError, match=r'mean_bout_s is -1'):
+    Stream(recognizer, mean_bout_s=-1)
 
 
 def test_hops_are_rounded_to_samples(recognizer):

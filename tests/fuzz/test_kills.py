@@ -85,7 +85,7 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Pat
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not _KILLS, reason='takes hours: `make kills KILLS=100`')
+@pytest.mark.skipif(not _KILLS, reason='takes half an hour or more: `make kills KILLS=100`')
 @pytest.mark.linux
 def test_a_killed_command_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
   monkeypatch.setenv('PYTHONPATH', str(_TESTS.parent), prepend=os.pathsep)

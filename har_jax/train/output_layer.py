@@ -93,6 +93,9 @@ def fit(
   standard deviations. Directions in which windows of one class differ count less (`_within_classes`). Windows
   that are repeated, as self-training does, weigh more, and one on average.
   prior: a base's head, which counts with few windows of each class.
+
+  A side encoder was trained on these windows. So its features of one class differ less than those of new
+  windows will, and take no part in `_within_classes`.
   """
   from sklearn.linear_model import LogisticRegression  # late: importing it takes a second
 
@@ -105,10 +108,13 @@ def fit(
   limits = head_input_limits(widths)
   inputs = np.clip((features - mean) * scale, -limits, limits)
   model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
+  is_of_side = np.repeat([False, True, False], widths)
   with products.on_one_thread():
-    transformed, directions = _within_classes(inputs, windows['label'], weights)
-    model.fit(transformed, windows['label'], sample_weight=weights)
-  kernel, bias = directions @ model.coef_.T, model.intercept_
+    transformed, directions = _within_classes(inputs[:, ~is_of_side], windows['label'], weights)
+    inputs[:, ~is_of_side] = transformed
+    model.fit(inputs, windows['label'], sample_weight=weights)
+    kernel, bias = model.coef_.T, model.intercept_
+    kernel[~is_of_side] = directions @ kernel[~is_of_side]
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
   if prior is not None and (added := prior.logits(features[:, : widths[0]], windows['label'])) is not None:

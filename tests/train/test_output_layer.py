@@ -95,7 +95,9 @@ def test_a_fit_is_logistic_regression_on_limited_features_of_half_the_statistics
   parts = (features - mean) / np.where(deviations > 1e-6, deviations, np.inf)
   assert (np.abs(parts) > 2).any()
   parts = np.clip(parts, -2, 2) * np.sqrt(variances)
-  parts = parts @ _directions(parts, windows['label'], weights)
+  is_of_side = np.repeat([False, True, False], [pooled, of_side, of_window])
+  frozen = parts[:, ~is_of_side]
+  parts[:, ~is_of_side] = frozen @ _directions(frozen, windows['label'], weights)
   model = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label'], sample_weight=weights)
   found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
   np.testing.assert_allclose(found, model.predict_proba(parts), atol=2e-4)

@@ -26,7 +26,8 @@ def _build(merged: Merged, precision: str) -> bytes:
   from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
   window = jax.ShapeDtypeStruct((1, merged.model.window_samples, config.CHANNELS), np.float32)
-  text = jax.jit(merged.recognize).trace(window).lower(lowering_platforms=('cpu',)).as_text()
+  # As for a GPU: there, sorting is one operation (`model.sorting`).
+  text = jax.jit(merged.recognize).trace(window).lower(lowering_platforms=('cuda',)).as_text()
   context = ir.Context()
   converter.prepare_mlir_context(context)
   with context, ir.Location.unknown():

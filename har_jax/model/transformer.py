@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from har_jax import config, initializers
-from har_jax.model import masking
+from har_jax.model import masking, sorting
 from har_jax.model.layers import Block, Dense, stream_name
 from har_jax.model.normalization import LayerNorm
 from har_jax.model.stem import Stem
@@ -207,7 +207,7 @@ class Classifier(nn.Module):
     parts = [part for encoder in encoders for part in self._pooled(encoder(signal)[0])]
     if self.model.window_statistics:
       channels = statistics.with_norms(signal * TO_PHYSICAL[None, None], jnp)
-      parts.append(statistics.statistics(channels, self.model.rate_hz, jnp))
+      parts.append(statistics.statistics(channels, self.model.rate_hz, jnp, sorting.ascending))
     return jnp.concatenate(parts, axis=-1)
 
   def _pooled(self, tokens: Float[Array, 'b t d']) -> list[Float[Array, 'b d']]:

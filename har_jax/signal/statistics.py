@@ -61,11 +61,17 @@ def with_norms(windows: Float[Any, 'w n 6'], xp: Any = np) -> Float[Any, 'w n 8'
   return xp.concatenate([windows, acc, gyro], axis=-1)
 
 
-def statistics(signals: Float[Any, 'w n c'], rate_hz: int, xp: Any = np) -> Float[Any, 'w f']:
+def _sort(signals: Float[np.ndarray, 'w n c']) -> Float[np.ndarray, 'w n c']:
+  return np.sort(signals, axis=1)
+
+
+def statistics(
+  signals: Float[Any, 'w n c'], rate_hz: int, xp: Any = np, sort: Callable[[Any], Any] = _sort
+) -> Float[Any, 'w f']:
   """Statistics of each channel, and the correlations of all pairs.
 
   Zero crossings are of the signal minus its mean. A correlation with a constant channel is 0.
-  xp: the library of the arrays, `numpy` or `jax.numpy`.
+  xp: the library of the arrays, `numpy` or `jax.numpy`. sort: sorts each channel's samples in that library.
   """
   samples, channels = signals.shape[1:]
   means = xp.mean(signals, axis=1)
@@ -81,7 +87,7 @@ def statistics(signals: Float[Any, 'w n c'], rate_hz: int, xp: Any = np) -> Floa
   columns = [
     means,
     deviations,
-    *quantiles(xp.sort(signals, axis=1)),
+    *quantiles(sort(signals)),
     xp.mean(xp.abs(signals[:, 1:] - signals[:, :-1]), axis=1),
     xp.sum(is_above[:, 1:] != is_above[:, :-1], axis=1),
     xp.asarray(frequencies_hz)[xp.argmax(xp.where(power > LEAST_POWER, power, 0.0), axis=1)],

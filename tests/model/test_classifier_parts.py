@@ -15,7 +15,7 @@ from har_jax.train.objective import Classify, encoder_shapes, initial_shapes
 def test_parts_of_a_classifier_have_its_precision_dropout_and_rate(tiny, monkeypatch):
   rates_hz = []
 
-  def statistics(channels, rate_hz, xp):
+  def statistics(channels, rate_hz, xp, sort):
     rates_hz.append(rate_hz)
     return jnp.zeros((len(channels), len(transformer.statistics.NAMES)))
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from har_jax.model import sorting
 from har_jax.signal import statistics
 
 _TIME_S = np.arange(128) / 50
@@ -83,7 +84,7 @@ def test_jax_gives_the_statistics_of_numpy(samples):
 
   @jax.jit
   def in_jax(signals: jax.Array) -> jax.Array:
-    return statistics.statistics(statistics.with_norms(signals, jnp), 50, jnp)
+    return statistics.statistics(statistics.with_norms(signals, jnp), 50, jnp, sorting.ascending)
 
   expected = statistics.window_statistics(windows, 50)
   varying = expected[2:].std(axis=0) > 0

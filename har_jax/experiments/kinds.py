@@ -15,7 +15,7 @@ from har_jax.experiments.fitting import ENCODER_METHOD, combine_and_test, fit_an
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions
 from har_jax.experiments.zero_shot import predict_and_test
-from har_jax.methods import METHODS, Settings
+from har_jax.methods import METHODS, Method, Settings
 from har_jax.train.objective import Classify, initial_shapes
 from har_jax.variables import Variables
 
@@ -50,8 +50,12 @@ def one_by_one(run: Callable[[RunSpec, Variables, TrainOptions], records.Result]
 def _check_method(name: str, experiment: config.Experiment) -> None:
   """Traces the adaptation: what does not fit the model, such as a target, shows before any training."""
   method = METHODS[name]
-  shapes = initial_shapes(Classify(method.model(experiment.model), classes=2))
-  settings = Settings.from_experiment(experiment)
+  _trace(method, method.model(experiment.model), Settings.from_experiment(experiment))
+
+
+@functools.lru_cache(maxsize=32)  # a trace takes a third of a second
+def _trace(method: Method, model: config.Model, settings: Settings) -> None:
+  shapes = initial_shapes(Classify(model, classes=2))
   jax.eval_shape(lambda drawn: method.adapt(drawn, settings, jax.random.key(0)), shapes)
 
 

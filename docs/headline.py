@@ -1,5 +1,6 @@
 """Generate the table and the picture of README.md from results/: python docs/headline.py."""
 
+import functools
 import pathlib
 from typing import Any
 
@@ -45,10 +46,15 @@ _DRAWN = {
 }
 
 
+@functools.cache
+def _runs() -> pd.DataFrame:
+  return frame.read_csv(_RUNS)
+
+
+@functools.cache
 def means() -> pd.DataFrame:
   """Macro-F1, mean of the targets and seeds: a row for each experiment, a column for each method."""
-  runs = frame.read_csv(_RUNS)
-  parts = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(runs)]
+  parts = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(_runs())]
   runs = pd.concat(parts)  # each experiment with its baselines
   shown = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(list(_COLUMNS))]
   rows = pd.concat(
@@ -64,7 +70,7 @@ def block() -> str:
   wide = means().fillna(markdown.NONE).T
   wide.columns = list(_COLUMNS.values())
   rows = csv_table.read(_ROOT / 'results' / 'unseen.csv')
-  is_usual = rows.kind.str.lower().isin(frame.read_csv(_RUNS).target)
+  is_usual = rows.kind.str.lower().isin(_runs().target)
   unseen = rows[~is_usual].pivot_table('macro_f1', 'model', 'labels')
   for labels, column in _NEW_DEVICES.items():
     wide[column] = unseen[labels].map('{:.3f}'.format).reindex(wide.index, fill_value=markdown.NONE)

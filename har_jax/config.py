@@ -156,9 +156,7 @@ class Lora(field.Checked):
 class Methods(field.Checked):
   """Sizes of the fine-tuning methods other than LoRA."""
 
-  partial_blocks: int = field.count(
-    1, 'last blocks that `partial` trains, at most all', most=field.MOST_LAYERS
-  )
+  partial_blocks: int = field.count(1, 'blocks that `partial` trains, at most all', most=field.MOST_LAYERS)
   adapter_width: int = field.count(32, 'hidden width of `adapter` and `pfeiffer`', most=field.MOST_WIDTH)
   prompt_tokens: int = field.count(8, 'tokens per block of `prompt`', most=field.MOST_WIDTH)
   vera_rank: int = field.count(256, 'rank of `vera`', most=field.MOST_WIDTH)

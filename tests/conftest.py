@@ -83,6 +83,11 @@ def pytest_collection_finish() -> None:
   gc.enable()
 
 
+def pytest_sessionfinish() -> None:
+  """Leaves objects to the end of the process: to collect them as the interpreter ends takes seconds."""
+  gc.freeze()
+
+
 def _folder(nodeid: str) -> str:
   """tests/<folder>, or the module of a test that is in none."""
   path = nodeid.partition('::')[0]

@@ -227,7 +227,7 @@ def encoder_shapes(model: config.Model) -> Variables:
   return _encoder_shapes(dataclasses.replace(model, **plain))
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=32)
 def _encoder_shapes(model: config.Model) -> Variables:
   shapes = jax.eval_shape(Classify(model, 2).init, jax.random.key(0))
   return {path: shape for path, shape in shapes.items() if path.startswith('params/encoder/')}

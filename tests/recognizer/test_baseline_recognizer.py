@@ -158,8 +158,9 @@ def test_a_stream_answers_as_the_windows_alone(grown):
 
 
 def test_recordings_are_adapted_to_and_recognized_with_it(base, recording, tmp_path):
-  adapted = har_jax.adapt(recording, base=base, method='forest', progress=True)
+  adapted = har_jax.adapt(recording, base=base, method='forest', rank=5, progress=True)
   assert adapted.recognizer.verbose
+  assert adapted.recognizer.alpha == 10  # twice the rank
   assert adapted.scores.index.tolist() == ['forest', 'rocket']
   tested = adapted.validation[['training', 'validation']].to_numpy().sum()
   labeled = adapted.recognizer.variables_['baseline/labels']  # those held out, and those that overlap them

@@ -152,6 +152,8 @@ TABLE: list = [
   (_without(SENSOR_LOGGER, 'Gravity.csv', 'Accelerometer.csv'), 'there is no acceleration'),
   ({'walk.csv': TOOLBOX}, r'linear accelerometer .* G-Force Meter'),
   ({'a.csv': LINEAR}, 'without gravity: record it with gravity'),
+  ('motionUserAccelerationX(G),motionUserAccelerationY(G),motionUserAccelerationZ(G)\n1,2,3\n',
+   'acceleration without gravity only: log the gravity of motion, too'),
   (pd.DataFrame({'time': FRAME.time} | {f'{name}.{axis}': FRAME.ax for axis in 'xyz'
                                         for name in ('linear acceleration (g)', 'gravity (m/s2)')}),
    'without gravity: record it with gravity'),

@@ -237,7 +237,11 @@ REFUSED = [
    r'no label lies in the recording, which lasts 60\.0 s; read as s .* are from 100\.0 to 400\.0 s'),
   (EPOCH_S + TIME_S, by_hand('100,200,walk'), r'from the recording.s start, the labels are from 100\.0'),
   (TIME_S, by_hand('2026-05-01 10:00:00,2026-05-01 10:01:00,walk'), r'labels\.csv gives dates'),
-  (TIME_S, by_hand('1,2,walk', '9,5,sit'), r'row 2 \(sit\) ends at or before its start: correct its times$'),
+  *(
+    (TIME_S, by_hand('1,2,walk', f'9,{end},sit'),
+     r'row 2 \(sit\) ends at or before its start: correct its times$')
+    for end in (5, 9)
+  ),
   (EPOCH_S + TIME_S, by_hand('23:50:00,00:10:00,lying'),
    r'correct its times, or write dates if it lasts over midnight$'),
   (EPOCH_S + TIME_S, by_hand('2026-10-25 02:50:00,2026-10-25 02:10:00,walk'),

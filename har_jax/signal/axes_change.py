@@ -18,6 +18,7 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
 
 _NOISE = (0.05, 0.1)  # least that a sample deviates from the line through those before it: g, rad/s
 _LEAST_JUMP_G, _LEAST_RATIO = 0.3, 2.0  # of acceleration; to those of the second before and after
+_CHANGE = 3  # boundaries on either side that a change reaches
 _GRAVITY_S, _LEAST_S, _GAP_S = 1.5, 1.2, 0.2  # on each side; at least; between its samples
 # Gain over the own axes, change of gravity that other axes explain, in g, and what they leave of it. They
 # were chosen on every other person as recorded, and on 61 people with faults who have no part in
@@ -102,16 +103,21 @@ def _boundaries(samples: Samples, scale: float, least_noise: float) -> _Boundari
   after = 1.5 * values[2:-1] - 0.5 * values[3:]
   steps = np.diff(time_s)
   is_even = np.abs(steps / np.median(steps) - 1) < 0.8
-  beside = np.ones(2 * round(1 / np.median(steps)) + 1)
-  middle = len(beside) // 2
-  beside[middle - 3 : middle + 4] = 0  # the change itself is no noise
+  second = max(round(1 / np.median(steps)), _CHANGE)
   squares, counts = (
-    np.convolve(part, beside)[middle : middle + len(before)]
+    _sums_around(part, second) - _sums_around(part, _CHANGE)  # the change itself is no noise
     for part in (np.square(after - before).sum(axis=1), np.ones(len(before)))
   )
   noise = np.sqrt(squares / np.maximum(counts, 1) + least_noise**2)
   middles = (time_s[1:-2] + time_s[2:-1]) / 2
   return _Boundaries(middles, before, after, noise, is_even[:-2] & is_even[1:-1] & is_even[2:])
+
+
+def _sums_around(values: Float[np.ndarray, 'b'], reach: int) -> Float[np.ndarray, 'b']:
+  """The sum of each value and up to `reach` on either side."""
+  sums = np.concatenate([np.zeros(reach + 1), np.cumsum(values)])
+  sums = np.concatenate([sums, np.full(reach, sums[-1])])
+  return sums[2 * reach + 1 :] - sums[: -2 * reach - 1]
 
 
 def _changes_of_samples(recording: Recording) -> Iterator[Change]:

@@ -235,14 +235,18 @@ def to_csv(frame: 'pd.DataFrame') -> bytes:
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(frame.columns)  # those of activities begin with p_
-  columns = [[_cell(name, value) for value in frame[name]] for name in frame.columns]
-  writer.writerows(map(escaping.csv_cell, row) for row in zip(*columns, strict=True))
+  writer.writerows(zip(*(_cells(frame[name]) for name in frame.columns), strict=True))
   return text.getvalue().encode()
 
 
-def _cell(name: str, value: Any) -> str:
-  if isinstance(value, str):
-    return value
-  if isinstance(value, float):
-    return '' if math.isnan(value) else f'{value:.{_DIGITS.get(name, 4)}f}'
-  return value.isoformat(timespec='milliseconds')
+def _cells(column: 'pd.Series') -> list[str]:
+  number = f'%.{_DIGITS.get(column.name, 4)}f'
+
+  def write(value: Any) -> str:
+    if isinstance(value, str):
+      return escaping.csv_cell(value)
+    if isinstance(value, float):
+      return '' if math.isnan(value) else number % value
+    return value.isoformat(timespec='milliseconds')
+
+  return list(map(write, column.tolist()))

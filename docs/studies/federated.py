@@ -38,7 +38,7 @@ TABLE, PAGE = study.places('federated')
 _LABELS, _ROUNDS = 10, 20
 _OTHERS = ('motionsense', 'wisdm')
 _SETTINGS = ['method', 'rank', 'local_steps', 'seed']
-_KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'personal_head', 'way']
+_KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
 _MOST = {'pdiot': 20}  # clients of an archive that has more
 _REFERENCES = ('base head', 'alone', 'pooled')
 _COUNTED_ROUNDS = 2
@@ -47,7 +47,7 @@ _STEPS_ALONE, _STEPS_POOLED = 100, 400
 # The case whose bytes are also counted between processes: of two people of HAPT.
 _COUNTED: dict[str, Any] = {
   **{'archive': 'hapt', 'labels_per_activity': _LABELS, 'missing': 0, 'seed': 0, 'way': 'average'},
-  **{'method': 'lora', 'rank': 32, 'local_steps': 5, 'personal_head': False},
+  **{'method': 'lora', 'rank': 32, 'local_steps': 5},
 }
 _KINDS = ('bytes', 'serialized')  # of a client in a round: of the arrays, and of the whole message
 _SCORES = (
@@ -57,8 +57,7 @@ _SCORES = (
   'activities that each client has no label of. Macro-F1 is on people who never took part, and on the '
   'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '
   'pooling gains over training alone, on people who never took part. It is the mean over the seeds. “Rounds” '
-  'are those until the validation macro-F1 is at 95 % of its end. With personal heads there is none for new '
-  'people.'
+  'are those until the validation macro-F1 is at 95 % of its end.'
 )
 _COSTS = (
   'Megabytes from a client in a round; as many go to it. “Arrays” are the arrays as NumPy writes them. '
@@ -70,7 +69,7 @@ _COSTS = (
 
 
 def _cases() -> Iterator[dict[str, Any]]:
-  """Lists what is measured. The table also has rows of options that were dropped."""
+  """Lists what is measured."""
   ways, one = (*_REFERENCES, 'average'), _COUNTED
   for seed in range(3):
     for way in ways:
@@ -244,7 +243,6 @@ def _training(part: pd.DataFrame) -> str:
     'QLoRA': row['method'] == 'qlora',
     f'rank {row["rank"]}': row['rank'] != 32,
     f'{row["local_steps"]} steps': row['local_steps'] != 5,
-    'personal heads': row['personal_head'],
   }
   return ', '.join([row['way'], *(name for name, holds in differs.items() if holds)])
 
@@ -262,8 +260,7 @@ def _scores(part: pd.DataFrame) -> dict[str, str]:
     'later windows': study.number(mean['later_macro_f1']),
     'worst client': study.number(mean['worst_later_macro_f1']),
     'gain, %': study.number(mean['gain'], '{:.0f}'),
-    # With personal heads, validation is that of a head that nobody trains.
-    'rounds': markdown.NONE if row['personal_head'] else study.number(mean['rounds_to_95'], '{:.1f}'),
+    'rounds': study.number(mean['rounds_to_95'], '{:.1f}'),
   }
 
 

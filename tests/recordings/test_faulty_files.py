@@ -145,7 +145,8 @@ ROWS = [
       ('one device', {'device': 'phone', 'id': range(1000), 'position': ['pocket'] * 500 + ['hand'] * 500}),
     )
   ),
-  row('people one after another', pd.concat([FRAME.assign(user=1), LATER.assign(user=2)]),
+  row('people one after another, on one phone',  # two columns, of which the second tells them apart
+      pd.concat([FRAME.assign(device='phone', user=1), LATER.assign(device='phone', user=2)]),
       warnings=["column 'user' says that rows are of 1, 2, and they were read as one recording"]),
   row('parts with numbers one after another', pd.concat([FRAME.assign(id=1), LATER.assign(id=2)]),
       never=['says that rows are of']),
@@ -223,6 +224,10 @@ VALUES = [
   row('gravity apart, in one row',
       in_columns(acc=MOVED, Gravity=np.where(np.arange(1000)[:, None] == 500, PULL, np.nan), gyro=GYRO_RAD_S),
       {'acc_unit': 'm/s2'}, arrays={'acc': (MOVED, 1e-3)}),
+  row('gravity that begins late, next to labels',
+      in_columns(acc=MOVED, Gravity=np.where(np.arange(1000)[:, None] < 300, np.nan, PULL), gyro=GYRO_RAD_S)
+      .assign(label=WALKS), arrays={'acc': (ACC_M_S2[250:], 1e-3)},  # from a second before it
+      warnings=['250 rows of acceleration have no'], spans=[(0, 7, 'walk'), (7, 15, 'run')]),
   row('a gyroscope of one row', changed(GYRO, np.arange(1000) != 500, None), has_gyro=False,
       samples=(1000, 1000), notes=['The columns of the gyroscope are empty.']),
   row('a gyroscope of two rows', changed(GYRO, np.arange(1000) // 2 != 250, None), samples=(2, 2)),

@@ -258,6 +258,11 @@ UNIT_ROWS = [
   row('degrees under the name of radians',
       named(NAMED_UNITS.format('rad/s'), user_files.frame(TIME_S, UPRIGHT, SPUN * DEGREES)), AUTO,
       arrays={'gyro': (SPUN, 1e-3)}, warnings=['says rad/s, but it was read in deg/s, as nobody turns']),
+  # A file of its own says degrees; by their numbers, they could be radians.
+  row('degrees under the names of a gyroscope in a file of its own',
+      {'Accelerometer.csv': user_files.frame(TIME_S, UPRIGHT, None, 'time x y z'),
+       'Gyroscope.csv': user_files.frame(TIME_S, SPUN, None, 'time x(deg/s) y(deg/s) z(deg/s)')},
+      AUTO, notes=['is in deg/s, as its name says'], arrays={'gyro': (SPUN / DEGREES, 1e-4)}),
   *(
     row(f'gravity tells {unit}', user_files.frame(ROCK_S, SLOW_ACC, SLOW_GYRO * per), AUTO, silent=True,
         notes=[f'is in {unit}, as gravity'], arrays={'gyro': (SLOW_GYRO, 1e-3)})
